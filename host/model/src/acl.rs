@@ -1,0 +1,314 @@
+//! What a set of policies decides about a path. The rules are Vault's: an exact
+//! pattern beats every wildcard; among wildcards the most specific one decides
+//! alone; the same pattern in several policies is their union; deny beats all.
+//! Source: Vault docs, "Policies", section "Priority matching".
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use crate::policy::{Capabilities, ParameterRules, PathRule, Policy};
+
+/// All rules that apply to one caller.
+#[derive(Default)]
+pub struct Acl {
+    root: bool,
+    exact: HashMap<String, Rule>,
+    wild: Vec<(Pattern, Rule)>,
+}
+
+/// Patterns with what they allow.
+pub type PatternList = Vec<(String, Capabilities)>;
+
+/// Rules for one pattern, merged over the policies that have it.
+#[derive(Clone, Debug, Default)]
+struct Rule {
+    capabilities: Capabilities,
+    allowed: ParameterRules,
+    denied: ParameterRules,
+    required: Vec<String>,
+    min_wrap_secs: u64,
+    max_wrap_secs: u64,
+    granting: Vec<String>,
+}
+
+/// A pattern with `+` segments or `*` at its end.
+#[derive(Clone, Debug)]
+struct Pattern {
+    text: String,
+    segments: Vec<String>,
+    prefix: bool,
+    first_wild: usize,
+    pluses: usize,
+}
+
+/// What is asked of the policies.
+pub struct Ask<'a> {
+    /// The canonical path; for LIST and SCAN it ends in a slash.
+    pub path: &'a str,
+    /// The capability the operation needs.
+    pub needs: Capabilities,
+    /// Whether the path itself demands sudo.
+    pub sudo: bool,
+    /// The request's wrapping TTL, in seconds.
+    pub wrap_ttl_secs: Option<u64>,
+    /// The request's parameters, parsed only if a rule names parameters.
+    pub parameters: &'a dyn Fn() -> Map<String, Value>,
+}
+
+/// What the policies say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Let through, by these policies.
+    Allow {
+        /// Names of the policies whose rule decided.
+        granting: Vec<String>,
+    },
+    /// Turned away.
+    Deny {
+        /// The deciding pattern, if one matched.
+        pattern: Option<String>,
+    },
+}
+
+impl Acl {
+    /// The ACL of a root token: everything.
+    #[must_use]
+    pub fn root() -> Self {
+        Self { root: true, ..Self::default() }
+    }
+
+    /// The rules of these policies together.
+    #[must_use]
+    pub fn of<'a>(policies: impl IntoIterator<Item = (&'a str, &'a Policy)>) -> Self {
+        let mut exact: HashMap<String, Rule> = HashMap::new();
+        let mut wild: HashMap<String, Rule> = HashMap::new();
+        for (name, policy) in policies {
+            for rule in &policy.rules {
+                let place = if is_wild(&rule.pattern) { &mut wild } else { &mut exact };
+                place.entry(rule.pattern.clone()).or_default().merge(name, rule);
+            }
+        }
+        let mut wild: Vec<_> = wild.into_iter().map(|(text, rule)| (Pattern::parse(&text), rule)).collect();
+        // Most specific first, so that the first match decides.
+        wild.sort_by(|(a, _), (b, _)| b.rank().cmp(&a.rank()));
+        Self { root: false, exact, wild }
+    }
+
+    /// Whether this is the ACL of a root token.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.root
+    }
+
+    /// Decides about one request.
+    #[must_use]
+    pub fn decide(&self, ask: &Ask<'_>) -> Decision {
+        if self.root {
+            return Decision::Allow { granting: vec!["root".into()] };
+        }
+        // GHSA-xp3c-3jw3-4vcr: a list of `foo/` is also a look at `foo`, so a deny
+        // on either spelling wins.
+        if let Some(bare) = ask.path.strip_suffix('/')
+            && let Some((pattern, rule)) = self.exact_rule(bare)
+            && rule.capabilities.has(Capabilities::DENY)
+        {
+            return Decision::Deny { pattern: Some(pattern.to_owned()) };
+        }
+        let Some((pattern, rule)) = self.rule(ask.path) else { return Decision::Deny { pattern: None } };
+        if rule.lets(ask) {
+            Decision::Allow { granting: rule.granting.clone() }
+        } else {
+            Decision::Deny { pattern: Some(pattern.to_owned()) }
+        }
+    }
+
+    /// What `sys/capabilities` answers for a path.
+    #[must_use]
+    pub fn capabilities(&self, path: &str) -> Vec<&'static str> {
+        if self.root {
+            return vec!["root"];
+        }
+        let names = self.rule(path).map_or_else(Vec::new, |(_, rule)| rule.capabilities.names());
+        if names.is_empty() { vec!["deny"] } else { names }
+    }
+
+    /// Whether any rule could let something below this prefix through: what decides
+    /// if a mount is shown to a caller.
+    #[must_use]
+    pub fn reaches(&self, prefix: &str) -> bool {
+        let open =
+            |rule: &Rule| !rule.capabilities.has(Capabilities::DENY) && rule.capabilities != Capabilities::default();
+        self.root
+            || self.exact.iter().any(|(path, rule)| open(rule) && path.starts_with(prefix))
+            || self.wild.iter().any(|(pattern, rule)| open(rule) && pattern.may_reach(prefix))
+    }
+
+    /// Every pattern with its capabilities: exact ones, then those ending in `*` (without it).
+    #[must_use]
+    pub fn patterns(&self) -> (PatternList, PatternList) {
+        let exact = self.exact.iter().map(|(p, r)| (p.clone(), r.capabilities)).collect();
+        let wild = self.wild.iter().map(|(p, r)| (p.text.trim_end_matches('*').to_owned(), r.capabilities)).collect();
+        (exact, wild)
+    }
+
+    fn exact_rule(&self, path: &str) -> Option<(&str, &Rule)> {
+        self.exact.get_key_value(path).map(|(pattern, rule)| (pattern.as_str(), rule))
+    }
+
+    fn rule(&self, path: &str) -> Option<(&str, &Rule)> {
+        self.exact_rule(path)
+            .or_else(|| self.wild.iter().find(|(p, _)| p.matches(path)).map(|(p, rule)| (p.text.as_str(), rule)))
+    }
+}
+
+impl Rule {
+    fn merge(&mut self, policy: &str, rule: &PathRule) {
+        self.capabilities = self.capabilities.with(rule.capabilities);
+        self.granting.push(policy.to_owned());
+        if self.capabilities.has(Capabilities::DENY) {
+            return;
+        }
+        merge_parameters(&mut self.allowed, &rule.allowed_parameters);
+        merge_parameters(&mut self.denied, &rule.denied_parameters);
+        self.required.extend(rule.required_parameters.iter().cloned());
+        let lowest = |a: u64, b: u64| if a == 0 || b == 0 { a.max(b) } else { a.min(b) };
+        self.min_wrap_secs = lowest(self.min_wrap_secs, rule.min_wrapping_ttl_secs);
+        self.max_wrap_secs = lowest(self.max_wrap_secs, rule.max_wrapping_ttl_secs);
+    }
+
+    fn lets(&self, ask: &Ask<'_>) -> bool {
+        if self.capabilities.has(Capabilities::DENY) || !self.capabilities.has(ask.needs) {
+            return false;
+        }
+        if ask.sudo && !self.capabilities.has(Capabilities::SUDO) {
+            return false;
+        }
+        self.wrapping_fits(ask.wrap_ttl_secs) && self.parameters_fit(ask)
+    }
+
+    fn wrapping_fits(&self, asked: Option<u64>) -> bool {
+        let long_enough = self.min_wrap_secs == 0 || asked.is_some_and(|ttl| ttl >= self.min_wrap_secs);
+        let short_enough = self.max_wrap_secs == 0 || asked.is_some_and(|ttl| ttl <= self.max_wrap_secs);
+        long_enough && short_enough
+    }
+
+    fn parameters_fit(&self, ask: &Ask<'_>) -> bool {
+        if self.allowed.is_empty() && self.denied.is_empty() && self.required.is_empty() {
+            return true;
+        }
+        let sent = (ask.parameters)();
+        let has = |name: &String| sent.keys().any(|k| k.to_lowercase() == name.to_lowercase());
+        if !self.required.iter().all(has) {
+            return false;
+        }
+        let lists = [Capabilities::LIST, Capabilities::SCAN, Capabilities::DELETE];
+        if lists.contains(&ask.needs) || sent.is_empty() {
+            return true;
+        }
+        let values = |rules: &ParameterRules, name: &str| rules.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
+        if values(&self.denied, "*").is_some() {
+            return false;
+        }
+        let allow_any = values(&self.allowed, "*").is_some();
+        sent.iter().all(|(name, value)| {
+            let name = name.to_lowercase();
+            let denied = values(&self.denied, &name).is_some_and(|list| value_listed(value, &list));
+            let allowed = match values(&self.allowed, &name) {
+                Some(list) => value_listed(value, &list),
+                None => allow_any || self.allowed.is_empty(),
+            };
+            allowed && !denied
+        })
+    }
+}
+
+/// No values listed means any value. Strings may begin or end with `*`.
+fn value_listed(value: &Value, list: &[Value]) -> bool {
+    list.is_empty()
+        || list.iter().any(|item| match (item, value) {
+            (Value::String(pattern), Value::String(text)) => glob(pattern, text),
+            _ => item == value,
+        })
+}
+
+fn glob(pattern: &str, text: &str) -> bool {
+    let (head, tail) = (pattern.starts_with('*'), pattern.len() > 1 && pattern.ends_with('*'));
+    let core = pattern.trim_start_matches('*').trim_end_matches('*');
+    match (head, tail) {
+        (true, true) => text.contains(core),
+        (true, false) => text.ends_with(core),
+        (false, true) => text.starts_with(core),
+        (false, false) => text == pattern,
+    }
+}
+
+fn merge_parameters(into: &mut ParameterRules, from: &ParameterRules) {
+    for (name, values) in from {
+        match into.iter_mut().find(|(n, _)| n == name) {
+            // An empty list allows (or denies) any value, and stays so.
+            Some((_, have)) if have.is_empty() || values.is_empty() => have.clear(),
+            Some((_, have)) => have.extend(values.iter().cloned()),
+            None => into.push((name.clone(), values.clone())),
+        }
+    }
+}
+
+fn is_wild(pattern: &str) -> bool {
+    pattern.ends_with('*') || pattern.split('/').any(|segment| segment == "+")
+}
+
+impl Pattern {
+    fn parse(text: &str) -> Self {
+        let prefix = text.ends_with('*');
+        let body = if prefix { &text[..text.len() - 1] } else { text };
+        let segments: Vec<String> = body.split('/').map(str::to_owned).collect();
+        let first_plus =
+            segments.iter().position(|s| s == "+").map(|i| segments[..i].iter().map(|s| s.len() + 1).sum());
+        let star = if prefix { body.len() } else { usize::MAX };
+        let pluses = segments.iter().filter(|s| *s == "+").count();
+        Self { text: text.to_owned(), first_wild: first_plus.unwrap_or(usize::MAX).min(star), prefix, pluses, segments }
+    }
+
+    /// Orders patterns by Vault's five tie-breaks; the greater one decides.
+    fn rank(&self) -> (usize, bool, std::cmp::Reverse<usize>, usize, &str) {
+        (self.first_wild, !self.prefix, std::cmp::Reverse(self.pluses), self.text.len(), &self.text)
+    }
+
+    fn matches(&self, path: &str) -> bool {
+        let mut rest = path.split('/');
+        let last = self.segments.len() - 1;
+        for (i, segment) in self.segments.iter().enumerate() {
+            let Some(part) = rest.next() else { return false };
+            let fits = if segment == "+" {
+                // A `+` is one whole segment, and that is never empty.
+                !part.is_empty()
+            } else if self.prefix && i == last {
+                part.starts_with(segment.as_str())
+            } else {
+                part == segment
+            };
+            if !fits {
+                return false;
+            }
+        }
+        self.prefix || rest.next().is_none()
+    }
+
+    /// Whether a path below `prefix` could match.
+    fn may_reach(&self, prefix: &str) -> bool {
+        let mut ours = self.segments.iter().peekable();
+        for part in prefix.trim_end_matches('/').split('/') {
+            match ours.next() {
+                None => return false,
+                Some(segment) if self.prefix && ours.peek().is_none() => return part.starts_with(segment.as_str()),
+                Some(segment) if segment != "+" && segment != part => return false,
+                Some(_) => {}
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests;

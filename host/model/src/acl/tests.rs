@@ -1,0 +1,127 @@
+use serde_json::json;
+
+use super::*;
+
+fn acl(policies: &[(&str, &str)]) -> Acl {
+    let parsed: Vec<_> = policies.iter().map(|(n, t)| (*n, Policy::parse(t).expect("policy parses"))).collect();
+    Acl::of(parsed.iter().map(|(n, p)| (*n, p)))
+}
+
+fn may(acl: &Acl, needs: Capabilities, path: &str) -> bool {
+    let ask = Ask { path, needs, sudo: false, wrap_ttl_secs: None, parameters: &Map::new };
+    matches!(acl.decide(&ask), Decision::Allow { .. })
+}
+
+fn one(rules: &str) -> Acl {
+    acl(&[("p", rules)])
+}
+
+#[test]
+fn an_exact_pattern_beats_every_wildcard() {
+    let acl = one(r#"path "kv/*" { capabilities = ["read"] } path "kv/a" { capabilities = ["list"] }"#);
+    assert!(!may(&acl, Capabilities::READ, "kv/a"));
+    assert!(may(&acl, Capabilities::READ, "kv/b"));
+}
+
+#[test]
+fn the_most_specific_wildcard_decides_alone() {
+    // Each row: two patterns, a path both match, the index of the one that decides.
+    for (first, second, path, winner) in [
+        ("kv/*", "kv/app/*", "kv/app/x", 1),
+        ("kv/+/x", "kv/a*", "kv/ab/x", 1),
+        ("kv/+/x", "kv/+/*", "kv/ab/x", 0),
+        ("kv/+/+/x", "kv/+/b/x", "kv/a/b/x", 1),
+        ("kv/+/b*", "kv/+/bc*", "kv/a/bcd", 1),
+    ] {
+        let text =
+            format!(r#"path "{first}" {{ capabilities = ["read"] }} path "{second}" {{ capabilities = ["list"] }}"#);
+        let acl = one(&text);
+        let needs = [Capabilities::READ, Capabilities::LIST];
+        assert!(may(&acl, needs[winner], path), "{first} {second}");
+        assert!(!may(&acl, needs[1 - winner], path), "{first} {second}");
+    }
+}
+
+#[test]
+fn one_pattern_in_several_policies_is_their_union_and_deny_beats_all() {
+    let read = ("r", r#"path "kv/*" { capabilities = ["read"] }"#);
+    let list = ("l", r#"path "kv/*" { capabilities = ["list"] }"#);
+    let deny = ("d", r#"path "kv/*" { capabilities = ["deny", "sudo"] }"#);
+    let both = acl(&[read, list]);
+    assert!(may(&both, Capabilities::READ, "kv/a") && may(&both, Capabilities::LIST, "kv/a/"));
+    let none = acl(&[read, deny, list]);
+    assert!(!may(&none, Capabilities::READ, "kv/a"));
+    assert_eq!(none.capabilities("kv/a"), ["deny"]);
+    assert_eq!(both.capabilities("kv/a"), ["list", "read"]);
+}
+
+#[test]
+fn a_plus_is_exactly_one_segment() {
+    let acl = one(r#"path "kv/+/x" { capabilities = ["read"] }"#);
+    assert!(may(&acl, Capabilities::READ, "kv/a/x"));
+    for path in ["kv/x", "kv//x", "kv/a/b/x", "kv/a/x/y", "kv/a"] {
+        assert!(!may(&acl, Capabilities::READ, path), "{path}");
+    }
+}
+
+#[test]
+fn a_list_respects_a_deny_on_the_folder_itself() {
+    let acl = one(r#"path "kv/*" { capabilities = ["list"] } path "kv/private" { capabilities = ["deny"] }"#);
+    assert!(!may(&acl, Capabilities::LIST, "kv/private/"));
+    assert!(may(&acl, Capabilities::LIST, "kv/public/"));
+}
+
+#[test]
+fn sudo_paths_need_the_sudo_capability() {
+    let acl = one(r#"path "sys/a" { capabilities = ["update"] } path "sys/b" { capabilities = ["update", "sudo"] }"#);
+    let ask = |path| Ask { path, needs: Capabilities::UPDATE, sudo: true, wrap_ttl_secs: None, parameters: &Map::new };
+    assert_eq!(acl.decide(&ask("sys/a")), Decision::Deny { pattern: Some("sys/a".into()) });
+    assert_eq!(acl.decide(&ask("sys/b")), Decision::Allow { granting: vec!["p".into()] });
+    assert_eq!(acl.decide(&ask("sys/c")), Decision::Deny { pattern: None });
+}
+
+#[test]
+fn parameters_are_allowed_denied_and_required_as_written() {
+    let acl = one(r#"path "kv/a" { capabilities = ["update"] allowed_parameters = { "x" = ["1*", "2"], "y" = [] } }
+           path "kv/d" { capabilities = ["update"] denied_parameters = { "x" = ["bad"] } }
+           path "kv/r" { capabilities = ["update"] required_parameters = ["x"] }"#);
+    let with = |path: &str, body: Value| {
+        let parameters = move || body.as_object().expect("is an object").clone();
+        let ask = Ask { path, needs: Capabilities::UPDATE, sudo: false, wrap_ttl_secs: None, parameters: &parameters };
+        matches!(acl.decide(&ask), Decision::Allow { .. })
+    };
+    for (path, body, expected) in [
+        ("kv/a", json!({"x": "11"}), true),
+        ("kv/a", json!({"X": "2", "y": 7}), true),
+        ("kv/a", json!({"x": "3"}), false),
+        ("kv/a", json!({"z": "1"}), false),
+        ("kv/d", json!({"x": "good", "z": 1}), true),
+        ("kv/d", json!({"x": "bad"}), false),
+        ("kv/r", json!({"x": ""}), true),
+        ("kv/r", json!({}), false),
+    ] {
+        assert_eq!(with(path, body.clone()), expected, "{path} {body}");
+    }
+}
+
+#[test]
+fn wrapping_bounds_make_wrapping_mandatory() {
+    let acl = one(r#"path "kv/w" { capabilities = ["read"] min_wrapping_ttl = "1s" max_wrapping_ttl = "90s" }"#);
+    let with = |ttl| {
+        let ask =
+            Ask { path: "kv/w", needs: Capabilities::READ, sudo: false, wrap_ttl_secs: ttl, parameters: &Map::new };
+        matches!(acl.decide(&ask), Decision::Allow { .. })
+    };
+    assert!(with(Some(1)) && with(Some(90)));
+    assert!(!with(None) && !with(Some(91)));
+}
+
+#[test]
+fn a_mount_is_reached_only_by_a_rule_that_grants_something_below_it() {
+    let acl = one(r#"path "kv/data/a" { capabilities = ["read"] } path "p+/x" { capabilities = ["read"] }
+           path "+/y" { capabilities = ["read"] } path "off/*" { capabilities = ["deny"] }"#);
+    assert!(acl.reaches("kv/") && acl.reaches("zz/"));
+    let narrow = one(r#"path "kv/*" { capabilities = ["read"] } path "off/*" { capabilities = ["deny"] }"#);
+    assert!(narrow.reaches("kv/"));
+    assert!(!narrow.reaches("off/") && !narrow.reaches("other/"));
+}

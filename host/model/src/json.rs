@@ -1,0 +1,81 @@
+//! A look over raw JSON before anything parses it: well formed, an object, bounded in
+//! depth and in number of strings, no name twice. One pass without recursion, and no
+//! memory that grows with the text beyond what the two bounds allow. The error texts
+//! follow Go's, because Vault's clients see those.
+
+mod scan;
+
+/// Why a text is not an object that may be parsed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JsonError {
+    /// Not UTF-8. Go would put replacement characters in, and so change a secret.
+    #[error("invalid UTF-8")]
+    NotUtf8,
+    /// The text ends too soon.
+    #[error("unexpected EOF")]
+    End,
+    /// A character where it may not stand.
+    #[error("invalid character {} {place}", quoted(*found))]
+    Character {
+        /// The character.
+        found: char,
+        /// Where it stands, in Go's words.
+        place: &'static str,
+    },
+    /// Something other than a string where a member's name belongs.
+    #[error("object member name must be a string")]
+    Name,
+    /// JSON, but not an object.
+    #[error("json: cannot unmarshal {0} into Go value of type map[string]interface {{}}")]
+    NotObject(&'static str),
+    /// A backslash before something else than an escape.
+    #[error("invalid escape sequence `\\{0}` in string")]
+    Escape(char),
+    /// Half of a surrogate pair.
+    #[error("invalid surrogate pair in string")]
+    Surrogate,
+    /// A number that no double can hold.
+    #[error("json: cannot unmarshal number into Go value of type float64")]
+    NumberRange,
+    /// The same name twice in one object: which one counts would be a matter of the parser.
+    #[error("duplicate object member name")]
+    Duplicate,
+    /// Nested too deep.
+    #[error("exceeded max depth")]
+    Depth,
+    /// Too many strings, counting names and values.
+    #[error("exceeded maximum number of strings")]
+    Strings,
+}
+
+impl JsonError {
+    /// Whether the text may be good JSON, but costs too much.
+    #[must_use]
+    pub fn is_complexity(&self) -> bool {
+        matches!(self, Self::Strings)
+    }
+}
+
+/// A character as Go quotes it in these texts.
+fn quoted(found: char) -> String {
+    match found {
+        '\'' => r"'\''".to_owned(),
+        '\\' => r"'\\'".to_owned(),
+        '\n' | '\t' | '\r' => format!("'{}'", found.escape_default()),
+        c if u32::from(c) < 0x20 || c == '\u{7f}' => format!("'\\x{:02x}'", u32::from(c)),
+        c => format!("'{c}'"),
+    }
+}
+
+/// Checks that the bytes are one JSON object within the bounds: at most `depth_max`
+/// levels, and at most `strings_max` strings, names included.
+///
+/// # Errors
+/// [`JsonError`], at the first fault.
+pub fn check_object(bytes: &[u8], depth_max: usize, strings_max: usize) -> Result<(), JsonError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| JsonError::NotUtf8)?;
+    scan::Scan::new(text, depth_max, strings_max).object()
+}
+
+#[cfg(test)]
+mod tests;

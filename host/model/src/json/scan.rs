@@ -1,0 +1,306 @@
+//! The scanner: one step per element, with a stack of open levels instead of recursion.
+
+use super::JsonError;
+
+const VALUE: &str = "looking for beginning of value";
+
+/// An open object or array.
+#[derive(Clone, Copy)]
+struct Level {
+    object: bool,
+    empty: bool,
+    /// Where this object's names begin in [`Scan::names`].
+    names_from: usize,
+}
+
+/// A member's name: its hash, and where its raw text lies.
+struct Name {
+    hash: u64,
+    from: usize,
+    to: usize,
+}
+
+/// A position in a text, and what is open there.
+pub(super) struct Scan<'a> {
+    text: &'a str,
+    at: usize,
+    levels: Vec<Level>,
+    /// Names of the open objects only, so never more than `strings_max`.
+    names: Vec<Name>,
+    strings: usize,
+    depth_max: usize,
+    strings_max: usize,
+}
+
+impl<'a> Scan<'a> {
+    pub(super) fn new(text: &'a str, depth_max: usize, strings_max: usize) -> Self {
+        Self { text, at: 0, levels: Vec::new(), names: Vec::new(), strings: 0, depth_max, strings_max }
+    }
+
+    /// The whole text must be one object.
+    pub(super) fn object(mut self) -> Result<(), JsonError> {
+        self.skip_spaces();
+        match self.peek() {
+            Some(b'{') => self.open(true)?,
+            Some(b'[') => return Err(JsonError::NotObject("array")),
+            Some(b'"') => return Err(JsonError::NotObject("string")),
+            Some(b't' | b'f') => return Err(JsonError::NotObject("bool")),
+            Some(b'-' | b'0'..=b'9') => return Err(JsonError::NotObject("number")),
+            _ => return Err(self.unexpected(VALUE)),
+        }
+        while let Some(level) = self.levels.last().copied() {
+            self.element(level)?;
+        }
+        self.skip_spaces();
+        if self.at == self.text.len() { Ok(()) } else { Err(self.unexpected("after top-level value")) }
+    }
+
+    /// Reads the next element of the innermost level, or the level's end.
+    fn element(&mut self, level: Level) -> Result<(), JsonError> {
+        let close = if level.object { b'}' } else { b']' };
+        self.skip_spaces();
+        if self.peek() == Some(close) {
+            self.at += 1;
+            self.levels.pop();
+            self.names.truncate(level.names_from);
+            return Ok(());
+        }
+        if !level.empty {
+            self.comma(level.object, close)?;
+        }
+        if let Some(level) = self.levels.last_mut() {
+            level.empty = false;
+        }
+        if level.object {
+            self.name(level.names_from)?;
+        }
+        self.value()
+    }
+
+    fn comma(&mut self, object: bool, close: u8) -> Result<(), JsonError> {
+        if self.peek() != Some(b',') {
+            return Err(self.unexpected(if object { "after object key:value pair" } else { "after array element" }));
+        }
+        self.at += 1;
+        self.skip_spaces();
+        if self.peek() == Some(close) {
+            return Err(JsonError::Character { found: ',', place: VALUE });
+        }
+        Ok(())
+    }
+
+    /// A member's name and its colon.
+    fn name(&mut self, names_from: usize) -> Result<(), JsonError> {
+        match self.peek() {
+            Some(b'"') => {}
+            Some(b'{' | b'[' | b't' | b'f' | b'n' | b'-' | b'0'..=b'9') => return Err(JsonError::Name),
+            _ => return Err(self.unexpected(VALUE)),
+        }
+        let (from, to) = self.string()?;
+        let hash = hash(&self.text[from..to]);
+        let same = |n: &Name| n.hash == hash && unescaped(&self.text[n.from..n.to]).eq(unescaped(&self.text[from..to]));
+        if self.names[names_from..].iter().any(same) {
+            return Err(JsonError::Duplicate);
+        }
+        self.names.push(Name { hash, from, to });
+        self.skip_spaces();
+        if self.peek() != Some(b':') {
+            return Err(self.unexpected("after object key"));
+        }
+        self.at += 1;
+        self.skip_spaces();
+        Ok(())
+    }
+
+    fn value(&mut self) -> Result<(), JsonError> {
+        match self.peek() {
+            Some(b'"') => self.string().map(|_| ()),
+            Some(b'{') => self.open(true),
+            Some(b'[') => self.open(false),
+            Some(b't') => self.literal("true", "in literal true"),
+            Some(b'f') => self.literal("false", "in literal false"),
+            Some(b'n') => self.literal("null", "in literal null"),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            _ => Err(self.unexpected(VALUE)),
+        }
+    }
+
+    fn open(&mut self, object: bool) -> Result<(), JsonError> {
+        if self.levels.len() >= self.depth_max {
+            return Err(JsonError::Depth);
+        }
+        self.at += 1;
+        self.levels.push(Level { object, empty: true, names_from: self.names.len() });
+        Ok(())
+    }
+
+    fn literal(&mut self, word: &str, place: &'static str) -> Result<(), JsonError> {
+        for byte in word.bytes() {
+            if self.peek() != Some(byte) {
+                return Err(self.unexpected(place));
+            }
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<(), JsonError> {
+        let from = self.at;
+        self.skip_if(b'-');
+        if !self.skip_if(b'0') {
+            self.digits()?;
+        }
+        if self.skip_if(b'.') {
+            self.digits()?;
+        }
+        if self.skip_if(b'e') || self.skip_if(b'E') {
+            let _ = self.skip_if(b'+') || self.skip_if(b'-');
+            self.digits()?;
+        }
+        // Only a long number or one with an exponent can be beyond a double, and engines
+        // that read it as one would see infinity.
+        let text = &self.text[from..self.at];
+        let suspect = text.len() > 300 || text.contains(['e', 'E']);
+        if suspect && !text.parse::<f64>().is_ok_and(f64::is_finite) {
+            return Err(JsonError::NumberRange);
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), JsonError> {
+        if !self.peek().is_some_and(|b| b.is_ascii_digit()) {
+            return Err(self.unexpected("in numeric literal"));
+        }
+        while self.peek().is_some_and(|b| b.is_ascii_digit()) {
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    /// A string; gives where its raw text lies, between the quotes.
+    fn string(&mut self) -> Result<(usize, usize), JsonError> {
+        self.strings += 1;
+        if self.strings > self.strings_max {
+            return Err(JsonError::Strings);
+        }
+        self.at += 1;
+        let from = self.at;
+        loop {
+            let rest = &self.text.as_bytes()[self.at..];
+            self.at += rest.iter().position(|b| matches!(b, b'"' | b'\\' | 0..0x20)).ok_or(JsonError::End)?;
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok((from, self.at - 1));
+                }
+                Some(b'\\') => self.escape()?,
+                _ => return Err(self.unexpected("in string")),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<(), JsonError> {
+        self.at += 1;
+        match self.peek().ok_or(JsonError::End)? {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 1,
+            b'u' => {
+                let first = self.unit()?;
+                let pair = (0xd800..0xdc00).contains(&first);
+                if (0xdc00..0xe000).contains(&first) || pair && !self.low_half()? {
+                    return Err(JsonError::Surrogate);
+                }
+            }
+            _ => return Err(JsonError::Escape(self.here().unwrap_or(' '))),
+        }
+        Ok(())
+    }
+
+    /// Whether the second half of a pair comes next; reads it.
+    fn low_half(&mut self) -> Result<bool, JsonError> {
+        if !self.text.as_bytes()[self.at..].starts_with(b"\\u") {
+            return Ok(false);
+        }
+        self.at += 1;
+        Ok((0xdc00..0xe000).contains(&self.unit()?))
+    }
+
+    /// The four digits behind a `u`, which comes next.
+    fn unit(&mut self) -> Result<u32, JsonError> {
+        self.at += 1;
+        let mut code = 0;
+        for _ in 0..4 {
+            let found = self.here().ok_or(JsonError::End)?;
+            let digit = found.to_digit(16).ok_or(JsonError::Escape('u'))?;
+            code = code * 16 + digit;
+            self.at += 1;
+        }
+        Ok(code)
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn here(&self) -> Option<char> {
+        self.text[self.at..].chars().next()
+    }
+
+    fn skip_if(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn skip_spaces(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\n' | b'\t' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn unexpected(&self, place: &'static str) -> JsonError {
+        self.here().map_or(JsonError::End, |found| JsonError::Character { found, place })
+    }
+}
+
+/// FNV-1a over the characters meant, so that two spellings of a name hash the same.
+/// Collisions only cost a comparison.
+fn hash(raw: &str) -> u64 {
+    unescaped(raw)
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, c| (hash ^ u64::from(u32::from(c))).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// The characters a checked string means.
+fn unescaped(raw: &str) -> impl Iterator<Item = char> + '_ {
+    let mut rest = raw.chars();
+    std::iter::from_fn(move || {
+        let c = rest.next()?;
+        if c != '\\' {
+            return Some(c);
+        }
+        let letter = rest.next()?;
+        Some(match letter {
+            'b' => '\u{8}',
+            'f' => '\u{c}',
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            'u' => escaped_unicode(&mut rest),
+            other => other,
+        })
+    })
+}
+
+fn escaped_unicode(rest: &mut std::str::Chars<'_>) -> char {
+    let first = code_unit(rest);
+    let code = if (0xd800..0xdc00).contains(&first) {
+        rest.by_ref().nth(1);
+        0x10000 + ((first & 0x3ff) << 10) + (code_unit(rest) & 0x3ff)
+    } else {
+        first
+    };
+    char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
+}
+
+fn code_unit(rest: &mut std::str::Chars<'_>) -> u32 {
+    rest.by_ref().take(4).filter_map(|c| c.to_digit(16)).fold(0, |sum, digit| sum * 16 + digit)
+}

@@ -1,0 +1,22 @@
+//! Nouns and rules of a Bulkhead node. Everything here is pure: no I/O, no async
+//! runtime, no clock, no randomness. Traits for the outside world live in [`seam`],
+//! their in-memory twins in [`fake`].
+
+pub mod acl;
+pub mod change;
+pub mod cidr;
+pub mod duration;
+pub mod failure;
+pub mod fake;
+pub mod framework;
+pub mod hcl;
+pub mod hidden;
+pub mod json;
+pub mod limits;
+pub mod path;
+pub mod plugin;
+pub mod policy;
+pub mod reply;
+pub mod request;
+pub mod seam;
+pub mod suite;

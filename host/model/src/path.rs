@@ -1,0 +1,100 @@
+//! Request paths: decoded and checked once, at the rim, so that policies and engines
+//! see the same bytes. What is ambiguous is refused rather than cleaned.
+
+use crate::limits::PATH_BYTES_MAX;
+
+/// A canonical path below `/v1/`: percent-decoded once, no empty, `.` or `..`
+/// segment, no control character, no backslash, valid UTF-8, bounded. A slash at the
+/// end is kept, since it is part of what LIST asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ApiPath(String);
+
+/// Why a path was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    /// A percent sign without two hexadecimal digits.
+    #[error("path has a broken percent-encoding")]
+    Encoding,
+    /// Not UTF-8 once decoded.
+    #[error("path is not valid UTF-8")]
+    NotUtf8,
+    /// A control character or a backslash.
+    #[error("path contains a forbidden character")]
+    Character,
+    /// `.`, `..` or an empty segment.
+    #[error("path contains an empty, \".\" or \"..\" segment")]
+    Segment,
+    /// Over [`PATH_BYTES_MAX`].
+    #[error("path is too long")]
+    Length,
+}
+
+impl ApiPath {
+    /// Reads a path as it stood in the request line, without `/v1/`.
+    ///
+    /// # Errors
+    /// [`PathError`]: the path is ambiguous or over a limit.
+    pub fn decode(raw: &str) -> Result<Self, PathError> {
+        // Decoding only shrinks, by a factor of three at most.
+        if raw.len() > PATH_BYTES_MAX * 3 {
+            return Err(PathError::Length);
+        }
+        let decoded = percent_decode(raw.as_bytes())?;
+        Self::checked(String::from_utf8(decoded).map_err(|_| PathError::NotUtf8)?)
+    }
+
+    /// Takes a path that is already decoded.
+    ///
+    /// # Errors
+    /// [`PathError`]: the path is ambiguous or over a limit.
+    pub fn checked(text: String) -> Result<Self, PathError> {
+        if text.len() > PATH_BYTES_MAX {
+            return Err(PathError::Length);
+        }
+        if text.chars().any(|c| c.is_control() || c == '\\') {
+            return Err(PathError::Character);
+        }
+        let body = text.strip_suffix('/').unwrap_or(&text);
+        let ambiguous = |segment: &str| matches!(segment, "" | "." | "..");
+        if !body.is_empty() && body.split('/').any(ambiguous) || text == "/" {
+            return Err(PathError::Segment);
+        }
+        Ok(Self(text))
+    }
+
+    /// The path, without a slash in front.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it ends in a slash.
+    #[must_use]
+    pub fn is_folder(&self) -> bool {
+        self.0.ends_with('/')
+    }
+
+    /// The path with a slash at its end: what LIST asks for.
+    #[must_use]
+    pub fn to_folder(&self) -> Self {
+        if self.0.is_empty() || self.is_folder() { self.clone() } else { Self(format!("{}/", self.0)) }
+    }
+}
+
+fn percent_decode(raw: &[u8]) -> Result<Vec<u8>, PathError> {
+    let mut out = Vec::with_capacity(raw.len());
+    let mut bytes = raw.iter();
+    while let Some(&byte) = bytes.next() {
+        if byte != b'%' {
+            out.push(byte);
+            continue;
+        }
+        let digit = |b: Option<&u8>| b.and_then(|b| char::from(*b).to_digit(16)).ok_or(PathError::Encoding);
+        let (high, low) = (digit(bytes.next())?, digit(bytes.next())?);
+        out.push(u8::try_from(high * 16 + low).expect("two hexadecimal digits fit a byte"));
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn ambiguous_paths_are_refused_in_every_spelling() {
+    for raw in [
+        "kv/..",
+        "kv/../x",
+        "kv/%2e%2e/x",
+        "kv/%2E./x",
+        "kv/..%2fx",
+        "kv/./x",
+        "kv//x",
+        "//x",
+        "/x",
+        "kv/%2f/x",
+        "kv/a\\b",
+        "kv/a%5cb",
+        "kv/a%00b",
+        "kv/%c0%ae%c0%ae/x",
+        "kv/%zz",
+        "kv/%2",
+        "kv/a%0ab",
+        "/",
+    ] {
+        assert!(ApiPath::decode(raw).is_err(), "{raw} was let through");
+    }
+}
+
+#[test]
+fn a_path_is_decoded_exactly_once() {
+    assert_eq!(ApiPath::decode("kv/%252e%252e").expect("is plain").as_str(), "kv/%2e%2e");
+    assert_eq!(ApiPath::decode("kv/a%20b;c/").expect("is plain").as_str(), "kv/a b;c/");
+}
+
+#[test]
+fn a_path_over_the_limit_is_refused() {
+    assert!(ApiPath::decode(&"a".repeat(PATH_BYTES_MAX)).is_ok());
+    assert_eq!(ApiPath::decode(&"a".repeat(PATH_BYTES_MAX + 1)), Err(PathError::Length));
+}
+
+/// Percent-encodes everything but the slash, so that decoding must give it back.
+fn encode(text: &str) -> String {
+    text.bytes().map(|b| if b == b'/' { "/".to_owned() } else { format!("%{b:02X}") }).collect()
+}
+
+proptest! {
+    #[test]
+    fn canonicalisation_is_idempotent(raw in "\\PC{0,40}") {
+        if let Ok(path) = ApiPath::decode(&raw) {
+            prop_assert_eq!(ApiPath::checked(path.as_str().to_owned()), Ok(path));
+        }
+    }
+
+    #[test]
+    fn canonicalisation_is_injective_after_decoding(text in "[a-z%. ;+*é]{1,8}(/[a-z%. ;+*é]{1,8}){0,4}/?") {
+        match (ApiPath::checked(text.clone()), ApiPath::decode(&encode(&text))) {
+            (Ok(plain), Ok(decoded)) => prop_assert_eq!(plain, decoded),
+            (Err(plain), Err(decoded)) => prop_assert_eq!(plain, decoded),
+            _ => prop_assert!(false, "encoding changed the verdict"),
+        }
+    }
+}

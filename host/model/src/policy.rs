@@ -1,0 +1,270 @@
+//! Policies: their names and their text. What they decide is in [`crate::acl`].
+
+use crate::hcl::{self, Item, Value};
+use crate::path::ApiPath;
+
+/// The name of a policy, normalised (trimmed, lower case) and never `root`: what
+/// carries full power is no policy, so no API that takes names can hand it out.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PolicyName(String);
+
+/// Why a policy or its name was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// `root` in any spelling.
+    #[error("the root policy cannot be written, deleted or attached")]
+    Root,
+    /// Empty, or with characters that would make it ambiguous.
+    #[error("invalid policy name")]
+    Name,
+    /// The text is not HCL or JSON.
+    #[error("failed to parse policy: {0}")]
+    Syntax(String),
+    /// The text says something no policy can say.
+    #[error("failed to parse policy: {0}")]
+    Meaning(String),
+}
+
+impl PolicyName {
+    /// Normalises and checks a name.
+    ///
+    /// # Errors
+    /// [`PolicyError::Root`] for `root` in any spelling, [`PolicyError::Name`] for an
+    /// empty or ambiguous name.
+    pub fn parse(raw: &str) -> Result<Self, PolicyError> {
+        let name = raw.trim().to_lowercase();
+        if name == "root" {
+            return Err(PolicyError::Root);
+        }
+        if name.is_empty() || name.ends_with('/') || name.starts_with('/') {
+            return Err(PolicyError::Name);
+        }
+        match ApiPath::checked(name) {
+            Ok(path) => Ok(Self(path.as_str().to_owned())),
+            Err(_) => Err(PolicyError::Name),
+        }
+    }
+
+    /// The normalised name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a rule allows, one bit each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities(u16);
+
+/// Name and bit of each capability, in the order Vault lists them.
+const CAPABILITIES: [(&str, u16); 10] = [
+    ("create", 1),
+    ("read", 2),
+    ("update", 4),
+    ("delete", 8),
+    ("list", 16),
+    ("sudo", 32),
+    ("deny", 64),
+    ("patch", 128),
+    ("scan", 256),
+    ("recover", 512),
+];
+
+#[allow(missing_docs)]
+impl Capabilities {
+    pub const CREATE: Self = Self(1);
+    pub const READ: Self = Self(2);
+    pub const UPDATE: Self = Self(4);
+    pub const DELETE: Self = Self(8);
+    pub const LIST: Self = Self(16);
+    pub const SUDO: Self = Self(32);
+    pub const DENY: Self = Self(64);
+    pub const PATCH: Self = Self(128);
+    pub const SCAN: Self = Self(256);
+
+    /// Whether all of `other` is in here.
+    #[must_use]
+    pub fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Both together; deny overrides all.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        let both = self.0 | other.0;
+        if both & Self::DENY.0 == 0 { Self(both) } else { Self::DENY }
+    }
+
+    /// By its name in a policy.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        CAPABILITIES.iter().find(|(n, _)| *n == name).map(|(_, bit)| Self(*bit))
+    }
+
+    /// The names, sorted as Vault answers `sys/capabilities`.
+    #[must_use]
+    pub fn names(self) -> Vec<&'static str> {
+        let mut names: Vec<_> = CAPABILITIES.iter().filter(|(_, bit)| self.0 & bit != 0).map(|(n, _)| *n).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+/// Parameter names (lower case) and the values allowed or denied; no value: any.
+pub type ParameterRules = Vec<(String, Vec<serde_json::Value>)>;
+
+/// One `path` stanza.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PathRule {
+    /// The pattern as written, without a slash in front.
+    pub pattern: String,
+    /// What it allows.
+    pub capabilities: Capabilities,
+    /// `None`: no rule; `Some(empty)` would be the same.
+    pub allowed_parameters: ParameterRules,
+    /// See `allowed_parameters`.
+    pub denied_parameters: ParameterRules,
+    /// Parameters that must be there.
+    pub required_parameters: Vec<String>,
+    /// Shortest wrapping TTL, in seconds; 0: none.
+    pub min_wrapping_ttl_secs: u64,
+    /// Longest wrapping TTL, in seconds; 0: none.
+    pub max_wrapping_ttl_secs: u64,
+}
+
+/// A parsed policy.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Policy {
+    /// Its stanzas, in order.
+    pub rules: Vec<PathRule>,
+}
+
+impl Policy {
+    /// Reads a policy in HCL or JSON.
+    ///
+    /// # Errors
+    /// [`PolicyError`] with the text Vault's users know, and the place.
+    pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        let items = hcl::parse(text).map_err(|e| PolicyError::Syntax(e.to_string()))?;
+        let mut rules = Vec::new();
+        for item in &items {
+            match item.key.as_str() {
+                "path" => path_items(item, &mut rules)?,
+                "name" => {}
+                other => return Err(PolicyError::Meaning(format!("invalid key {other:?} on line {}", item.line))),
+            }
+        }
+        Ok(Self { rules })
+    }
+}
+
+/// A stanza with its pattern as label, or (JSON) a body whose keys are patterns.
+fn path_items(item: &Item, rules: &mut Vec<PathRule>) -> Result<(), PolicyError> {
+    match (&item.labels[..], &item.value) {
+        ([pattern], Value::Body(body)) => rules.push(path_rule(pattern, body)?),
+        ([], Value::Body(patterns)) => {
+            for inner in patterns {
+                let Value::Body(body) = &inner.value else {
+                    return Err(PolicyError::Meaning(format!("path {:?} is not a stanza", inner.key)));
+                };
+                rules.push(path_rule(&inner.key, body)?);
+            }
+        }
+        ([], Value::List(list)) => {
+            for value in list {
+                let inner = Item { value: value.clone(), ..item.clone() };
+                path_items(&inner, rules)?;
+            }
+        }
+        _ => return Err(PolicyError::Meaning(format!("path stanza on line {} needs one pattern", item.line))),
+    }
+    Ok(())
+}
+
+fn path_rule(pattern: &str, body: &[Item]) -> Result<PathRule, PolicyError> {
+    let bad = |text: String| PolicyError::Meaning(format!("path {pattern:?}: {text}"));
+    let pattern_text = pattern.strip_prefix('/').unwrap_or(pattern).to_owned();
+    if pattern_text.contains("+*") {
+        return Err(bad("invalid use of wildcards ('+*' is forbidden)".into()));
+    }
+    let mut rule = PathRule { pattern: pattern_text, ..PathRule::default() };
+    for item in body {
+        match item.key.as_str() {
+            "capabilities" => {
+                for name in strings(&item.value).ok_or_else(|| bad("capabilities must be a list of strings".into()))? {
+                    let one = Capabilities::named(&name).ok_or_else(|| bad(format!("invalid capability {name:?}")))?;
+                    rule.capabilities = rule.capabilities.with(one);
+                }
+            }
+            "policy" => rule.capabilities = rule.capabilities.with(shorthand(&item.value).map_err(bad)?),
+            "allowed_parameters" => rule.allowed_parameters = parameters(&item.value).map_err(bad)?,
+            "denied_parameters" => rule.denied_parameters = parameters(&item.value).map_err(bad)?,
+            "required_parameters" => {
+                rule.required_parameters =
+                    strings(&item.value).ok_or_else(|| bad("required_parameters must be a list of strings".into()))?;
+            }
+            "min_wrapping_ttl" => rule.min_wrapping_ttl_secs = seconds(&item.value).map_err(bad)?,
+            "max_wrapping_ttl" => rule.max_wrapping_ttl_secs = seconds(&item.value).map_err(bad)?,
+            "comment" => {}
+            other => return Err(bad(format!("invalid key {other:?} on line {}", item.line))),
+        }
+    }
+    let (min, max) = (rule.min_wrapping_ttl_secs, rule.max_wrapping_ttl_secs);
+    if max != 0 && min > max {
+        return Err(bad("max_wrapping_ttl cannot be less than min_wrapping_ttl".into()));
+    }
+    Ok(rule)
+}
+
+/// The `policy = "write"` form of Vault before 0.5, still parsed by it.
+fn shorthand(value: &Value) -> Result<Capabilities, String> {
+    use Capabilities as C;
+    let all = C::CREATE.with(C::READ).with(C::UPDATE).with(C::DELETE).with(C::LIST).with(C::PATCH);
+    match value {
+        Value::Str(s) if s == "deny" => Ok(C::DENY),
+        Value::Str(s) if s == "read" => Ok(C::READ.with(C::LIST)),
+        Value::Str(s) if s == "write" => Ok(all),
+        Value::Str(s) if s == "sudo" => Ok(all.with(C::SUDO)),
+        _ => Err("invalid policy shorthand".into()),
+    }
+}
+
+fn strings(value: &Value) -> Option<Vec<String>> {
+    match value {
+        Value::Str(one) => Some(vec![one.clone()]),
+        Value::List(list) => list.iter().map(|v| if let Value::Str(s) = v { Some(s.clone()) } else { None }).collect(),
+        _ => None,
+    }
+}
+
+fn seconds(value: &Value) -> Result<u64, String> {
+    match value {
+        Value::Str(text) | Value::Num(text) => {
+            crate::duration::parse_secs(text).map_err(|_| format!("invalid duration {text:?}"))
+        }
+        _ => Err("invalid duration".into()),
+    }
+}
+
+fn parameters(value: &Value) -> Result<ParameterRules, String> {
+    let Value::Body(items) = value else { return Err("parameters must be a map".into()) };
+    let mut rules = Vec::new();
+    for item in items {
+        let Value::List(list) = &item.value else { return Err(format!("parameter {:?} must be a list", item.key)) };
+        rules.push((item.key.to_lowercase(), list.iter().map(json).collect()));
+    }
+    Ok(rules)
+}
+
+fn json(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Str(s) => serde_json::Value::from(s.as_str()),
+        Value::Num(n) => serde_json::from_str(n).unwrap_or_else(|_| serde_json::Value::from(n.as_str())),
+        Value::Bool(b) => serde_json::Value::from(*b),
+        Value::List(list) => serde_json::Value::Array(list.iter().map(json).collect()),
+        Value::Body(items) => items.iter().map(|i| (i.key.clone(), json(&i.value))).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,53 @@
+use super::*;
+
+#[test]
+fn root_is_no_policy_in_any_spelling() {
+    for name in ["root", "ROOT", " root", "Root ", "\troot"] {
+        assert_eq!(PolicyName::parse(name), Err(PolicyError::Root), "{name:?}");
+    }
+}
+
+#[test]
+fn names_are_normalised_once_and_ambiguous_ones_refused() {
+    assert_eq!(PolicyName::parse(" My-Policy ").expect("is a name").as_str(), "my-policy");
+    for name in ["", " ", "../x", "a//b", "a/../b", "/a", "a/", "a\u{0}b"] {
+        assert_eq!(PolicyName::parse(name), Err(PolicyError::Name), "{name:?}");
+    }
+}
+
+#[test]
+fn hcl_and_json_say_the_same() {
+    let hcl = r#"
+        # What the app may do.
+        path "kv/data/app/*" { capabilities = ["create", "read"] min_wrapping_ttl = "1m" }
+        path "/sys/x" { policy = "read" }
+    "#;
+    let json = r#"{"path": {"kv/data/app/*": {"capabilities": ["create", "read"], "min_wrapping_ttl": "1m"},
+                            "sys/x": {"capabilities": ["read", "list"]}}}"#;
+    let parsed = Policy::parse(hcl).expect("HCL parses");
+    assert_eq!(parsed, Policy::parse(json).expect("JSON parses"));
+    assert_eq!(parsed.rules[0].min_wrapping_ttl_secs, 60);
+    assert_eq!(parsed.rules[1].capabilities.names(), ["list", "read"]);
+}
+
+#[test]
+fn what_no_policy_can_say_is_refused() {
+    for text in [
+        r#"path "a" { capabilities = ["fly"] }"#,
+        r#"path "a/+*" { capabilities = ["read"] }"#,
+        r#"path "a" { capability = ["read"] }"#,
+        r#"paths "a" { capabilities = ["read"] }"#,
+        r#"path "a" { capabilities = ["read"] min_wrapping_ttl = "5m" max_wrapping_ttl = "1m" }"#,
+        r#"path "a" { capabilities = ["read"]"#,
+        r#"path { capabilities = ["read"] }"#,
+    ] {
+        assert!(Policy::parse(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn deny_swallows_every_other_capability() {
+    let both = Capabilities::READ.with(Capabilities::DENY).with(Capabilities::SUDO);
+    assert_eq!(both.names(), ["deny"]);
+    assert!(!both.has(Capabilities::READ));
+}

@@ -1,0 +1,137 @@
+//! An answer, before it becomes bytes: what the envelope holds, not how it is written.
+
+use zeroize::Zeroize;
+
+use crate::failure::Failure;
+use crate::hidden::Hidden;
+
+/// JSON text that may hold secrets.
+pub type HiddenJson = Hidden<Vec<u8>>;
+
+/// A lease in an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaseInfo {
+    /// Lease id; empty where a lifetime is told but nothing is leased (kv v1's `ttl`).
+    pub id: String,
+    /// Whether it may be renewed.
+    pub renewable: bool,
+    /// Lifetime left, in seconds.
+    pub duration_secs: u64,
+}
+
+/// A token in an answer: the envelope's `auth`.
+pub struct AuthInfo {
+    /// The token.
+    pub client_token: Hidden<String>,
+    /// Its accessor; empty for batch tokens.
+    pub accessor: String,
+    /// All policies in effect.
+    pub policies: Vec<String>,
+    /// Policies on the token itself.
+    pub token_policies: Vec<String>,
+    /// Policies through identity.
+    pub identity_policies: Vec<String>,
+    /// Free-form facts.
+    pub metadata: Vec<(String, String)>,
+    /// Lifetime in seconds.
+    pub lease_duration_secs: u64,
+    /// Whether it may be renewed.
+    pub renewable: bool,
+    /// Entity behind the login; empty: none.
+    pub entity_id: String,
+    /// `service` or `batch`.
+    pub token_type: String,
+    /// Without a parent.
+    pub orphan: bool,
+    /// Uses left; 0: unlimited.
+    pub num_uses: u64,
+}
+
+/// A wrapping token in an answer: the envelope's `wrap_info`.
+pub struct WrapInfo {
+    /// The wrapping token.
+    pub token: Hidden<String>,
+    /// Its accessor.
+    pub accessor: String,
+    /// Lifetime in seconds.
+    pub ttl_secs: u64,
+    /// RFC 3339 time of creation.
+    pub creation_time: String,
+    /// Path of the request whose answer is wrapped.
+    pub creation_path: String,
+    /// Accessor of the wrapped token, if the answer held one.
+    pub wrapped_accessor: Option<String>,
+}
+
+/// Vault's envelope.
+#[derive(Default)]
+pub struct Envelope {
+    /// Id of the request; empty in a wrapped answer.
+    pub request_id: String,
+    /// Lease or plain lifetime.
+    pub lease: Option<LeaseInfo>,
+    /// The `data` object, as JSON text.
+    pub data: Option<HiddenJson>,
+    /// Warnings; `null` on the wire when there are none.
+    pub warnings: Vec<String>,
+    /// A token that was made or renewed.
+    pub auth: Option<AuthInfo>,
+    /// A wrapped answer.
+    pub wrap: Option<WrapInfo>,
+    /// About 25 `sys/` routes repeat the members of `data` at the top level.
+    pub flatten: bool,
+    /// A status other than 200; 4xx with `data` is how kv v2 shows a deleted version.
+    pub status: Option<u16>,
+    /// Errors to show beside the data.
+    pub errors: Vec<String>,
+    /// Type of the mount that answered (Vault's `mount_type`); empty: left out.
+    pub mount_type: String,
+}
+
+/// The answer to one request.
+pub enum Reply {
+    /// Vault's envelope, 200 unless it says otherwise.
+    Envelope(Box<Envelope>),
+    /// JSON without an envelope (`sys/health`, `sys/seal-status`, …).
+    Bare {
+        /// HTTP status.
+        status: u16,
+        /// JSON text.
+        json: HiddenJson,
+    },
+    /// Bytes of another type.
+    Raw {
+        /// HTTP status.
+        status: u16,
+        /// `Content-Type`.
+        content_type: String,
+        /// The body.
+        bytes: Hidden<Vec<u8>>,
+    },
+    /// 204.
+    Empty,
+    /// Refused or failed.
+    Failed(Failure),
+}
+
+impl From<Failure> for Reply {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// Hides JSON text.
+#[must_use]
+pub fn hidden_json(value: &serde_json::Value) -> HiddenJson {
+    Hidden::new(value.to_string().into_bytes())
+}
+
+/// Wipes a JSON value's strings.
+pub fn wipe(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::String(text) => text.zeroize(),
+        serde_json::Value::Array(items) => items.iter_mut().for_each(wipe),
+        serde_json::Value::Object(members) => members.values_mut().for_each(wipe),
+        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
+    }
+}

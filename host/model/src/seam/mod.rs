@@ -1,0 +1,8 @@
+//! A trait for each thing outside the process. The real one lives in the room named;
+//! its in-memory twin in [`crate::fake`].
+
+pub mod audit;
+pub mod clock;
+pub mod entropy;
+pub mod ledger;
+pub mod plugin;
