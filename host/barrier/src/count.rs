@@ -1,0 +1,36 @@
+//! The record of how often the newest term has encrypted: kept in the ledger in blocks,
+//! reserved ahead of use, so that restarts and new leaders do not start from nothing.
+//! What follows from the count is decided elsewhere.
+
+use bulkhead_model::change::Write;
+use bulkhead_model::seam::ledger::View;
+
+use crate::error::StoreError;
+use crate::keyring::Keyring;
+use crate::names::plain_key;
+use crate::record::{self, NONCE};
+
+/// Where the count is. A record as any other, so it cannot be set back by hand.
+const ENCRYPTIONS: &str = "core/encryptions";
+
+/// The count in the ledger for the newest term; zero if it is of an older term.
+pub(crate) fn on_record(keyring: &Keyring, view: &dyn View) -> Result<u64, StoreError> {
+    let key = plain_key(ENCRYPTIONS);
+    let Some(found) = view.get(&key)? else { return Ok(0) };
+    let opened = record::open(keyring, &key, found.bytes, &mut Vec::new())?;
+    let parsed = opened.expose().split_first_chunk::<4>().zip(opened.expose().last_chunk::<8>());
+    let of_newest = parsed.filter(|((term, _), _)| u32::from_be_bytes(**term) == keyring.newest().number());
+    Ok(of_newest.map_or(0, |(_, count)| u64::from_be_bytes(*count)))
+}
+
+/// The write that puts the next block on record. No read is recorded for it: a conflict
+/// would cost every writer a repeat, and a block lost in a race between two leaders is
+/// one of thousands.
+pub(crate) fn reserve(keyring: &Keyring, view: &dyn View, nonce: [u8; NONCE]) -> Result<Write, StoreError> {
+    let term = keyring.newest();
+    let reserved = term.reserve(on_record(keyring, view)?);
+    let key = plain_key(ENCRYPTIONS);
+    let value = [term.number().to_be_bytes().as_slice(), &reserved.to_be_bytes()].concat();
+    let value = record::seal(term, &key, &value, nonce, &mut Vec::new());
+    Ok(Write { key, value: Some(value) })
+}
