@@ -1,0 +1,193 @@
+//! Leases, and the index of what falls due. The index is ordered by time, so that the
+//! work at start and at unseal does not grow with the number of leases.
+
+use bulkhead_barrier::{Folder, Key, StoreError, Transaction};
+use serde::{Deserialize, Serialize};
+
+use super::space;
+use super::tokens::TokenHash;
+
+/// A stored lease. Fields may be added at the end, with a new [`FORMAT`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LeaseRecord {
+    /// Path of the request that made it, then a random part.
+    pub id: String,
+    /// Path of that request.
+    pub path: String,
+    /// Space of the mount that made it.
+    pub mount: [u8; 16],
+    pub kind: String,
+    pub token: Option<TokenHash>,
+    pub issued_ms: u64,
+    pub expires_ms: u64,
+    pub max_expires_ms: u64,
+    pub ttl_secs: u64,
+    pub renewed_ms: u64,
+    pub renewable: bool,
+    /// JSON text the engine wants back.
+    pub internal: Vec<u8>,
+    /// The answer's data, to be shown again at renewal: JSON text.
+    pub data: Vec<u8>,
+    pub data_version: u32,
+    /// Attempts to revoke that failed.
+    pub failures: u32,
+    /// When it is looked at next: its end, or the next attempt.
+    pub due_ms: u64,
+}
+
+const FORMAT: u8 = 1;
+
+/// Kind byte of a lease in the due index.
+pub(crate) const DUE_LEASE: u8 = b'l';
+/// Kind byte of a job in the due index.
+pub(crate) const DUE_JOB: u8 = b'j';
+
+/// A place in the due index: time, kind, and 32 bytes that name the thing.
+pub(crate) fn due_key(at_ms: u64, kind: u8, id: &[u8; 32]) -> Key {
+    let mut bytes = [0; 41];
+    bytes[..8].copy_from_slice(&at_ms.to_be_bytes());
+    bytes[8] = kind;
+    bytes[9..].copy_from_slice(id);
+    super::opaque(space::DUE, &bytes)
+}
+
+/// A thing that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Due {
+    pub at_ms: u64,
+    pub kind: u8,
+    pub id: [u8; 32],
+}
+
+/// What is due by now, earliest first.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn due(tx: &mut Transaction, now_ms: u64, limit: u32) -> Result<Vec<Due>, StoreError> {
+    let end = now_ms.saturating_add(1).to_be_bytes();
+    let parse = |key: &Vec<u8>| {
+        let at_ms = u64::from_be_bytes(key.get(..8)?.try_into().ok()?);
+        Some(Due { at_ms, kind: *key.get(8)?, id: key.get(9..)?.try_into().ok()? })
+    };
+    Ok(tx.opaque_range(space::DUE, &[0], &end, limit)?.iter().filter_map(parse).collect())
+}
+
+/// Names a lease (or anything else with a text id) in 32 bytes.
+pub(crate) fn digest(id: &str) -> [u8; 32] {
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, id.as_bytes());
+    hash.as_ref().try_into().expect("SHA-256 has 32 bytes")
+}
+
+fn key(id: &str) -> Option<Key> {
+    Key::leaf(space::LEASES, id).ok()
+}
+
+fn token_key(token: &TokenHash, id: &str) -> Key {
+    super::opaque(space::TOKEN_LEASES, &[&token[..], &digest(id)[..]].concat())
+}
+
+/// The lease with this id.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn get(tx: &mut Transaction, id: &str) -> Result<Option<LeaseRecord>, StoreError> {
+    let Some(key) = key(id) else { return Ok(None) };
+    let Some(bytes) = tx.get(&key)? else { return Ok(None) };
+    match bytes.expose().split_first() {
+        Some((&FORMAT, record)) => {
+            postcard::from_bytes(record).map(Some).map_err(|_| super::damaged(space::LEASES, "a lease record"))
+        }
+        _ => Err(super::damaged(space::LEASES, "a lease record")),
+    }
+}
+
+/// Writes a lease and its place in the due index; `before` is what stood there, if anything.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn save(tx: &mut Transaction, before: Option<&LeaseRecord>, record: &LeaseRecord) -> Result<(), StoreError> {
+    let bytes = postcard::to_extend(record, vec![FORMAT]).expect("a lease record is plain data");
+    let id = digest(&record.id);
+    let key = key(&record.id).ok_or(super::damaged(space::LEASES, "a lease id"))?;
+    match before {
+        Some(old) if old.due_ms != record.due_ms => tx.delete(&due_key(old.due_ms, DUE_LEASE, &id))?,
+        Some(_) => {}
+        None => {
+            if let Some(token) = &record.token {
+                tx.put(&token_key(token, &record.id), record.id.as_bytes())?;
+            }
+        }
+    }
+    // The value leads from the index to the lease, since the key only holds a digest.
+    tx.put(&due_key(record.due_ms, DUE_LEASE, &id), record.id.as_bytes())?;
+    tx.put(&key, &bytes)
+}
+
+/// Strikes a lease from the book.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn remove(tx: &mut Transaction, record: &LeaseRecord) -> Result<(), StoreError> {
+    if let Some(key) = key(&record.id) {
+        tx.delete(&key)?;
+    }
+    tx.delete(&due_key(record.due_ms, DUE_LEASE, &digest(&record.id)))?;
+    if let Some(token) = &record.token {
+        tx.delete(&token_key(token, &record.id))?;
+    }
+    Ok(())
+}
+
+/// Lets a lease fall due now.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn expire_now(tx: &mut Transaction, id: &str, now_ms: u64) -> Result<(), StoreError> {
+    let Some(old) = get(tx, id)? else { return Ok(()) };
+    let new = LeaseRecord { expires_ms: old.expires_ms.min(now_ms), due_ms: now_ms, ..old.clone() };
+    save(tx, Some(&old), &new)
+}
+
+/// Lets all leases of a token fall due now.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn token_ended(tx: &mut Transaction, token: &TokenHash, now_ms: u64) -> Result<(), StoreError> {
+    let (from, end) = ([&token[..], &[0; 32]].concat(), [&token[..], &[0xff; 33]].concat());
+    for key in tx.opaque_range(space::TOKEN_LEASES, &from, &end, u32::MAX)? {
+        let Some(id) = tx.get(&super::opaque(space::TOKEN_LEASES, &key))? else { continue };
+        let id = String::from_utf8_lossy(id.expose()).into_owned();
+        expire_now(tx, &id, now_ms)?;
+    }
+    Ok(())
+}
+
+/// Names below a prefix of lease ids; folders end in a slash.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn list(tx: &mut Transaction, prefix: &str) -> Result<Vec<String>, StoreError> {
+    match Folder::new(space::LEASES, prefix) {
+        Ok(folder) => Ok(tx.list(&folder, None, usize::MAX)?.keys),
+        Err(_) => Ok(Vec::new()),
+    }
+}
+
+/// Ids of all leases below a prefix.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn below(tx: &mut Transaction, prefix: &str, limit: usize) -> Result<Vec<String>, StoreError> {
+    let Ok(folder) = Folder::new(space::LEASES, prefix) else { return Ok(Vec::new()) };
+    let names = tx.scan(&folder, None, limit)?.keys;
+    Ok(names.into_iter().map(|name| format!("{prefix}{name}")).collect())
+}
+
+/// The id of the lease that a place in the due index leads to.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn id_at(tx: &mut Transaction, due: &Due) -> Result<Option<String>, StoreError> {
+    let found = tx.get(&due_key(due.at_ms, due.kind, &due.id))?;
+    Ok(found.and_then(|bytes| String::from_utf8(bytes.expose().clone()).ok()))
+}

@@ -1,0 +1,84 @@
+//! Nouns with state: what the node remembers, each in a space of its own under the
+//! barrier. Books never call steps, nor each other's storage.
+
+pub(crate) mod audits;
+pub(crate) mod config;
+pub(crate) mod jobs;
+pub(crate) mod leases;
+pub(crate) mod mounts;
+pub(crate) mod policies;
+pub(crate) mod tokens;
+
+use bulkhead_barrier::{Folder, Key, SpaceId, StoreError, Transaction};
+
+/// The spaces of the host's own books.
+pub(crate) mod space {
+    use super::SpaceId;
+
+    /// Singletons: the epoch, cluster facts.
+    pub(crate) const HOST: SpaceId = SpaceId::host(1);
+    /// Mount entries by id.
+    pub(crate) const MOUNTS: SpaceId = SpaceId::host(2);
+    /// Policy texts by name.
+    pub(crate) const POLICIES: SpaceId = SpaceId::host(3);
+    /// Token records by salted hash.
+    pub(crate) const TOKENS: SpaceId = SpaceId::host(4);
+    /// Token hashes by hash of the accessor.
+    pub(crate) const ACCESSORS: SpaceId = SpaceId::host(5);
+    /// Parent hash and child hash, without a value.
+    pub(crate) const CHILDREN: SpaceId = SpaceId::host(6);
+    /// Lease records by lease id.
+    pub(crate) const LEASES: SpaceId = SpaceId::host(7);
+    /// Token hash and lease hash, with the lease id.
+    pub(crate) const TOKEN_LEASES: SpaceId = SpaceId::host(8);
+    /// What falls due: time, kind and id, in order of time.
+    pub(crate) const DUE: SpaceId = SpaceId::host(9);
+    /// Audit devices by path.
+    pub(crate) const AUDITS: SpaceId = SpaceId::host(10);
+    /// Scheduled jobs.
+    pub(crate) const JOBS: SpaceId = SpaceId::host(11);
+    /// Cubbyholes: token hash, then name.
+    pub(crate) const CUBBYHOLE: SpaceId = SpaceId::host(12);
+    /// Token roles by name.
+    pub(crate) const TOKEN_ROLES: SpaceId = SpaceId::host(13);
+    /// Intents by id.
+    pub(crate) const INTENTS: SpaceId = SpaceId::host(14);
+}
+
+/// A key whose bytes say nothing: hashes, and indexes over such.
+pub(crate) fn opaque(space: SpaceId, bytes: &[u8]) -> Key {
+    Key::opaque(space, bytes).expect("the books' opaque keys are short and not empty")
+}
+
+/// A record of a book that does not decode.
+pub(crate) fn damaged(space: SpaceId, what: &'static str) -> StoreError {
+    StoreError::Damaged { space, what }
+}
+
+/// The record whose version changes with every change to mounts, policies or audit
+/// devices. One look at it tells a request whether what the node has parsed still holds.
+pub(crate) fn epoch_key() -> Key {
+    opaque(space::HOST, b"epoch")
+}
+
+/// Empties a token's cubbyhole.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn cubby_end(tx: &mut Transaction, token: &tokens::TokenHash) -> Result<(), StoreError> {
+    let folder = cubby_folder(token, "").expect("a hexadecimal name is a folder");
+    for name in tx.scan(&folder, None, usize::MAX)?.keys {
+        tx.delete(&cubby_key(token, &name).expect("a listed name is a key"))?;
+    }
+    Ok(())
+}
+
+/// A key in a token's cubbyhole.
+pub(crate) fn cubby_key(token: &tokens::TokenHash, name: &str) -> Option<Key> {
+    Key::leaf(space::CUBBYHOLE, &format!("{}/{name}", hex::encode(token))).ok()
+}
+
+/// A folder in a token's cubbyhole.
+pub(crate) fn cubby_folder(token: &tokens::TokenHash, name: &str) -> Option<Folder> {
+    Folder::new(space::CUBBYHOLE, &format!("{}/{name}", hex::encode(token))).ok()
+}

@@ -1,0 +1,219 @@
+//! What is mounted where.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use bulkhead_barrier::{Folder, Key, SpaceId, StoreError, Transaction};
+use bulkhead_model::framework::RouteTable;
+use bulkhead_model::limits::TTL_DEFAULT_SECS;
+use bulkhead_model::plugin::{MountFacts, PluginKind};
+use bulkhead_model::seam::plugin::Plugin;
+use serde::{Deserialize, Serialize};
+
+use super::space;
+
+/// Which of the two mount tables an entry belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Table {
+    /// `sys/mounts`.
+    Secret,
+    /// `sys/auth`; the path below begins with `auth/`.
+    Auth,
+}
+
+/// What an operator may tune.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Tuning {
+    pub default_ttl_secs: u64,
+    pub max_ttl_secs: u64,
+    pub force_no_cache: bool,
+    pub listing_visibility: String,
+    pub passthrough_request_headers: Vec<String>,
+    pub allowed_response_headers: Vec<String>,
+    pub audit_non_hmac_request_keys: Vec<String>,
+    pub audit_non_hmac_response_keys: Vec<String>,
+    pub token_type: String,
+}
+
+/// A mount as it is stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct MountEntry {
+    pub uuid: String,
+    /// The storage space, 16 bytes, hexadecimal.
+    pub space: String,
+    pub table: Table,
+    /// Below its table, with a slash at the end: `secret/`, `userpass/`.
+    pub path: String,
+    /// `kv`, `token`, `system`, …
+    pub kind: String,
+    pub description: String,
+    pub accessor: String,
+    pub options: BTreeMap<String, String>,
+    pub tuning: Tuning,
+    pub local: bool,
+    pub seal_wrap: bool,
+    pub external_entropy_access: bool,
+    pub plugin_version: String,
+    pub data_version: u32,
+}
+
+impl MountEntry {
+    /// The path as requests have it: `auth/userpass/` for an auth method.
+    pub(crate) fn full_path(&self) -> String {
+        match self.table {
+            Table::Secret => self.path.clone(),
+            Table::Auth => format!("auth/{}", self.path),
+        }
+    }
+
+    pub(crate) fn space(&self) -> SpaceId {
+        let mut id = [0; 16];
+        hex::decode_to_slice(&self.space, &mut id).expect("the space was written as 32 hexadecimal digits");
+        SpaceId(id)
+    }
+
+    /// Default and longest lifetime below this mount, in seconds.
+    pub(crate) fn ttls(&self) -> (u64, u64) {
+        let or_system = |secs: u64| if secs == 0 { TTL_DEFAULT_SECS } else { secs };
+        let max = or_system(self.tuning.max_ttl_secs);
+        (or_system(self.tuning.default_ttl_secs).min(max), max)
+    }
+}
+
+/// Who answers below a mount.
+#[derive(Clone)]
+pub(crate) enum Engine {
+    /// `sys/`.
+    System,
+    /// `auth/token/`.
+    Token,
+    /// `cubbyhole/`.
+    Cubbyhole,
+    /// `identity/`.
+    Identity,
+    /// A component.
+    Plugin(Arc<dyn Plugin>, Arc<RouteTable>),
+    /// A component that this node does not have.
+    Missing,
+}
+
+/// A mount with what answers below it.
+pub(crate) struct Mount {
+    pub entry: MountEntry,
+    pub full_path: String,
+    pub space: SpaceId,
+    pub engine: Engine,
+    pub facts: MountFacts,
+}
+
+/// Every mount, by full path.
+#[derive(Default)]
+pub(crate) struct MountTable {
+    by_path: HashMap<String, Arc<Mount>>,
+}
+
+impl MountTable {
+    /// The mount that a path is below, with the rest of the path. Mounts do not nest,
+    /// so the first that fits is the only one.
+    pub(crate) fn route<'p>(&self, path: &'p str) -> Option<(&Arc<Mount>, &'p str)> {
+        path.match_indices('/')
+            .map(|(at, _)| path.split_at(at + 1))
+            .find_map(|(mount, rest)| self.by_path.get(mount).map(|m| (m, rest)))
+    }
+
+    /// The mount at exactly this full path.
+    pub(crate) fn at(&self, full_path: &str) -> Option<&Arc<Mount>> {
+        self.by_path.get(full_path)
+    }
+
+    /// Mounts of one table, in order of their paths.
+    pub(crate) fn of(&self, table: Table) -> Vec<&Arc<Mount>> {
+        let mut mounts: Vec<_> = self.by_path.values().filter(|m| m.entry.table == table).collect();
+        mounts.sort_by(|a, b| a.entry.path.cmp(&b.entry.path));
+        mounts
+    }
+
+    /// The mount that a new one at this path would collide with, above or below it.
+    pub(crate) fn collision(&self, full_path: &str) -> Option<&str> {
+        self.by_path.keys().map(String::as_str).find(|have| have.starts_with(full_path) || full_path.starts_with(*have))
+    }
+
+    /// The mount with this space.
+    pub(crate) fn with_space(&self, space: SpaceId) -> Option<&Arc<Mount>> {
+        self.by_path.values().find(|m| m.space.0 == space.0)
+    }
+}
+
+/// Plugins this node has, by kind and name.
+pub(crate) type Catalog = HashMap<(PluginKind, String), (Arc<dyn Plugin>, Arc<RouteTable>)>;
+
+/// Reads the mount table.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn load(tx: &mut Transaction, catalog: &Catalog) -> Result<MountTable, StoreError> {
+    let folder = Folder::new(space::MOUNTS, "").expect("the empty folder is one");
+    let mut table = MountTable::default();
+    for name in tx.list(&folder, None, usize::MAX)?.keys {
+        let key = Key::leaf(space::MOUNTS, &name).expect("a listed name is a key");
+        let Some(bytes) = tx.get(&key)? else { continue };
+        let entry: MountEntry =
+            serde_json::from_slice(bytes.expose()).map_err(|_| super::damaged(space::MOUNTS, "a mount entry"))?;
+        let mount = bind(entry, catalog);
+        table.by_path.insert(mount.full_path.clone(), Arc::new(mount));
+    }
+    Ok(table)
+}
+
+fn bind(entry: MountEntry, catalog: &Catalog) -> Mount {
+    let kind = match entry.table {
+        Table::Secret => PluginKind::Secrets,
+        Table::Auth => PluginKind::Auth,
+    };
+    let engine = match (entry.table, entry.kind.as_str()) {
+        (Table::Secret, "system") => Engine::System,
+        (Table::Secret, "cubbyhole") => Engine::Cubbyhole,
+        (Table::Secret, "identity") => Engine::Identity,
+        (Table::Auth, "token") => Engine::Token,
+        (_, name) => catalog
+            .get(&(kind, name.to_owned()))
+            .map_or(Engine::Missing, |(plugin, routes)| Engine::Plugin(plugin.clone(), routes.clone())),
+    };
+    let (default_ttl, max_ttl) = entry.ttls();
+    let facts = MountFacts {
+        id: entry.uuid.clone(),
+        accessor: entry.accessor.clone(),
+        path: entry.full_path(),
+        namespace: String::new(),
+        plugin_version: entry.plugin_version.clone(),
+        options: entry.options.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
+        default_ttl,
+        max_ttl,
+        data_version: entry.data_version,
+    };
+    Mount { full_path: entry.full_path(), space: entry.space(), engine, facts, entry }
+}
+
+fn key_of(entry: &MountEntry) -> Key {
+    Key::leaf(space::MOUNTS, &entry.uuid).expect("a UUID is a key")
+}
+
+/// Writes an entry and starts a new epoch.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn save(tx: &mut Transaction, entry: &MountEntry) -> Result<(), StoreError> {
+    let bytes = serde_json::to_vec(entry).expect("a mount entry is plain data");
+    tx.put(&key_of(entry), &bytes)?;
+    tx.put(&super::epoch_key(), &[])
+}
+
+/// Removes an entry and starts a new epoch. What it stored is dropped afterwards.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn remove(tx: &mut Transaction, entry: &MountEntry) -> Result<(), StoreError> {
+    tx.delete(&key_of(entry))?;
+    tx.put(&super::epoch_key(), &[])
+}

@@ -1,0 +1,235 @@
+//! Tokens. A token itself is never stored: its record lies under a salted hash, and
+//! so does the way from its accessor to it.
+
+use bulkhead_barrier::{Barrier, HmacKey, Key, StoreError, Transaction};
+use serde::{Deserialize, Serialize};
+
+use super::{leases, space};
+
+/// Salted hash of a token or accessor.
+pub(crate) type TokenHash = [u8; 32];
+
+/// Makes token hashes. The salt is a subkey of the barrier and never changes.
+pub(crate) struct Salt(HmacKey);
+
+impl Salt {
+    pub(crate) fn of(barrier: &Barrier) -> Self {
+        Self(barrier.hmac_key("token hashes"))
+    }
+
+    pub(crate) fn hash(&self, token: &str) -> TokenHash {
+        self.0.sign(token.as_bytes())
+    }
+}
+
+/// A stored token. Fields may be added at the end, with a new [`FORMAT`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct TokenRecord {
+    pub accessor: String,
+    pub parent: Option<TokenHash>,
+    pub policies: Vec<String>,
+    /// Where it was made: `auth/token/create`, `auth/userpass/login/ann`.
+    pub path: String,
+    pub display_name: String,
+    pub metadata: Vec<(String, String)>,
+    /// Uses left; 0: unlimited.
+    pub num_uses: u64,
+    pub created_ms: u64,
+    /// Lifetime granted at creation or at the last renewal; 0: no end.
+    pub ttl_secs: u64,
+    pub creation_ttl_secs: u64,
+    /// 0: never.
+    pub expires_ms: u64,
+    pub explicit_max_ttl_secs: u64,
+    pub period_secs: u64,
+    pub renewable: bool,
+    pub entity_id: String,
+    pub role: String,
+    pub bound_cidrs: Vec<String>,
+    /// 0: never renewed.
+    pub renewed_ms: u64,
+    /// What the auth method wants back at renewal, as JSON text.
+    pub internal: Vec<u8>,
+    /// Accessor of the auth mount behind a login; empty: `auth/token`.
+    pub mount_accessor: String,
+}
+
+const FORMAT: u8 = 1;
+
+/// Kind byte of a token in the due index.
+pub(crate) const DUE_TOKEN: u8 = b't';
+
+impl TokenRecord {
+    pub(crate) fn is_orphan(&self) -> bool {
+        self.parent.is_none()
+    }
+
+    /// Seconds left; 0 for a token without an end.
+    pub(crate) fn secs_left(&self, now_ms: u64) -> u64 {
+        // Never more than was granted, even where a new leader's clock is behind.
+        (self.expires_ms.saturating_sub(now_ms) / 1000).min(self.ttl_secs)
+    }
+
+    pub(crate) fn is_expired(&self, now_ms: u64) -> bool {
+        self.expires_ms != 0 && now_ms >= self.expires_ms
+    }
+}
+
+fn key(hash: &TokenHash) -> Key {
+    super::opaque(space::TOKENS, hash)
+}
+
+fn accessor_key(salt: &Salt, accessor: &str) -> Key {
+    super::opaque(space::ACCESSORS, &salt.hash(accessor))
+}
+
+fn child_key(parent: &TokenHash, child: &TokenHash) -> Key {
+    super::opaque(space::CHILDREN, &[&parent[..], &child[..]].concat())
+}
+
+/// The record of a token, expired or not.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn get(tx: &mut Transaction, hash: &TokenHash) -> Result<Option<TokenRecord>, StoreError> {
+    let Some(bytes) = tx.get(&key(hash))? else { return Ok(None) };
+    match bytes.expose().split_first() {
+        Some((&FORMAT, record)) => {
+            postcard::from_bytes(record).map(Some).map_err(|_| super::damaged(space::TOKENS, "a token record"))
+        }
+        _ => Err(super::damaged(space::TOKENS, "a token record")),
+    }
+}
+
+/// The hash of the token that an accessor belongs to.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn by_accessor(tx: &mut Transaction, salt: &Salt, accessor: &str) -> Result<Option<TokenHash>, StoreError> {
+    let found = tx.get(&accessor_key(salt, accessor))?;
+    Ok(found.and_then(|bytes| bytes.expose().as_slice().try_into().ok()))
+}
+
+/// Writes a record that exists already; its place in the due index must not have moved.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn update(tx: &mut Transaction, hash: &TokenHash, record: &TokenRecord) -> Result<(), StoreError> {
+    let mut bytes = vec![FORMAT];
+    bytes = postcard::to_extend(record, bytes).expect("a token record is plain data");
+    tx.put(&key(hash), &bytes)
+}
+
+/// Writes a new token with everything that leads to it.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn create(
+    tx: &mut Transaction,
+    salt: &Salt,
+    hash: &TokenHash,
+    record: &TokenRecord,
+) -> Result<(), StoreError> {
+    update(tx, hash, record)?;
+    tx.put(&accessor_key(salt, &record.accessor), hash)?;
+    if let Some(parent) = &record.parent {
+        tx.put(&child_key(parent, hash), &[])?;
+    }
+    if record.expires_ms != 0 {
+        tx.put(&leases::due_key(record.expires_ms, DUE_TOKEN, hash), &[])?;
+    }
+    Ok(())
+}
+
+/// Moves a token's end.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn set_expiry(
+    tx: &mut Transaction,
+    hash: &TokenHash,
+    record: &mut TokenRecord,
+    expires_ms: u64,
+) -> Result<(), StoreError> {
+    if record.expires_ms != 0 {
+        tx.delete(&leases::due_key(record.expires_ms, DUE_TOKEN, hash))?;
+    }
+    record.expires_ms = expires_ms;
+    if expires_ms != 0 {
+        tx.put(&leases::due_key(expires_ms, DUE_TOKEN, hash), &[])?;
+    }
+    update(tx, hash, record)
+}
+
+/// Direct children of a token.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn children(tx: &mut Transaction, parent: &TokenHash, limit: u32) -> Result<Vec<TokenHash>, StoreError> {
+    let (from, end) = ([&parent[..], &[0; 32]].concat(), [&parent[..], &[0xff; 33]].concat());
+    let keys = tx.opaque_range(space::CHILDREN, &from, &end, limit)?;
+    Ok(keys.iter().filter_map(|key| key.get(32..64)?.try_into().ok()).collect())
+}
+
+/// Removes one token. Its children become orphans unless they were removed before;
+/// its leases fall due at once.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn remove(
+    tx: &mut Transaction,
+    salt: &Salt,
+    hash: &TokenHash,
+    record: &TokenRecord,
+    now_ms: u64,
+) -> Result<(), StoreError> {
+    tx.delete(&key(hash))?;
+    tx.delete(&accessor_key(salt, &record.accessor))?;
+    if let Some(parent) = &record.parent {
+        tx.delete(&child_key(parent, hash))?;
+    }
+    if record.expires_ms != 0 {
+        tx.delete(&leases::due_key(record.expires_ms, DUE_TOKEN, hash))?;
+    }
+    leases::token_ended(tx, hash, now_ms)?;
+    super::cubby_end(tx, hash)
+}
+
+/// Cuts the tie between a token and its parent.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn orphan(tx: &mut Transaction, hash: &TokenHash, record: &mut TokenRecord) -> Result<(), StoreError> {
+    if let Some(parent) = record.parent.take() {
+        tx.delete(&child_key(&parent, hash))?;
+    }
+    update(tx, hash, record)
+}
+
+/// Removes a token and all below it, leaves first.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn remove_tree(tx: &mut Transaction, salt: &Salt, root: &TokenHash, now_ms: u64) -> Result<(), StoreError> {
+    let mut order = vec![*root];
+    let mut next = 0;
+    while let Some(hash) = order.get(next).copied() {
+        order.extend(children(tx, &hash, u32::MAX)?);
+        next += 1;
+    }
+    for hash in order.into_iter().rev() {
+        if let Some(record) = get(tx, &hash)? {
+            remove(tx, salt, &hash, &record, now_ms)?;
+        }
+    }
+    Ok(())
+}
+
+/// Hashes of all tokens.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn all(tx: &mut Transaction) -> Result<Vec<TokenHash>, StoreError> {
+    let keys = tx.opaque_range(space::TOKENS, &[0; 32], &[0xff; 33], u32::MAX)?;
+    Ok(keys.iter().filter_map(|key| key.as_slice().try_into().ok()).collect())
+}

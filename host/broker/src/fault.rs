@@ -1,0 +1,100 @@
+//! Why a step could not go on: an answer for the caller, or a fault of ours.
+
+use bulkhead_barrier::StoreError;
+use bulkhead_model::failure::{Failure, FailureKind};
+use bulkhead_model::seam::ledger::LedgerError;
+
+/// Ends a visit early.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The caller gets this.
+    Answer(Failure),
+    /// The caller gets this, but what the visit wrote so far is committed all the same
+    /// (a use of a token, a lockout counter).
+    AnswerAndCommit(Failure),
+    /// The store failed or held something damaged.
+    Store(StoreError),
+    /// The ledger failed.
+    Ledger(LedgerError),
+    /// Another change came first: the whole visit runs again.
+    Conflict,
+}
+
+impl From<Failure> for Fault {
+    fn from(failure: Failure) -> Self {
+        Self::Answer(failure)
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<LedgerError> for Fault {
+    fn from(error: LedgerError) -> Self {
+        Self::Ledger(error)
+    }
+}
+
+impl Fault {
+    /// 400 with one text.
+    pub(crate) fn invalid(text: impl Into<String>) -> Self {
+        Self::Answer(Failure::invalid(text))
+    }
+
+    /// 400 in the form of a Go multi-error, as Vault answers where a handler returned
+    /// its error beside the response.
+    pub(crate) fn invalid_wrapped(text: &str) -> Self {
+        Self::invalid(wrapped(text))
+    }
+
+    /// What the caller is told. The cause of a fault of ours goes to the log alone.
+    pub(crate) fn into_failure(self) -> Failure {
+        match self {
+            Self::Answer(failure) | Self::AnswerAndCommit(failure) => failure,
+            Self::Store(error) => store_failure(&error),
+            Self::Ledger(error) => ledger_failure(&error),
+            Self::Conflict => {
+                Failure::new(FailureKind::Unavailable, "too many requests change the same data; try again")
+            }
+        }
+    }
+}
+
+/// Vault's multi-error text around one error.
+pub(crate) fn wrapped(text: &str) -> String {
+    format!("1 error occurred:\n\t* {text}\n\n")
+}
+
+fn store_failure(error: &StoreError) -> Failure {
+    match error {
+        StoreError::Ledger(ledger) => ledger_failure(ledger),
+        StoreError::BadKey(_) => Failure::invalid(error.to_string()),
+        StoreError::TooLarge { .. } | StoreError::TooMany { .. } => {
+            Failure::new(FailureKind::TooLarge, error.to_string())
+        }
+        StoreError::Damaged { .. } | StoreError::UnknownTerm { .. } => {
+            tracing::error!(error = %error, "stored data could not be used");
+            Failure::internal()
+        }
+    }
+}
+
+fn ledger_failure(error: &LedgerError) -> Failure {
+    match error {
+        LedgerError::TooLarge { what, bytes, limit } => {
+            Failure::new(FailureKind::TooLarge, format!("{what} is {bytes} bytes, over the limit of {limit}"))
+        }
+        LedgerError::NotLeader => Failure::new(FailureKind::Unavailable, "this node is not the leader"),
+        LedgerError::Timeout => Failure::new(
+            FailureKind::Unavailable,
+            "the cluster did not answer in time; the change may or may not apply",
+        ),
+        LedgerError::Storage { .. } | LedgerError::Damaged { .. } | LedgerError::Stopped { .. } => {
+            tracing::error!(error = %error, "storage failed");
+            Failure::new(FailureKind::Internal, "storage failed: the node cannot take writes; see the server's log")
+        }
+    }
+}

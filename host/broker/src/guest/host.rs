@@ -1,0 +1,208 @@
+//! The broker's side of a guest call. The mount is fixed here, so a guest can never
+//! name another one.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bulkhead_barrier::{Folder, Key, StoreError, Transaction};
+use bulkhead_model::hidden::Hidden;
+use bulkhead_model::plugin::{MountFacts, Seconds, TimestampMs};
+use bulkhead_model::reply::HiddenJson;
+use bulkhead_model::seam::plugin::{CallHost, LogLevel, NamePage, StorageError};
+
+use crate::book::jobs::{self, JobRecord};
+use crate::book::mounts::Mount;
+use crate::open::Open;
+
+/// What one call works with. Taken apart again by [`GuestHost::into_parts`].
+pub(crate) struct GuestHost {
+    open: Arc<Open>,
+    mount: Arc<Mount>,
+    tx: Transaction,
+    now_ms: u64,
+    request_id: String,
+    outside: bool,
+    held: Vec<tokio::sync::OwnedMutexGuard<()>>,
+    intents: Vec<String>,
+}
+
+impl GuestHost {
+    pub(crate) fn new(open: Arc<Open>, mount: Arc<Mount>, tx: Transaction, now_ms: u64, request_id: &str) -> Self {
+        Self {
+            open,
+            mount,
+            tx,
+            now_ms,
+            request_id: request_id.to_owned(),
+            outside: false,
+            held: Vec::new(),
+            intents: Vec::new(),
+        }
+    }
+
+    /// Drops the call's intents with its commit: what they were for has succeeded.
+    pub(crate) fn fulfil(&mut self) -> Result<(), StoreError> {
+        for id in std::mem::take(&mut self.intents) {
+            crate::step::expire::resolve_intent(&mut self.tx, self.mount.space, &id)?;
+        }
+        Ok(())
+    }
+
+    /// The transaction, whether the call touched the outside, and the locks it holds.
+    pub(crate) fn into_parts(self) -> (Transaction, bool, Vec<tokio::sync::OwnedMutexGuard<()>>) {
+        (self.tx, self.outside, self.held)
+    }
+
+    fn key(&self, name: &str) -> Result<Key, StorageError> {
+        Key::leaf(self.mount.space, name).map_err(|e| StorageError::Denied(e.to_string()))
+    }
+
+    fn folder(&self, prefix: &str) -> Result<Folder, StorageError> {
+        Folder::new(self.mount.space, prefix).map_err(|e| StorageError::Denied(e.to_string()))
+    }
+}
+
+fn refused(error: StoreError) -> StorageError {
+    match error {
+        StoreError::TooLarge { limit, .. } | StoreError::TooMany { limit } => StorageError::TooLarge(limit as u64),
+        StoreError::BadKey(error) => StorageError::Denied(error.to_string()),
+        other => {
+            tracing::error!(error = %other, "a plugin's storage failed");
+            StorageError::Backend("storage failed".into())
+        }
+    }
+}
+
+#[async_trait]
+impl CallHost for GuestHost {
+    fn mount(&self) -> &MountFacts {
+        &self.mount.facts
+    }
+
+    fn now_ms(&self) -> TimestampMs {
+        self.now_ms
+    }
+
+    fn random(&mut self, buffer: &mut [u8]) {
+        self.open.parts.entropy.fill(buffer);
+    }
+
+    fn cluster_id(&self) -> String {
+        self.open.cluster_id.clone()
+    }
+
+    fn log(&mut self, level: LogLevel, message: &str, fields: &[(String, String)]) {
+        let (id, mount) = (&self.request_id, &self.mount.entry.accessor);
+        match level {
+            LogLevel::Trace => tracing::trace!(request = %id, mount = %mount, ?fields, "plugin: {message}"),
+            LogLevel::Debug => tracing::debug!(request = %id, mount = %mount, ?fields, "plugin: {message}"),
+            LogLevel::Info => tracing::info!(request = %id, mount = %mount, ?fields, "plugin: {message}"),
+            LogLevel::Warn => tracing::warn!(request = %id, mount = %mount, ?fields, "plugin: {message}"),
+            LogLevel::Error => tracing::error!(request = %id, mount = %mount, ?fields, "plugin: {message}"),
+        }
+    }
+
+    fn get(&mut self, key: &str) -> Result<Option<Vec<u8>>, StorageError> {
+        let key = self.key(key)?;
+        let found = self.tx.get(&key).map_err(refused)?;
+        Ok(found.map(|mut bytes| std::mem::take(bytes.expose_mut())))
+    }
+
+    fn put(&mut self, key: &str, value: Vec<u8>) -> Result<(), StorageError> {
+        let (key, value) = (self.key(key)?, Hidden::new(value));
+        self.tx.put(&key, value.expose()).map_err(refused)
+    }
+
+    fn delete(&mut self, key: &str) -> Result<(), StorageError> {
+        let key = self.key(key)?;
+        self.tx.delete(&key).map_err(refused)
+    }
+
+    fn list(&mut self, prefix: &str, after: Option<&str>, limit: u32) -> Result<NamePage, StorageError> {
+        let folder = self.folder(prefix)?;
+        self.tx.list(&folder, after, limit as usize).map_err(refused)
+    }
+
+    fn scan(&mut self, prefix: &str, after: Option<&str>, limit: u32) -> Result<NamePage, StorageError> {
+        let folder = self.folder(prefix)?;
+        self.tx.scan(&folder, after, limit as usize).map_err(refused)
+    }
+
+    async fn acquire(&mut self, name: &str, timeout_ms: u32) -> Result<(), StorageError> {
+        let lock = self.open.lock(self.mount.space, name);
+        let wait = std::time::Duration::from_millis(u64::from(timeout_ms));
+        match tokio::time::timeout(wait, lock.lock_owned()).await {
+            Ok(guard) => {
+                self.held.push(guard);
+                Ok(())
+            }
+            Err(_) => Err(StorageError::Backend("the lock is taken".into())),
+        }
+    }
+
+    fn cache_get(&mut self, key: &str) -> Option<Vec<u8>> {
+        self.open.cache.get(&mut self.tx, self.mount.space, key, self.now_ms)
+    }
+
+    fn cache_put(&mut self, key: &str, value: Vec<u8>, ttl: Seconds, depends_on: &[String]) {
+        let ends_ms = self.now_ms.saturating_add(ttl.saturating_mul(1000));
+        self.open.cache.put(&mut self.tx, self.mount.space, key, value, (ends_ms, depends_on));
+    }
+
+    fn cache_remove(&mut self, key: &str) {
+        self.open.cache.remove(self.mount.space, key);
+    }
+
+    async fn intend(&mut self, kind: &str, data: HiddenJson) -> Result<String, String> {
+        self.outside = true;
+        let id = crate::step::expire::intend(&self.open, &self.mount, kind, &data, self.now_ms).await?;
+        self.intents.push(id.clone());
+        Ok(id)
+    }
+
+    fn resolve(&mut self, id: &str) {
+        // An unknown id is none of this mount's: there is nothing to drop.
+        if let Err(error) = crate::step::expire::resolve_intent(&mut self.tx, self.mount.space, id) {
+            tracing::error!(error = %error, "an intent could not be resolved");
+        }
+    }
+
+    fn schedule(&mut self, job: &str, key: &str, payload: HiddenJson, at: TimestampMs) -> Result<(), String> {
+        let record = JobRecord {
+            mount: self.mount.space.0,
+            job: job.to_owned(),
+            key: key.to_owned(),
+            payload: payload.expose().clone(),
+            due_ms: at,
+            failures: 0,
+        };
+        jobs::save(&mut self.tx, &record).map_err(|e| e.to_string())
+    }
+
+    fn cancel(&mut self, job: &str, key: &str) {
+        let id = jobs::id(&self.mount.space.0, job, key);
+        if let Err(error) = jobs::remove(&mut self.tx, &id) {
+            tracing::error!(error = %error, "a job could not be cancelled");
+        }
+    }
+
+    fn generate_password(&mut self, policy: Option<&str>) -> Result<String, String> {
+        match policy {
+            None => Ok(bulkhead_model::seam::entropy::base62(&*self.open.parts.entropy, 20)),
+            Some(_) => Err("named password policies are not offered by this version".into()),
+        }
+    }
+
+    async fn wrap(&mut self, _data: HiddenJson, _ttl: Seconds) -> Result<String, String> {
+        Err("wrapping from a plugin is not offered by this version".into())
+    }
+
+    fn entity(&mut self, _entity_id: &str) -> Option<serde_json::Value> {
+        None
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
+        self
+    }
+}

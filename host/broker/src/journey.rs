@@ -1,0 +1,151 @@
+//! The order of the steps, and nothing else.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bulkhead_model::failure::{Failure, FailureKind};
+use bulkhead_model::limits::{CONFLICT_RETRIES_MAX, REQUEST_MS_MAX};
+use bulkhead_model::reply::Reply;
+use bulkhead_model::request::Request;
+
+use crate::book::tokens::TokenHash;
+use crate::fault::Fault;
+use crate::node::Node;
+use crate::open::Open;
+use crate::step::authorize::authorize;
+use crate::step::record::{Audited, Trail};
+use crate::step::{dispatch, gate, identify, record, route, settle};
+use crate::visit::{After, Visit};
+
+/// Answers one request.
+pub(crate) async fn run(node: &Arc<Node>, request: Request) -> Audited {
+    if let Some(reply) = gate::answer_free(node, &request).await {
+        return Audited::unrecorded(reply);
+    }
+    let open = match gate::enter(node, &request) {
+        Ok(open) => open,
+        Err(reply) => return Audited::unrecorded(reply),
+    };
+    if !request.namespace.is_empty() && request.namespace != "root" {
+        return Audited::unrecorded(Failure::new(FailureKind::NotFound, "namespace not found").into());
+    }
+    open.in_flight.fetch_add(1, Ordering::Relaxed);
+    let deadline = Duration::from_millis(REQUEST_MS_MAX);
+    let mut trail = Trail::default();
+    let ended = tokio::time::timeout(deadline, attempts(&open, &request, &mut trail)).await;
+    open.in_flight.fetch_sub(1, Ordering::Relaxed);
+    let (reply, after) = match ended {
+        Ok(Ok((reply, after))) => (finish(reply, &request), after),
+        Ok(Err(fault)) => (Reply::Failed(fault.into_failure()), Vec::new()),
+        Err(_) => (Failure::new(FailureKind::Timeout, "the request took too long").into(), Vec::new()),
+    };
+    let audited = record::response(&open, &request, trail, reply);
+    let sealing = settle_after(&open, after);
+    if sealing {
+        drop(open);
+        node.seal().await;
+    }
+    audited
+}
+
+/// Runs the request until its commit meets no conflict.
+async fn attempts(open: &Arc<Open>, request: &Request, trail: &mut Trail) -> Result<(Reply, Vec<After>), Fault> {
+    for attempt in 0..CONFLICT_RETRIES_MAX {
+        if attempt > 2 {
+            // Losers step aside a little, each for another time.
+            let [jitter] = bulkhead_model::seam::entropy::random::<1>(&*open.parts.entropy);
+            tokio::time::sleep(Duration::from_micros(u64::from(jitter) * u64::from(attempt) * 8)).await;
+        }
+        match once(open, request, trail).await {
+            Err(Fault::Conflict) => {}
+            done => return done,
+        }
+    }
+    Err(Fault::Conflict)
+}
+
+async fn once(open: &Arc<Open>, request: &Request, trail: &mut Trail) -> Result<(Reply, Vec<After>), Fault> {
+    open.ledger().linearizable().await?;
+    let mut tx = open.begin()?;
+    let config = open.config(&mut tx)?;
+    let now_ms = open.parts.clock.now_ms();
+    let routed = route::route(&config.mounts, request);
+    trail.routed(&routed);
+    let who = match identify::identify(open, &config, &mut tx, request, now_ms) {
+        Ok(who) => who,
+        Err(Fault::Answer(_)) if routed.target.is_open_to_bad_tokens() => None,
+        Err(fault) => {
+            record::request(open, request, trail)?;
+            return Err(fault);
+        }
+    };
+    trail.identified(who.as_ref());
+    let limited = who.as_ref().filter(|who| who.record.num_uses > 0).map(|who| who.hash);
+    let mut visit =
+        Visit { open: open.clone(), config, tx, now_ms, who, after: Vec::new(), outside: false, held: Vec::new() };
+    let passed = match authorize(&mut visit, request, routed).await {
+        Ok(passed) => passed,
+        Err(denied) => {
+            trail.denied(&denied);
+            record::request(open, request, trail)?;
+            return refuse(open, limited, denied.fault).await;
+        }
+    };
+    trail.authorized(&passed);
+    record::request(open, request, trail)?;
+    let outcome = dispatch::dispatch(&mut visit, request, &passed).await;
+    let outcome = match outcome {
+        Ok(reply) => crate::mint::wrap_if_asked(&mut visit, request, reply),
+        failed => failed,
+    };
+    match outcome {
+        Ok(reply) => settle_visit(visit, reply).await,
+        Err(Fault::AnswerAndCommit(failure)) => settle_visit(visit, Reply::Failed(failure)).await,
+        Err(fault) => refuse(open, limited, fault).await,
+    }
+}
+
+async fn settle_visit(visit: Visit, reply: Reply) -> Result<(Reply, Vec<After>), Fault> {
+    let outside = visit.outside;
+    match settle::commit(visit).await {
+        Ok(after) => Ok((reply, after)),
+        // What was done outside cannot be done twice; its intent is rolled back later.
+        Err(Fault::Conflict) if outside => {
+            Err(Failure::new(FailureKind::Unavailable, "the data changed meanwhile; try again").into())
+        }
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Ends a refused request; a use of a use-limited token counts all the same.
+async fn refuse(open: &Open, limited: Option<TokenHash>, fault: Fault) -> Result<(Reply, Vec<After>), Fault> {
+    if let Some(hash) = limited.filter(|_| !matches!(fault, Fault::Conflict)) {
+        settle::commit_use(open, &hash).await?;
+    }
+    Err(fault)
+}
+
+/// Puts the request's id into the envelope, unless the answer is wrapped.
+fn finish(mut reply: Reply, request: &Request) -> Reply {
+    if let Reply::Envelope(envelope) = &mut reply
+        && envelope.wrap.is_none()
+    {
+        envelope.request_id.clone_from(&request.id);
+    }
+    reply
+}
+
+/// Does what waited for the commit; says whether the node is to seal itself.
+fn settle_after(open: &Open, after: Vec<After>) -> bool {
+    let mut sealing = false;
+    for what in after {
+        match what {
+            After::Rotated(rotated) => open.barrier.install(rotated),
+            After::AuditDevices(devices) => *open.devices.write() = Arc::new(devices),
+            After::LookForDue => open.due.notify_one(),
+            After::Seal => sealing = true,
+        }
+    }
+    sealing
+}

@@ -1,0 +1,202 @@
+//! A node's life: not initialised, sealed, open.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bulkhead_barrier::{Barrier, SealConfig, UnsealProgress};
+use bulkhead_model::hidden::Hidden;
+use bulkhead_model::request::Request;
+use bulkhead_model::seam::audit::AuditSinkMaker;
+use bulkhead_model::seam::clock::Clock;
+use bulkhead_model::seam::entropy::Entropy;
+use bulkhead_model::seam::ledger::Ledger;
+use bulkhead_model::seam::plugin::Plugin;
+use parking_lot::{Mutex, RwLock};
+use tokio::task::JoinHandle;
+
+use crate::book::mounts::Catalog;
+use crate::fault::Fault;
+use crate::open::Open;
+use crate::step::record::Audited;
+
+mod birth;
+mod unseal;
+
+pub use birth::{InitAnswer, InitError, InitOptions};
+pub use unseal::UnsealFailure;
+
+/// An audit device from the server's own config file.
+#[derive(Clone, Debug)]
+pub struct ConfiguredAudit {
+    /// Name, without slashes at the ends.
+    pub path: String,
+    /// `file`.
+    pub kind: String,
+    /// What the operator wrote about it.
+    pub description: String,
+    /// The device's options.
+    pub options: BTreeMap<String, String>,
+}
+
+/// Facts about the server that answers tell.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// `0.1.0`.
+    pub version: String,
+    /// RFC 3339 date of the build or commit.
+    pub build_date: String,
+    /// `raft` or `inmem`.
+    pub storage_type: String,
+    /// How clients reach this node.
+    pub api_addr: String,
+    /// How its peers reach it.
+    pub cluster_addr: String,
+    /// Empty: a name is made at initialisation.
+    pub cluster_name: String,
+    /// The machine's name.
+    pub hostname: String,
+    /// The operator's name for this node.
+    pub node_id: String,
+    /// Whether several nodes could share the storage.
+    pub ha_enabled: bool,
+    /// Whether audit devices may be made over the API, as OpenBao's key of that name has it.
+    pub unsafe_allow_api_audit_creation: bool,
+    /// What `sys/config/state/sanitized` tells: the config without secrets.
+    pub config: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What a node is made of.
+pub struct Parts {
+    /// Replicated bytes.
+    pub ledger: Arc<dyn Ledger>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Components this node has.
+    pub plugins: Vec<Arc<dyn Plugin>>,
+    /// Opens audit devices.
+    pub audit_sinks: Arc<dyn AuditSinkMaker>,
+    /// Audit devices of the config file.
+    pub audits: Vec<ConfiguredAudit>,
+    /// Facts to tell.
+    pub facts: Facts,
+}
+
+/// One node. Requests go in by [`Node::handle`].
+pub struct Node {
+    pub(crate) parts: Arc<Parts>,
+    pub(crate) catalog: Catalog,
+    state: RwLock<Option<Running>>,
+    progress: Mutex<Option<UnsealProgress>>,
+    /// Held while the node changes from one state to another.
+    turning: tokio::sync::Mutex<()>,
+}
+
+/// An open node and what works for it in the background.
+struct Running {
+    open: Arc<Open>,
+    expiry: JoinHandle<()>,
+}
+
+impl Node {
+    /// A sealed node.
+    ///
+    /// # Panics
+    /// If an official plugin declares routes that do not parse: they are checked when
+    /// a component is compiled.
+    #[must_use]
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let catalog = parts
+            .plugins
+            .iter()
+            .map(|plugin| {
+                let about = plugin.descriptor();
+                let routes = bulkhead_model::framework::RouteTable::new(&about.routes);
+                ((plugin.kind(), about.name.clone()), (plugin.clone(), Arc::new(routes)))
+            })
+            .collect();
+        Arc::new(Self {
+            parts: Arc::new(parts),
+            catalog,
+            state: RwLock::new(None),
+            progress: Mutex::new(None),
+            turning: tokio::sync::Mutex::new(()),
+        })
+    }
+
+    /// Answers one request.
+    pub async fn handle(self: &Arc<Self>, request: Request) -> Audited {
+        crate::journey::run(self, request).await
+    }
+
+    /// What the node holds while it is open.
+    pub(crate) fn open(&self) -> Option<Arc<Open>> {
+        self.state.read().as_ref().map(|running| running.open.clone())
+    }
+
+    /// Whether the node is sealed.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        self.state.read().is_none()
+    }
+
+    /// How the root key is split, once the node is initialised.
+    ///
+    /// # Errors
+    /// [`Fault`] if the ledger cannot be read.
+    pub(crate) fn seal_config(&self) -> Result<Option<SealConfig>, Fault> {
+        Ok(bulkhead_barrier::read_seal_config(&*self.parts.ledger.view()?)?)
+    }
+
+    /// Whether the node's cluster is initialised.
+    ///
+    /// # Errors
+    /// [`InitError::Storage`] if the ledger cannot be read.
+    pub fn is_initialised(&self) -> Result<bool, InitError> {
+        Ok(self.seal_config()?.is_some())
+    }
+
+    /// Seals the node: keys are wiped as the last request that uses them ends.
+    pub async fn seal(&self) {
+        let _turn = self.turning.lock().await;
+        let running = self.state.write().take();
+        *self.progress.lock() = None;
+        if let Some(running) = running {
+            running.expiry.abort();
+            // Whatever the task was doing ends at its next await; the keys with it.
+            let _ = running.expiry.await;
+            tracing::info!("the node is sealed");
+        }
+    }
+
+    /// Opens the audit devices' files anew, after an operator moved them away.
+    pub fn reopen_audit(&self) {
+        let Some(open) = self.open() else { return };
+        let devices = open.devices.read().clone();
+        for device in devices.iter() {
+            if let Err(error) = device.sink.reopen() {
+                tracing::error!(device = %device.entry.path, error = %error, "audit device could not be reopened");
+            }
+        }
+    }
+
+    /// Takes a new barrier into use. Called with `turning` held.
+    async fn enter(self: &Arc<Self>, barrier: Barrier) -> Result<(), Fault> {
+        let open = birth::open(self, Arc::new(barrier)).await?;
+        let open = Arc::new(open);
+        let expiry = tokio::spawn(crate::step::expire::run(open.clone()));
+        *self.state.write() = Some(Running { open, expiry });
+        tracing::info!("the node is unsealed");
+        Ok(())
+    }
+
+    /// One key share of an unseal attempt.
+    ///
+    /// # Errors
+    /// [`UnsealFailure`]: the share is unusable, or together the shares are wrong.
+    pub async fn unseal(self: &Arc<Self>, share: Hidden<Vec<u8>>) -> Result<(), UnsealFailure> {
+        let _turn = self.turning.lock().await;
+        unseal::add(self, share).await
+    }
+}

@@ -1,0 +1,234 @@
+//! Initialisation: keys, the default mounts and the root token, all in one change.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bulkhead_barrier::{Barrier, SealConfig, SpaceId, Transaction};
+use bulkhead_model::change::Verdict;
+use bulkhead_model::failure::Failure;
+use bulkhead_model::hidden::Hidden;
+use bulkhead_model::policy::PolicyName;
+use bulkhead_model::seam::entropy::{base62, random, uuid};
+
+use super::{ConfiguredAudit, Node, Parts};
+use crate::book::audits::{self, AuditEntry, Device};
+use crate::book::mounts::{self, MountEntry, Table, Tuning};
+use crate::book::policies::{self, PolicyRecord};
+use crate::book::tokens::{self, Salt, TokenRecord};
+use crate::book::{opaque, space};
+use crate::fault::Fault;
+use crate::open::{Open, OpenParts};
+
+/// How to initialise.
+#[derive(Default)]
+pub struct InitOptions {
+    /// Shares to split the key into.
+    pub shares: u64,
+    /// How many of them unseal.
+    pub threshold: u64,
+    /// The root token to make, for dev mode; without one a random one is made.
+    pub root_token: Option<Hidden<String>>,
+}
+
+/// What initialisation hands out, once.
+pub struct InitAnswer {
+    /// The shares.
+    pub shares: Vec<Hidden<Vec<u8>>>,
+    /// The first root token.
+    pub root_token: Hidden<String>,
+}
+
+/// Why initialisation failed.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// It was done before.
+    #[error("Vault is already initialized")]
+    Already,
+    /// Shares and threshold do not go together.
+    #[error("invalid seal configuration: {0}")]
+    Config(String),
+    /// Storage failed; its text for the caller.
+    #[error("{0}")]
+    Storage(String),
+}
+
+impl From<Fault> for InitError {
+    fn from(fault: Fault) -> Self {
+        Self::Storage(fault.into_failure().errors.join("; "))
+    }
+}
+
+impl Node {
+    /// Makes keys, default mounts and a root token. The node stays sealed.
+    ///
+    /// # Errors
+    /// [`InitError`].
+    pub async fn initialise(&self, options: InitOptions) -> Result<InitAnswer, InitError> {
+        let _turn = self.turning.lock().await;
+        let parts = &self.parts;
+        parts.ledger.bootstrap().await.map_err(Fault::from)?;
+        if self.is_initialised()? {
+            return Err(InitError::Already);
+        }
+        let config =
+            SealConfig::new(options.shares, options.threshold).map_err(|e| InitError::Config(e.to_string()))?;
+        let now_ms = parts.clock.now_ms();
+        let made = bulkhead_barrier::init(config, now_ms, &*parts.entropy);
+        let view = parts.ledger.view().map_err(Fault::from)?;
+        let mut tx = made.barrier.begin(view);
+        let root_token = match options.root_token {
+            Some(token) => token,
+            None => Hidden::new(format!("s.{}", base62(&*parts.entropy, 24))),
+        };
+        furnish(&mut tx, &made.barrier, parts, &root_token, now_ms)?;
+        let mut change = made.change;
+        let furnished = tx.into_change(&*parts.entropy).map_err(Fault::from)?;
+        change.reads.extend(furnished.reads);
+        change.ranges.extend(furnished.ranges);
+        change.writes.extend(furnished.writes);
+        match parts.ledger.propose(change).await.map_err(Fault::from)? {
+            Verdict::Committed(_) => Ok(InitAnswer { shares: made.shares, root_token }),
+            Verdict::Conflict => Err(InitError::Already),
+        }
+    }
+}
+
+/// What a cluster is called.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct ClusterRecord {
+    id: String,
+    name: String,
+}
+
+/// Writes what every new cluster has.
+fn furnish(
+    tx: &mut Transaction,
+    barrier: &Barrier,
+    parts: &Parts,
+    root_token: &Hidden<String>,
+    now_ms: u64,
+) -> Result<(), Fault> {
+    let entropy = &*parts.entropy;
+    let cluster = ClusterRecord { id: uuid(entropy), name: cluster_name(parts) };
+    let cluster = serde_json::to_vec(&cluster).expect("the record is plain data");
+    tx.put(&opaque(space::HOST, b"cluster"), &cluster)?;
+    for (table, path, kind, description) in [
+        (Table::Secret, "sys/", "system", "system endpoints used for control, policy and debugging"),
+        (Table::Secret, "identity/", "identity", "identity store"),
+        (Table::Secret, "cubbyhole/", "cubbyhole", "per-token private secret storage"),
+        (Table::Auth, "token/", "token", "token based credentials"),
+    ] {
+        mounts::save(tx, &default_mount(parts, table, path, kind, description))?;
+    }
+    for (name, text) in [("default", policies::DEFAULT_POLICY), ("response-wrapping", policies::WRAPPING_POLICY)] {
+        let name = PolicyName::parse(name).expect("the name is plain");
+        let record = PolicyRecord { text: text.to_owned(), version: 1, modified_ms: now_ms, ..PolicyRecord::default() };
+        policies::write(tx, &name, &record)?;
+    }
+    let salt = Salt::of(barrier);
+    let record = TokenRecord {
+        accessor: base62(entropy, 24),
+        policies: vec!["root".into()],
+        path: "auth/token/root".into(),
+        display_name: "root".into(),
+        created_ms: now_ms,
+        ..TokenRecord::default()
+    };
+    tokens::create(tx, &salt, &salt.hash(root_token.expose()), &record)?;
+    Ok(())
+}
+
+fn cluster_name(parts: &Parts) -> String {
+    if parts.facts.cluster_name.is_empty() {
+        let id: [u8; 4] = random(&*parts.entropy);
+        format!("vault-cluster-{}", hex::encode(id))
+    } else {
+        parts.facts.cluster_name.clone()
+    }
+}
+
+fn default_mount(parts: &Parts, table: Table, path: &str, kind: &str, description: &str) -> MountEntry {
+    let prefix = if table == Table::Auth { "auth_" } else { "" };
+    let tag: [u8; 4] = random(&*parts.entropy);
+    let headers = match kind {
+        "system" => vec!["Accept".to_owned()],
+        "identity" => vec!["Authorization".to_owned()],
+        _ => Vec::new(),
+    };
+    MountEntry {
+        uuid: uuid(&*parts.entropy),
+        space: hex::encode(SpaceId::random(&*parts.entropy).0),
+        table,
+        path: path.to_owned(),
+        kind: kind.to_owned(),
+        description: description.to_owned(),
+        accessor: format!("{prefix}{kind}_{}", hex::encode(tag)),
+        options: BTreeMap::new(),
+        tuning: Tuning { passthrough_request_headers: headers, ..Tuning::default() },
+        local: kind == "cubbyhole",
+        seal_wrap: kind == "system",
+        external_entropy_access: false,
+        plugin_version: String::new(),
+        data_version: 0,
+    }
+}
+
+/// Builds the open state: cluster facts and audit devices are read once.
+pub(super) async fn open(node: &Arc<Node>, barrier: Arc<Barrier>) -> Result<Open, Fault> {
+    let parts = node.parts.clone();
+    parts.ledger.linearizable().await?;
+    let mut tx = barrier.begin(parts.ledger.view()?);
+    let stored = tx.get(&opaque(space::HOST, b"cluster"))?;
+    let cluster: ClusterRecord = stored
+        .and_then(|bytes| serde_json::from_slice(bytes.expose()).ok())
+        .ok_or(crate::book::damaged(space::HOST, "the cluster's name"))?;
+    let devices = audit_devices(&mut tx, &parts, &barrier)?;
+    if tx.has_writes() {
+        match parts.ledger.propose(tx.into_change(&*parts.entropy)?).await? {
+            Verdict::Committed(_) => {}
+            Verdict::Conflict => return Err(Fault::Conflict),
+        }
+    }
+    let catalog = node.catalog.clone();
+    let ClusterRecord { id: cluster_id, name: cluster_name } = cluster;
+    Ok(Open::new(OpenParts { parts, barrier, catalog, cluster_id, cluster_name, devices }))
+}
+
+/// Brings the book in line with the config file, and opens every device. A device that
+/// does not open keeps the node sealed: it would have to refuse every request.
+fn audit_devices(tx: &mut Transaction, parts: &Parts, barrier: &Barrier) -> Result<Vec<Device>, Fault> {
+    for entry in audits::all(tx)? {
+        let wanted = |c: &ConfiguredAudit| c.path == entry.path.trim_end_matches('/');
+        if entry.from_config && !parts.audits.iter().any(wanted) {
+            audits::remove(tx, &entry.path)?;
+        }
+    }
+    for configured in &parts.audits {
+        let path = format!("{}/", configured.path);
+        let salt = match audits::read(tx, &path)? {
+            Some(known) => known.salt.clone(),
+            None => hex::encode(random::<32>(&*parts.entropy)),
+        };
+        audits::save(
+            tx,
+            &AuditEntry {
+                path,
+                kind: configured.kind.clone(),
+                description: configured.description.clone(),
+                options: configured.options.clone(),
+                local: false,
+                from_config: true,
+                salt,
+            },
+        )?;
+    }
+    let mut devices = Vec::new();
+    for entry in audits::all(tx)? {
+        let sink = parts
+            .audit_sinks
+            .make(&entry.kind, &entry.options)
+            .map_err(|text| Failure::invalid(format!("audit device {:?} could not be opened: {text}", entry.path)))?;
+        devices.push(Device::new(entry, sink, barrier));
+    }
+    Ok(devices)
+}

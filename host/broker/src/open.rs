@@ -1,0 +1,116 @@
+//! An unsealed node: everything a visit may use. While sealed there is none of this.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use bulkhead_barrier::{Barrier, HmacKey, SpaceId, StoreError, Transaction};
+use bulkhead_model::change::Verdict;
+use bulkhead_model::seam::ledger::Ledger;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::Notify;
+
+use crate::book::audits::Device;
+use crate::book::config::Config;
+use crate::book::mounts::Catalog;
+use crate::book::tokens::Salt;
+use crate::fault::Fault;
+use crate::guest::cache::GuestCache;
+use crate::node::Parts;
+
+/// A lock that a guest takes by name.
+type AdvisoryLock = Arc<tokio::sync::Mutex<()>>;
+
+/// The open state of a node.
+pub(crate) struct Open {
+    pub parts: Arc<Parts>,
+    pub barrier: Arc<Barrier>,
+    pub catalog: Catalog,
+    pub salt: Salt,
+    /// Keys the fingerprint of a token that a guest sees, per mount.
+    pub fingerprints: HmacKey,
+    pub cluster_id: String,
+    pub cluster_name: String,
+    pub active_since_ms: u64,
+    pub devices: RwLock<Arc<Vec<Device>>>,
+    pub cache: GuestCache,
+    pub in_flight: AtomicU64,
+    /// Wakes whoever settles what is due.
+    pub due: Notify,
+    config: RwLock<Option<Arc<Config>>>,
+    locks: Mutex<HashMap<(SpaceId, String), AdvisoryLock>>,
+}
+
+/// What an open node is made of.
+pub(crate) struct OpenParts {
+    pub parts: Arc<Parts>,
+    pub barrier: Arc<Barrier>,
+    pub catalog: Catalog,
+    pub cluster_id: String,
+    pub cluster_name: String,
+    pub devices: Vec<Device>,
+}
+
+impl Open {
+    pub(crate) fn new(from: OpenParts) -> Self {
+        Self {
+            salt: Salt::of(&from.barrier),
+            fingerprints: from.barrier.hmac_key("token fingerprints"),
+            active_since_ms: from.parts.clock.now_ms(),
+            parts: from.parts,
+            barrier: from.barrier,
+            catalog: from.catalog,
+            cluster_id: from.cluster_id,
+            cluster_name: from.cluster_name,
+            devices: RwLock::new(Arc::new(from.devices)),
+            cache: GuestCache::default(),
+            in_flight: AtomicU64::new(0),
+            due: Notify::new(),
+            config: RwLock::new(None),
+            locks: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn ledger(&self) -> &dyn Ledger {
+        &*self.parts.ledger
+    }
+
+    /// A transaction over the latest state. Call `linearizable` first where an earlier
+    /// acknowledged change must show.
+    pub(crate) fn begin(&self) -> Result<Transaction, Fault> {
+        Ok(self.barrier.begin(self.ledger().view()?))
+    }
+
+    /// What is parsed of the transaction's epoch.
+    pub(crate) fn config(&self, tx: &mut Transaction) -> Result<Arc<Config>, StoreError> {
+        let known = self.config.read().clone();
+        if let Some(config) = known
+            && config.holds(tx)?
+        {
+            return Ok(config);
+        }
+        let config = Arc::new(Config::load(tx, &self.catalog)?);
+        *self.config.write() = Some(config.clone());
+        Ok(config)
+    }
+
+    /// Proposes what the transaction wrote; nothing to write is committed already.
+    pub(crate) async fn commit(&self, tx: Transaction) -> Result<(), Fault> {
+        if !tx.has_writes() {
+            return Ok(());
+        }
+        let change = tx.into_change(&*self.parts.entropy)?;
+        match self.ledger().propose(change).await? {
+            Verdict::Committed(_) => Ok(()),
+            Verdict::Conflict => Err(Fault::Conflict),
+        }
+    }
+
+    /// The advisory lock of this name in a mount.
+    pub(crate) fn lock(&self, space: SpaceId, name: &str) -> AdvisoryLock {
+        let mut locks = self.locks.lock();
+        // Locks that nobody holds or waits for are forgotten.
+        locks.retain(|_, lock| Arc::strong_count(lock) > 1);
+        locks.entry((space, name.to_owned())).or_default().clone()
+    }
+}

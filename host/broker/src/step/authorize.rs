@@ -1,0 +1,113 @@
+//! Asks the policies. Holding an [`Authorized`] is the proof that they said yes.
+
+use bulkhead_barrier::Key;
+use bulkhead_model::acl::{Ask, Decision};
+use bulkhead_model::failure::Failure;
+use bulkhead_model::plugin::{Existence, Operation};
+use bulkhead_model::policy::Capabilities;
+use bulkhead_model::request::{Body, Request, Verb};
+use serde_json::{Map, Value};
+
+use crate::fault::Fault;
+use crate::step::dispatch;
+use crate::step::route::{GuestTarget, Routed, Target, operation};
+use crate::visit::Visit;
+
+/// A request the policies let through. Only [`authorize`] makes one.
+pub(crate) struct Authorized {
+    pub routed: Routed,
+    /// Create told from update.
+    pub operation: Operation,
+    /// The policies whose rule decided; empty on a path that is open to all.
+    pub granting: Vec<String>,
+}
+
+/// A request that was turned away, with the pattern that decided, for the audit log.
+pub(crate) struct Denied {
+    pub fault: Fault,
+    pub pattern: Option<String>,
+}
+
+/// Decides about a request.
+///
+/// # Errors
+/// [`Denied`] if no policy grants it, or one denies it, or a token is missing.
+pub(crate) async fn authorize(visit: &mut Visit, request: &Request, routed: Routed) -> Result<Authorized, Denied> {
+    let open_to_all = routed.target.is_unauthenticated();
+    let deny = |pattern, fault| Err(Denied { fault, pattern });
+    if visit.who.is_none() && !open_to_all {
+        return deny(None, Failure::bad_token().into());
+    }
+    let mut op = operation(request.verb);
+    if request.verb == Verb::Write {
+        op = match create_or_update(visit, request, &routed.target).await {
+            Ok(op) => op,
+            Err(fault) => return deny(None, fault),
+        };
+    }
+    if open_to_all {
+        return Ok(Authorized { routed, operation: op, granting: Vec::new() });
+    }
+    let parameters = || sent(request);
+    let ask = Ask {
+        path: &routed.path,
+        needs: needed(op),
+        sudo: routed.target.needs_sudo(),
+        wrap_ttl_secs: request.wrap_ttl_secs,
+        parameters: &parameters,
+    };
+    let who = visit.who.as_ref().expect("checked above: somebody is there");
+    match who.acl.decide(&ask) {
+        Decision::Allow { granting } => Ok(Authorized { routed, operation: op, granting }),
+        Decision::Deny { pattern } => deny(pattern, Failure::denied().into()),
+    }
+}
+
+/// The capability an operation needs.
+pub(crate) fn needed(operation: Operation) -> Capabilities {
+    match operation {
+        Operation::Create => Capabilities::CREATE,
+        Operation::Read | Operation::Header => Capabilities::READ,
+        Operation::Update | Operation::AliasLookahead | Operation::ResolveRole => Capabilities::UPDATE,
+        Operation::Patch => Capabilities::PATCH,
+        Operation::Delete => Capabilities::DELETE,
+        Operation::List => Capabilities::LIST,
+        Operation::Scan => Capabilities::SCAN,
+    }
+}
+
+/// The parameters as sent; what is no object has none.
+fn sent(request: &Request) -> Map<String, Value> {
+    match &request.body {
+        Body::Json(text) => serde_json::from_slice(text.expose()).unwrap_or_default(),
+        Body::Empty | Body::Raw { .. } => Map::new(),
+    }
+}
+
+async fn create_or_update(visit: &mut Visit, request: &Request, target: &Target) -> Result<Operation, Fault> {
+    let exists = match target {
+        Target::Guest(guest) => match &guest.route().existence {
+            Existence::None => true,
+            Existence::Key(template) => {
+                let key = Key::leaf(guest.mount.space, &filled(template, guest));
+                key.is_ok_and(|key| visit.tx.version(&key).is_ok_and(|v| v.is_some()))
+            }
+            Existence::Ask => dispatch::exists(visit, request, guest).await?,
+        },
+        Target::Host { route, captures, .. } => match route.exists {
+            Some(exists) => exists(visit, captures)?,
+            None => true,
+        },
+        _ => true,
+    };
+    Ok(if exists { Operation::Update } else { Operation::Create })
+}
+
+/// A storage key from its template: `role/{name}` with what the route captured.
+fn filled(template: &str, guest: &GuestTarget) -> String {
+    let mut key = template.to_owned();
+    for (name, value) in &guest.captures {
+        key = key.replace(&format!("{{{name}}}"), value);
+    }
+    key
+}

@@ -1,0 +1,50 @@
+//! What a node answers whatever its state, and who gets past it. Past here the node
+//! is open by type.
+
+use std::sync::Arc;
+
+use bulkhead_model::failure::{Failure, FailureKind};
+use bulkhead_model::reply::Reply;
+use bulkhead_model::request::{Request, Verb};
+
+use crate::fault::Fault;
+use crate::node::Node;
+use crate::open::Open;
+use crate::sys;
+
+/// Paths that need neither an open node nor a token, with the verbs they take.
+const FREE: [(&str, &[Verb]); 5] = [
+    ("sys/health", &[Verb::Read, Verb::Head]),
+    ("sys/seal-status", &[Verb::Read]),
+    ("sys/init", &[Verb::Read, Verb::Write, Verb::Head]),
+    ("sys/unseal", &[Verb::Write]),
+    ("sys/leader", &[Verb::Read]),
+];
+
+/// Answers a path that is free for all, if this is one.
+pub(crate) async fn answer_free(node: &Arc<Node>, request: &Request) -> Option<Reply> {
+    let path = request.path.as_str();
+    let (_, verbs) = FREE.iter().find(|(free, _)| *free == path)?;
+    if !verbs.contains(&request.verb) {
+        return Some(Reply::Failed(Failure { kind: FailureKind::Unsupported, errors: Vec::new() }));
+    }
+    let answer = match path {
+        "sys/health" => sys::health::read(node, request),
+        "sys/seal-status" => sys::seal::status(node),
+        "sys/init" if request.verb == Verb::Write => sys::init::write(node, request).await,
+        "sys/init" => sys::init::read(node),
+        "sys/unseal" => sys::seal::unseal(node, request).await,
+        _ => sys::leader::read(node),
+    };
+    Some(answer.unwrap_or_else(|fault: Fault| Reply::Failed(fault.into_failure())))
+}
+
+/// Lets a request into an open node.
+pub(crate) fn enter(node: &Node, request: &Request) -> Result<Arc<Open>, Reply> {
+    match node.open() {
+        Some(open) => Ok(open),
+        // Sealing a sealed node is no mistake; Vault answers so too.
+        None if request.path.as_str() == "sys/seal" && request.verb == Verb::Write => Err(Reply::Empty),
+        None => Err(Reply::Failed(Failure::new(FailureKind::Unavailable, "Vault is sealed"))),
+    }
+}

@@ -1,0 +1,11 @@
+//! The steps of a request's journey, each a verb without state. Every step takes the
+//! previous step's proof and returns its own.
+
+pub(crate) mod authorize;
+pub(crate) mod dispatch;
+pub(crate) mod expire;
+pub(crate) mod gate;
+pub(crate) mod identify;
+pub(crate) mod record;
+pub(crate) mod route;
+pub(crate) mod settle;

@@ -1,0 +1,163 @@
+//! Writes each request and its answer to the audit devices. A request that no device
+//! took stops; an answer that no device took is not given.
+
+mod line;
+
+use bulkhead_model::failure::{Failure, FailureKind};
+use bulkhead_model::reply::Reply;
+use bulkhead_model::request::Request;
+
+use crate::book::audits::Device;
+use crate::book::tokens::TokenRecord;
+use crate::fault::Fault;
+use crate::open::Open;
+use crate::step::authorize::{Authorized, Denied};
+use crate::step::route::Routed;
+use crate::visit::Who;
+
+/// An answer that may leave the node. Only this step makes one, so that nothing
+/// unrecorded is ever encoded.
+pub struct Audited {
+    reply: Reply,
+}
+
+impl Audited {
+    /// An answer that no audit device is asked about: Vault records neither the paths
+    /// that are free for all nor what a sealed node refuses.
+    pub(crate) fn unrecorded(reply: Reply) -> Self {
+        Self { reply }
+    }
+
+    /// The answer.
+    #[must_use]
+    pub fn into_reply(self) -> Reply {
+        self.reply
+    }
+}
+
+/// What the steps found out about a request, for its audit lines.
+#[derive(Default)]
+pub(crate) struct Trail {
+    /// The request line is written: a second attempt does not write it again.
+    recorded: bool,
+    /// The path with what the caller chose below the mount hashed per device.
+    pub path: Vec<PathPart>,
+    pub names: Names,
+    pub mount: Option<MountFacts>,
+    pub who: Option<Caller>,
+    pub operation: &'static str,
+    pub granting: Vec<String>,
+    pub denied_by: Option<String>,
+    pub error: Option<String>,
+}
+
+/// A stretch of a path.
+pub(crate) enum PathPart {
+    /// Part of the API: shown as it is.
+    Plain(String),
+    /// A name that a caller chose: hashed, as names of secrets are secrets.
+    Name(String),
+}
+
+/// Who named the members of a body.
+#[derive(Default)]
+pub(crate) enum Names {
+    /// The API: shown as they are.
+    #[default]
+    Api,
+    /// Callers, but for the fields declared here: hashed.
+    Callers(Vec<String>),
+}
+
+/// What a line tells about the mount.
+pub(crate) struct MountFacts {
+    pub point: String,
+    pub kind: String,
+    pub accessor: String,
+    pub class: &'static str,
+    pub plain_request_keys: Vec<String>,
+    pub plain_response_keys: Vec<String>,
+}
+
+/// What a line tells about the caller.
+pub(crate) struct Caller {
+    pub record: TokenRecord,
+    pub uses_at_start: u64,
+}
+
+impl Trail {
+    pub(crate) fn routed(&mut self, routed: &Routed) {
+        if self.recorded {
+            return;
+        }
+        self.path = line::path_parts(routed);
+        self.names = line::names(routed);
+        self.mount = routed.target.mount().map(|m| MountFacts {
+            point: m.full_path.clone(),
+            kind: m.entry.kind.clone(),
+            accessor: m.entry.accessor.clone(),
+            class: if m.full_path.starts_with("auth/") { "auth" } else { "secret" },
+            plain_request_keys: m.entry.tuning.audit_non_hmac_request_keys.clone(),
+            plain_response_keys: m.entry.tuning.audit_non_hmac_response_keys.clone(),
+        });
+    }
+
+    pub(crate) fn identified(&mut self, who: Option<&Who>) {
+        if self.recorded {
+            return;
+        }
+        self.who = who.map(|w| Caller { record: w.record.clone(), uses_at_start: w.record.num_uses });
+    }
+
+    pub(crate) fn authorized(&mut self, passed: &Authorized) {
+        self.operation = line::operation(passed.operation);
+        self.granting.clone_from(&passed.granting);
+    }
+
+    pub(crate) fn denied(&mut self, denied: &Denied) {
+        self.denied_by.clone_from(&denied.pattern);
+        self.error = Some("permission denied".into());
+    }
+}
+
+/// Writes the request's line, once.
+///
+/// # Errors
+/// 500 if there are devices and none took it: the request must not go on.
+pub(crate) fn request(open: &Open, request: &Request, trail: &mut Trail) -> Result<(), Fault> {
+    if trail.recorded {
+        return Ok(());
+    }
+    trail.recorded = true;
+    let devices = open.devices.read().clone();
+    let time = crate::fields::rfc3339(open.parts.clock.now_ms());
+    if to_any(&devices, |device| line::request(device, request, trail, &time)) {
+        return Ok(());
+    }
+    Err(Failure::new(FailureKind::Internal, "no audit device took the request: it was not served").into())
+}
+
+/// Writes the answer's line; an answer that no device took is replaced by an error.
+pub(crate) fn response(open: &Open, request: &Request, trail: Trail, reply: Reply) -> Audited {
+    let devices = open.devices.read().clone();
+    let time = crate::fields::rfc3339(open.parts.clock.now_ms());
+    if to_any(&devices, |device| line::response(device, request, &trail, &reply, &time)) {
+        return Audited { reply };
+    }
+    let failure = Failure::new(FailureKind::Internal, "no audit device took the answer: it is withheld");
+    Audited { reply: failure.into() }
+}
+
+/// Hands a line to every device; true if there are none, or one took it.
+fn to_any(devices: &[Device], line: impl Fn(&Device) -> Vec<u8>) -> bool {
+    let mut taken = devices.is_empty();
+    for device in devices {
+        match device.sink.write(&line(device)) {
+            Ok(()) => taken = true,
+            Err(error) => {
+                tracing::error!(device = %device.entry.path, error = %error, "audit device did not take a line");
+            }
+        }
+    }
+    taken
+}

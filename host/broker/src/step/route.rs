@@ -1,0 +1,150 @@
+//! Finds who answers a path: a host route, a guest's route, or nobody.
+
+use std::sync::Arc;
+
+use bulkhead_model::framework::{Found, RouteTable};
+use bulkhead_model::plugin::{Operation, Route};
+use bulkhead_model::request::{Request, Verb};
+use bulkhead_model::seam::plugin::Plugin;
+
+use crate::book::mounts::{Engine, Mount, MountTable};
+use crate::sys::table::{HostRoute, HostTable};
+
+/// Where a request goes.
+pub(crate) struct Routed {
+    /// The path as policies see it: LIST and SCAN end in a slash.
+    pub path: String,
+    pub target: Target,
+}
+
+/// Who answers.
+pub(crate) enum Target {
+    /// One of the host's own routes.
+    Host { route: &'static HostRoute, captures: Vec<(&'static str, String)>, mount: Arc<Mount> },
+    /// A guest's route.
+    Guest(GuestTarget),
+    /// The mount is there, the path below it is not.
+    NoPath { mount: Arc<Mount> },
+    /// The path is there, the operation is not.
+    NoOperation { mount: Arc<Mount> },
+    /// The mount's component is not on this node.
+    NoPlugin { mount: Arc<Mount> },
+    /// Nothing is mounted there.
+    NoMount,
+}
+
+/// A guest's route that matched.
+pub(crate) struct GuestTarget {
+    pub mount: Arc<Mount>,
+    pub plugin: Arc<dyn Plugin>,
+    pub index: u32,
+    pub captures: Vec<(String, String)>,
+    /// The path below the mount.
+    pub rest: String,
+}
+
+impl GuestTarget {
+    pub(crate) fn route(&self) -> &Route {
+        &self.plugin.descriptor().routes[self.index as usize]
+    }
+}
+
+impl Target {
+    pub(crate) fn mount(&self) -> Option<&Arc<Mount>> {
+        match self {
+            Self::Guest(guest) => Some(&guest.mount),
+            Self::Host { mount, .. }
+            | Self::NoPath { mount }
+            | Self::NoOperation { mount }
+            | Self::NoPlugin { mount } => Some(mount),
+            Self::NoMount => None,
+        }
+    }
+
+    /// Whether the path is open to callers without a token.
+    pub(crate) fn is_unauthenticated(&self) -> bool {
+        match self {
+            Self::Host { route, .. } => route.unauthenticated,
+            Self::Guest(guest) => guest.route().unauthenticated,
+            _ => false,
+        }
+    }
+
+    /// Whether a token that is not valid does no harm: a login, or a wrapping token
+    /// that the handler looks at itself.
+    pub(crate) fn is_open_to_bad_tokens(&self) -> bool {
+        match self {
+            Self::Host { route, .. } => route.unauthenticated && route.pattern.starts_with("wrapping/"),
+            Self::Guest(guest) => guest.route().unauthenticated,
+            _ => false,
+        }
+    }
+
+    /// Whether the path demands sudo.
+    pub(crate) fn needs_sudo(&self) -> bool {
+        match self {
+            Self::Host { route, .. } => route.sudo,
+            Self::Guest(guest) => guest.route().sudo,
+            _ => false,
+        }
+    }
+}
+
+/// Finds the target of a request.
+pub(crate) fn route(mounts: &MountTable, request: &Request) -> Routed {
+    let folder = matches!(request.verb, Verb::List | Verb::Scan);
+    let path = if folder { request.path.to_folder() } else { request.path.clone() };
+    let path = path.as_str().to_owned();
+    let target = match mounts.route(&path) {
+        Some((mount, rest)) => below(mount, rest, request.verb),
+        // `auth/token` without a slash is the mount itself, where there is no path.
+        None => match mounts.at(&format!("{path}/")) {
+            Some(mount) => Target::NoPath { mount: mount.clone() },
+            None => Target::NoMount,
+        },
+    };
+    Routed { path, target }
+}
+
+fn below(mount: &Arc<Mount>, rest: &str, verb: Verb) -> Target {
+    let table: &'static HostTable = match &mount.engine {
+        Engine::System => crate::sys::routes(),
+        Engine::Token => crate::token::routes(),
+        Engine::Cubbyhole => crate::sys::cubbyhole::routes(),
+        Engine::Identity => crate::sys::identity::routes(),
+        Engine::Missing => return Target::NoPlugin { mount: mount.clone() },
+        Engine::Plugin(plugin, routes) => return guest(mount, plugin, routes, rest, verb),
+    };
+    match table.find(rest, verb) {
+        Ok((route, captures)) => Target::Host { route, captures, mount: mount.clone() },
+        Err(true) => Target::NoOperation { mount: mount.clone() },
+        Err(false) => Target::NoPath { mount: mount.clone() },
+    }
+}
+
+fn guest(mount: &Arc<Mount>, plugin: &Arc<dyn Plugin>, routes: &Arc<RouteTable>, rest: &str, verb: Verb) -> Target {
+    match routes.find(rest, operation(verb), &mount.facts.options) {
+        Found::Route { index, captures } => Target::Guest(GuestTarget {
+            mount: mount.clone(),
+            plugin: plugin.clone(),
+            index,
+            captures,
+            rest: rest.to_owned(),
+        }),
+        Found::NoOperation => Target::NoOperation { mount: mount.clone() },
+        Found::NoRoute => Target::NoPath { mount: mount.clone() },
+    }
+}
+
+/// The operation a verb asks for, before the existence check tells create from update.
+pub(crate) fn operation(verb: Verb) -> Operation {
+    match verb {
+        Verb::Read => Operation::Read,
+        Verb::Write => Operation::Update,
+        Verb::Patch => Operation::Patch,
+        Verb::Delete => Operation::Delete,
+        Verb::List => Operation::List,
+        Verb::Scan => Operation::Scan,
+        Verb::Head => Operation::Header,
+    }
+}

@@ -1,0 +1,75 @@
+//! `sys/capabilities`: what a token may do on some paths.
+
+use std::sync::Arc;
+
+use bulkhead_model::acl::Acl;
+use bulkhead_model::failure::{Failure, FailureKind};
+use bulkhead_model::reply::Reply;
+use bulkhead_model::request::Verb;
+use serde_json::{Map, Value, json};
+
+use super::table::{Handler, HostRoute};
+use crate::book::tokens::{self, TokenHash};
+use crate::fault::{Fault, wrapped};
+use crate::visit::{Ask, Visit, flat};
+
+pub(super) const ROUTES: &[HostRoute] = &[
+    HostRoute::new("capabilities", &[Verb::Write], Handler::Now(of_token), "Tell what a token may do.")
+        .fields(&["token", "path", "paths"]),
+    HostRoute::new("capabilities-self", &[Verb::Write], Handler::Now(of_self), "Tell what this token may do.")
+        .fields(&["token", "path", "paths"]),
+    HostRoute::new("capabilities-accessor", &[Verb::Write], Handler::Now(of_accessor), "Tell what a token may do.")
+        .fields(&["accessor", "path", "paths"]),
+];
+
+fn of_self(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let acl = visit.who()?.acl.clone();
+    answer(&acl, ask)
+}
+
+fn of_token(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let Some(token) = ask.fields.text("token")? else {
+        return Err(Failure::new(FailureKind::Internal, wrapped("no token found")).into());
+    };
+    let hash = visit.open.salt.hash(&token);
+    let acl = acl_of(visit, &hash)?.ok_or_else(|| Fault::invalid_wrapped("invalid token"))?;
+    answer(&acl, ask)
+}
+
+fn of_accessor(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let Some(accessor) = ask.fields.text("accessor")? else { return Err(Fault::invalid("missing accessor")) };
+    let found = tokens::by_accessor(&mut visit.tx, &visit.open.salt, &accessor)?;
+    let acl = match found {
+        Some(hash) => acl_of(visit, &hash)?,
+        None => None,
+    };
+    let acl = acl.ok_or_else(|| Fault::invalid_wrapped("invalid accessor"))?;
+    answer(&acl, ask)
+}
+
+fn acl_of(visit: &mut Visit, hash: &TokenHash) -> Result<Option<Arc<Acl>>, Fault> {
+    let Some(record) = tokens::get(&mut visit.tx, hash)?.filter(|r| !r.is_expired(visit.now_ms)) else {
+        return Ok(None);
+    };
+    let config = visit.config.clone();
+    Ok(Some(config.acl(&mut visit.tx, &record.policies, visit.now_ms)?))
+}
+
+fn answer(acl: &Acl, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let mut paths = ask.fields.strings("paths", true)?.unwrap_or_default();
+    if paths.is_empty() {
+        paths = ask.fields.strings("path", true)?.unwrap_or_default();
+    }
+    if paths.is_empty() {
+        return Err(Fault::invalid("paths must be supplied"));
+    }
+    let mut told = Map::new();
+    for path in &paths {
+        told.insert(path.clone(), json!(acl.capabilities(path.trim_start_matches('/'))));
+    }
+    if let [only] = &paths[..] {
+        let capabilities = told[only].clone();
+        told.insert("capabilities".into(), capabilities);
+    }
+    Ok(flat(&Value::Object(told)))
+}

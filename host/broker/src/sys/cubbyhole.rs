@@ -1,0 +1,74 @@
+//! `cubbyhole/`: each token's private store, which ends with the token.
+
+use std::sync::LazyLock;
+
+use bulkhead_model::failure::{Failure, FailureKind};
+use bulkhead_model::reply::{Envelope, Reply};
+use bulkhead_model::request::Verb;
+use serde_json::Value;
+
+use super::table::{Handler, HostRoute, HostTable};
+use crate::book::{cubby_folder, cubby_key};
+use crate::fault::{Fault, wrapped};
+use crate::visit::{Ask, Visit, enveloped, listed};
+
+const ROUTES: &[HostRoute] = &[
+    HostRoute::new("{path...}", &[Verb::Read], Handler::Now(read), "Read from one's own store.").any_fields(),
+    HostRoute::new("{path...}", &[Verb::Write], Handler::Now(write), "Write to one's own store.")
+        .any_fields()
+        .exists(exists),
+    HostRoute::new("{path...}", &[Verb::Delete], Handler::Now(delete), "Delete from one's own store.").any_fields(),
+    HostRoute::new("{path...}", &[Verb::List], Handler::Now(list), "List one's own store.").any_fields(),
+    HostRoute::new("", &[Verb::List], Handler::Now(list), "List one's own store.").any_fields(),
+];
+
+/// The routes below `cubbyhole/`.
+pub(crate) fn routes() -> &'static HostTable {
+    static TABLE: LazyLock<HostTable> = LazyLock::new(|| HostTable::new(&[ROUTES]));
+    &TABLE
+}
+
+fn key(visit: &Visit, path: &str) -> Result<bulkhead_barrier::Key, Fault> {
+    let hash = visit.who()?.hash;
+    cubby_key(&hash, path).ok_or_else(|| Fault::invalid("cannot write to a path ending in '/'"))
+}
+
+fn exists(visit: &mut Visit, captures: &[(&'static str, String)]) -> Result<bool, Fault> {
+    let path = captures.first().map_or("", |(_, path)| path.as_str());
+    match visit.who.as_ref().and_then(|who| cubby_key(&who.hash, path)) {
+        Some(key) => Ok(visit.tx.version(&key)?.is_some()),
+        None => Ok(true),
+    }
+}
+
+fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let key = key(visit, ask.capture("path").trim_end_matches('/'))?;
+    let data = visit.tx.get(&key)?.ok_or_else(|| Fault::from(Failure::absent()))?;
+    Ok(enveloped(Envelope { data: Some(data), ..Envelope::default() }))
+}
+
+fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    if ask.fields.0.is_empty() {
+        return Err(Failure::new(FailureKind::Internal, wrapped("missing data fields")).into());
+    }
+    let key = key(visit, ask.capture("path"))?;
+    let text = bulkhead_model::reply::hidden_json(&Value::Object(ask.fields.0.clone()));
+    visit.tx.put(&key, text.expose())?;
+    Ok(Reply::Empty)
+}
+
+fn delete(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let key = key(visit, ask.capture("path").trim_end_matches('/'))?;
+    visit.tx.delete(&key)?;
+    Ok(Reply::Empty)
+}
+
+fn list(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let prefix = match ask.capture("path") {
+        "" => String::new(),
+        path => format!("{path}/"),
+    };
+    let hash = visit.who()?.hash;
+    let Some(folder) = cubby_folder(&hash, &prefix) else { return listed(Vec::new()) };
+    listed(visit.tx.list(&folder, None, bulkhead_model::limits::LIST_NAMES_MAX)?.keys)
+}

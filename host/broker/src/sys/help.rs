@@ -1,0 +1,297 @@
+//! Path help (`?help=1`) and the OpenAPI document, both made from the declared routes.
+
+use bulkhead_model::failure::{Failure, FailureKind};
+use bulkhead_model::plugin::{Field, FieldKind, Operation, Route};
+use bulkhead_model::reply::Reply;
+use bulkhead_model::request::{Request, Verb};
+use serde_json::{Map, Value, json};
+
+use super::table::HostRoute;
+use crate::book::mounts::{Engine, Mount, Table};
+use crate::fault::{Fault, wrapped};
+use crate::step::authorize::Authorized;
+use crate::step::route::Target;
+use crate::visit::{Visit, bare};
+
+/// The answer to `?help=1`.
+pub(crate) fn answer(visit: &Visit, request: &Request, passed: &Authorized) -> Result<Reply, Fault> {
+    let text = match &passed.routed.target {
+        Target::Host { route, .. } => host_help(route, request.path.as_str()),
+        Target::Guest(guest) => guest_help(guest.route(), &guest.rest),
+        Target::NoMount => {
+            let text = format!("no handler for route {:?}. route entry not found.", passed.routed.path);
+            return Err(Failure::new(FailureKind::NotFound, text).into());
+        }
+        _ => return Err(Failure::new(FailureKind::NotFound, wrapped("unsupported path")).into()),
+    };
+    let mut paths = Map::new();
+    if let Some(mount) = passed.routed.target.mount() {
+        match &passed.routed.target {
+            Target::Host { route, .. } => add_host(&mut paths, mount, route),
+            Target::Guest(guest) => add_guest(&mut paths, mount, guest.route()),
+            _ => {}
+        }
+    }
+    Ok(bare(200, &json!({ "help": text, "see_also": null, "openapi": document(visit, paths) })))
+}
+
+fn host_help(route: &HostRoute, path: &str) -> String {
+    let mut text = format!("Request:        {path}\nMatching Route: {}\n\n{}\n", route.pattern, route.summary);
+    if let Some(names) = route.fields.filter(|names| !names.is_empty()) {
+        text.push_str("\n## PARAMETERS\n");
+        for name in names {
+            text.push_str(&format!("\n    {name}\n"));
+        }
+    }
+    text
+}
+
+fn guest_help(route: &Route, path: &str) -> String {
+    let mut text = format!("Request:        {path}\nMatching Route: {}\n\n{}\n", route.pattern, route.synopsis);
+    if !route.fields.is_empty() {
+        text.push_str("\n## PARAMETERS\n");
+    }
+    for field in &route.fields {
+        let about = if field.description.is_empty() { "<no description>" } else { &field.description };
+        text.push_str(&format!("\n    {} ({})\n\n        {about}\n", field.name, kind_name(field.kind)));
+    }
+    if !route.description.is_empty() {
+        text.push_str(&format!("\n## DESCRIPTION\n\n{}", route.description));
+    }
+    text
+}
+
+/// A field's kind, as Vault's help names it.
+fn kind_name(kind: FieldKind) -> &'static str {
+    match kind {
+        FieldKind::Text | FieldKind::LowercaseText | FieldKind::Name => "string",
+        FieldKind::Integer => "int",
+        FieldKind::Boolean => "bool",
+        FieldKind::Float => "float",
+        FieldKind::Duration | FieldKind::SignedDuration => "duration (sec)",
+        FieldKind::Time => "time",
+        FieldKind::AnyMap => "map",
+        FieldKind::StringMap => "keypair",
+        FieldKind::AnyList | FieldKind::StringList | FieldKind::CommaStringList | FieldKind::CommaIntegerList => {
+            "slice"
+        }
+        FieldKind::HeaderMap => "header",
+        FieldKind::Any => "any",
+    }
+}
+
+/// The OpenAPI document of everything the caller may reach.
+pub(crate) fn openapi(visit: &Visit) -> Value {
+    let mut paths = Map::new();
+    let reaches = |mount: &Mount| visit.who.as_ref().is_some_and(|who| who.acl.reaches(&mount.full_path));
+    for table in [Table::Secret, Table::Auth] {
+        for mount in visit.config.mounts.of(table).into_iter().filter(|m| reaches(m)) {
+            add_mount(&mut paths, mount);
+        }
+    }
+    document(visit, paths)
+}
+
+fn document(visit: &Visit, paths: Map<String, Value>) -> Value {
+    json!({
+        "openapi": "3.0.2",
+        "info": {
+            "title": "Bulkhead API",
+            "description": "HTTP API that gives you full access to Bulkhead. All API routes are prefixed with `/v1/`.",
+            "version": visit.open.parts.facts.version,
+            "license": { "name": "Apache License 2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0" },
+        },
+        "paths": paths,
+        "components": { "schemas": {} },
+    })
+}
+
+fn add_mount(paths: &mut Map<String, Value>, mount: &Mount) {
+    let host = match &mount.engine {
+        Engine::System => super::routes(),
+        Engine::Token => crate::token::routes(),
+        Engine::Cubbyhole => super::cubbyhole::routes(),
+        Engine::Identity => super::identity::routes(),
+        Engine::Missing => return,
+        Engine::Plugin(plugin, _) => {
+            let holds = |r: &&Route| match &r.when_option {
+                Some((name, value)) => mount.entry.options.get(name).map_or("1", String::as_str) == value,
+                None => true,
+            };
+            for route in plugin.descriptor().routes.iter().filter(holds) {
+                add_guest(paths, mount, route);
+            }
+            return;
+        }
+    };
+    for route in host.all() {
+        add_host(paths, mount, route);
+    }
+}
+
+/// `/mount/pattern`, in the form OpenAPI writes parameters.
+fn openapi_path(mount: &Mount, pattern: &str) -> String {
+    format!("/{}{}", mount.full_path, pattern.replace("...}", "}").replace("?}", "}"))
+}
+
+/// Parameters in the path itself.
+fn path_parameters(pattern: &str, fields: &[Field]) -> Vec<Value> {
+    let names = pattern.split('/').filter_map(|s| s.strip_prefix('{')?.strip_suffix('}'));
+    names
+        .map(|raw| {
+            let name = raw.trim_end_matches("...").trim_end_matches('?');
+            let about = fields.iter().find(|f| f.name == name).map_or("", |f| f.description.as_str());
+            json!({
+                "name": name, "description": about, "in": "path", "required": true, "schema": { "type": "string" },
+            })
+        })
+        .collect()
+}
+
+fn entry<'p>(paths: &'p mut Map<String, Value>, path: String, about: &str, parameters: Vec<Value>) -> &'p mut Value {
+    paths.entry(path).or_insert_with(|| {
+        let mut item = json!({ "description": about });
+        if !parameters.is_empty() {
+            item["parameters"] = parameters.into();
+        }
+        item
+    })
+}
+
+fn add_host(paths: &mut Map<String, Value>, mount: &Mount, route: &HostRoute) {
+    let path = openapi_path(mount, route.pattern);
+    let item = entry(paths, path, route.summary, path_parameters(route.pattern, &[]));
+    if route.sudo {
+        item["x-vault-sudo"] = true.into();
+    }
+    if route.unauthenticated {
+        item["x-vault-unauthenticated"] = true.into();
+    }
+    for verb in route.verbs {
+        let Some((method, word)) = method(*verb) else { continue };
+        let id = operation_id(mount, word, route.pattern);
+        let mut operation = json!({
+            "operationId": id, "summary": route.summary, "tags": [tag(mount)],
+            "responses": { "200": { "description": "OK" } },
+        });
+        if matches!(verb, Verb::Write | Verb::Patch)
+            && let Some(names) = route.fields.filter(|n| !n.is_empty())
+        {
+            let properties: Map<String, Value> = names.iter().map(|n| ((*n).to_owned(), json!({}))).collect();
+            operation["requestBody"] = body(properties, &[]);
+        }
+        put_operation(item, method, *verb, operation);
+    }
+}
+
+fn add_guest(paths: &mut Map<String, Value>, mount: &Mount, route: &Route) {
+    let path = openapi_path(mount, &route.pattern);
+    let item = entry(paths, path, &route.synopsis, path_parameters(&route.pattern, &route.fields));
+    if route.unauthenticated {
+        item["x-vault-unauthenticated"] = true.into();
+    }
+    if route.sudo {
+        item["x-vault-sudo"] = true.into();
+    }
+    for doc in route.operations.iter().filter(|d| !d.unpublished) {
+        let Some(verb) = verb(doc.operation) else { continue };
+        let Some((method, word)) = method(verb) else { continue };
+        let mut operation = json!({
+            "operationId": operation_id(mount, word, &route.pattern), "summary": doc.summary, "tags": [tag(mount)],
+            "responses": { "200": { "description": "OK" } },
+        });
+        if matches!(verb, Verb::Write | Verb::Patch) {
+            let captured = |f: &&Field| !route.pattern.contains(&format!("{{{}", f.name));
+            let fields: Vec<_> = route.fields.iter().filter(captured).collect();
+            let required: Vec<_> = fields.iter().filter(|f| f.required).map(|f| f.name.as_str()).collect();
+            let properties = fields.iter().map(|f| (f.name.clone(), schema(f))).collect();
+            operation["requestBody"] = body(properties, &required);
+        }
+        put_operation(item, method, verb, operation);
+    }
+}
+
+/// LIST is a GET with `list=true` in OpenAPI; a real GET beside it stays in front.
+fn put_operation(item: &mut Value, method: &str, verb: Verb, mut operation: Value) {
+    if matches!(verb, Verb::List | Verb::Scan) {
+        let name = if verb == Verb::List { "list" } else { "scan" };
+        operation["parameters"] = json!([{
+            "name": name, "in": "query", "description": "Must be set to `true`", "required": true,
+            "schema": { "type": "string", "enum": ["true"] },
+        }]);
+        if item.get(method).is_some() {
+            return;
+        }
+    }
+    item[method] = operation;
+}
+
+fn body(properties: Map<String, Value>, required: &[&str]) -> Value {
+    let mut schema = json!({ "type": "object", "properties": properties });
+    if !required.is_empty() {
+        schema["required"] = json!(required);
+    }
+    json!({ "content": { "application/json": { "schema": schema } } })
+}
+
+fn schema(field: &Field) -> Value {
+    let mut schema = match field.kind {
+        FieldKind::Integer => json!({ "type": "integer" }),
+        FieldKind::Boolean => json!({ "type": "boolean" }),
+        FieldKind::Float => json!({ "type": "number" }),
+        FieldKind::Duration | FieldKind::SignedDuration => json!({ "type": "string", "format": "duration" }),
+        FieldKind::Time => json!({ "type": "string", "format": "date-time" }),
+        FieldKind::AnyMap | FieldKind::StringMap | FieldKind::HeaderMap => json!({ "type": "object" }),
+        FieldKind::CommaIntegerList => json!({ "type": "array", "items": { "type": "integer" } }),
+        FieldKind::AnyList | FieldKind::StringList | FieldKind::CommaStringList => {
+            json!({ "type": "array", "items": { "type": "string" } })
+        }
+        FieldKind::Text | FieldKind::LowercaseText | FieldKind::Name => json!({ "type": "string" }),
+        FieldKind::Any => json!({}),
+    };
+    schema["description"] = field.description.as_str().into();
+    if let Some(default) = &field.default {
+        schema["default"] = default.clone();
+    }
+    schema
+}
+
+fn verb(operation: Operation) -> Option<Verb> {
+    match operation {
+        Operation::Create | Operation::Update => Some(Verb::Write),
+        Operation::Read => Some(Verb::Read),
+        Operation::Patch => Some(Verb::Patch),
+        Operation::Delete => Some(Verb::Delete),
+        Operation::List => Some(Verb::List),
+        Operation::Scan => Some(Verb::Scan),
+        Operation::Header | Operation::AliasLookahead | Operation::ResolveRole => None,
+    }
+}
+
+fn method(verb: Verb) -> Option<(&'static str, &'static str)> {
+    match verb {
+        Verb::Read => Some(("get", "read")),
+        Verb::Write => Some(("post", "write")),
+        Verb::Patch => Some(("patch", "patch")),
+        Verb::Delete => Some(("delete", "delete")),
+        Verb::List => Some(("get", "list")),
+        Verb::Scan => Some(("get", "scan")),
+        Verb::Head => None,
+    }
+}
+
+fn tag(mount: &Mount) -> &'static str {
+    match (mount.entry.table, &mount.engine) {
+        (_, Engine::System) => "system",
+        (_, Engine::Identity) => "identity",
+        (Table::Auth, _) => "auth",
+        (Table::Secret, _) => "secrets",
+    }
+}
+
+/// Unique in the document: verb, mount and pattern.
+fn operation_id(mount: &Mount, word: &str, pattern: &str) -> String {
+    let place = format!("{}{pattern}", mount.full_path);
+    let parts = place.split(|c: char| !c.is_ascii_alphanumeric()).filter(|p| !p.is_empty());
+    format!("{word}-{}", parts.collect::<Vec<_>>().join("-").to_lowercase())
+}

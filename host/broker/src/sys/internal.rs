@@ -1,0 +1,98 @@
+//! `sys/internal/*`: what user interfaces and the CLI ask before they act.
+
+use bulkhead_model::failure::{Failure, FailureKind};
+use bulkhead_model::reply::Reply;
+use bulkhead_model::request::Verb;
+use serde_json::{Map, Value, json};
+
+use super::mounts::mount_json;
+use super::table::{Handler, HostRoute};
+use crate::book::mounts::{Mount, Table};
+use crate::book::tokens;
+use crate::fault::Fault;
+use crate::visit::{Ask, Visit, bare, data};
+
+pub(super) const ROUTES: &[HostRoute] = &[
+    HostRoute::new("internal/ui/mounts", &[Verb::Read], Handler::Now(mounts), "List the mounts one may use.")
+        .unauthenticated(),
+    HostRoute::new("internal/ui/mounts/{path...}", &[Verb::Read], Handler::Now(mount), "Read a mount one may use.")
+        .unauthenticated(),
+    HostRoute::new("internal/ui/namespaces", &[Verb::Read], Handler::Now(namespaces), "List namespaces.")
+        .unauthenticated(),
+    HostRoute::new("internal/ui/resultant-acl", &[Verb::Read], Handler::Now(resultant), "Tell what one may do."),
+    HostRoute::new("internal/counters/tokens", &[Verb::Read], Handler::Now(token_count), "Count the tokens."),
+    HostRoute::new("internal/counters/entities", &[Verb::Read], Handler::Now(entity_count), "Count the entities."),
+    HostRoute::new("internal/specs/openapi", &[Verb::Read, Verb::Write], Handler::Now(openapi), "OpenAPI document.")
+        .fields(&["generic_mount_paths", "context"]),
+];
+
+/// Whether the caller could do anything below the mount.
+fn reaches(visit: &Visit, mount: &Mount) -> bool {
+    visit.who.as_ref().is_some_and(|who| who.acl.reaches(&mount.full_path))
+}
+
+fn mounts(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let table = |table: Table| -> Map<String, Value> {
+        let mut shown = Map::new();
+        for mount in visit.config.mounts.of(table) {
+            let listed = mount.entry.tuning.listing_visibility == "unauth";
+            if reaches(visit, mount) || (listed && visit.who.is_some()) {
+                shown.insert(mount.entry.path.clone(), mount_json(visit, mount));
+            } else if listed {
+                let entry = &mount.entry;
+                let brief = json!({ "description": entry.description, "options": entry.options, "type": entry.kind });
+                shown.insert(entry.path.clone(), brief);
+            }
+        }
+        shown
+    };
+    Ok(data(&json!({ "auth": table(Table::Auth), "secret": table(Table::Secret) })))
+}
+
+fn mount(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    visit.who()?;
+    let asked = format!("{}/", ask.capture("path").trim_end_matches('/'));
+    let found = visit.config.mounts.route(&asked).map(|(m, _)| m.clone());
+    let allowed = found.filter(|m| reaches(visit, m) || m.entry.tuning.listing_visibility == "unauth");
+    let Some(mount) = allowed else {
+        let text = format!(
+            "preflight capability check returned 403, please ensure client's policies grant access to path {asked:?}"
+        );
+        return Err(Failure::new(FailureKind::Denied, text).into());
+    };
+    let mut shown = mount_json(visit, &mount);
+    shown["path"] = mount.entry.path.as_str().into();
+    Ok(data(&shown))
+}
+
+/// Namespaces are not offered by this version; the root has no children.
+fn namespaces(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+    visit.who()?;
+    Ok(data(&json!({})))
+}
+
+fn resultant(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let acl = &visit.who()?.acl;
+    if acl.is_root() {
+        return Ok(data(&json!({ "root": true })));
+    }
+    let (exact, wild) = acl.patterns();
+    let shown = |rules: Vec<(String, bulkhead_model::policy::Capabilities)>| -> Map<String, Value> {
+        rules.into_iter().map(|(path, c)| (path, json!({ "capabilities": c.names() }))).collect()
+    };
+    Ok(data(&json!({ "exact_paths": shown(exact), "glob_paths": shown(wild), "root": false })))
+}
+
+fn token_count(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let total = tokens::all(&mut visit.tx)?.len();
+    Ok(data(&json!({ "counters": { "service_tokens": { "total": total } } })))
+}
+
+fn entity_count(_visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+    Ok(data(&json!({ "counters": { "entities": { "total": 0 } } })))
+}
+
+fn openapi(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+    visit.who()?;
+    Ok(bare(200, &super::help::openapi(visit)))
+}

@@ -1,0 +1,92 @@
+//! `sys/key-status` and `sys/rotate`: the barrier's keyring.
+
+use bulkhead_model::reply::Reply;
+use bulkhead_model::request::Verb;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::table::{Handler, HostRoute};
+use crate::book::{opaque, space};
+use crate::fault::Fault;
+use crate::fields::rfc3339;
+use crate::visit::{After, Ask, Visit, data, flat};
+
+pub(super) const ROUTES: &[HostRoute] = &[
+    HostRoute::new("key-status", &[Verb::Read], Handler::Now(status), "Tell about the newest encryption key."),
+    HostRoute::new("rotate", &[Verb::Write], Handler::Now(rotate), "Install a new encryption key.").sudo(),
+    HostRoute::new("rotate/keyring", &[Verb::Write], Handler::Now(rotate), "Install a new encryption key.").sudo(),
+    HostRoute::new("rotate/config", &[Verb::Read], Handler::Now(read_config), "Read when keys rotate by themselves."),
+    HostRoute::new("rotate/config", &[Verb::Write], Handler::Now(write_config), "Set when keys rotate by themselves.")
+        .fields(CONFIG_FIELDS),
+    HostRoute::new("rotate/keyring/config", &[Verb::Read], Handler::Now(read_config), "Read when keys rotate."),
+    HostRoute::new("rotate/keyring/config", &[Verb::Write], Handler::Now(write_config), "Set when keys rotate.")
+        .fields(CONFIG_FIELDS),
+];
+
+const CONFIG_FIELDS: &[&str] = &["enabled", "max_operations", "interval"];
+
+/// Vault's bounds for the number of encryptions under one key.
+const OPERATIONS_MIN: u64 = 1_000_000;
+const OPERATIONS_MAX: u64 = bulkhead_barrier::ENCRYPTIONS_MAX;
+
+#[derive(Serialize, Deserialize)]
+struct RotateConfig {
+    enabled: bool,
+    max_operations: u64,
+    interval_secs: u64,
+}
+
+fn config(visit: &mut Visit) -> Result<RotateConfig, Fault> {
+    let stored = visit.tx.get(&opaque(space::HOST, b"rotate-config"))?;
+    let parsed = stored.and_then(|bytes| serde_json::from_slice(bytes.expose()).ok());
+    Ok(parsed.unwrap_or(RotateConfig { enabled: true, max_operations: OPERATIONS_MAX, interval_secs: 0 }))
+}
+
+fn status(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let status = visit.open.barrier.key_status();
+    Ok(flat(&json!({
+        "encryptions": status.encryptions,
+        "install_time": rfc3339(status.install_time_ms),
+        "term": status.term,
+    })))
+}
+
+fn rotate(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let entropy = visit.open.parts.entropy.clone();
+    let rotated = visit.open.barrier.prepare_rotation(&mut visit.tx, visit.now_ms, &*entropy)?;
+    visit.after.push(After::Rotated(rotated));
+    Ok(Reply::Empty)
+}
+
+fn read_config(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let config = config(visit)?;
+    Ok(data(&json!({
+        "enabled": config.enabled,
+        "interval": config.interval_secs,
+        "max_operations": config.max_operations,
+    })))
+}
+
+fn write_config(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let mut config = config(visit)?;
+    if let Some(operations) = ask.fields.integer("max_operations")? {
+        let operations = u64::try_from(operations).unwrap_or(0);
+        if !(OPERATIONS_MIN..=OPERATIONS_MAX).contains(&operations) {
+            let text = format!("max_operations must be in the range [{OPERATIONS_MIN},{OPERATIONS_MAX}]");
+            return Err(Fault::invalid(text));
+        }
+        config.max_operations = operations;
+    }
+    if let Some(enabled) = ask.fields.flag("enabled")? {
+        config.enabled = enabled;
+    }
+    if let Some(secs) = ask.fields.seconds("interval")? {
+        if secs != 0 && secs < 86_400 {
+            return Err(Fault::invalid("interval must be at least 24h, or 0 to disable"));
+        }
+        config.interval_secs = secs;
+    }
+    let bytes = serde_json::to_vec(&config).expect("the config is plain data");
+    visit.tx.put(&opaque(space::HOST, b"rotate-config"), &bytes)?;
+    Ok(Reply::Empty)
+}

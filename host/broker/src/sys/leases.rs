@@ -1,0 +1,214 @@
+//! `sys/leases`: looking up, renewing, revoking.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use bulkhead_barrier::SpaceId;
+use bulkhead_model::failure::{Failure, FailureKind};
+use bulkhead_model::hidden::Hidden;
+use bulkhead_model::reply::{Envelope, LeaseInfo, Reply};
+use bulkhead_model::request::Verb;
+use bulkhead_model::seam::plugin::{Call, Returned};
+use serde_json::{Value, json};
+
+use super::table::{Handler, HostRoute};
+use crate::book::leases::{self, LeaseRecord};
+use crate::book::mounts::Engine;
+use crate::fault::Fault;
+use crate::fields::rfc3339;
+use crate::step::dispatch::{self, mismatched};
+use crate::step::expire;
+use crate::visit::{After, Ask, Visit, data, enveloped, listed};
+
+const W: &[Verb] = &[Verb::Write];
+
+pub(super) const ROUTES: &[HostRoute] = &[
+    HostRoute::new("leases/lookup", W, Handler::Now(lookup), "Look a lease up.").fields(&["lease_id"]),
+    HostRoute::new("leases/lookup", &[Verb::List], Handler::Now(list), "List leases.").sudo(),
+    HostRoute::new("leases/lookup/{path...}", &[Verb::List], Handler::Now(list), "List leases.").sudo(),
+    HostRoute::new("leases/renew", W, Handler::Later(renew), "Renew a lease.").fields(&["lease_id", "increment"]),
+    HostRoute::new("leases/renew/{path...}", W, Handler::Later(renew), "Renew a lease.")
+        .fields(&["lease_id", "increment"]),
+    HostRoute::new("leases/revoke", W, Handler::Later(revoke), "Revoke a lease.").fields(&["lease_id", "sync"]),
+    HostRoute::new("leases/revoke/{path...}", W, Handler::Later(revoke), "Revoke a lease.")
+        .fields(&["lease_id", "sync"]),
+    HostRoute::new("leases/revoke-prefix/{path...}", W, Handler::Now(revoke_prefix), "Revoke all leases below a path.")
+        .sudo()
+        .fields(&["prefix", "sync"]),
+    HostRoute::new("leases/revoke-force/{path...}", W, Handler::Now(revoke_force), "Forget all leases below a path.")
+        .sudo()
+        .fields(&["prefix"]),
+    HostRoute::new("leases/count", &[Verb::Read], Handler::Now(count), "Count leases.").fields(&["type"]),
+    HostRoute::new("leases", &[Verb::Read], Handler::Now(irrevocable), "List irrevocable leases.")
+        .sudo()
+        .fields(&["type", "limit"]),
+];
+
+/// A lease that failed this often is told as irrevocable. Source: Vault, 6 attempts.
+const IRREVOCABLE_FAILURES: u32 = 6;
+
+type Answer<'a> = Pin<Box<dyn Future<Output = Result<Reply, Fault>> + Send + 'a>>;
+
+fn asked_id(ask: &Ask<'_>) -> Result<String, Fault> {
+    let id = match ask.capture("path") {
+        "" => ask.fields.text_or_empty("lease_id")?,
+        path => path.to_owned(),
+    };
+    if id.is_empty() { Err(Fault::invalid("lease_id must be specified")) } else { Ok(id) }
+}
+
+fn lookup(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let id = asked_id(ask)?;
+    let record = leases::get(&mut visit.tx, &id)?.ok_or_else(|| Fault::invalid("invalid lease"))?;
+    let renewed = if record.renewed_ms == 0 { Value::Null } else { rfc3339(record.renewed_ms).into() };
+    Ok(data(&json!({
+        "expire_time": rfc3339(record.expires_ms),
+        "id": record.id,
+        "issue_time": rfc3339(record.issued_ms),
+        "last_renewal": renewed,
+        "path": record.path,
+        "renewable": record.renewable,
+        "ttl": record.expires_ms.saturating_sub(visit.now_ms) / 1000,
+    })))
+}
+
+fn list(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let prefix = match ask.capture("path").trim_end_matches('/') {
+        "" => String::new(),
+        path => format!("{path}/"),
+    };
+    listed(leases::list(&mut visit.tx, &prefix)?)
+}
+
+fn renew<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
+    Box::pin(async move {
+        let id = asked_id(ask)?;
+        let increment = ask.fields.seconds("increment")?;
+        let record = leases::get(&mut visit.tx, &id)?.ok_or_else(|| Fault::invalid("lease not found"))?;
+        if record.expires_ms <= visit.now_ms {
+            return Err(Fault::invalid("lease expired"));
+        }
+        if !record.renewable {
+            return Err(Fault::invalid("lease is not renewable"));
+        }
+        renew_lease(visit, record, increment).await
+    })
+}
+
+async fn renew_lease(visit: &mut Visit, record: LeaseRecord, increment: Option<u64>) -> Result<Reply, Fault> {
+    let mount = visit.config.mounts.with_space(SpaceId(record.mount)).cloned();
+    let plugin = mount.as_ref().and_then(|m| match &m.engine {
+        Engine::Plugin(plugin, _) => Some(plugin.clone()),
+        _ => None,
+    });
+    let (Some(mount), Some(plugin)) = (mount, plugin) else {
+        return Err(Fault::invalid("the mount of this lease has no plugin on this server"));
+    };
+    let call = Call::RenewLease { lease: expire::guest_lease(&record, false), increment };
+    let renewal = match dispatch::call(visit, &mount, &plugin, call, &record.id).await? {
+        Ok(Returned::Renewed(renewal)) => renewal,
+        Ok(_) => return Err(mismatched()),
+        Err(error) => return Err(Fault::invalid(format!("failed to renew entry: {error:?}"))),
+    };
+    let (default_ttl, max_ttl) = mount.entry.ttls();
+    let now_ms = visit.now_ms;
+    let longest = renewal.max_ttl.filter(|t| *t > 0).map_or(max_ttl, |t| t.min(max_ttl));
+    let ends_ms = record.issued_ms.saturating_add(longest.saturating_mul(1000)).min(record.max_expires_ms);
+    let wanted = renewal.ttl.filter(|t| *t > 0).or(increment.filter(|t| *t > 0)).unwrap_or(default_ttl);
+    let left_secs = ends_ms.saturating_sub(now_ms) / 1000;
+    let mut warnings = renewal.warnings;
+    if wanted > left_secs {
+        let (asked, shown) = (format!("{wanted}s"), format!("{left_secs}s"));
+        let text =
+            format!("TTL of {asked:?} exceeded the effective max_ttl of {shown:?}; TTL value is capped accordingly");
+        warnings.push(text);
+    }
+    let ttl_secs = wanted.min(left_secs);
+    let expires_ms = now_ms.saturating_add(ttl_secs.saturating_mul(1000));
+    let internal = renewal.internal.map_or_else(|| record.internal.clone(), |json| json.expose().clone());
+    let data = renewal.data.map_or_else(|| record.data.clone(), |json| json.expose().clone());
+    let renewed =
+        LeaseRecord { expires_ms, due_ms: expires_ms, ttl_secs, renewed_ms: now_ms, internal, data, ..record.clone() };
+    leases::save(&mut visit.tx, Some(&record), &renewed)?;
+    Ok(enveloped(Envelope {
+        lease: Some(LeaseInfo { id: renewed.id.clone(), renewable: renewed.renewable, duration_secs: ttl_secs }),
+        data: (!renewed.data.is_empty()).then(|| Hidden::new(renewed.data.clone())),
+        warnings,
+        ..Envelope::default()
+    }))
+}
+
+fn revoke<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
+    Box::pin(async move {
+        let id = asked_id(ask)?;
+        let Some(record) = leases::get(&mut visit.tx, &id)? else { return Ok(Reply::Empty) };
+        if ask.fields.flag("sync")?.unwrap_or(false) {
+            expire::revoke(visit, &record, false).await?;
+            leases::remove(&mut visit.tx, &record)?;
+        } else {
+            let now_ms = visit.now_ms;
+            leases::expire_now(&mut visit.tx, &id, now_ms)?;
+            visit.after.push(After::LookForDue);
+        }
+        Ok(Reply::Empty)
+    })
+}
+
+/// All leases whose id is, or begins with, this path.
+fn matching(visit: &mut Visit, ask: &Ask<'_>) -> Result<Vec<String>, Fault> {
+    let path = ask.capture("path").trim_end_matches('/');
+    let mut ids = leases::below(&mut visit.tx, &format!("{path}/"), usize::MAX)?;
+    if leases::get(&mut visit.tx, path)?.is_some() {
+        ids.push(path.to_owned());
+    }
+    Ok(ids)
+}
+
+fn revoke_prefix(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let now_ms = visit.now_ms;
+    for id in matching(visit, ask)? {
+        leases::expire_now(&mut visit.tx, &id, now_ms)?;
+    }
+    visit.after.push(After::LookForDue);
+    Ok(Reply::Empty)
+}
+
+/// Forgets leases without asking their guests: for a mount whose outside is gone.
+fn revoke_force(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    for id in matching(visit, ask)? {
+        if let Some(record) = leases::get(&mut visit.tx, &id)? {
+            leases::remove(&mut visit.tx, &record)?;
+        }
+    }
+    Ok(Reply::Empty)
+}
+
+fn failed(visit: &mut Visit) -> Result<Vec<LeaseRecord>, Fault> {
+    let mut found = Vec::new();
+    for id in leases::below(&mut visit.tx, "", usize::MAX)? {
+        found.extend(leases::get(&mut visit.tx, &id)?.filter(|r| r.failures >= IRREVOCABLE_FAILURES));
+    }
+    Ok(found)
+}
+
+fn only_irrevocable(ask: &Ask<'_>) -> Result<(), Fault> {
+    match ask.fields.text_or_empty("type")?.as_str() {
+        "irrevocable" => Ok(()),
+        _ => Err(Failure { kind: FailureKind::NotFound, errors: Vec::new() }.into()),
+    }
+}
+
+fn count(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    only_irrevocable(ask)?;
+    Ok(data(&json!({ "counts": {}, "lease_count": failed(visit)?.len() })))
+}
+
+fn irrevocable(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    only_irrevocable(ask)?;
+    let found = failed(visit)?;
+    let shown: Vec<_> = found
+        .iter()
+        .map(|r| json!({ "lease_id": r.id, "error": format!("revocation failed {} times", r.failures) }))
+        .collect();
+    Ok(data(&json!({ "lease_count": shown.len(), "leases": shown })))
+}

@@ -1,0 +1,49 @@
+//! The host's own routes: a thin file for each family of `sys/*`.
+
+pub(crate) mod audit;
+pub(crate) mod capabilities;
+pub(crate) mod cubbyhole;
+pub(crate) mod health;
+pub(crate) mod help;
+pub(crate) mod identity;
+pub(crate) mod init;
+pub(crate) mod internal;
+pub(crate) mod keys;
+pub(crate) mod leader;
+pub(crate) mod leases;
+pub(crate) mod misc;
+pub(crate) mod mounts;
+pub(crate) mod plugins;
+pub(crate) mod policies;
+pub(crate) mod remount;
+pub(crate) mod seal;
+pub(crate) mod table;
+pub(crate) mod tools;
+pub(crate) mod wrapping;
+
+use std::sync::LazyLock;
+
+use table::HostTable;
+
+/// Every route below `sys/`.
+pub(crate) fn routes() -> &'static HostTable {
+    static ROUTES: LazyLock<HostTable> = LazyLock::new(|| {
+        HostTable::new(&[
+            mounts::ROUTES,
+            remount::ROUTES,
+            policies::ROUTES,
+            capabilities::ROUTES,
+            internal::ROUTES,
+            keys::ROUTES,
+            seal::ROUTES,
+            leader::ROUTES,
+            leases::ROUTES,
+            audit::ROUTES,
+            wrapping::ROUTES,
+            tools::ROUTES,
+            plugins::ROUTES,
+            misc::ROUTES,
+        ])
+    });
+    &ROUTES
+}

@@ -1,0 +1,258 @@
+//! `sys/mounts` and `sys/auth`: enabling, disabling, reading.
+
+mod shown;
+mod tune;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+
+use bulkhead_barrier::SpaceId;
+use bulkhead_model::path::ApiPath;
+use bulkhead_model::plugin::{PluginKind, Reason};
+use bulkhead_model::reply::Reply;
+use bulkhead_model::request::Verb;
+use bulkhead_model::seam::entropy::random;
+use bulkhead_model::seam::plugin::Call;
+use serde_json::{Map, Value};
+
+pub(super) use shown::mount_json;
+
+use super::table::{Handler, HostRoute};
+use crate::book::leases;
+use crate::book::mounts::{self, Engine, Mount, MountEntry, Table};
+use crate::fault::Fault;
+use crate::step::dispatch;
+use crate::visit::{After, Ask, Visit, flat};
+
+const ENABLE_FIELDS: &[&str] = &[
+    "path",
+    "type",
+    "description",
+    "config",
+    "options",
+    "local",
+    "seal_wrap",
+    "external_entropy_access",
+    "plugin_name",
+    "plugin_version",
+];
+
+pub(super) const ROUTES: &[HostRoute] = &[
+    HostRoute::new("mounts", &[Verb::Read], Handler::Now(list), "List the mounted secrets engines."),
+    HostRoute::new("mounts/{path...}", &[Verb::Read], Handler::Now(read), "Read a mount."),
+    HostRoute::new("mounts/{path...}", &[Verb::Write], Handler::Later(enable), "Enable a secrets engine.")
+        .fields(ENABLE_FIELDS),
+    HostRoute::new("mounts/{path...}", &[Verb::Delete], Handler::Later(disable), "Disable a secrets engine."),
+    HostRoute::new("mounts/{path...}/tune", &[Verb::Read], Handler::Now(tune::read), "Read a mount's tuning."),
+    HostRoute::new("mounts/{path...}/tune", &[Verb::Write], Handler::Later(tune::write), "Tune a mount.")
+        .fields(tune::FIELDS),
+    HostRoute::new("auth", &[Verb::Read], Handler::Now(list_auth), "List the enabled auth methods."),
+    HostRoute::new("auth/{path...}", &[Verb::Read], Handler::Now(read_auth), "Read an auth method's mount.").sudo(),
+    HostRoute::new("auth/{path...}", &[Verb::Write], Handler::Later(enable_auth), "Enable an auth method.")
+        .sudo()
+        .fields(ENABLE_FIELDS),
+    HostRoute::new("auth/{path...}", &[Verb::Delete], Handler::Later(disable_auth), "Disable an auth method.").sudo(),
+    HostRoute::new("auth/{path...}/tune", &[Verb::Read], Handler::Now(tune::read_auth), "Read a mount's tuning.")
+        .sudo(),
+    HostRoute::new("auth/{path...}/tune", &[Verb::Write], Handler::Later(tune::write_auth), "Tune an auth method.")
+        .sudo()
+        .fields(tune::FIELDS),
+];
+
+type Answer<'a> = Pin<Box<dyn Future<Output = Result<Reply, Fault>> + Send + 'a>>;
+
+/// A mount's path in its table, with a slash at the end.
+fn mount_path(raw: &str) -> String {
+    format!("{}/", raw.trim_matches('/'))
+}
+
+/// The path in requests of a mount in this table.
+pub(super) fn full_path(table: Table, path: &str) -> String {
+    match table {
+        Table::Secret => path.to_owned(),
+        Table::Auth => format!("auth/{path}"),
+    }
+}
+
+fn list(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+    Ok(flat(&shown::table_json(visit, Table::Secret)))
+}
+
+fn list_auth(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+    Ok(flat(&shown::table_json(visit, Table::Auth)))
+}
+
+fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let path = mount_path(ask.capture("path"));
+    match visit.config.mounts.at(&path).filter(|m| m.entry.table == Table::Secret) {
+        Some(mount) => Ok(flat(&mount_json(visit, mount))),
+        None => Err(Fault::invalid(format!("No secret engine mount at {path}"))),
+    }
+}
+
+fn read_auth(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let path = mount_path(ask.capture("path"));
+    match visit.config.mounts.at(&full_path(Table::Auth, &path)) {
+        Some(mount) => Ok(flat(&mount_json(visit, mount))),
+        None => Err(Fault::invalid(format!("No auth engine at {path}"))),
+    }
+}
+
+fn enable<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
+    Box::pin(mount(visit, ask, Table::Secret))
+}
+
+fn enable_auth<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
+    Box::pin(mount(visit, ask, Table::Auth))
+}
+
+fn disable<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
+    Box::pin(unmount(visit, ask, Table::Secret))
+}
+
+fn disable_auth<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
+    Box::pin(unmount(visit, ask, Table::Auth))
+}
+
+/// What a type's name stands for: the plugin, and options it implies.
+fn plugin_of(kind: &str) -> (&str, Option<(&'static str, &'static str)>) {
+    match kind {
+        "kv-v2" => ("kv", Some(("version", "2"))),
+        "kv-v1" => ("kv", Some(("version", "1"))),
+        // Vault's first name for kv.
+        "generic" => ("kv", None),
+        other => (other, None),
+    }
+}
+
+async fn mount(visit: &mut Visit, ask: &Ask<'_>, table: Table) -> Result<Reply, Fault> {
+    let entry = new_entry(visit, ask, table)?;
+    mounts::save(&mut visit.tx, &entry)?;
+    // The guest prepares its storage within the same transaction, as part of the mount.
+    let config = crate::book::config::Config::load(&mut visit.tx, &visit.open.catalog)?;
+    let mounted = config.mounts.at(&entry.full_path()).cloned();
+    if let Some(mounted) = mounted
+        && let Engine::Plugin(plugin, _) = &mounted.engine
+    {
+        let plugin = plugin.clone();
+        initialise(visit, &mounted, &plugin, Reason::Mounted).await?;
+    }
+    visit.after.push(After::LookForDue);
+    Ok(Reply::Empty)
+}
+
+/// Has the guest prepare itself; what it refuses, the operator is told.
+pub(super) async fn initialise(
+    visit: &mut Visit,
+    mount: &std::sync::Arc<Mount>,
+    plugin: &std::sync::Arc<dyn bulkhead_model::seam::plugin::Plugin>,
+    reason: Reason,
+) -> Result<(), Fault> {
+    match dispatch::call(visit, mount, plugin, Call::Initialize(reason), "initialize").await? {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            use bulkhead_model::plugin::GuestError as E;
+            let text = match error {
+                E::InvalidRequest(text) | E::PreconditionFailed(text) | E::Unavailable(text) => text,
+                other => format!("the plugin could not prepare the mount: {other:?}"),
+            };
+            Err(Fault::invalid(text))
+        }
+    }
+}
+
+fn new_entry(visit: &Visit, ask: &Ask<'_>, table: Table) -> Result<MountEntry, Fault> {
+    let path = mount_path(ask.capture("path"));
+    let asked = ask.fields.text_or_empty("type")?;
+    let asked = if asked == "plugin" { ask.fields.text_or_empty("plugin_name")? } else { asked };
+    if asked.is_empty() {
+        return Err(Fault::invalid("backend type must be specified as a string"));
+    }
+    check_path(visit, table, &path)?;
+    match (table, asked.as_str()) {
+        (Table::Auth, "token") => return Err(Fault::invalid("token credential backend cannot be instantiated")),
+        (Table::Secret, "system" | "cubbyhole" | "identity" | "token") => {
+            return Err(Fault::invalid(format!("mount type of {asked:?} is not mountable")));
+        }
+        _ => {}
+    }
+    let (plugin, implied) = plugin_of(&asked);
+    let kind = if table == Table::Auth { PluginKind::Auth } else { PluginKind::Secrets };
+    let Some((component, _)) = visit.open.catalog.get(&(kind, plugin.to_owned())) else {
+        return Err(Fault::invalid(format!("plugin not found in the catalog: {asked}")));
+    };
+    let mut options: BTreeMap<String, String> = ask.fields.texts("options")?.unwrap_or_default().into_iter().collect();
+    if let Some((name, value)) = implied {
+        options.insert(name.to_owned(), value.to_owned());
+    }
+    let tuning = tune::from_config(ask.fields.object("config")?.unwrap_or(&Map::new()), table)?;
+    let entropy = &*visit.open.parts.entropy;
+    let prefix = if table == Table::Auth { "auth_" } else { "" };
+    Ok(MountEntry {
+        uuid: visit.uuid(),
+        space: hex::encode(SpaceId::random(entropy).0),
+        table,
+        path,
+        kind: plugin.to_owned(),
+        description: ask.fields.text_or_empty("description")?,
+        accessor: format!("{prefix}{plugin}_{}", hex::encode(random::<4>(entropy))),
+        options,
+        tuning,
+        local: ask.fields.flag("local")?.unwrap_or(false),
+        seal_wrap: ask.fields.flag("seal_wrap")?.unwrap_or(false),
+        external_entropy_access: ask.fields.flag("external_entropy_access")?.unwrap_or(false),
+        plugin_version: String::new(),
+        data_version: component.descriptor().data_version,
+    })
+}
+
+/// Refuses paths that are ours, or in use above or below.
+fn check_path(visit: &Visit, table: Table, path: &str) -> Result<(), Fault> {
+    let canonical = ApiPath::checked(path.to_owned()).map_err(|e| Fault::invalid(e.to_string()))?;
+    let first = canonical.as_str().split('/').next().unwrap_or_default();
+    if table == Table::Secret && matches!(first, "sys" | "auth" | "audit") {
+        return Err(Fault::invalid(format!("cannot mount {path:?}")));
+    }
+    let full = full_path(table, path);
+    let clash = visit.config.mounts.collision(&full);
+    match clash {
+        Some(taken) => {
+            let taken = taken.strip_prefix("auth/").filter(|_| table == Table::Auth).unwrap_or(taken);
+            Err(Fault::invalid(format!("path is already in use at {taken}")))
+        }
+        None => Ok(()),
+    }
+}
+
+async fn unmount(visit: &mut Visit, ask: &Ask<'_>, table: Table) -> Result<Reply, Fault> {
+    let path = mount_path(ask.capture("path"));
+    let full = full_path(table, &path);
+    let ours = matches!(path.as_str(), "sys/" | "cubbyhole/" | "identity/") || path.starts_with("auth/");
+    if table == Table::Secret && ours {
+        return Err(Fault::invalid(format!("cannot unmount {path:?}")));
+    }
+    if full == "auth/token/" {
+        return Err(Fault::invalid("token credential backend cannot be disabled"));
+    }
+    let Some(mount) = visit.config.mounts.at(&full).cloned() else { return Ok(Reply::Empty) };
+    // Leases end while their guest is still mounted: each is revoked before the mount goes.
+    for id in leases::below(&mut visit.tx, &full, usize::MAX)? {
+        if let Some(record) = leases::get(&mut visit.tx, &id)? {
+            crate::step::expire::revoke(visit, &record, true).await?;
+            leases::remove(&mut visit.tx, &record)?;
+        }
+    }
+    mounts::remove(&mut visit.tx, &mount.entry)?;
+    crate::step::expire::schedule_drop(visit, mount.space)?;
+    visit.open.cache.drop_mount(mount.space);
+    visit.after.push(After::LookForDue);
+    Ok(Reply::Empty)
+}
+
+/// A JSON array of strings, or `null` members left out.
+fn insert_strings(map: &mut Map<String, Value>, name: &str, values: &[String]) {
+    if !values.is_empty() {
+        map.insert(name.into(), values.into());
+    }
+}

@@ -1,0 +1,206 @@
+//! Tuning a mount.
+
+use bulkhead_model::plugin::Reason;
+use bulkhead_model::reply::Reply;
+use serde_json::{Map, Value};
+
+use super::{Answer, full_path, insert_strings, mount_path};
+use crate::book::mounts::{self, Engine, MountEntry, Table, Tuning};
+use crate::fault::Fault;
+use crate::fields::{Fields, parse_seconds};
+use crate::visit::{After, Ask, Visit, flat, warning};
+
+pub(super) const FIELDS: &[&str] = &[
+    "path",
+    "default_lease_ttl",
+    "max_lease_ttl",
+    "description",
+    "options",
+    "listing_visibility",
+    "passthrough_request_headers",
+    "allowed_response_headers",
+    "audit_non_hmac_request_keys",
+    "audit_non_hmac_response_keys",
+    "token_type",
+    "user_lockout_config",
+    "plugin_version",
+    "force_no_cache",
+];
+
+pub(super) fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    shown(visit, &mount_path(ask.capture("path")))
+}
+
+pub(super) fn read_auth(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    shown(visit, &full_path(Table::Auth, &mount_path(ask.capture("path"))))
+}
+
+fn shown(visit: &Visit, full: &str) -> Result<Reply, Fault> {
+    let Some(mount) = visit.config.mounts.at(full) else {
+        return Err(Fault::invalid(format!("cannot fetch sysview for path {full:?}")));
+    };
+    let (tuning, (default_ttl, max_ttl)) = (&mount.entry.tuning, mount.entry.ttls());
+    let mut told = Map::new();
+    insert_strings(&mut told, "allowed_response_headers", &tuning.allowed_response_headers);
+    insert_strings(&mut told, "audit_non_hmac_request_keys", &tuning.audit_non_hmac_request_keys);
+    insert_strings(&mut told, "audit_non_hmac_response_keys", &tuning.audit_non_hmac_response_keys);
+    told.insert("default_lease_ttl".into(), default_ttl.into());
+    told.insert("description".into(), mount.entry.description.as_str().into());
+    told.insert("force_no_cache".into(), tuning.force_no_cache.into());
+    if !tuning.listing_visibility.is_empty() {
+        told.insert("listing_visibility".into(), tuning.listing_visibility.as_str().into());
+    }
+    told.insert("max_lease_ttl".into(), max_ttl.into());
+    if !mount.entry.options.is_empty() {
+        told.insert("options".into(), serde_json::json!(mount.entry.options));
+    }
+    insert_strings(&mut told, "passthrough_request_headers", &tuning.passthrough_request_headers);
+    if let Some(token_type) = super::shown::token_type(mount) {
+        told.insert("token_type".into(), token_type.into());
+    }
+    Ok(flat(&Value::Object(told)))
+}
+
+pub(super) fn write<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
+    Box::pin(change(visit, ask, mount_path(ask.capture("path"))))
+}
+
+pub(super) fn write_auth<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
+    Box::pin(change(visit, ask, full_path(Table::Auth, &mount_path(ask.capture("path")))))
+}
+
+async fn change(visit: &mut Visit, ask: &Ask<'_>, full: String) -> Result<Reply, Fault> {
+    let Some(mount) = visit.config.mounts.at(&full).cloned() else {
+        return Err(Fault::invalid(format!("tune of path {full:?} failed: no mount entry found")));
+    };
+    let mut entry = mount.entry.clone();
+    if ask.fields.has("description") {
+        if matches!(full.as_str(), "sys/" | "cubbyhole/" | "identity/") {
+            return Err(Fault::invalid(format!("cannot tune parameter description of {full}")));
+        }
+        entry.description = ask.fields.text_or_empty("description")?;
+    }
+    apply(&mut entry.tuning, &ask.fields, entry.table)?;
+    let (default_ttl, max_ttl) = (entry.tuning.default_ttl_secs, entry.tuning.max_ttl_secs);
+    if max_ttl != 0 && default_ttl > max_ttl {
+        return Err(Fault::invalid(format!(
+            "backend max lease TTL of {max_ttl} would be less than backend default lease TTL of {default_ttl}"
+        )));
+    }
+    if full == "auth/token/" && ask.fields.has("token_type") {
+        return Err(Fault::invalid("'token_type' cannot be set for 'token' or 'ns_token' auth mounts"));
+    }
+    if ask.fields.has("user_lockout_config") {
+        let text = format!("tuning of user lockout configuration for auth type {:?} not allowed", entry.kind);
+        return Err(Fault::invalid(text));
+    }
+    if ask.fields.text("plugin_version")?.is_some_and(|v| !v.is_empty()) {
+        return Err(Fault::invalid(format!("cannot select non-builtin version of secrets plugin {}", entry.kind)));
+    }
+    let upgrading = options(&mut entry, &ask.fields)?;
+    mounts::save(&mut visit.tx, &entry)?;
+    if upgrading {
+        return upgrade(visit, &full).await;
+    }
+    Ok(Reply::Empty)
+}
+
+/// Takes new mount options; says whether kv's version went up.
+fn options(entry: &mut MountEntry, fields: &Fields) -> Result<bool, Fault> {
+    let Some(options) = fields.texts("options")? else { return Ok(false) };
+    let mut upgrading = false;
+    for (name, value) in options {
+        if name == "version" && entry.kind == "kv" {
+            let before = entry.options.get("version").map_or("1", String::as_str);
+            match (before, value.as_str()) {
+                ("2", "2") | (_, "1") if before != "2" || value == "2" => {}
+                ("2", _) => return Err(Fault::invalid("cannot downgrade mount from version 2")),
+                (_, "2") => upgrading = true,
+                _ => return Err(Fault::invalid(format!("invalid version provided: {value}"))),
+            }
+        }
+        entry.options.insert(name, value);
+    }
+    Ok(upgrading)
+}
+
+/// Lets the guest move its data to the new layout, in jobs of its own.
+async fn upgrade(visit: &mut Visit, full: &str) -> Result<Reply, Fault> {
+    let config = crate::book::config::Config::load(&mut visit.tx, &visit.open.catalog)?;
+    if let Some(mount) = config.mounts.at(full)
+        && let Engine::Plugin(plugin, _) = &mount.engine
+    {
+        let (mount, plugin) = (mount.clone(), plugin.clone());
+        super::initialise(visit, &mount, &plugin, Reason::Reconfigured).await?;
+    }
+    visit.after.push(After::LookForDue);
+    Ok(warning(
+        "Upgrading mount from version 1 to version 2. This mount will be unavailable for a brief period and will \
+         resume service shortly.",
+    ))
+}
+
+/// Tuning from the `config` object of a new mount.
+pub(super) fn from_config(config: &Map<String, Value>, table: Table) -> Result<Tuning, Fault> {
+    let mut tuning = Tuning::default();
+    for (name, label) in [("default_lease_ttl", "default"), ("max_lease_ttl", "max")] {
+        let text = match config.get(name) {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Number(n)) => n.to_string(),
+            _ => continue,
+        };
+        // Vault names the field here, unlike when a mount is tuned.
+        if !text.is_empty() && text != "system" && parse_seconds(&text, name).is_err() {
+            let cause = crate::fields::duration_error(&text);
+            return Err(Fault::invalid(format!("unable to parse {label} TTL of {text}: {cause}")));
+        }
+    }
+    apply(&mut tuning, &Fields(config.clone()), table)?;
+    if tuning.max_ttl_secs != 0 && tuning.default_ttl_secs > tuning.max_ttl_secs {
+        return Err(Fault::invalid("given default lease TTL greater than given max lease TTL"));
+    }
+    Ok(tuning)
+}
+
+fn apply(tuning: &mut Tuning, fields: &Fields, table: Table) -> Result<(), Fault> {
+    let ttl = |name: &str| match fields.text(name)?.as_deref() {
+        None | Some("") => Ok::<_, Fault>(None),
+        Some("system") => Ok(Some(0)),
+        Some(text) => parse_seconds(text, name).map(Some),
+    };
+    if let Some(secs) = ttl("default_lease_ttl")? {
+        tuning.default_ttl_secs = secs;
+    }
+    if let Some(secs) = ttl("max_lease_ttl")? {
+        tuning.max_ttl_secs = secs;
+    }
+    if let Some(flag) = fields.flag("force_no_cache")? {
+        tuning.force_no_cache = flag;
+    }
+    if let Some(visibility) = fields.text("listing_visibility")? {
+        if !matches!(visibility.as_str(), "" | "hidden" | "unauth") {
+            return Err(Fault::invalid(format!("invalid listing_visibility {visibility}")));
+        }
+        tuning.listing_visibility = visibility;
+    }
+    for (name, list) in [
+        ("passthrough_request_headers", &mut tuning.passthrough_request_headers),
+        ("allowed_response_headers", &mut tuning.allowed_response_headers),
+        ("audit_non_hmac_request_keys", &mut tuning.audit_non_hmac_request_keys),
+        ("audit_non_hmac_response_keys", &mut tuning.audit_non_hmac_response_keys),
+    ] {
+        if let Some(values) = fields.strings(name, true)? {
+            *list = values;
+        }
+    }
+    if let Some(token_type) = fields.text("token_type")? {
+        if table != Table::Auth {
+            return Err(Fault::invalid("'token_type' can only be modified on auth mounts"));
+        }
+        if !matches!(token_type.as_str(), "default-service" | "default-batch" | "service" | "batch") {
+            return Err(Fault::invalid(format!("invalid value for 'token_type': {token_type}")));
+        }
+        tuning.token_type = token_type;
+    }
+    Ok(())
+}

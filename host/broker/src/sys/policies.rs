@@ -1,0 +1,151 @@
+//! `sys/policies/acl` and its older form `sys/policy`.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bulkhead_model::failure::Failure;
+use bulkhead_model::policy::{Policy, PolicyError, PolicyName};
+use bulkhead_model::reply::Reply;
+use bulkhead_model::request::Verb;
+use serde_json::{Map, Value, json};
+
+use super::table::{Handler, HostRoute};
+use crate::book::policies::{self, PolicyRecord};
+use crate::fault::Fault;
+use crate::fields::rfc3339;
+use crate::visit::{Ask, Visit, data, flat, warning};
+
+const FIELDS: &[&str] = &["name", "policy", "rules", "cas", "cas_required", "ttl", "expiration"];
+
+pub(super) const ROUTES: &[HostRoute] = &[
+    HostRoute::new("policies/acl", &[Verb::List], Handler::Now(list), "List the policies."),
+    HostRoute::new("policies/acl/{name...}", &[Verb::Read], Handler::Now(read), "Read a policy."),
+    HostRoute::new("policies/acl/{name...}", &[Verb::Write], Handler::Now(write), "Write a policy.").fields(FIELDS),
+    HostRoute::new("policies/acl/{name...}", &[Verb::Delete], Handler::Now(delete), "Delete a policy."),
+    HostRoute::new("policies/detailed/acl", &[Verb::List], Handler::Now(detailed), "List the policies with texts."),
+    HostRoute::new("policy", &[Verb::Read, Verb::List], Handler::Now(list_legacy), "List the policies."),
+    HostRoute::new("policy/{name...}", &[Verb::Read], Handler::Now(read_legacy), "Read a policy."),
+    HostRoute::new("policy/{name...}", &[Verb::Write], Handler::Now(write), "Write a policy.").fields(FIELDS),
+    HostRoute::new("policy/{name...}", &[Verb::Delete], Handler::Now(delete), "Delete a policy."),
+];
+
+fn all(visit: &mut Visit) -> Result<Vec<String>, Fault> {
+    let mut names = policies::names(&mut visit.tx)?;
+    names.push("root".into());
+    Ok(names)
+}
+
+fn list(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+    Ok(data(&json!({ "keys": all(visit)? })))
+}
+
+fn list_legacy(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let names = all(visit)?;
+    Ok(flat(&json!({ "keys": names, "policies": names })))
+}
+
+fn detailed(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let names = all(visit)?;
+    let mut info = Map::new();
+    for name in &names {
+        info.insert(name.clone(), described(visit, name, "policy")?.unwrap_or_default());
+    }
+    Ok(data(&json!({ "key_info": info, "keys": names })))
+}
+
+/// What is told about a policy; its text stands under `text_name`.
+fn described(visit: &mut Visit, raw: &str, text_name: &str) -> Result<Option<Value>, Fault> {
+    let (name, record) = match PolicyName::parse(raw) {
+        Err(PolicyError::Root) => ("root".to_owned(), PolicyRecord::default()),
+        Err(_) => return Ok(None),
+        Ok(name) => match policies::read(&mut visit.tx, &name, visit.now_ms)? {
+            Some(record) => (name.as_str().to_owned(), record),
+            None => return Ok(None),
+        },
+    };
+    let mut told = json!({
+        "allow_slashes_in_identity_templates": false,
+        "allow_wildcards_in_identity_templates": false,
+        "cas_required": record.cas_required,
+        "name": name,
+        "version": record.version,
+    });
+    told[text_name] = record.text.into();
+    if record.modified_ms != 0 {
+        told["modified"] = rfc3339(record.modified_ms).into();
+    }
+    if record.expires_ms != 0 {
+        told["expiration"] = rfc3339(record.expires_ms).into();
+    }
+    Ok(Some(told))
+}
+
+fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let told = described(visit, ask.capture("name"), "policy")?;
+    told.map(|told| data(&told)).ok_or_else(|| Failure::absent().into())
+}
+
+fn read_legacy(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let told = described(visit, ask.capture("name"), "rules")?;
+    told.map(|told| flat(&told)).ok_or_else(|| Failure::absent().into())
+}
+
+fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let name = PolicyName::parse(ask.capture("name")).map_err(|error| match error {
+        PolicyError::Root => Fault::invalid("cannot update \"root\" policy"),
+        other => Fault::invalid(other.to_string()),
+    })?;
+    if name.as_str() == "response-wrapping" {
+        return Err(Fault::invalid("cannot update \"response-wrapping\" policy"));
+    }
+    let deprecated = !ask.fields.has("policy") && ask.fields.has("rules");
+    let sent = ask.fields.text_or_empty(if deprecated { "rules" } else { "policy" })?;
+    if sent.is_empty() {
+        return Err(Fault::invalid("'policy' parameter not supplied or empty"));
+    }
+    // Vault takes base64 here too, and tells the two apart by trying.
+    let text = STANDARD.decode(&sent).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or(sent);
+    Policy::parse(&text).map_err(|e| Fault::invalid(e.to_string()))?;
+    let before = policies::read(&mut visit.tx, &name, visit.now_ms)?;
+    check_and_set(ask, before.as_ref())?;
+    let now_ms = visit.now_ms;
+    let record = PolicyRecord {
+        text,
+        version: before.as_ref().map_or(0, |b| b.version) + 1,
+        modified_ms: now_ms,
+        cas_required: ask.fields.flag("cas_required")?.unwrap_or(before.is_some_and(|b| b.cas_required)),
+        expires_ms: ask.fields.seconds("ttl")?.map_or(0, |secs| now_ms.saturating_add(secs * 1000)),
+    };
+    policies::write(&mut visit.tx, &name, &record)?;
+    Ok(if deprecated { warning("'rules' is deprecated, please use 'policy' instead") } else { Reply::Empty })
+}
+
+fn check_and_set(ask: &Ask<'_>, before: Option<&PolicyRecord>) -> Result<(), Fault> {
+    let version = before.map_or(0, |b| b.version);
+    let required = ask.fields.flag("cas_required")?.unwrap_or(false) || before.is_some_and(|b| b.cas_required);
+    match ask.fields.integer("cas")? {
+        None if required => Err(Fault::invalid("check-and-set parameter required for this call")),
+        Some(-1) if before.is_some() => Err(Fault::invalid("check-and-set parameter set to -1 on existing entry")),
+        Some(cas) if cas > 0 && u64::try_from(cas).ok() != Some(version) => {
+            Err(Fault::invalid("check-and-set parameter did not match the current version"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn delete(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let name = match PolicyName::parse(ask.capture("name")) {
+        Ok(name) => name,
+        Err(PolicyError::Root) => return Err(Fault::invalid("cannot delete \"root\" policy")),
+        Err(_) => return Ok(Reply::Empty),
+    };
+    if name.as_str() == "default" {
+        return Err(Fault::invalid("cannot delete default policy"));
+    }
+    if name.as_str() == "response-wrapping" {
+        return Err(Fault::invalid("cannot delete \"response-wrapping\" policy"));
+    }
+    if policies::read(&mut visit.tx, &name, visit.now_ms)?.is_some() {
+        policies::delete(&mut visit.tx, &name)?;
+    }
+    Ok(Reply::Empty)
+}

@@ -1,0 +1,165 @@
+//! The host's routes as data: patterns, verbs, and the functions that answer.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use bulkhead_model::reply::Reply;
+use bulkhead_model::request::Verb;
+
+use crate::fault::Fault;
+use crate::visit::{Ask, Visit};
+
+/// A handler that only reads and writes the visit.
+pub(crate) type Now = fn(&mut Visit, &Ask<'_>) -> Result<Reply, Fault>;
+/// A handler that waits for something.
+pub(crate) type Later =
+    for<'a> fn(&'a mut Visit, &'a Ask<'a>) -> Pin<Box<dyn Future<Output = Result<Reply, Fault>> + Send + 'a>>;
+/// Tells create from update.
+pub(crate) type Exists = fn(&mut Visit, &[(&'static str, String)]) -> Result<bool, Fault>;
+
+/// Who answers.
+#[derive(Clone, Copy)]
+pub(crate) enum Handler {
+    Now(Now),
+    Later(Later),
+}
+
+/// A route of the host.
+#[derive(Clone, Copy)]
+pub(crate) struct HostRoute {
+    /// Below the mount: `mounts/{path...}/tune`. `{name}` is one segment, `{name...}` one or more.
+    pub pattern: &'static str,
+    pub verbs: &'static [Verb],
+    pub handler: Handler,
+    /// One line for path help and the OpenAPI document.
+    pub summary: &'static str,
+    /// Parameters it knows; `None`: any, named by the caller.
+    pub fields: Option<&'static [&'static str]>,
+    pub sudo: bool,
+    pub unauthenticated: bool,
+    pub exists: Option<Exists>,
+}
+
+impl HostRoute {
+    /// A route for callers with a token, without sudo.
+    pub(crate) const fn new(
+        pattern: &'static str,
+        verbs: &'static [Verb],
+        handler: Handler,
+        summary: &'static str,
+    ) -> Self {
+        let (fields, exists) = (Some(&[] as &[&str]), None);
+        Self { pattern, verbs, handler, summary, fields, sudo: false, unauthenticated: false, exists }
+    }
+
+    pub(crate) const fn fields(self, names: &'static [&'static str]) -> Self {
+        Self { fields: Some(names), ..self }
+    }
+
+    pub(crate) const fn any_fields(self) -> Self {
+        Self { fields: None, ..self }
+    }
+
+    pub(crate) const fn sudo(self) -> Self {
+        Self { sudo: true, ..self }
+    }
+
+    pub(crate) const fn unauthenticated(self) -> Self {
+        Self { unauthenticated: true, ..self }
+    }
+
+    pub(crate) const fn exists(self, check: Exists) -> Self {
+        Self { exists: Some(check), ..self }
+    }
+
+    /// Whether what this capture holds may be the name of a secret: `{path...}` is,
+    /// while `{name...}` names a policy or another thing of the operator's.
+    pub(crate) fn hashes(&self, capture: &str) -> bool {
+        capture == "path" && !self.pattern.starts_with("mounts/") && !self.pattern.starts_with("auth/")
+    }
+}
+
+#[derive(PartialEq)]
+enum Part {
+    Literal(&'static str),
+    One(&'static str),
+    Rest(&'static str),
+}
+
+/// All routes of one host mount.
+pub(crate) struct HostTable {
+    routes: Vec<(Vec<Part>, HostRoute)>,
+}
+
+/// What a path captured.
+pub(crate) type Captures = Vec<(&'static str, String)>;
+
+impl HostTable {
+    /// Puts the families together; more literal patterns are tried first.
+    pub(crate) fn new(families: &[&[HostRoute]]) -> Self {
+        let mut routes: Vec<_> =
+            families.iter().flat_map(|f| f.iter()).map(|route| (parts(route.pattern), *route)).collect();
+        let literals = |parts: &[Part]| parts.iter().filter(|p| matches!(p, Part::Literal(_))).count();
+        routes
+            .sort_by_key(|(parts, _)| (parts.iter().any(|p| matches!(p, Part::Rest(_))), usize::MAX - literals(parts)));
+        Self { routes }
+    }
+
+    /// The route for a path and verb. `Err(true)`: the path is there, the verb is not.
+    pub(crate) fn find(&'static self, rest: &str, verb: Verb) -> Result<(&'static HostRoute, Captures), bool> {
+        let lists = matches!(verb, Verb::List | Verb::Scan);
+        let trimmed = if lists { rest.strip_suffix('/').unwrap_or(rest) } else { rest };
+        let mut known = false;
+        for (parts, route) in &self.routes {
+            let Some(captures) = matched(parts, trimmed) else { continue };
+            if route.verbs.contains(&verb) {
+                return Ok((route, captures));
+            }
+            known = true;
+        }
+        Err(known)
+    }
+
+    /// Every route, for path help and the OpenAPI document.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &HostRoute> {
+        self.routes.iter().map(|(_, route)| route)
+    }
+}
+
+fn parts(pattern: &'static str) -> Vec<Part> {
+    let part = |segment: &'static str| match segment.strip_prefix('{').and_then(|s| s.strip_suffix('}')) {
+        Some(name) => name.strip_suffix("...").map_or(Part::One(name), Part::Rest),
+        None => Part::Literal(segment),
+    };
+    pattern.split('/').map(part).collect()
+}
+
+fn matched(parts: &[Part], path: &str) -> Option<Captures> {
+    let segments: Vec<&str> = path.split('/').collect();
+    let rest_len = match parts.iter().any(|p| matches!(p, Part::Rest(_))) {
+        true => segments.len().checked_sub(parts.len() - 1).filter(|n| *n > 0)?,
+        false if segments.len() == parts.len() => 0,
+        false => return None,
+    };
+    let (mut captures, mut at) = (Vec::new(), 0);
+    for part in parts {
+        match part {
+            Part::Literal(text) if segments[at] == *text => at += 1,
+            Part::Literal(_) => return None,
+            Part::One(_) if segments[at].is_empty() => return None,
+            Part::One(name) => {
+                captures.push((*name, segments[at].to_owned()));
+                at += 1;
+            }
+            Part::Rest(name) => {
+                let value = segments[at..at + rest_len].join("/");
+                if value.is_empty() {
+                    return None;
+                }
+                captures.push((*name, value));
+                at += rest_len;
+            }
+        }
+    }
+    Some(captures)
+}

@@ -1,0 +1,165 @@
+//! `sys/wrapping`: answers behind single-use tokens.
+
+use bulkhead_model::failure::{Failure, FailureKind};
+use bulkhead_model::hidden::Hidden;
+use bulkhead_model::reply::{AuthInfo, Envelope, LeaseInfo, Reply};
+use bulkhead_model::request::Verb;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::table::{Handler, HostRoute};
+use crate::book::cubby_key;
+use crate::book::tokens::{self, TokenHash, TokenRecord};
+use crate::fault::Fault;
+use crate::fields::rfc3339;
+use crate::mint;
+use crate::visit::{Ask, Visit, data, enveloped};
+
+const W: &[Verb] = &[Verb::Write];
+
+pub(super) const ROUTES: &[HostRoute] = &[
+    HostRoute::new("wrapping/wrap", W, Handler::Now(wrap), "Wrap a JSON object.").any_fields(),
+    HostRoute::new("wrapping/unwrap", W, Handler::Now(unwrap), "Open what was wrapped, once.")
+        .unauthenticated()
+        .fields(&["token"]),
+    HostRoute::new("wrapping/rewrap", W, Handler::Now(rewrap), "Wrap again, under a new token.").fields(&["token"]),
+    HostRoute::new("wrapping/lookup", &[Verb::Write, Verb::Read], Handler::Now(lookup), "Tell about a wrapping token.")
+        .unauthenticated()
+        .fields(&["token"]),
+];
+
+/// A wrapped answer as it is kept: the envelope's parts that matter later.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    data: Option<Value>,
+    auth: Option<StoredAuth>,
+    lease_id: String,
+    renewable: bool,
+    lease_duration: u64,
+    warnings: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredAuth {
+    client_token: String,
+    accessor: String,
+    policies: Vec<String>,
+    metadata: Vec<(String, String)>,
+    lease_duration: u64,
+    renewable: bool,
+    entity_id: String,
+    orphan: bool,
+    num_uses: u64,
+}
+
+/// What is kept of an envelope.
+pub(crate) fn stored(envelope: &Envelope) -> Hidden<Vec<u8>> {
+    let lease = envelope.lease.as_ref();
+    let stored = Stored {
+        data: envelope.data.as_ref().and_then(|d| serde_json::from_slice(d.expose()).ok()),
+        auth: envelope.auth.as_ref().map(|auth| StoredAuth {
+            client_token: auth.client_token.expose().clone(),
+            accessor: auth.accessor.clone(),
+            policies: auth.policies.clone(),
+            metadata: auth.metadata.clone(),
+            lease_duration: auth.lease_duration_secs,
+            renewable: auth.renewable,
+            entity_id: auth.entity_id.clone(),
+            orphan: auth.orphan,
+            num_uses: auth.num_uses,
+        }),
+        lease_id: lease.map(|l| l.id.clone()).unwrap_or_default(),
+        renewable: lease.is_some_and(|l| l.renewable),
+        lease_duration: lease.map_or(0, |l| l.duration_secs),
+        warnings: envelope.warnings.clone(),
+    };
+    Hidden::new(serde_json::to_vec(&stored).expect("an envelope is plain data"))
+}
+
+fn restored(bytes: &[u8]) -> Option<Envelope> {
+    let stored: Stored = serde_json::from_slice(bytes).ok()?;
+    let has_lease = stored.lease_duration > 0 || !stored.lease_id.is_empty();
+    Some(Envelope {
+        lease: has_lease.then_some(LeaseInfo {
+            id: stored.lease_id,
+            renewable: stored.renewable,
+            duration_secs: stored.lease_duration,
+        }),
+        data: stored.data.as_ref().map(bulkhead_model::reply::hidden_json),
+        auth: stored.auth.map(|auth| AuthInfo {
+            client_token: Hidden::new(auth.client_token),
+            accessor: auth.accessor,
+            token_policies: auth.policies.clone(),
+            policies: auth.policies,
+            identity_policies: Vec::new(),
+            metadata: auth.metadata,
+            lease_duration_secs: auth.lease_duration,
+            renewable: auth.renewable,
+            entity_id: auth.entity_id,
+            token_type: "service".into(),
+            orphan: auth.orphan,
+            num_uses: auth.num_uses,
+        }),
+        warnings: stored.warnings,
+        ..Envelope::default()
+    })
+}
+
+fn wrap(_visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    if ask.request.wrap_ttl_secs.is_none_or(|secs| secs == 0) {
+        return Err(Fault::invalid("endpoint requires response wrapping to be used"));
+    }
+    // The step that wraps answers does the rest.
+    Ok(data(&Value::Object(ask.fields.0.clone())))
+}
+
+fn not_valid() -> Fault {
+    Fault::invalid("wrapping token is not valid or does not exist")
+}
+
+/// The wrapping token meant: in the body, or the one the request came with.
+fn wrapping_token(visit: &mut Visit, ask: &Ask<'_>) -> Result<(TokenHash, TokenRecord), Fault> {
+    let named = ask.fields.text("token")?.map(Hidden::new);
+    let token = named.or_else(|| ask.request.token.as_ref().map(Hidden::duplicate));
+    let Some(token) = token.filter(|t| !t.expose().is_empty()) else {
+        let text = "error validating wrapping token: token is empty";
+        return Err(Failure::new(FailureKind::Denied, text).into());
+    };
+    let hash = visit.open.salt.hash(token.expose());
+    let found = tokens::get(&mut visit.tx, &hash)?.filter(|r| !r.is_expired(visit.now_ms));
+    let record = found.ok_or_else(not_valid)?;
+    if record.policies != ["response-wrapping"] {
+        return Err(not_valid());
+    }
+    Ok((hash, record))
+}
+
+/// Takes the content out and ends the token, in one change: it opens exactly once.
+fn take(visit: &mut Visit, ask: &Ask<'_>) -> Result<(Hidden<Vec<u8>>, TokenRecord), Fault> {
+    let (hash, record) = wrapping_token(visit, ask)?;
+    let key = cubby_key(&hash, "response").ok_or_else(not_valid)?;
+    let content = visit.tx.get(&key)?.ok_or_else(not_valid)?;
+    let now_ms = visit.now_ms;
+    tokens::remove_tree(&mut visit.tx, &visit.open.salt, &hash, now_ms)?;
+    Ok((content, record))
+}
+
+fn unwrap(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let (content, _) = take(visit, ask)?;
+    restored(content.expose()).map(enveloped).ok_or_else(not_valid)
+}
+
+fn rewrap(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let (content, record) = take(visit, ask)?;
+    let accessor = restored(content.expose()).and_then(|e| e.auth).map(|auth| auth.accessor);
+    mint::wrap(visit, record.creation_ttl_secs, &record.path, accessor, &content)
+}
+
+fn lookup(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let (_, record) = wrapping_token(visit, ask).map_err(|_| not_valid())?;
+    Ok(data(&json!({
+        "creation_path": record.path,
+        "creation_time": rfc3339(record.created_ms),
+        "creation_ttl": record.creation_ttl_secs,
+    })))
+}

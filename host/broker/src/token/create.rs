@@ -1,0 +1,227 @@
+//! Making tokens.
+
+use bulkhead_model::hidden::Hidden;
+use bulkhead_model::reply::{Envelope, Reply};
+use bulkhead_model::request::Verb;
+
+use super::roles::{self, RoleRecord};
+use crate::book::tokens::{self, TokenRecord};
+use crate::fault::Fault;
+use crate::mint::{self, Lifetime, sanitised};
+use crate::sys::table::{Handler, HostRoute};
+use crate::visit::{Ask, Visit, enveloped};
+
+const W: &[Verb] = &[Verb::Write];
+const FIELDS: &[&str] = &[
+    "display_name",
+    "entity_alias",
+    "explicit_max_ttl",
+    "id",
+    "lease",
+    "meta",
+    "no_default_policy",
+    "no_parent",
+    "num_uses",
+    "period",
+    "policies",
+    "renewable",
+    "ttl",
+    "type",
+];
+
+pub(super) const ROUTES: &[HostRoute] = &[
+    HostRoute::new("create", W, Handler::Now(create), "Make a token.").fields(FIELDS),
+    HostRoute::new("create-orphan", W, Handler::Now(create_orphan), "Make a token without a parent.").fields(FIELDS),
+    HostRoute::new("create/{role_name}", W, Handler::Now(create_by_role), "Make a token by a role.").fields(FIELDS),
+];
+
+fn create(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    make(visit, ask, false, None)
+}
+
+fn create_orphan(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    make(visit, ask, true, None)
+}
+
+fn create_by_role(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let name = ask.capture("role_name");
+    let role = roles::get(visit, name)?.ok_or_else(|| Fault::invalid(format!("unknown role {name}")))?;
+    make(visit, ask, role.orphan, Some(role))
+}
+
+/// Whether the caller may do what needs root or sudo on this path.
+fn is_privileged(visit: &Visit, ask: &Ask<'_>) -> Result<bool, Fault> {
+    let acl = &visit.who()?.acl;
+    Ok(acl.is_root() || acl.capabilities(ask.request.path.as_str()).contains(&"sudo"))
+}
+
+fn make(visit: &mut Visit, ask: &Ask<'_>, orphan_path: bool, role: Option<RoleRecord>) -> Result<Reply, Fault> {
+    let fields = &ask.fields;
+    let parent = visit.who()?.record.clone();
+    if parent.num_uses > 0 {
+        return Err(Fault::invalid("restricted use token cannot generate child tokens"));
+    }
+    check_kind(ask)?;
+    let privileged = is_privileged(visit, ask)?;
+    let no_parent = fields.flag("no_parent")?.unwrap_or(false);
+    if no_parent && !privileged {
+        return Err(Fault::invalid("root or sudo privileges required to create orphan token"));
+    }
+    let id = custom_id(visit, ask, privileged)?;
+    let policies = policies(visit, ask, &parent, privileged, role.as_ref())?;
+    let asked = asked_lifetime(visit, ask, privileged, role.as_ref())?;
+    let uses = fields.integer("num_uses")?.unwrap_or(0);
+    if uses < 0 {
+        return Err(Fault::invalid("number of uses cannot be negative"));
+    }
+    let role_uses = role.as_ref().map_or(0, |r| r.num_uses);
+    let uses = if role_uses > 0 && (uses == 0 || u64::try_from(uses).is_ok_and(|u| u > role_uses)) {
+        role_uses
+    } else {
+        u64::try_from(uses).expect("checked above: not negative")
+    };
+    let is_root = policies == ["root"];
+    let (default_secs, _) = token_mount_ttls(visit);
+    let forever = is_root && asked.ttl_secs == 0 && asked.period_secs == 0 && asked.explicit_max_secs == 0;
+    // A root token that ends must not beget one that does not.
+    if forever && parent.expires_ms != 0 {
+        return Err(Fault::invalid("expiring root tokens cannot create non-expiring root tokens"));
+    }
+    let (ttl_secs, mut warnings) = if forever { (0, Vec::new()) } else { limited(asked, default_secs) };
+    warnings.extend(if is_root { Vec::new() } else { mint::missing_policies(visit, &policies)? });
+    let renewable = fields.flag("renewable")?.unwrap_or(true) && role.as_ref().is_none_or(|r| r.renewable);
+    let who = visit.who()?.hash;
+    let record = TokenRecord {
+        parent: (!orphan_path && !no_parent).then_some(who),
+        policies,
+        path: path(ask, role.as_ref()),
+        display_name: display_name(&fields.text_or_empty("display_name")?),
+        metadata: fields.texts("meta")?.unwrap_or_default(),
+        num_uses: uses,
+        ttl_secs,
+        explicit_max_ttl_secs: asked.explicit_max_secs,
+        period_secs: asked.period_secs,
+        renewable: renewable && ttl_secs > 0,
+        role: role.as_ref().map(|r| r.name.clone()).unwrap_or_default(),
+        bound_cidrs: role.map(|r| r.bound_cidrs).unwrap_or_default(),
+        ..TokenRecord::default()
+    };
+    let auth = mint::mint(visit, record, id)?;
+    Ok(enveloped(Envelope { auth: Some(auth), warnings, ..Envelope::default() }))
+}
+
+fn check_kind(ask: &Ask<'_>) -> Result<(), Fault> {
+    if ask.fields.text("entity_alias")?.is_some_and(|a| !a.is_empty()) {
+        return Err(Fault::invalid("'entity_alias' is only allowed in combination with token role"));
+    }
+    match ask.fields.text_or_empty("type")?.as_str() {
+        "" | "service" | "default-service" => Ok(()),
+        "batch" | "default-batch" => Err(Fault::invalid("batch tokens are not offered by this version")),
+        _ => Err(Fault::invalid("invalid 'token_type' value")),
+    }
+}
+
+/// A token id the caller chose: a privilege, since it may be weak.
+fn custom_id(visit: &mut Visit, ask: &Ask<'_>, privileged: bool) -> Result<Option<Hidden<String>>, Fault> {
+    let Some(id) = ask.fields.text("id")?.filter(|id| !id.is_empty()).map(Hidden::new) else { return Ok(None) };
+    if !privileged {
+        return Err(Fault::invalid("root or sudo privileges required to specify token id"));
+    }
+    if id.expose().starts_with("s.") {
+        return Err(Fault::invalid("custom token ID cannot have the 's.' prefix"));
+    }
+    if id.expose().contains('.') {
+        return Err(Fault::invalid("custom token ID cannot have a '.' in the value"));
+    }
+    let hash = visit.open.salt.hash(id.expose());
+    if tokens::get(&mut visit.tx, &hash)?.is_some() {
+        return Err(Fault::invalid("cannot create a token with a duplicate ID"));
+    }
+    Ok(Some(id))
+}
+
+fn policies(
+    visit: &Visit,
+    ask: &Ask<'_>,
+    parent: &TokenRecord,
+    privileged: bool,
+    role: Option<&RoleRecord>,
+) -> Result<Vec<String>, Fault> {
+    let asked = ask.fields.strings("policies", false)?.unwrap_or_default();
+    let mut with_default = !ask.fields.flag("no_default_policy")?.unwrap_or(false);
+    with_default &= role.is_none_or(|r| !r.no_default_policy);
+    if asked.iter().any(|p| p.trim().eq_ignore_ascii_case("response-wrapping")) {
+        return Err(Fault::invalid("cannot assign policy \"response-wrapping\""));
+    }
+    if let Some(role) = role.filter(|r| r.restricts_policies()) {
+        return role.policies(&asked, with_default);
+    }
+    let inherits = asked.is_empty();
+    let wanted = if inherits { parent.policies.clone() } else { asked };
+    let wants_root = wanted.iter().any(|p| p.trim().eq_ignore_ascii_case("root"));
+    let named = sanitised(&wanted, with_default && !wants_root);
+    let named = if with_default || !inherits { named } else { named.into_iter().filter(|p| p != "default").collect() };
+    let own = |p: &String| parent.policies.contains(p) || p == "default";
+    if !privileged && !named.iter().all(own) {
+        return Err(Fault::invalid("child policies must be subset of parent"));
+    }
+    // Sudo on this path is much, but only root begets root.
+    if named == ["root"] && !visit.who()?.acl.is_root() {
+        return Err(Fault::invalid("root tokens may not be created without parent token being root"));
+    }
+    if named.is_empty() {
+        return Err(Fault::invalid("token must have at least one policy"));
+    }
+    Ok(named)
+}
+
+fn token_mount_ttls(visit: &Visit) -> (u64, u64) {
+    let mount = visit.config.mounts.at("auth/token/");
+    mount.map_or((0, 0), |m| m.entry.ttls())
+}
+
+fn asked_lifetime(
+    visit: &Visit,
+    ask: &Ask<'_>,
+    privileged: bool,
+    role: Option<&RoleRecord>,
+) -> Result<Lifetime, Fault> {
+    let fields = &ask.fields;
+    let (_, max_secs) = token_mount_ttls(visit);
+    let period_secs = fields.seconds("period")?.unwrap_or(0);
+    if period_secs > 0 && !privileged {
+        return Err(Fault::invalid("root or sudo privileges required to create periodic token"));
+    }
+    let explicit = fields.seconds("explicit_max_ttl")?.unwrap_or(0);
+    let role_explicit = role.map_or(0, |r| r.explicit_max_ttl_secs);
+    let lower = |a: u64, b: u64| if a == 0 || b == 0 { a.max(b) } else { a.min(b) };
+    let ttl_secs = match fields.seconds("ttl")? {
+        Some(ttl) => ttl,
+        None => fields.seconds("lease")?.unwrap_or(0),
+    };
+    let period_secs = role.map_or(0, |r| r.period_secs).max(period_secs);
+    Ok(Lifetime { ttl_secs, max_secs, period_secs, explicit_max_secs: lower(explicit, role_explicit) })
+}
+
+/// The lifetime to grant. A token that only names its longest life lives that long.
+fn limited(asked: Lifetime, default_secs: u64) -> (u64, Vec<String>) {
+    mint::lifetime(asked, default_secs, 0)
+}
+
+fn path(ask: &Ask<'_>, role: Option<&RoleRecord>) -> String {
+    match role.filter(|r| !r.path_suffix.is_empty()) {
+        Some(role) => format!("{}/{}", ask.request.path.as_str(), role.path_suffix),
+        None => ask.request.path.as_str().to_owned(),
+    }
+}
+
+/// `token`, or `token-` and what the caller said, letters, digits and dashes only.
+fn display_name(asked: &str) -> String {
+    let mut clean: String =
+        asked.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' }).collect();
+    while clean.contains("--") {
+        clean = clean.replace("--", "-");
+    }
+    let clean = clean.trim_matches('-');
+    if clean.is_empty() { "token".into() } else { format!("token-{clean}") }
+}

@@ -1,0 +1,103 @@
+//! Looking tokens up.
+
+use bulkhead_model::failure::{Failure, FailureKind};
+use bulkhead_model::hidden::Hidden;
+use bulkhead_model::reply::Reply;
+use bulkhead_model::request::Verb;
+use serde_json::{Map, Value, json};
+
+use crate::book::tokens::{self, TokenHash, TokenRecord};
+use crate::fault::Fault;
+use crate::fields::rfc3339;
+use crate::sys::table::{Handler, HostRoute};
+use crate::visit::{Ask, Visit, data, listed};
+
+pub(super) const ROUTES: &[HostRoute] = &[
+    HostRoute::new("lookup", &[Verb::Read, Verb::Write], Handler::Now(lookup), "Look a token up.").fields(&["token"]),
+    HostRoute::new("lookup-self", &[Verb::Read, Verb::Write], Handler::Now(lookup_self), "Look this token up.")
+        .fields(&["token"]),
+    HostRoute::new("lookup-accessor", &[Verb::Write], Handler::Now(lookup_accessor), "Look a token up.")
+        .fields(&["accessor"]),
+    HostRoute::new("accessors", &[Verb::List], Handler::Now(accessors), "List the accessors of all tokens.").sudo(),
+];
+
+/// The token and record that a body's `accessor` leads to.
+pub(super) fn by_accessor(visit: &mut Visit, ask: &Ask<'_>) -> Result<Option<(TokenHash, TokenRecord)>, Fault> {
+    let accessor = ask.fields.text_or_empty("accessor")?;
+    if accessor.is_empty() {
+        return Err(Fault::invalid_wrapped("missing accessor"));
+    }
+    let Some(hash) = tokens::by_accessor(&mut visit.tx, &visit.open.salt, &accessor)? else { return Ok(None) };
+    let record = tokens::get(&mut visit.tx, &hash)?.filter(|r| !r.is_expired(visit.now_ms));
+    Ok(record.map(|record| (hash, record)))
+}
+
+fn lookup(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let token = Hidden::new(ask.fields.text_or_empty("token")?);
+    if token.expose().is_empty() {
+        return lookup_self(visit, ask);
+    }
+    let hash = visit.open.salt.hash(token.expose());
+    let found = tokens::get(&mut visit.tx, &hash)?.filter(|r| !r.is_expired(visit.now_ms));
+    let record = found.ok_or_else(|| Fault::from(Failure::new(FailureKind::Denied, "bad token")))?;
+    Ok(data(&shown(&record, token.expose(), visit.now_ms)))
+}
+
+fn lookup_self(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let record = visit.who()?.record.clone();
+    let token = ask.request.token.as_ref().map_or("", |t| t.expose().as_str());
+    Ok(data(&shown(&record, token, visit.now_ms)))
+}
+
+fn lookup_accessor(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let (_, record) = by_accessor(visit, ask)?.ok_or_else(|| Fault::invalid_wrapped("invalid accessor"))?;
+    Ok(data(&shown(&record, "", visit.now_ms)))
+}
+
+fn shown(record: &TokenRecord, id: &str, now_ms: u64) -> Value {
+    let meta: Map<String, Value> = record.metadata.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect();
+    let mut told = json!({
+        "accessor": record.accessor,
+        "creation_time": record.created_ms / 1000,
+        "creation_ttl": record.creation_ttl_secs,
+        "display_name": record.display_name,
+        "entity_id": record.entity_id,
+        "expire_time": if record.expires_ms == 0 { Value::Null } else { rfc3339(record.expires_ms).into() },
+        "explicit_max_ttl": record.explicit_max_ttl_secs,
+        "id": id,
+        "meta": if meta.is_empty() { Value::Null } else { meta.into() },
+        "num_uses": record.num_uses,
+        "orphan": record.is_orphan(),
+        "path": record.path,
+        "policies": record.policies,
+        "ttl": record.secs_left(now_ms),
+        "type": "service",
+    });
+    // The first root token has neither, as it was made by no request.
+    if record.path != "auth/token/root" {
+        told["issue_time"] = rfc3339(record.created_ms).into();
+        told["renewable"] = record.renewable.into();
+    }
+    if record.renewed_ms != 0 {
+        told["last_renewal"] = rfc3339(record.renewed_ms).into();
+        told["last_renewal_time"] = (record.renewed_ms / 1000).into();
+    }
+    if record.period_secs != 0 {
+        told["period"] = record.period_secs.into();
+    }
+    if !record.role.is_empty() {
+        told["role"] = record.role.as_str().into();
+    }
+    if !record.bound_cidrs.is_empty() {
+        told["bound_cidrs"] = json!(record.bound_cidrs);
+    }
+    told
+}
+
+fn accessors(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let mut found = Vec::new();
+    for hash in tokens::all(&mut visit.tx)? {
+        found.extend(tokens::get(&mut visit.tx, &hash)?.map(|record| record.accessor));
+    }
+    listed(found)
+}

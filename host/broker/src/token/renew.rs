@@ -1,0 +1,163 @@
+//! Renewing tokens.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use bulkhead_model::hidden::Hidden;
+use bulkhead_model::plugin::{AuthGrant, IssuedAuth, TokenType};
+use bulkhead_model::reply::{Envelope, Reply};
+use bulkhead_model::request::Verb;
+use bulkhead_model::seam::plugin::{Call, Returned};
+
+use crate::book::mounts::{Engine, Table};
+use crate::book::tokens::{self, TokenHash, TokenRecord};
+use crate::fault::Fault;
+use crate::mint::{self, Lifetime};
+use crate::step::dispatch::{self, mismatched};
+use crate::sys::table::{Handler, HostRoute};
+use crate::visit::{Ask, Visit, enveloped};
+
+const W: &[Verb] = &[Verb::Write];
+
+pub(super) const ROUTES: &[HostRoute] = &[
+    HostRoute::new("renew", W, Handler::Later(renew), "Renew a token.").fields(&["token", "increment"]),
+    HostRoute::new("renew-self", W, Handler::Later(renew_self), "Renew this token.").fields(&["token", "increment"]),
+    HostRoute::new("renew-accessor", W, Handler::Later(renew_accessor), "Renew a token.")
+        .fields(&["accessor", "increment"]),
+];
+
+type Answer<'a> = Pin<Box<dyn Future<Output = Result<Reply, Fault>> + Send + 'a>>;
+
+fn renew<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
+    Box::pin(async move {
+        let token = Hidden::new(ask.fields.text_or_empty("token")?);
+        if token.expose().is_empty() {
+            return Err(Fault::invalid("missing token ID"));
+        }
+        let hash = visit.open.salt.hash(token.expose());
+        extend(visit, ask, hash, token, "token not found").await
+    })
+}
+
+fn renew_self<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
+    Box::pin(async move {
+        let hash = visit.who()?.hash;
+        let token = ask.request.token.as_ref().map_or_else(|| Hidden::new(String::new()), Hidden::duplicate);
+        extend(visit, ask, hash, token, "token not found").await
+    })
+}
+
+fn renew_accessor<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
+    Box::pin(async move {
+        let found = super::lookup::by_accessor(visit, ask)?;
+        let (hash, _) = found.ok_or_else(|| Fault::invalid_wrapped("invalid accessor"))?;
+        extend(visit, ask, hash, Hidden::new(String::new()), "token not found").await
+    })
+}
+
+async fn extend(
+    visit: &mut Visit,
+    ask: &Ask<'_>,
+    hash: TokenHash,
+    shown: Hidden<String>,
+    missing: &str,
+) -> Result<Reply, Fault> {
+    let increment = ask.fields.seconds("increment")?;
+    let found = tokens::get(&mut visit.tx, &hash)?.filter(|r| !r.is_expired(visit.now_ms));
+    let mut record = found.ok_or_else(|| Fault::invalid(missing))?;
+    if record.expires_ms == 0 {
+        return Err(Fault::invalid("invalid lease ID"));
+    }
+    if !record.renewable {
+        return Err(Fault::invalid("lease is not renewable"));
+    }
+    let granted = if record.mount_accessor.is_empty() { None } else { ask_method(visit, &record, increment).await? };
+    let (ttl_secs, warnings) = renewed_ttl(visit, &record, granted.as_ref(), increment);
+    // CVE-2021-32923: a renewal that is left no time must not make a token without end.
+    if ttl_secs == 0 {
+        return Err(Fault::invalid("past the max TTL, cannot renew"));
+    }
+    record.ttl_secs = ttl_secs;
+    record.renewed_ms = visit.now_ms;
+    let expires_ms = visit.now_ms.saturating_add(ttl_secs.saturating_mul(1000));
+    tokens::set_expiry(&mut visit.tx, &hash, &mut record, expires_ms)?;
+    let auth = mint::auth_info(&record, shown);
+    Ok(enveloped(Envelope { auth: Some(auth), warnings, ..Envelope::default() }))
+}
+
+fn renewed_ttl(
+    visit: &Visit,
+    record: &TokenRecord,
+    granted: Option<&AuthGrant>,
+    increment: Option<u64>,
+) -> (u64, Vec<String>) {
+    let mount = match record.mount_accessor.as_str() {
+        "" => visit.config.mounts.at("auth/token/").cloned(),
+        accessor => visit.config.mounts.of(Table::Auth).into_iter().find(|m| m.entry.accessor == accessor).cloned(),
+    };
+    let (default_secs, max_secs) = mount.map_or((0, 0), |m| m.entry.ttls());
+    let max_granted = granted.and_then(|g| g.max_ttl).filter(|t| *t > 0);
+    let asked = Lifetime {
+        ttl_secs: increment.filter(|t| *t > 0).or(granted.and_then(|g| g.ttl)).unwrap_or(0),
+        max_secs: max_granted.map_or(max_secs, |t| t.min(max_secs)),
+        period_secs: granted.and_then(|g| g.period).unwrap_or(record.period_secs),
+        explicit_max_secs: record.explicit_max_ttl_secs,
+    };
+    let ran_secs = visit.now_ms.saturating_sub(record.created_ms) / 1000;
+    let fallback = if record.creation_ttl_secs > 0 { record.creation_ttl_secs } else { default_secs };
+    mint::lifetime(asked, fallback, ran_secs)
+}
+
+/// Asks the auth method behind the login whether, and for how long, it still holds.
+async fn ask_method(
+    visit: &mut Visit,
+    record: &TokenRecord,
+    increment: Option<u64>,
+) -> Result<Option<AuthGrant>, Fault> {
+    let mounts = visit.config.mounts.of(Table::Auth);
+    let mount = mounts.into_iter().find(|m| m.entry.accessor == record.mount_accessor).cloned();
+    let Some((mount, plugin)) = mount.and_then(|m| match &m.engine {
+        Engine::Plugin(plugin, _) => Some((m.clone(), plugin.clone())),
+        _ => None,
+    }) else {
+        return Err(Fault::invalid("the auth method of this token is not enabled any more"));
+    };
+    let auth = IssuedAuth {
+        grant: AuthGrant {
+            alias: None,
+            group_aliases: Vec::new(),
+            display_name: record.display_name.clone(),
+            policies: record.policies.clone(),
+            no_default_policy: !record.policies.iter().any(|p| p == "default"),
+            metadata: record.metadata.clone(),
+            ttl: Some(record.ttl_secs),
+            max_ttl: None,
+            explicit_max_ttl: (record.explicit_max_ttl_secs > 0).then_some(record.explicit_max_ttl_secs),
+            period: (record.period_secs > 0).then_some(record.period_secs),
+            num_uses: u32::try_from(record.num_uses).unwrap_or(u32::MAX),
+            token_type: TokenType::Service,
+            bound_cidrs: record.bound_cidrs.clone(),
+            renewable: record.renewable,
+            internal: Hidden::new(record.internal.clone()),
+        },
+        entity_id: None,
+        issued_at: record.created_ms,
+        expires_at: record.expires_ms,
+        data_version: plugin.descriptor().data_version,
+    };
+    match dispatch::call(visit, &mount, &plugin, Call::RenewAuth { auth, increment }, "renew").await? {
+        Ok(Returned::RenewedAuth(grant)) => Ok(Some(*grant)),
+        Ok(_) => Err(mismatched()),
+        Err(error) => Err(Fault::invalid(format!("the auth method refused the renewal: {}", refusal(&error)))),
+    }
+}
+
+fn refusal(error: &bulkhead_model::plugin::GuestError) -> &str {
+    use bulkhead_model::plugin::GuestError as E;
+    match error {
+        E::InvalidRequest(text) | E::PermissionDenied(text) | E::PreconditionFailed(text) | E::Unavailable(text) => {
+            text
+        }
+        _ => "it failed",
+    }
+}

@@ -1,0 +1,112 @@
+//! One attempt at a request: its transaction, who asks, and what is to be done once
+//! the commit has gone through.
+
+use std::sync::Arc;
+
+use bulkhead_barrier::Transaction;
+use bulkhead_model::acl::Acl;
+use bulkhead_model::failure::Failure;
+use bulkhead_model::hidden::Hidden;
+use bulkhead_model::reply::{Envelope, Reply, hidden_json};
+use bulkhead_model::request::Request;
+use serde_json::Value;
+
+use crate::book::config::Config;
+use crate::book::tokens::{TokenHash, TokenRecord};
+use crate::fault::Fault;
+use crate::fields::Fields;
+use crate::open::Open;
+
+/// Somebody with a valid token.
+pub(crate) struct Who {
+    pub hash: TokenHash,
+    pub record: TokenRecord,
+    pub acl: Arc<Acl>,
+}
+
+/// What happens after the commit, and only then.
+pub(crate) enum After {
+    /// The keyring that was written is used from now on.
+    Rotated(bulkhead_barrier::Rotated),
+    /// Audit devices are opened or closed to match the book.
+    AuditDevices(Vec<crate::book::audits::Device>),
+    /// The node seals itself.
+    Seal,
+    /// Something may be due at once.
+    LookForDue,
+}
+
+/// One attempt at a request.
+pub(crate) struct Visit {
+    pub open: Arc<Open>,
+    pub config: Arc<Config>,
+    pub tx: Transaction,
+    pub now_ms: u64,
+    pub who: Option<Who>,
+    pub after: Vec<After>,
+    /// The outside was touched: no second attempt.
+    pub outside: bool,
+    /// A guest's advisory locks, held until the commit.
+    pub held: Vec<tokio::sync::OwnedMutexGuard<()>>,
+}
+
+/// What a handler of the host's own routes is asked.
+pub(crate) struct Ask<'a> {
+    pub request: &'a Request,
+    pub captures: Vec<(&'static str, String)>,
+    pub fields: Fields,
+}
+
+impl Ask<'_> {
+    /// What the route captured under this name.
+    pub(crate) fn capture(&self, name: &str) -> &str {
+        self.captures.iter().find(|(n, _)| *n == name).map_or("", |(_, v)| v.as_str())
+    }
+}
+
+impl Visit {
+    /// The caller; a route that needs none must not ask.
+    pub(crate) fn who(&self) -> Result<&Who, Fault> {
+        self.who.as_ref().ok_or(Fault::Answer(Failure::bad_token()))
+    }
+
+    /// Random text of the kind tokens and lease ids are made of.
+    pub(crate) fn random_text(&self, len: usize) -> String {
+        bulkhead_model::seam::entropy::base62(&*self.open.parts.entropy, len)
+    }
+
+    /// A random UUID.
+    pub(crate) fn uuid(&self) -> String {
+        bulkhead_model::seam::entropy::uuid(&*self.open.parts.entropy)
+    }
+}
+
+/// An envelope around `data`.
+pub(crate) fn data(value: &Value) -> Reply {
+    enveloped(Envelope { data: Some(hidden_json(value)), ..Envelope::default() })
+}
+
+/// An envelope around `data`, whose members stand at the top level too.
+pub(crate) fn flat(value: &Value) -> Reply {
+    enveloped(Envelope { data: Some(hidden_json(value)), flatten: true, ..Envelope::default() })
+}
+
+/// An envelope with nothing but warnings.
+pub(crate) fn warning(text: impl Into<String>) -> Reply {
+    enveloped(Envelope { warnings: vec![text.into()], ..Envelope::default() })
+}
+
+/// A reply from an envelope.
+pub(crate) fn enveloped(envelope: Envelope) -> Reply {
+    Reply::Envelope(Box::new(envelope))
+}
+
+/// JSON without an envelope.
+pub(crate) fn bare(status: u16, value: &Value) -> Reply {
+    Reply::Bare { status, json: Hidden::new(value.to_string().into_bytes()) }
+}
+
+/// What Vault answers to LIST: the names, or 404 if there are none.
+pub(crate) fn listed(keys: Vec<String>) -> Result<Reply, Fault> {
+    if keys.is_empty() { Err(Failure::absent().into()) } else { Ok(data(&serde_json::json!({ "keys": keys }))) }
+}
