@@ -1,0 +1,81 @@
+//! A secrets engine in a page: roles, and codes that are leased by them.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))] // a test says what failed by where it stopped
+
+use bulkhead_sdk::prelude::*;
+
+/// The engine.
+#[derive(Debug)]
+pub struct Hello;
+
+#[derive(Serialize, Deserialize, Stored)]
+#[stored("role/{name}")]
+struct Role {
+    prefix: Secret<String>,
+    ttl: Seconds,
+}
+
+#[derive(Fields)]
+struct PutRole {
+    /// Printed before every code.
+    #[field(required)]
+    prefix: Secret<String>,
+    /// How long a code lives.
+    #[field(default = "1h")]
+    ttl: Seconds,
+}
+
+/// Hands out codes.
+///
+/// Write a role, then read codes/:name: each answer is a new code under a lease.
+#[plugin(name = "hello-engine", data_version = 1, seal_wrapped = ["role/"])]
+impl Hello {
+    /// Create or change a role.
+    #[write("roles/{name}", exists = Role, describe(name = "Name of the role."))]
+    fn put_role(cx: &Cx, name: &str, body: PutRole) -> Result<()> {
+        cx.put(name, &Role { prefix: body.prefix, ttl: body.ttl })
+    }
+
+    /// Read a role.
+    #[read("roles/{name}")]
+    fn get_role(cx: &Cx, name: &str) -> Result<Json<Role>> {
+        cx.require(name).map(Json)
+    }
+
+    /// Remove a role; its codes live on until their leases end.
+    #[delete("roles/{name}")]
+    fn drop_role(cx: &Cx, name: &str) -> Result<()> {
+        cx.delete::<Role>(name)
+    }
+
+    /// List roles.
+    #[list("roles/")]
+    fn roles(cx: &Cx, page: Page) -> Result<Keys> {
+        cx.list::<Role>(&page)
+    }
+
+    /// Issue a code.
+    #[read("codes/{name}", describe(name = "Name of the role."))]
+    fn code(cx: &Cx, name: &str) -> Result<Reply> {
+        let role: Role = cx.require(name)?;
+        let code = format!("{}-{}", role.prefix.expose(), cx.random_hex(8));
+        cx.put_bytes(&format!("code/{code}"), name.as_bytes())?;
+        json!({ "code": code }).leased("code", role.ttl, json!({ "code": code }))
+    }
+
+    #[renew("code")]
+    fn renew(_cx: &Cx, _lease: &Lease, increment: Option<u64>) -> Result<Renewal> {
+        Ok(Renewal { ttl: increment, max_ttl: None, internal: None, data: None, warnings: Vec::new() })
+    }
+
+    #[revoke("code")]
+    fn revoke(cx: &Cx, lease: &Lease) -> Result<()> {
+        let internal: Value = serde_json::from_slice(&lease.internal).unwrap_or_default();
+        cx.delete_key(&format!("code/{}", internal["code"].as_str().unwrap_or_default()))
+    }
+}
+
+bulkhead_sdk::export_engine!(Hello);
+
+#[cfg(test)]
+mod tests;

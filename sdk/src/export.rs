@@ -1,0 +1,105 @@
+//! The exports of a component, for every [`Plugin`]: enter, call, hand back.
+
+use crate::bindings::authenticator::exports::bulkhead::plugin::authenticator;
+use crate::bindings::engine::exports::bulkhead::plugin::engine;
+use crate::bindings::mounted::bulkhead::plugin::types::{
+    AuthGrant, Descriptor, Error, IssuedAuth, Json, Lease, Renewal, Request,
+};
+use crate::bindings::mounted::exports::bulkhead::plugin::{lifecycle, metadata};
+use crate::{Cx, Plugin};
+
+/// A panic becomes a line in the operator's log, then a trap; its text may hold secrets,
+/// so it never becomes an answer.
+fn enter() -> Cx {
+    #[cfg(target_arch = "wasm32")]
+    std::panic::set_hook(Box::new(|panic| {
+        use crate::bindings::mounted::bulkhead::plugin::system;
+        system::log(system::Level::Error, &panic.to_string(), &[]);
+    }));
+    Cx::new()
+}
+
+impl<P: Plugin> metadata::Guest for P {
+    fn describe() -> Descriptor {
+        // The store that `describe` runs in links no capability, not even the log.
+        <P as Plugin>::describe()
+    }
+}
+
+impl<P: Plugin> lifecycle::Guest for P {
+    fn initialize(reason: lifecycle::Reason) -> Result<(), Error> {
+        <P as Plugin>::initialize(&enter(), reason)
+    }
+
+    fn upgrade(from: u32, cursor: Option<String>) -> Result<lifecycle::UpgradeStep, Error> {
+        <P as Plugin>::upgrade(&enter(), from, cursor)
+    }
+
+    fn run_job(job: String, key: String, payload: Json) -> Result<lifecycle::JobOutcome, Error> {
+        <P as Plugin>::run_job(&enter(), &job, &key, &payload)
+    }
+
+    fn rollback(kind: String, data: Json) -> Result<(), Error> {
+        <P as Plugin>::rollback(&enter(), &kind, &data)
+    }
+}
+
+impl<P: Plugin> engine::Guest for P {
+    fn exists(request: Request) -> Result<bool, Error> {
+        <P as Plugin>::exists(&enter(), &request)
+    }
+
+    fn handle(request: Request) -> Result<engine::Outcome, Error> {
+        let reply = <P as Plugin>::handle(&enter(), &request)?;
+        Ok(engine::Outcome { response: reply.response, lease: reply.lease })
+    }
+
+    fn renew(lease: Lease, increment: Option<u64>) -> Result<Renewal, Error> {
+        <P as Plugin>::renew(&enter(), &lease, increment)
+    }
+
+    fn revoke(lease: Lease) -> Result<(), Error> {
+        <P as Plugin>::revoke(&enter(), &lease)
+    }
+}
+
+impl<P: Plugin> authenticator::Guest for P {
+    fn exists(request: Request) -> Result<bool, Error> {
+        <P as Plugin>::exists(&enter(), &request)
+    }
+
+    fn handle(request: Request) -> Result<authenticator::Outcome, Error> {
+        let reply = <P as Plugin>::handle(&enter(), &request)?;
+        Ok(authenticator::Outcome { response: reply.response, auth: reply.auth })
+    }
+
+    fn renew(issued: IssuedAuth, increment: Option<u64>) -> Result<AuthGrant, Error> {
+        <P as Plugin>::renew_token(&enter(), issued, increment)
+    }
+}
+
+/// Makes the crate a secrets engine: `export_engine!(Codes);`.
+#[macro_export]
+macro_rules! export_engine {
+    ($plugin:ident) => {
+        #[cfg(target_arch = "wasm32")]
+        #[allow(unsafe_code, missing_docs, unreachable_pub, clippy::all)] // the exports of the canonical ABI
+        const _: () = {
+    $crate::bindings::mounted::export_mounted!($plugin with_types_in $crate::bindings::mounted);
+    $crate::bindings::engine::export_engine_part!($plugin with_types_in $crate::bindings::engine);
+        };
+    };
+}
+
+/// Makes the crate an auth method: `export_auth_method!(Phrases);`.
+#[macro_export]
+macro_rules! export_auth_method {
+    ($plugin:ident) => {
+        #[cfg(target_arch = "wasm32")]
+        #[allow(unsafe_code, missing_docs, unreachable_pub, clippy::all)] // the exports of the canonical ABI
+        const _: () = {
+            $crate::bindings::mounted::export_mounted!($plugin with_types_in $crate::bindings::mounted);
+            $crate::bindings::authenticator::export_authenticator_part!($plugin with_types_in $crate::bindings::authenticator);
+        };
+    };
+}

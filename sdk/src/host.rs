@@ -1,0 +1,8 @@
+//! The host's functions: imported on wasm32, the bench's everywhere else. Nothing else
+//! in the SDK knows that there are two.
+
+#[cfg(target_arch = "wasm32")]
+pub(crate) use crate::bindings::mounted::bulkhead::plugin::{cache, digest, effects, identity, storage, system};
+
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use crate::bench::host::{cache, digest, effects, identity, storage, system};

@@ -1,0 +1,260 @@
+//! Just enough JSON for the hot path: walk over the members of an object without
+//! building anything, and write an object by appending. Values stay text, so numbers
+//! and unknown members survive digit for digit. For anything more, `serde_json`.
+
+use std::borrow::Cow;
+
+use crate::{Error, Result};
+
+/// The members of a JSON object: names, and values as JSON text.
+pub struct Members<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+/// Walks over an object. Empty text counts as an empty object.
+///
+/// # Errors
+/// [`Error::Internal`] if the text is not an object; the host never sends such.
+pub fn members(data: &[u8]) -> Result<Members<'_>> {
+    let text = core::str::from_utf8(data).map_err(|_| malformed())?;
+    let at = skip_space(text.as_bytes(), 0);
+    if at == text.len() {
+        return Ok(Members { text, at });
+    }
+    if text.as_bytes()[at] != b'{' {
+        return Err(malformed());
+    }
+    let at = skip_space(text.as_bytes(), at + 1);
+    Ok(Members { text, at })
+}
+
+fn malformed() -> Error {
+    Error::internal("request data is not a JSON object")
+}
+
+impl<'a> Members<'a> {
+    fn step(&mut self) -> Option<(Cow<'a, str>, &'a str)> {
+        let bytes = self.text.as_bytes();
+        let name_end = skip_string(bytes, self.at)?;
+        let name = unquote(&self.text[self.at..name_end])?;
+        let colon = skip_space(bytes, name_end);
+        if bytes.get(colon) != Some(&b':') {
+            return None;
+        }
+        let start = skip_space(bytes, colon + 1);
+        let end = skip_value(bytes, start)?;
+        self.at = skip_space(bytes, end);
+        if bytes.get(self.at) == Some(&b',') {
+            self.at = skip_space(bytes, self.at + 1);
+        }
+        Some((name, &self.text[start..end]))
+    }
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = Result<(Cow<'a, str>, &'a str)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.text.as_bytes().get(self.at) {
+            None | Some(b'}') => None,
+            Some(_) => {
+                let member = self.step();
+                if member.is_none() {
+                    self.at = self.text.len();
+                }
+                Some(member.ok_or_else(malformed))
+            }
+        }
+    }
+}
+
+/// The text of a JSON string, unescaped; `None` if it is not a string.
+#[must_use]
+pub fn unquote(json: &str) -> Option<Cow<'_, str>> {
+    let inner = json.strip_prefix('"')?.strip_suffix('"')?;
+    if !inner.as_bytes().contains(&b'\\') {
+        return Some(Cow::Borrowed(inner));
+    }
+    serde_json::from_str::<String>(json).ok().map(Cow::Owned)
+}
+
+fn skip_space(bytes: &[u8], mut at: usize) -> usize {
+    while matches!(bytes.get(at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+        at += 1;
+    }
+    at
+}
+
+/// Past the closing quote.
+fn skip_string(bytes: &[u8], at: usize) -> Option<usize> {
+    if bytes.get(at) != Some(&b'"') {
+        return None;
+    }
+    let mut at = at + 1;
+    loop {
+        match bytes.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+}
+
+/// Past the value that starts here.
+fn skip_value(bytes: &[u8], start: usize) -> Option<usize> {
+    match bytes.get(start)? {
+        b'"' => skip_string(bytes, start),
+        b'{' | b'[' => skip_nested(bytes, start),
+        _ => {
+            let length =
+                bytes[start..].iter().position(|b| matches!(b, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r'));
+            let end = length.map_or(bytes.len(), |length| start + length);
+            (end > start).then_some(end)
+        }
+    }
+}
+
+fn skip_nested(bytes: &[u8], start: usize) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut at = start;
+    loop {
+        match bytes.get(at)? {
+            b'"' => {
+                at = skip_string(bytes, at)?;
+                continue;
+            }
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth -= 1,
+            _ => {}
+        }
+        at += 1;
+        if depth == 0 {
+            return Some(at);
+        }
+    }
+}
+
+/// A JSON object being written.
+#[derive(Clone, Debug)]
+pub struct Object {
+    text: String,
+}
+
+impl Default for Object {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Object {
+    /// An empty object with room for a few members.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_room(256)
+    }
+
+    /// An empty object with room for this many bytes.
+    #[must_use]
+    pub fn with_room(bytes: usize) -> Self {
+        let mut text = String::with_capacity(bytes);
+        text.push('{');
+        Self { text }
+    }
+
+    fn name(&mut self, name: &str) {
+        if self.text.len() > 1 {
+            self.text.push(',');
+        }
+        push_string(&mut self.text, name);
+        self.text.push(':');
+    }
+
+    /// A string.
+    #[must_use]
+    pub fn text(mut self, name: &str, value: &str) -> Self {
+        self.name(name);
+        push_string(&mut self.text, value);
+        self
+    }
+
+    /// A whole number.
+    #[must_use]
+    pub fn number(mut self, name: &str, value: u64) -> Self {
+        self.name(name);
+        push_number(&mut self.text, value);
+        self
+    }
+
+    /// A boolean.
+    #[must_use]
+    pub fn boolean(mut self, name: &str, value: bool) -> Self {
+        self.name(name);
+        self.text.push_str(if value { "true" } else { "false" });
+        self
+    }
+
+    /// A value that is JSON text already.
+    #[must_use]
+    pub fn json(mut self, name: &str, json: &str) -> Self {
+        self.name(name);
+        self.text.push_str(json);
+        self
+    }
+
+    /// The finished text.
+    #[must_use]
+    pub fn end(mut self) -> String {
+        self.text.push('}');
+        self.text
+    }
+}
+
+/// Appends a number in decimal; `fmt` is slower and larger.
+fn push_number(out: &mut String, mut value: u64) {
+    let mut digits = [0_u8; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend(digits[at..].iter().map(|digit| char::from(*digit)));
+}
+
+/// Appends a JSON string, escaped where it must be.
+pub fn push_string(out: &mut String, value: &str) {
+    if value.bytes().all(|b| b >= 0x20 && b != b'"' && b != b'\\') {
+        out.push('"');
+        out.push_str(value);
+        out.push('"');
+    } else {
+        out.push_str(&quote(value));
+    }
+}
+
+/// A text as a JSON string.
+#[must_use]
+pub fn quote(value: &str) -> String {
+    serde_json::to_string(value).expect("a string always serialises")
+}
+
+/// A JSON array of strings.
+#[must_use]
+pub fn strings<'a>(values: impl IntoIterator<Item = &'a str>) -> String {
+    let mut out = String::from("[");
+    for value in values {
+        if out.len() > 1 {
+            out.push(',');
+        }
+        push_string(&mut out, value);
+    }
+    out.push(']');
+    out
+}
+
+#[cfg(test)]
+mod tests;

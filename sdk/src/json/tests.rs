@@ -1,0 +1,48 @@
+use super::*;
+
+fn walk(text: &str) -> Vec<(String, String)> {
+    members(text.as_bytes()).unwrap().map(|m| m.unwrap()).map(|(n, v)| (n.into_owned(), v.to_owned())).collect()
+}
+
+#[test]
+fn members_keep_their_values_letter_by_letter() {
+    let found = walk(r#" { "a" : 1.10 , "b":{"x":[1, "}"]},"c":"\"","d":null,"é\n":true } "#);
+    let wanted = [("a", "1.10"), ("b", r#"{"x":[1, "}"]}"#), ("c", r#""\"""#), ("d", "null"), ("é\n", "true")];
+    assert_eq!(found, wanted.map(|(n, v)| (n.to_owned(), v.to_owned())));
+}
+
+#[test]
+fn an_empty_text_and_an_empty_object_have_no_members() {
+    assert!(walk("").is_empty());
+    assert!(walk("{ }").is_empty());
+}
+
+#[test]
+fn what_is_not_an_object_is_refused() {
+    assert!(members(b"[1]").is_err());
+    assert!(members(b"{\"a\"}").unwrap().next().unwrap().is_err());
+    assert!(members(b"{\"a\":\"x").unwrap().next().unwrap().is_err());
+    assert!(members(b"{\"a\":[1").unwrap().next().unwrap().is_err());
+}
+
+#[test]
+fn a_written_object_is_valid_json() {
+    let text = Object::new()
+        .text("a\"", "x\ny")
+        .number("n", 0)
+        .number("m", u64::MAX)
+        .boolean("t", true)
+        .json("j", "[1]")
+        .end();
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(value["a\""], "x\ny");
+    assert_eq!(value["m"], u64::MAX);
+    assert_eq!(value["j"][0], 1);
+    assert_eq!(Object::new().end(), "{}");
+}
+
+#[test]
+fn a_list_of_strings_is_escaped() {
+    assert_eq!(strings(["a", "b\"c"]), r#"["a","b\"c"]"#);
+    assert_eq!(strings([]), "[]");
+}

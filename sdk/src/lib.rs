@@ -1,0 +1,60 @@
+//! Write a Bulkhead plugin: declare routes with `#[plugin]` on an `impl` block, fields
+//! with `#[derive(Fields)]`, records with `#[derive(Stored)]`; answer with a [`Reply`];
+//! test it natively on a [`bench::Bench`]. What lives here knows `wit/` and nothing of
+//! the host.
+//!
+//! On `wasm32` the host's functions are imported; on any other target they are those of
+//! the bench, so the same handler code runs in both places.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))] // a test says what failed by where it stopped
+
+// The macros name this crate by its name, in its own tests too.
+#[cfg(test)]
+extern crate self as bulkhead_sdk;
+
+#[cfg(target_arch = "wasm32")]
+mod allocator;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod bench;
+pub mod bindings;
+mod cx;
+pub mod describe;
+mod error;
+mod export;
+pub mod fields;
+mod host;
+pub mod json;
+mod plugin;
+mod reply;
+mod secret;
+mod storage;
+pub mod time;
+pub mod wire;
+
+pub use bindings::mounted::bulkhead::plugin::system::Mount;
+pub use bindings::mounted::bulkhead::plugin::types::{
+    Alias, AuthGrant, Caller, Error, IssuedAuth, Lease, LeaseGrant, Operation, Renewal, Request, TokenType,
+};
+pub use bindings::mounted::exports::bulkhead::plugin::lifecycle::{JobOutcome, Reason, UpgradeStep};
+pub use bulkhead_sdk_derive::{Fields, Stored, plugin};
+pub use cx::Cx;
+pub use describe::key_template;
+pub use fields::{FieldValue, FromRequest, Page, Raw, Seconds};
+pub use plugin::{Plugin, capture};
+pub use reply::{Auth, IntoReply, Json, Keys, Leased, Reply};
+pub use secret::Secret;
+pub use storage::{Stored, decode_json, encode_json};
+
+/// What a handler returns: an error undoes everything the call wrote.
+pub type Result<T, E = Error> = core::result::Result<T, E>;
+
+/// All a guest usually needs.
+pub mod prelude {
+    pub use crate::{
+        Auth, AuthGrant, Cx, Error, Fields, FromRequest, IntoReply, IssuedAuth, JobOutcome, Json, Keys, Lease, Leased,
+        Operation, Page, Plugin, Raw, Reason, Renewal, Reply, Request, Result, Seconds, Secret, Stored, UpgradeStep,
+        plugin,
+    };
+    pub use serde::{Deserialize, Serialize};
+    pub use serde_json::{Value, json};
+}
