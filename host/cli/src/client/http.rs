@@ -1,0 +1,223 @@
+//! One HTTP/1.1 request over TCP, TLS or a socket file, with its deadline and retries.
+//! The only file of this room that knows hyper. It follows no redirect and reads no JSON.
+
+use std::io::{Error, ErrorKind};
+use std::time::Duration;
+
+use bulkhead_model::hidden::Hidden;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::header::{HOST, HeaderValue, LOCATION};
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::runtime::Runtime;
+
+use super::address::{Address, Endpoint};
+use super::error::ClientError;
+use super::settings::Settings;
+use super::tls::Tls;
+use crate::fault::plain_io;
+
+/// Largest answer that is read, in bytes. Source: none, a constant. Why: it is held
+/// whole, and no API answer comes near it.
+const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Wait before the second try; later ones wait as much longer again.
+const RETRY_WAIT: Duration = Duration::from_secs(1);
+
+/// A request with everything that goes with it.
+pub(crate) struct Outgoing {
+    /// HTTP method.
+    pub(super) method: String,
+    /// Path and query, encoded.
+    pub(super) target: String,
+    /// Headers besides the token.
+    pub(super) headers: Vec<(String, String)>,
+    /// Empty for none.
+    pub(super) token: Hidden<String>,
+    /// Empty for none. Hidden, because what is stored is in it.
+    pub(super) body: Hidden<String>,
+}
+
+/// An answer.
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) body: Vec<u8>,
+    pub(super) location: Option<String>,
+    pub(super) namespace: Option<String>,
+}
+
+/// Sends requests to a server, a connection each: a command makes one or two.
+pub(super) struct Exchange {
+    base: Address,
+    runtime: Runtime,
+    tls: Tls,
+    timeout: Duration,
+    retries: u32,
+}
+
+/// A byte stream of any kind.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+impl Exchange {
+    pub(super) fn new(settings: &Settings) -> Result<Self, ClientError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| ClientError::Settings(format!("this system refuses an event loop: {error}")))?;
+        let tls = Tls::new(&settings.tls, settings.address.is_tls)?;
+        Ok(Self { base: settings.address.clone(), runtime, tls, timeout: settings.timeout, retries: settings.retries })
+    }
+
+    /// The address that the settings name.
+    pub(super) fn base(&self) -> &Address {
+        &self.base
+    }
+
+    /// Sends a request to `address`, again if it is worth it.
+    pub(super) fn send(&self, address: &Address, target: &str, outgoing: &Outgoing) -> Result<Reply, ClientError> {
+        self.runtime.block_on(async {
+            for attempt in 1..=self.retries {
+                let result = self.attempt(address, target, outgoing).await;
+                if !is_worth_retrying(&result) {
+                    return result;
+                }
+                tokio::time::sleep(RETRY_WAIT * attempt).await;
+            }
+            self.attempt(address, target, outgoing).await
+        })
+    }
+
+    async fn attempt(&self, address: &Address, target: &str, outgoing: &Outgoing) -> Result<Reply, ClientError> {
+        let trace = Trace { method: go_method(&outgoing.method), url: address.url(target) };
+        let exchange = async {
+            let stream = self.connect(address, &trace).await?;
+            let request = build(address, target, outgoing)?;
+            converse(stream, request, &trace).await
+        };
+        match tokio::time::timeout(self.timeout, exchange).await {
+            Ok(result) => result,
+            Err(_) => Err(ClientError::Timeout { method: trace.method, url: trace.url, secs: self.timeout.as_secs() }),
+        }
+    }
+
+    async fn connect(&self, address: &Address, trace: &Trace) -> Result<Box<dyn Stream>, ClientError> {
+        match &address.endpoint {
+            Endpoint::Unix(path) => {
+                let stream = UnixStream::connect(path).await.map_err(|error| trace.unreached(path, &error))?;
+                Ok(Box::new(stream))
+            }
+            Endpoint::Tcp(host, port) => {
+                let place = format!("{host}:{port}");
+                let stream = TcpStream::connect((host.as_str(), *port))
+                    .await
+                    .map_err(|error| trace.unreached(&place, &error))?;
+                // One small request and its answer: waiting to fill packets only delays it.
+                stream.set_nodelay(true).map_err(|error| trace.unreached(&place, &error))?;
+                if !address.is_tls {
+                    return Ok(Box::new(stream));
+                }
+                let stream = self.tls.handshake(host, stream).await.map_err(|error| trace.handshake(&error))?;
+                Ok(Box::new(stream))
+            }
+        }
+    }
+}
+
+/// What error messages say about the request.
+struct Trace {
+    method: String,
+    url: String,
+}
+
+impl Trace {
+    fn unreached(&self, place: &str, error: &Error) -> ClientError {
+        let text = match error.kind() {
+            ErrorKind::ConnectionRefused => format!("dial tcp {place}: connect: connection refused"),
+            _ if place.starts_with('/') => format!("dial unix {place}: connect: {}", plain_io(error)),
+            _ => format!("dial tcp {place}: {}", plain_io(error)),
+        };
+        ClientError::Connect {
+            method: self.method.clone(),
+            url: self.url.clone(),
+            source: Error::new(error.kind(), text),
+        }
+    }
+
+    fn handshake(&self, error: &Error) -> ClientError {
+        let text = error.to_string();
+        let text = if text.contains("InvalidContentType") {
+            "http: server gave HTTP response to HTTPS client".to_owned()
+        } else {
+            format!("tls: {text}")
+        };
+        ClientError::Tls { method: self.method.clone(), url: self.url.clone(), source: Error::new(error.kind(), text) }
+    }
+
+    fn broken(&self, error: &hyper::Error) -> ClientError {
+        ClientError::Http { method: self.method.clone(), url: self.url.clone(), what: error.to_string() }
+    }
+}
+
+/// `Get`, `Put` and so on, as Go's errors begin.
+fn go_method(method: &str) -> String {
+    let (first, rest) = method.split_at(1.min(method.len()));
+    format!("{first}{}", rest.to_ascii_lowercase())
+}
+
+fn build(address: &Address, target: &str, outgoing: &Outgoing) -> Result<Request<Full<Bytes>>, ClientError> {
+    let mut request = Request::builder().method(outgoing.method.as_str()).uri(target).header(HOST, &address.authority);
+    for (name, value) in &outgoing.headers {
+        request = request.header(name, value);
+    }
+    if !outgoing.token.expose().is_empty() {
+        let mut value = HeaderValue::from_str(outgoing.token.expose()).map_err(|_| {
+            ClientError::Settings(
+                "configured Vault token contains non-printable characters and cannot be used".to_owned(),
+            )
+        })?;
+        value.set_sensitive(true);
+        request = request.header("X-Vault-Token", value);
+    }
+    let body = Bytes::from(outgoing.body.expose().clone());
+    request.body(Full::new(body)).map_err(|error| ClientError::Settings(format!("the request cannot be sent: {error}")))
+}
+
+async fn converse(stream: Box<dyn Stream>, request: Request<Full<Bytes>>, trace: &Trace) -> Result<Reply, ClientError> {
+    let (mut sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(|error| trace.broken(&error))?;
+    let exchange = async move {
+        let response = sender.send_request(request).await.map_err(|error| trace.broken(&error))?;
+        // The sender is dropped with this block, which ends the connection below.
+        read(response, trace).await
+    };
+    let (reply, _) = tokio::join!(exchange, connection);
+    reply
+}
+
+async fn read(response: Response<Incoming>, trace: &Trace) -> Result<Reply, ClientError> {
+    let (head, body) = response.into_parts();
+    let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let (location, namespace) = (header(LOCATION.as_str()), header("x-vault-namespace"));
+    let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|error| ClientError::Http {
+        method: trace.method.clone(),
+        url: trace.url.clone(),
+        what: format!("reading the answer: {error}"),
+    })?;
+    Ok(Reply { status: head.status.as_u16(), body: body.to_bytes().to_vec(), location, namespace })
+}
+
+/// Faults that may be gone in a moment: no connection, a busy or failing server, and
+/// 412, which a standby answers that has not seen the caller's last write yet.
+fn is_worth_retrying(result: &Result<Reply, ClientError>) -> bool {
+    match result {
+        Ok(reply) => matches!(reply.status, 412 | 429 | 500 | 502..=599),
+        Err(ClientError::Connect { .. } | ClientError::Http { .. }) => true,
+        Err(_) => false,
+    }
+}

@@ -1,0 +1,160 @@
+//! TLS for the client: whom to trust and what to show. The only file of this room that
+//! knows rustls.
+
+use std::io::{Error, ErrorKind};
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::error::ClientError;
+use super::settings::TlsFiles;
+
+/// Where systems keep the roots they trust; the first that is there counts.
+const SYSTEM_ROOTS: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// Makes TLS connections; without a use for it, nothing is loaded.
+pub(super) struct Tls {
+    connector: Option<TlsConnector>,
+    server_name: Option<String>,
+}
+
+impl Tls {
+    /// Loads certificates, unless the address speaks no TLS and none are named.
+    pub(super) fn new(files: &TlsFiles, is_needed: bool) -> Result<Self, ClientError> {
+        let is_named = files.ca_cert.is_some()
+            || files.ca_path.is_some()
+            || files.client_cert.is_some()
+            || files.client_key.is_some();
+        let connector = if is_needed || is_named { Some(TlsConnector::from(Arc::new(config(files)?))) } else { None };
+        Ok(Self { connector, server_name: files.server_name.clone() })
+    }
+
+    /// Speaks TLS on a connection to `host`.
+    pub(super) async fn handshake(&self, host: &str, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
+        // A redirect from http to https arrives here without any roots loaded.
+        let connector = self.connector.as_ref().ok_or_else(|| {
+            Error::new(ErrorKind::InvalidInput, "the server redirects to https: use its https address")
+        })?;
+        let name = self.server_name.as_deref().unwrap_or(host).to_owned();
+        let name = ServerName::try_from(name).map_err(|error| Error::new(ErrorKind::InvalidInput, error))?;
+        connector.connect(name, stream).await
+    }
+}
+
+fn config(files: &TlsFiles) -> Result<ClientConfig, ClientError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .expect("the provider has the cipher suites of TLS 1.2 and 1.3");
+    let builder = if files.skip_verify {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustsAnyone(provider)))
+    } else {
+        builder.with_root_certificates(roots(files)?)
+    };
+    match (&files.client_cert, &files.client_key) {
+        (None, None) => Ok(builder.with_no_client_auth()),
+        (Some(cert), Some(key)) => {
+            let chain = certificates(Path::new(cert))?;
+            let key_der = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(Path::new(key), &error))?;
+            builder.with_client_auth_cert(chain, key_der).map_err(|error| unusable(Path::new(cert), &error))
+        }
+        _ => Err(ClientError::Settings("both client cert and client key must be provided".to_owned())),
+    }
+}
+
+fn roots(files: &TlsFiles) -> Result<RootCertStore, ClientError> {
+    let mut store = RootCertStore::empty();
+    if let Some(path) = &files.ca_cert {
+        add(&mut store, Path::new(path), certificates(Path::new(path))?)?;
+    } else if let Some(dir) = &files.ca_path {
+        let entries = std::fs::read_dir(dir).map_err(|error| unusable(Path::new(dir), &error))?;
+        for entry in entries {
+            let path = entry.map_err(|error| unusable(Path::new(dir), &error))?.path();
+            if path.is_file() {
+                add(&mut store, &path, certificates(&path)?)?;
+            }
+        }
+    } else {
+        let named = files.system_roots.iter().map(Path::new);
+        let found = named.chain(SYSTEM_ROOTS.iter().map(Path::new)).find(|path| path.is_file());
+        if let Some(path) = found {
+            // Bundles of systems hold certificates that rustls does not take; the rest counts.
+            store.add_parsable_certificates(certificates(path)?);
+        }
+    }
+    Ok(store)
+}
+
+fn add(store: &mut RootCertStore, path: &Path, certificates: Vec<CertificateDer<'static>>) -> Result<(), ClientError> {
+    for certificate in certificates {
+        store.add(certificate).map_err(|error| unusable(path, &error))?;
+    }
+    Ok(())
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ClientError> {
+    let found: Result<Vec<_>, _> =
+        CertificateDer::pem_file_iter(path).map_err(|error| unusable(path, &error))?.collect();
+    let found = found.map_err(|error| unusable(path, &error))?;
+    if found.is_empty() {
+        return Err(unusable(path, &"there is no certificate (PEM) in it"));
+    }
+    Ok(found)
+}
+
+fn unusable(path: &Path, why: &dyn std::fmt::Display) -> ClientError {
+    ClientError::Settings(format!("failed to setup TLS config: {}: {why}", path.display()))
+}
+
+/// `-tls-skip-verify`: takes any certificate, but still checks that the other side has
+/// its key.
+#[derive(Debug)]
+struct TrustsAnyone(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for TrustsAnyone {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

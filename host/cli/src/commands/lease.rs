@@ -1,0 +1,111 @@
+//! `lease`: the leases of secrets that were made on demand.
+
+use serde_json::json;
+
+use super::{Command, Group, Prints};
+use crate::client::Call;
+use crate::fault::Fault;
+use crate::flags::Flag;
+use crate::session::Session;
+use crate::wrap::wrap_padded;
+
+pub(super) const GROUP: Group = Group {
+    words: "lease",
+    about: "Interact with leases",
+    help: "Secrets that are made on demand live as long as their lease.\n\nLet one live longer:\n\n    $ bulkhead lease renew database/creds/readonly/2f6a614c",
+};
+
+pub(super) const LOOKUP: Command = Command {
+    words: "lease lookup",
+    about: "Look up the lease of a secret",
+    usage: "[options] ID",
+    help: "Shows when a lease was made and when it ends.\n\nLook one up:\n\n    $ bulkhead lease lookup database/creds/readonly/2f6a614c",
+    prints: Prints::Formatted,
+    is_client: true,
+    flags: &[],
+    run: lookup,
+};
+
+pub(super) const RENEW: Command = Command {
+    words: "lease renew",
+    about: "Renew the lease of a secret",
+    usage: "[options] ID",
+    help: "Lets a secret live longer, up to its greatest TTL; the secret stays the same.\n\nAsk for an hour more:\n\n    $ bulkhead lease renew -increment=1h database/creds/readonly/2f6a614c",
+    prints: Prints::Formatted,
+    is_client: true,
+    flags: &[Flag::span("increment", "How much longer; the server need not agree.").alias("i")],
+    run: renew,
+};
+
+pub(super) const REVOKE: Command = Command {
+    words: "lease revoke",
+    about: "Revoke leases and secrets",
+    usage: "[options] ID",
+    help: "Ends a lease and the secret with it: the server takes it back where it was made, trying\nagain for as long as that fails.\n\nEnd every lease of a role:\n\n    $ bulkhead lease revoke -prefix database/creds/readonly",
+    prints: Prints::Lines,
+    is_client: true,
+    flags: &[
+        Flag::switch("force", "Forget the leases even if the secrets cannot be taken back; needs -prefix.").alias("f"),
+        Flag::switch("prefix", "End every lease whose ID begins with the argument."),
+        Flag::switch("sync", "Wait until it is done, and fail if it cannot be."),
+    ],
+    run: revoke,
+};
+
+/// The one lease ID.
+fn id(session: &Session) -> Result<String, Fault> {
+    match session.at_most(1)? {
+        [id] => Ok(id.trim().to_owned()),
+        _ => Err(Fault::Usage("Missing ID!".to_owned())),
+    }
+}
+
+fn lookup(session: &Session) -> Result<u8, Fault> {
+    let id = id(session)?;
+    let client = session.client()?;
+    let secret = client
+        .secret(&Call::new("PUT", "sys/leases/lookup").body(&json!({ "lease_id": id })))
+        .map_err(|error| Fault::request(format!("error looking up lease id {id}"), error))?;
+    session.show_answer(secret, "")
+}
+
+fn renew(session: &Session) -> Result<u8, Fault> {
+    let id = id(session)?;
+    let increment = session.flags.span("increment").map_or(0, |span| span.secs().max(0));
+    let client = session.client()?;
+    let secret = client
+        .secret(&Call::new("PUT", "sys/leases/renew").body(&json!({ "increment": increment, "lease_id": id })))
+        .map_err(|error| Fault::request(format!("Error renewing {id}"), error))?;
+    session.show_answer(secret, "")
+}
+
+fn revoke(session: &Session) -> Result<u8, Fault> {
+    let id = session.one()?.trim().to_owned();
+    let flags = &session.flags;
+    let (force, prefix, sync) = (flags.switch("force"), flags.switch("prefix"), flags.switch("sync"));
+    if force && !prefix {
+        return Err(Fault::Usage("Specifying -force requires also specifying -prefix".to_owned()));
+    }
+    let client = session.client()?;
+    if force {
+        session.terminal.warn(&wrap_padded(
+            "Warning! Force-removing leases can cause Bulkhead to become out of sync with secret engines!",
+            0,
+        ));
+    }
+    let (what, path) = match (force, prefix) {
+        (true, _) => ("force revoking leases with prefix", format!("sys/leases/revoke-force/{id}")),
+        (false, true) => ("revoking leases with prefix", format!("sys/leases/revoke-prefix/{id}")),
+        (false, false) => ("revoking lease", "sys/leases/revoke".to_owned()),
+    };
+    let body = if prefix { json!({ "sync": sync }) } else { json!({ "lease_id": id, "sync": sync }) };
+    let call = if force { Call::new("PUT", &path) } else { Call::new("PUT", &path).body(&body) };
+    client.send(&call).map_err(|error| Fault::request(format!("Error {what} {id}"), error))?;
+    session.terminal.out(&match (force, sync, prefix) {
+        (true, ..) => format!("Success! Force revoked any leases with prefix: {id}"),
+        (_, true, true) => format!("Success! Revoked any leases with prefix: {id}"),
+        (_, true, false) => format!("Success! Revoked lease: {id}"),
+        _ => "All revocation operations queued successfully!".to_owned(),
+    });
+    Ok(0)
+}

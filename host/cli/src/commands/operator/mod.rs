@@ -1,0 +1,15 @@
+//! `operator`: commands for whoever runs the server.
+
+pub(super) mod init;
+pub(super) mod key_status;
+pub(super) mod rotate;
+pub(super) mod seal;
+pub(super) mod unseal;
+
+use super::Group;
+
+pub(super) const GROUP: Group = Group {
+    words: "operator",
+    about: "Perform operator-specific tasks",
+    help: "Commands for whoever runs the server.\n\nInitialize a new server:\n\n    $ bulkhead operator init",
+};

@@ -1,0 +1,78 @@
+//! `server`: runs a node. What a node is, is the server room's business.
+
+use std::path::PathBuf;
+
+use bulkhead_server::{DevOptions, ServerOptions};
+
+use super::{Command, Prints};
+use crate::env::Environment;
+use crate::fault::Fault;
+use crate::flags::{Flag, Parsed};
+use crate::session::Session;
+
+pub(super) const COMMAND: Command = Command {
+    words: "server",
+    about: "Start a Bulkhead server",
+    usage: "[options]",
+    help: "Starts a server. It is sealed until it is initialized and unsealed with \"bulkhead operator\ninit\" and \"bulkhead operator unseal\". SIGTERM ends it, SIGHUP reloads certificates, log\nlevel and audit files.\n\nStart one by a configuration (HCL or JSON; a directory for all files in it):\n\n    $ bulkhead server -config=/etc/bulkhead/config.hcl\n\nTry it out, in memory and unsealed:\n\n    $ bulkhead server -dev -dev-root-token-id=root",
+    prints: Prints::Lines,
+    is_client: false,
+    flags: &[
+        Flag::list("config", "Configuration file or directory; may be given many times.").env("CONFIG_PATH"),
+        Flag::switch(
+            "dev",
+            "Run in memory, unsealed, with a KV store at secret/ and the root token shown. Never for real secrets.",
+        ),
+        Flag::text("dev-listen-address", "Address to listen on with -dev. The default is 127.0.0.1:8200.")
+            .env("DEV_LISTEN_ADDRESS"),
+        Flag::switch("dev-no-store-token", "Do not keep the root token of -dev in ~/.vault-token."),
+        Flag::text("dev-plugin-dir", "Directory with plugins for -dev."),
+        Flag::text("dev-root-token-id", "Root token for -dev, instead of a random one.").env("DEV_ROOT_TOKEN_ID"),
+        Flag::text("log-format", "\"standard\" or \"json\".").env("LOG_FORMAT"),
+        Flag::text("log-level", "\"trace\", \"debug\", \"info\", \"warn\" or \"error\".").env("LOG_LEVEL"),
+    ],
+    run,
+};
+
+fn run(session: &Session) -> Result<u8, Fault> {
+    session.at_most(0)?;
+    let options = options(&session.flags, &session.env)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fault::Server(format!("this system refuses threads: {error}")))?;
+    runtime.block_on(bulkhead_server::run(options)).map_err(|error| Fault::Server(with_sources(&error)))?;
+    Ok(0)
+}
+
+/// What the flags say, as the server takes it.
+fn options(flags: &Parsed, env: &Environment) -> Result<ServerOptions, Fault> {
+    let text = |name: &str| flags.text(name).map(str::to_owned);
+    let configs: Vec<PathBuf> = flags.list("config").into_iter().map(PathBuf::from).collect();
+    if configs.is_empty() && !flags.switch("dev") {
+        return Err(Fault::Usage("Must specify at least one config path using -config".to_owned()));
+    }
+    let token_file = env.setting("TOKEN_PATH").map(PathBuf::from);
+    let dev = flags.switch("dev").then(|| DevOptions {
+        root_token_id: text("dev-root-token-id"),
+        listen_address: text("dev-listen-address"),
+        no_store_token: flags.switch("dev-no-store-token"),
+        token_file,
+        plugin_dir: text("dev-plugin-dir").map(PathBuf::from),
+    });
+    Ok(ServerOptions { configs, dev, log_level: text("log-level"), log_format: text("log-format") })
+}
+
+/// An error and everything that caused it, on one line.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,17 @@
+//! `version`: which build this is.
+
+use super::{Command, Prints};
+
+pub(super) const COMMAND: Command = Command {
+    words: "version",
+    about: "Print the version of this program",
+    usage: "",
+    help: "Prints the version of this program, which is not necessarily the server's.\n\nPrint the version:\n\n    $ bulkhead version",
+    prints: Prints::Lines,
+    is_client: false,
+    flags: &[],
+    run: |session| {
+        session.terminal.out(&crate::version::line());
+        Ok(0)
+    },
+};
