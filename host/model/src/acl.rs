@@ -107,19 +107,18 @@ impl Acl {
         if self.root {
             return Decision::Allow { granting: vec!["root".into()] };
         }
-        // GHSA-xp3c-3jw3-4vcr: a list of `foo/` is also a look at `foo`, so a deny
-        // on either spelling wins.
-        if let Some(bare) = ask.path.strip_suffix('/')
-            && let Some((pattern, rule)) = self.exact_rule(bare)
-            && rule.capabilities.has(Capabilities::DENY)
-        {
-            return Decision::Deny { pattern: Some(pattern.to_owned()) };
+        let Some(bare) = ask.path.strip_suffix('/') else { return decided(self.rule(ask.path), ask) };
+        // A list of `foo/` is also a look at `foo`: either spelling may grant it, and a
+        // deny on either wins (GHSA-xp3c-3jw3-4vcr).
+        let (folder, leaf) = (self.rule(ask.path), self.rule(bare));
+        for (pattern, rule) in [folder, leaf].into_iter().flatten() {
+            if rule.capabilities.has(Capabilities::DENY) {
+                return Decision::Deny { pattern: Some(pattern.to_owned()) };
+            }
         }
-        let Some((pattern, rule)) = self.rule(ask.path) else { return Decision::Deny { pattern: None } };
-        if rule.lets(ask) {
-            Decision::Allow { granting: rule.granting.clone() }
-        } else {
-            Decision::Deny { pattern: Some(pattern.to_owned()) }
+        match decided(leaf, ask) {
+            Decision::Allow { granting } => Decision::Allow { granting },
+            Decision::Deny { .. } => decided(folder, ask),
         }
     }
 
@@ -159,6 +158,15 @@ impl Acl {
     fn rule(&self, path: &str) -> Option<(&str, &Rule)> {
         self.exact_rule(path)
             .or_else(|| self.wild.iter().find(|(p, _)| p.matches(path)).map(|(p, rule)| (p.text.as_str(), rule)))
+    }
+}
+
+/// What the one rule that matched says.
+fn decided(found: Option<(&str, &Rule)>, ask: &Ask<'_>) -> Decision {
+    match found {
+        None => Decision::Deny { pattern: None },
+        Some((_, rule)) if rule.lets(ask) => Decision::Allow { granting: rule.granting.clone() },
+        Some((pattern, _)) => Decision::Deny { pattern: Some(pattern.to_owned()) },
     }
 }
 

@@ -12,4 +12,5 @@ pub use shape::{Shaped, shape};
 pub use table::{Found, RouteTable};
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test says what failed by where it stopped
 mod tests;

@@ -22,6 +22,19 @@ pub enum JsonError {
         /// Where it stands, in Go's words.
         place: &'static str,
     },
+    /// Something else where `true`, `false` or `null` began.
+    #[error("invalid character {} in literal {word} (expecting {})", quoted(*found), quoted(*expected))]
+    Literal {
+        /// The character.
+        found: char,
+        /// The word that began.
+        word: &'static str,
+        /// The character that belongs there.
+        expected: char,
+    },
+    /// Nothing between a colon and the end of the object.
+    #[error("missing value after object key")]
+    NoValue,
     /// Something other than a string where a member's name belongs.
     #[error("object member name must be a string")]
     Name,

@@ -39,7 +39,7 @@ pub(crate) async fn authorize(visit: &mut Visit, request: &Request, routed: Rout
         return deny(None, Failure::bad_token().into());
     }
     let mut op = operation(request.verb);
-    if request.verb == Verb::Write {
+    if request.verb == Verb::Write && !may_both(visit, request, &routed) {
         op = match create_or_update(visit, request, &routed.target).await {
             Ok(op) => op,
             Err(fault) => return deny(None, fault),
@@ -61,6 +61,22 @@ pub(crate) async fn authorize(visit: &mut Visit, request: &Request, routed: Rout
         Decision::Allow { granting } => Ok(Authorized { routed, operation: op, granting }),
         Decision::Deny { pattern } => deny(pattern, Failure::denied().into()),
     }
+}
+
+/// Whether the guest need not be asked if the thing exists: the caller may create it as
+/// well as update it, so the answer would decide nothing.
+fn may_both(visit: &Visit, request: &Request, routed: &Routed) -> bool {
+    let Target::Guest(guest) = &routed.target else { return false };
+    let Some(who) = &visit.who else { return false };
+    let parameters = || sent(request);
+    let ask = Ask {
+        path: &routed.path,
+        needs: Capabilities::CREATE.with(Capabilities::UPDATE),
+        sudo: guest.route().sudo,
+        wrap_ttl_secs: request.wrap_ttl_secs,
+        parameters: &parameters,
+    };
+    guest.route().existence == Existence::Ask && matches!(who.acl.decide(&ask), Decision::Allow { .. })
 }
 
 /// The capability an operation needs.

@@ -8,7 +8,7 @@ use bulkhead_model::framework;
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::plugin::{Caller, GuestError, GuestRequest, Operation};
 use bulkhead_model::reply::{HiddenJson, Reply};
-use bulkhead_model::request::{Body, Request};
+use bulkhead_model::request::{Body, Request, Verb};
 use bulkhead_model::seam::plugin::{Call, CallFailure, Plugin, Returned};
 use serde_json::{Map, Value};
 
@@ -30,6 +30,9 @@ use crate::visit::{Ask, Visit};
 pub(crate) async fn dispatch(visit: &mut Visit, request: &Request, passed: &Authorized) -> Result<Reply, Fault> {
     if request.help {
         return crate::sys::help::answer(visit, request, passed);
+    }
+    if request.verb == Verb::Write && request.path.is_folder() {
+        return Err(Fault::invalid("cannot write to a path ending in '/'"));
     }
     match &passed.routed.target {
         Target::Host { route, captures, .. } => host(visit, request, route, captures).await,

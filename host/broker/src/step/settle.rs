@@ -55,7 +55,8 @@ fn response_reply(response: GuestResponse, mut warnings: Vec<String>, full: bool
         return Ok(Reply::Raw { status: response.status.unwrap_or(200), content_type, bytes });
     }
     let failed = response.status.is_some_and(|s| s >= 400);
-    if failed && response.data.is_none() {
+    // A failure that only warns (kv v2's deleted versions of old) is an answer, not an error.
+    if failed && response.data.is_none() && (response.warnings.is_empty() || !response.errors.is_empty()) {
         let kind = failed_kind(response.status.unwrap_or(500));
         return Err(Fault::AnswerAndCommit(Failure { kind, errors: response.errors }));
     }

@@ -65,10 +65,22 @@ fn a_plus_is_exactly_one_segment() {
 }
 
 #[test]
-fn a_list_respects_a_deny_on_the_folder_itself() {
-    let acl = one(r#"path "kv/*" { capabilities = ["list"] } path "kv/private" { capabilities = ["deny"] }"#);
-    assert!(!may(&acl, Capabilities::LIST, "kv/private/"));
-    assert!(may(&acl, Capabilities::LIST, "kv/public/"));
+fn a_list_respects_a_deny_on_the_folder_in_either_spelling() {
+    for denied in ["kv/private", "kv/private/", "kv/private/*"] {
+        let acl = one(&format!(
+            r#"path "kv/*" {{ capabilities = ["list"] }} path "{denied}" {{ capabilities = ["deny"] }}"#
+        ));
+        assert!(!may(&acl, Capabilities::LIST, "kv/private/"), "{denied}");
+        assert!(may(&acl, Capabilities::LIST, "kv/public/"), "{denied}");
+    }
+}
+
+#[test]
+fn a_list_is_granted_by_either_spelling_of_the_folder() {
+    for granted in ["kv/x", "kv/x/", "kv/+", "kv/+/"] {
+        let acl = one(&format!(r#"path "{granted}" {{ capabilities = ["list"] }}"#));
+        assert!(may(&acl, Capabilities::LIST, "kv/x/"), "{granted}");
+    }
 }
 
 #[test]

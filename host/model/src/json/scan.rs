@@ -52,7 +52,13 @@ impl<'a> Scan<'a> {
             self.element(level)?;
         }
         self.skip_spaces();
-        if self.at == self.text.len() { Ok(()) } else { Err(self.unexpected("after top-level value")) }
+        if self.at == self.text.len() {
+            return Ok(());
+        }
+        // Go looks at what follows before it minds that it is there.
+        let after = self.unexpected("after top-level value");
+        self.value()?;
+        Err(after)
     }
 
     /// Reads the next element of the innermost level, or the level's end.
@@ -109,7 +115,7 @@ impl<'a> Scan<'a> {
         }
         self.at += 1;
         self.skip_spaces();
-        Ok(())
+        if self.peek() == Some(b'}') { Err(JsonError::NoValue) } else { Ok(()) }
     }
 
     fn value(&mut self) -> Result<(), JsonError> {
@@ -117,9 +123,9 @@ impl<'a> Scan<'a> {
             Some(b'"') => self.string().map(|_| ()),
             Some(b'{') => self.open(true),
             Some(b'[') => self.open(false),
-            Some(b't') => self.literal("true", "in literal true"),
-            Some(b'f') => self.literal("false", "in literal false"),
-            Some(b'n') => self.literal("null", "in literal null"),
+            Some(b't') => self.literal("true"),
+            Some(b'f') => self.literal("false"),
+            Some(b'n') => self.literal("null"),
             Some(b'-' | b'0'..=b'9') => self.number(),
             _ => Err(self.unexpected(VALUE)),
         }
@@ -134,12 +140,13 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    fn literal(&mut self, word: &str, place: &'static str) -> Result<(), JsonError> {
-        for byte in word.bytes() {
-            if self.peek() != Some(byte) {
-                return Err(self.unexpected(place));
+    fn literal(&mut self, word: &'static str) -> Result<(), JsonError> {
+        for expected in word.chars() {
+            match self.here() {
+                Some(found) if found == expected => self.at += 1,
+                Some(found) => return Err(JsonError::Literal { found, word, expected }),
+                None => return Err(JsonError::End),
             }
-            self.at += 1;
         }
         Ok(())
     }

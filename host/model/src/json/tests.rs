@@ -27,7 +27,9 @@ fn faults_are_told_in_gos_words() {
         (r#"{"a":-}"#, "invalid character '}' in numeric literal"),
         (r#"{"a":NaN}"#, "invalid character 'N' looking for beginning of value"),
         (r#"{"a":Infinity}"#, "invalid character 'I' looking for beginning of value"),
-        (r#"{"a":tru}"#, "invalid character '}' in literal true"),
+        (r#"{"a":tru}"#, "invalid character '}' in literal true (expecting 'e')"),
+        (r#"{"a":}"#, "missing value after object key"),
+        (r#"{"a":1} trailing"#, "invalid character 'a' in literal true (expecting 'u')"),
         (r#"{"a":"\q"}"#, r"invalid escape sequence `\q` in string"),
         (r#"{"a":"\u00g0"}"#, r"invalid escape sequence `\u` in string"),
         ("{\"a\":\"\u{1}\"}", r"invalid character '\x01' in string"),
@@ -40,7 +42,7 @@ fn faults_are_told_in_gos_words() {
         ("5", "json: cannot unmarshal number into Go value of type map[string]interface {}"),
         ("true", "json: cannot unmarshal bool into Go value of type map[string]interface {}"),
         ("{} {}", "invalid character '{' after top-level value"),
-        ("{}}", "invalid character '}' after top-level value"),
+        ("{}}", "invalid character '}' looking for beginning of value"),
         ("é", "invalid character 'é' looking for beginning of value"),
     ] {
         assert_eq!(verdict(text), message, "for {text:?}");
