@@ -1,0 +1,111 @@
+//! HTTP/1.1 as a load generator needs it: requests that are bytes already, one
+//! buffer, no allocation per exchange. It shares the machine with what it measures.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// Largest answer read, in bytes. Why: one buffer per connection, never grown.
+const ANSWER_BYTES_MAX: usize = 256 * 1024;
+
+/// How long an answer may take. Why: a server that hangs must end the run.
+const ANSWER_MAX: Duration = Duration::from_secs(120);
+
+/// A keep-alive connection.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+/// An answer, borrowed from the connection's buffer.
+pub(crate) struct Answer<'a> {
+    pub(crate) status: u16,
+    pub(crate) body: &'a [u8],
+}
+
+impl Connection {
+    pub(crate) fn open(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(ANSWER_MAX))?;
+        Ok(Self { stream, buffer: vec![0; ANSWER_BYTES_MAX] })
+    }
+
+    /// Sends a whole request and reads a whole answer.
+    pub(crate) fn exchange(&mut self, request: &[u8]) -> io::Result<Answer<'_>> {
+        self.stream.write_all(request)?;
+        let mut filled = 0;
+        let head = loop {
+            filled += self.fill(filled)?;
+            if let Some(end) = find(&self.buffer[..filled], b"\r\n\r\n") {
+                break end + 4;
+            }
+        };
+        let (status, length) = {
+            let text = std::str::from_utf8(&self.buffer[..head]).map_err(io::Error::other)?;
+            (status_of(text)?, length_of(text)?)
+        };
+        let end = match length {
+            Length::Bytes(bytes) => {
+                while filled < head + bytes {
+                    filled += self.fill(filled)?;
+                }
+                head + bytes
+            }
+            Length::Chunked => {
+                while !self.buffer[head..filled].ends_with(b"0\r\n\r\n") {
+                    filled += self.fill(filled)?;
+                }
+                filled
+            }
+        };
+        Ok(Answer { status, body: &self.buffer[head..end] })
+    }
+
+    fn fill(&mut self, filled: usize) -> io::Result<usize> {
+        if filled == self.buffer.len() {
+            return Err(io::Error::other("an answer is larger than the generator's buffer"));
+        }
+        match self.stream.read(&mut self.buffer[filled..])? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            read => Ok(read),
+        }
+    }
+}
+
+/// A request with a JSON body, as bytes.
+pub(crate) fn request(method: &str, path: &str, token: &str, body: &str) -> Vec<u8> {
+    let token = if token.is_empty() { String::new() } else { format!("X-Vault-Token: {token}\r\n") };
+    let content = if body.is_empty() {
+        String::new()
+    } else {
+        format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len())
+    };
+    format!("{method} /v1/{path} HTTP/1.1\r\nHost: bench\r\n{token}{content}\r\n{body}").into_bytes()
+}
+
+enum Length {
+    Bytes(usize),
+    Chunked,
+}
+
+fn status_of(head: &str) -> io::Result<u16> {
+    head.get(9..12).and_then(|digits| digits.parse().ok()).ok_or_else(|| io::Error::other("no status line"))
+}
+
+fn length_of(head: &str) -> io::Result<Length> {
+    for line in head.lines() {
+        let Some((name, value)) = line.split_once(':') else { continue };
+        if name.eq_ignore_ascii_case("content-length") {
+            return value.trim().parse().map(Length::Bytes).map_err(io::Error::other);
+        }
+        if name.eq_ignore_ascii_case("transfer-encoding") {
+            return Ok(Length::Chunked);
+        }
+    }
+    Ok(Length::Bytes(0))
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack.windows(needle.len()).position(|window| window == needle)
+}

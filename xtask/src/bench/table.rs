@@ -1,0 +1,99 @@
+//! The results as a table, each line with the ratio and, where one is set, its bar.
+
+use std::fmt::Write;
+
+use super::{Measured, Options, Phase};
+
+/// A line: a number of ours, the same of the peer's, and what we hold ourselves to.
+struct Line {
+    label: String,
+    ours: f64,
+    theirs: f64,
+    decimals: usize,
+    bar: Bar,
+}
+
+/// What the ratio ours / theirs should be.
+#[derive(Clone, Copy)]
+enum Bar {
+    None,
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+/// The whole table.
+pub(crate) fn render(measured: &[Measured; 2], options: &Options) -> String {
+    let [ours, theirs] = measured;
+    let mut out = format!("\n  {}\n  {}\n", ours.version, theirs.version);
+    let audit = if options.audit { ", file audit device on" } else { "" };
+    put(&mut out, format_args!("  {} connections, {} s a phase{audit}\n", options.connections, options.seconds));
+    put(&mut out, format_args!("  {:<30} {:>12} {:>12} {:>8}  bar", "", ours.name, theirs.name, "ratio"));
+    for (a, b) in ours.phases.iter().zip(&theirs.phases) {
+        for line in phase_lines(a, b) {
+            put(&mut out, format_args!("{}", line.text()));
+        }
+    }
+    for line in process_lines(ours, theirs) {
+        put(&mut out, format_args!("{}", line.text()));
+    }
+    out
+}
+
+fn put(out: &mut String, line: std::fmt::Arguments<'_>) {
+    writeln!(out, "{line}").expect("writing to a string cannot fail");
+}
+
+fn phase_lines(ours: &Phase, theirs: &Phase) -> Vec<Line> {
+    let (rate, cpu) = match ours.name {
+        "kv read" => (Bar::None, Bar::AtMost(0.25)),
+        "kv write" => (Bar::AtLeast(3.0), Bar::AtMost(0.25)),
+        _ => (Bar::None, Bar::None),
+    };
+    let line = |what: &str, ours_value: f64, theirs_value: f64, decimals, bar| Line {
+        label: format!("{} {what}", ours.name),
+        ours: ours_value,
+        theirs: theirs_value,
+        decimals,
+        bar,
+    };
+    let mut lines = vec![
+        line("requests/s", ours.per_second, theirs.per_second, 0, rate),
+        line("p50 µs", f64::from(ours.p50_us), f64::from(theirs.p50_us), 0, Bar::None),
+        line("p99 µs", f64::from(ours.p99_us), f64::from(theirs.p99_us), 0, Bar::None),
+        line("server CPU µs", ours.server_cpu_us, theirs.server_cpu_us, 1, cpu),
+        line("generator CPU µs", ours.generator_cpu_us, theirs.generator_cpu_us, 1, Bar::None),
+    ];
+    if ours.errors + theirs.errors > 0 {
+        lines.push(line("ERRORS", ours.errors as f64, theirs.errors as f64, 0, Bar::None));
+    }
+    lines
+}
+
+fn process_lines(ours: &Measured, theirs: &Measured) -> Vec<Line> {
+    let mib = |kib: u64| kib as f64 / 1024.0;
+    let line =
+        |label: &str, ours: f64, theirs: f64, bar| Line { label: label.to_owned(), ours, theirs, decimals: 1, bar };
+    vec![
+        line("RSS at rest, MiB", mib(ours.rss_rest_kib), mib(theirs.rss_rest_kib), Bar::AtMost(0.5)),
+        line("RSS after load, MiB", mib(ours.rss_loaded_kib), mib(theirs.rss_loaded_kib), Bar::None),
+        line("first start to ready, ms", ours.first.ready_ms, theirs.first.ready_ms, Bar::AtMost(0.2)),
+        line("first unseal to active, ms", ours.first.unseal_ms, theirs.first.unseal_ms, Bar::None),
+        line("restart to ready, ms", ours.again.ready_ms, theirs.again.ready_ms, Bar::AtMost(0.2)),
+        line("unseal to active again, ms", ours.again.unseal_ms, theirs.again.unseal_ms, Bar::None),
+        line("binary, MiB", mib(ours.binary_bytes / 1024), mib(theirs.binary_bytes / 1024), Bar::None),
+    ]
+}
+
+impl Line {
+    fn text(&self) -> String {
+        let ratio = self.ours / self.theirs;
+        let verdict = |held: bool| if held { "met" } else { "MISSED" };
+        let bar = match self.bar {
+            Bar::None => String::new(),
+            Bar::AtMost(most) => format!("<= {most:.2}  {}", verdict(ratio <= most)),
+            Bar::AtLeast(least) => format!(">= {least:.2}  {}", verdict(ratio >= least)),
+        };
+        let Self { label, ours, theirs, decimals, .. } = self;
+        format!("  {label:<30} {ours:>12.decimals$} {theirs:>12.decimals$} {ratio:>8.3}  {bar}").trim_end().to_owned()
+    }
+}
