@@ -67,9 +67,8 @@ fn a_plus_is_exactly_one_segment() {
 #[test]
 fn a_list_respects_a_deny_on_the_folder_in_either_spelling() {
     for denied in ["kv/private", "kv/private/", "kv/private/*"] {
-        let acl = one(&format!(
-            r#"path "kv/*" {{ capabilities = ["list"] }} path "{denied}" {{ capabilities = ["deny"] }}"#
-        ));
+        let acl =
+            one(&format!(r#"path "kv/*" {{ capabilities = ["list"] }} path "{denied}" {{ capabilities = ["deny"] }}"#));
         assert!(!may(&acl, Capabilities::LIST, "kv/private/"), "{denied}");
         assert!(may(&acl, Capabilities::LIST, "kv/public/"), "{denied}");
     }

@@ -1,0 +1,108 @@
+//! One request's way through this room: site, head, body, broker, bytes.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bulkhead_model::failure::{Failure, FailureKind};
+use bulkhead_model::reply::Reply;
+use bulkhead_model::request::{Body, Origin, Request, Verb};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::Response;
+use hyper::body::Incoming;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, STRICT_TRANSPORT_SECURITY};
+
+use crate::decode::{self, Head};
+use crate::encode::{Encoded, encode};
+use crate::limits::ListenerLimits;
+use crate::request_id::request_id;
+use crate::straggler::Carried;
+use crate::{Api, Front, body, site};
+
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSubDomains");
+const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
+
+/// Answers one request; whatever goes wrong becomes an answer too.
+pub(crate) async fn answer<F: Front>(
+    api: Arc<Api<F>>,
+    origin: Arc<Origin>,
+    limits: ListenerLimits,
+    request: hyper::Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (parts, incoming) = request.into_parts();
+    let below = match site::below_v1(&parts.method, parts.uri.path(), parts.uri.query()) {
+        Ok(below) => below,
+        Err(page) => return Ok(page_response(page)),
+    };
+    let reply = match decode::head(&parts, below) {
+        Ok(head) => pass_on(&api, &origin, &limits, head, incoming).await,
+        Err(refused) => refused,
+    };
+    let mut response = response(encode(reply));
+    if let Some(namespace) = parts.headers.get(NAMESPACE) {
+        response.headers_mut().insert(NAMESPACE, namespace.clone());
+    }
+    Ok(response)
+}
+
+/// Reads the body, if the request has one, and asks the broker.
+async fn pass_on<F: Front>(
+    api: &Arc<Api<F>>,
+    origin: &Origin,
+    limits: &ListenerLimits,
+    head: Head,
+    incoming: Incoming,
+) -> Reply {
+    let mut held = None;
+    let body = if matches!(head.verb, Verb::Write | Verb::Patch) {
+        match body::read(incoming, limits, &api.buffers).await {
+            Ok(mut read) => {
+                let bytes = std::mem::replace(&mut read.bytes, bulkhead_model::hidden::Hidden::new(Vec::new()));
+                held = Some(read);
+                decode::body(&head, bytes, limits.json_strings_max)
+            }
+            Err(reply) => return reply,
+        }
+    } else {
+        decode::body_of_query(&head)
+    };
+    match body {
+        Ok(body) => {
+            let request = request(request_id(&*api.entropy), head, body, origin.clone());
+            let (front, request_max) = (Arc::clone(&api.front), limits.request_max);
+            let work = async move {
+                let reply = tokio::time::timeout(request_max, front.answer(request)).await;
+                // Given back only now: until here the broker held the body.
+                drop(held);
+                reply.unwrap_or_else(|_| Failure::new(FailureKind::Timeout, "request took too long").into())
+            };
+            Carried::new(work, Arc::clone(&api.stragglers)).await
+        }
+        Err(failure) => Reply::Failed(failure),
+    }
+}
+
+fn request(id: String, head: Head, body: Body, origin: Origin) -> Request {
+    let Head { verb, path, namespace, token, content_type, headers, wrap_ttl_secs, help, query } = head;
+    Request { id, verb, path, namespace, token, body, content_type, headers, wrap_ttl_secs, help, query, origin }
+}
+
+fn response(encoded: Encoded) -> Response<Full<Bytes>> {
+    let Encoded { status, content_type, bytes } = encoded;
+    let mut response = Response::new(Full::new(Bytes::from_owner(bytes)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    headers.insert(CONTENT_TYPE, content_type);
+    headers.insert(STRICT_TRANSPORT_SECURITY, HSTS);
+    response
+}
+
+fn page_response(page: site::Page) -> Response<Full<Bytes>> {
+    let mut response = response(page.encoded);
+    if let Some(location) = page.location.and_then(|l| HeaderValue::from_str(&l).ok()) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    response
+}

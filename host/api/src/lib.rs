@@ -1,0 +1,70 @@
+//! Vault's HTTP API over hyper and rustls: bytes to [`Request`], within limits, and
+//! [`Reply`] to bytes. What a request means, who may make it and what it does is not
+//! known here: see the broker.
+
+mod answer;
+mod body;
+mod decode;
+mod encode;
+mod error;
+mod limits;
+mod listener;
+mod pace;
+mod request_id;
+mod site;
+mod status;
+mod straggler;
+mod tls;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bulkhead_model::reply::Reply;
+use bulkhead_model::request::Request;
+use bulkhead_model::seam::entropy::Entropy;
+use tokio::sync::Semaphore;
+
+pub use error::ApiError;
+pub use limits::{BUFFERED_BYTES_MAX, CONNECTIONS_MAX, ListenerLimits};
+pub use listener::Listener;
+pub use tls::{ClientCertificates, Tls, TlsFiles, TlsVersion};
+
+/// Who answers requests: the broker's node, or a stand-in in tests.
+pub trait Front: Send + Sync + 'static {
+    /// Answers one request. The future runs to its end even if the client hangs up.
+    fn answer(&self, request: Request) -> impl Future<Output = Reply> + Send;
+}
+
+/// What all listeners of a node share: who answers, and the bounds that hold for the
+/// process as a whole.
+pub struct Api<F> {
+    front: Arc<F>,
+    entropy: Arc<dyn Entropy>,
+    /// In KiB; see [`BUFFERED_BYTES_MAX`].
+    buffers: Arc<Semaphore>,
+    connections: Arc<Semaphore>,
+    stragglers: Arc<straggler::Stragglers>,
+}
+
+impl<F: Front> Api<F> {
+    /// An API in front of this.
+    pub fn new(front: Arc<F>, entropy: Arc<dyn Entropy>) -> Arc<Self> {
+        Arc::new(Self {
+            front,
+            entropy,
+            buffers: Arc::new(Semaphore::new(BUFFERED_BYTES_MAX / body::PERMIT_BYTES)),
+            connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            stragglers: Arc::default(),
+        })
+    }
+
+    /// Waits for requests whose clients have hung up, but not longer than this. Call it
+    /// after every listener has returned from [`Listener::serve`].
+    pub async fn drain(&self, patience: Duration) {
+        self.stragglers.join(patience).await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! Bounds of the HTTP side that no other room knows of. Those that a request keeps
+//! further in are in the model.
+
+use std::time::Duration;
+
+use bulkhead_model::limits::{BODY_BYTES_MAX, JSON_STRINGS_MAX, REQUEST_MS_MAX};
+
+/// Most connections at once, over all listeners. Source: ours. Why: each holds a task
+/// and a buffer; beyond this, new ones wait in the system's queue.
+pub const CONNECTIONS_MAX: usize = 8_192;
+
+/// Most bytes of request bodies held at once, over all connections. Source: ours,
+/// eight bodies of the largest size. Why: without it, a few dozen clients that each
+/// send a large body slowly take all memory.
+pub const BUFFERED_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Longest wait for a TLS handshake. Source: ours, as for a header.
+pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+
+/// Longest a header may take from its first byte. Source: Vault's `http_read_header_timeout`.
+pub(crate) const HEADER_MAX: Duration = Duration::from_secs(10);
+
+/// Longest a connection may idle between requests, or take to accept an answer.
+/// Source: Vault's `http_idle_timeout`.
+pub(crate) const IDLE_MAX: Duration = Duration::from_secs(300);
+
+/// Longest a body may take. Source: Vault's `http_read_timeout`.
+pub(crate) const BODY_MAX: Duration = Duration::from_secs(30);
+
+/// Time a body has before [`BODY_RATE_MIN`] counts. Source: ours.
+pub(crate) const BODY_GRACE: Duration = Duration::from_secs(5);
+
+/// Slowest a body may come, in bytes a second. Source: ours. Why: bodies that trickle
+/// in hold their buffers for as long as they like otherwise.
+pub(crate) const BODY_RATE_MIN: u64 = 1024;
+
+/// Longest wait for connections to end when the node stops. Source: ours. Why: a
+/// client that never reads its answer must not keep the node from ending.
+pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(10);
+
+/// Longest a connection stays half open after our last answer, and how many bytes that
+/// come meanwhile are thrown away. Source: ours; long enough to take in the
+/// largest body, since a client that is still sending does not read our refusal.
+pub(crate) const LINGER_MAX: Duration = Duration::from_secs(5);
+
+/// See [`LINGER_MAX`].
+pub(crate) const LINGER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Pause after the system refused to accept a connection, for want of file handles
+/// for example. Source: ours.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What one listener allows, as its stanza says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListenerLimits {
+    /// Longest body in bytes: `max_request_size`.
+    pub body_bytes_max: usize,
+    /// Most strings in a JSON body: `max_request_json_strings`.
+    pub json_strings_max: usize,
+    /// Longest a request may take: `max_request_duration`.
+    pub request_max: Duration,
+    /// Longest a header may take: `http_read_header_timeout`.
+    pub header_max: Duration,
+    /// Longest a body may take: `http_read_timeout`.
+    pub body_max: Duration,
+    /// Longest a connection may idle: `http_idle_timeout`.
+    pub idle_max: Duration,
+}
+
+impl Default for ListenerLimits {
+    fn default() -> Self {
+        Self {
+            body_bytes_max: BODY_BYTES_MAX,
+            json_strings_max: JSON_STRINGS_MAX,
+            request_max: Duration::from_millis(REQUEST_MS_MAX),
+            header_max: HEADER_MAX,
+            body_max: BODY_MAX,
+            idle_max: IDLE_MAX,
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Accepts connections and serves each in a task of its own. Nothing that a single
+//! connection does, or that the system says about it, ends the listener.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bulkhead_model::request::Origin;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use bulkhead_model::limits::{HEADERS_BYTES_MAX, HEADERS_MAX};
+
+use crate::answer::answer;
+use crate::error::ApiError;
+use crate::limits::{ACCEPT_PAUSE, DRAIN_MAX, HANDSHAKE_MAX, ListenerLimits};
+use crate::pace::{Pace, Paced, linger};
+use crate::tls::Tls;
+use crate::{Api, Front};
+
+/// A bound address, not yet served.
+pub struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+    tls: Option<Arc<Tls>>,
+    limits: ListenerLimits,
+}
+
+impl Listener {
+    /// Binds an address (`host:port`); clients may connect from here on, and wait.
+    ///
+    /// # Errors
+    /// [`ApiError::Bind`].
+    pub async fn bind(address: &str, tls: Option<Arc<Tls>>, limits: ListenerLimits) -> Result<Self, ApiError> {
+        let failed = |source| ApiError::Bind { address: address.to_owned(), source };
+        let socket = TcpListener::bind(address).await.map_err(failed)?;
+        let bound = socket.local_addr().map_err(failed)?;
+        Ok(Self { socket, address: bound, tls, limits })
+    }
+
+    /// The address that was bound; tells the port where the system chose it.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop` holds true or its sender is gone; then lets the requests at
+    /// hand finish, within a bound, and returns.
+    pub async fn serve<F: Front>(self, api: Arc<Api<F>>, mut stop: watch::Receiver<bool>) {
+        let mut connections = JoinSet::new();
+        let shared = Arc::new(Shared { api, tls: self.tls, limits: self.limits, stop: stop.clone() });
+        loop {
+            tokio::select! {
+                () = stopped(&mut stop) => break,
+                Some(_) = connections.join_next() => {}
+                accepted = accept(&self.socket, &shared.api) => {
+                    if let Some((stream, peer, permit)) = accepted {
+                        let shared = Arc::clone(&shared);
+                        connections.spawn(async move {
+                            shared.connection(stream, peer).await;
+                            drop(permit);
+                        });
+                    }
+                }
+            }
+        }
+        drop(self.socket);
+        let all = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(DRAIN_MAX, all).await.is_err() {
+            tracing::warn!(address = %self.address, "cut off connections that did not end in time");
+        }
+    }
+}
+
+/// Returns once it is time to stop.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // A sender that is gone can't say so any more: stop as well.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// The next connection, once there is room for it.
+async fn accept<F: Front>(
+    socket: &TcpListener,
+    api: &Api<F>,
+) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+    let permit = Arc::clone(&api.connections).acquire_owned().await.ok()?;
+    match socket.accept().await {
+        Ok((stream, peer)) => Some((stream, peer, permit)),
+        Err(error) => {
+            tracing::warn!(%error, "accepting a connection failed");
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
+
+/// What all connections of a listener need.
+struct Shared<F> {
+    api: Arc<Api<F>>,
+    tls: Option<Arc<Tls>>,
+    limits: ListenerLimits,
+    stop: watch::Receiver<bool>,
+}
+
+impl<F: Front> Shared<F> {
+    async fn connection(&self, stream: TcpStream, peer: SocketAddr) {
+        // Answers are written whole; waiting to fill a packet only delays them.
+        let _ = stream.set_nodelay(true);
+        let mut origin = Origin { address: peer.ip().to_canonical(), port: peer.port(), certificates: Vec::new() };
+        let Some(tls) = &self.tls else { return self.serve(stream, origin).await };
+        match tokio::time::timeout(HANDSHAKE_MAX, tls.accept(stream)).await {
+            Ok(Ok((stream, certificates))) => {
+                origin.certificates = certificates;
+                self.serve(stream, origin).await;
+            }
+            Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
+            Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
+        }
+    }
+
+    /// Serves one connection to its end.
+    async fn serve(&self, stream: impl AsyncRead + AsyncWrite + Unpin, origin: Origin) {
+        let (origin, pace) = (Arc::new(origin), Pace::new());
+        let (stream, back) = Paced::new(stream, Arc::clone(&pace));
+        let service = service_fn(|request| {
+            pace.request_began();
+            let answered = answer(Arc::clone(&self.api), Arc::clone(&origin), self.limits, request);
+            let pace = &pace;
+            async move {
+                let response = answered.await;
+                pace.request_ended();
+                response
+            }
+        });
+        let connection = http1::Builder::new()
+            // Times are kept by `Pace`: hyper's own would also end idle connections. Its
+            // `pipeline_flush` stays off: it keeps back the answer to a broken header.
+            .header_read_timeout(None)
+            .max_headers(HEADERS_MAX)
+            .max_header_size(HEADERS_BYTES_MAX)
+            .serve_connection(TokioIo::new(stream), service);
+        let ended_itself = {
+            tokio::pin!(connection);
+            let mut stop = self.stop.clone();
+            tokio::select! {
+                ended = connection.as_mut() => {
+                    if let Err(error) = ended {
+                        tracing::debug!(%error, "a connection broke");
+                    }
+                    true
+                }
+                () = pace.over(&self.limits) => {
+                    tracing::debug!("a connection used up its time");
+                    false
+                }
+                () = stopped(&mut stop) => {
+                    connection.as_mut().graceful_shutdown();
+                    let _ = connection.await;
+                    false
+                }
+            }
+        };
+        // Its last answer may still be on the way.
+        let stream = back.lock().take();
+        if let (true, Some(stream)) = (ended_itself, stream) {
+            linger(stream).await;
+        }
+    }
+}

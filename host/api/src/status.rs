@@ -1,0 +1,22 @@
+//! Which status a failure gets. The only place where that is decided.
+
+use bulkhead_model::failure::FailureKind;
+
+/// The status code of a failure.
+pub(crate) fn code(kind: FailureKind) -> u16 {
+    match kind {
+        FailureKind::Invalid => 400,
+        FailureKind::Denied => 403,
+        FailureKind::NotFound => 404,
+        FailureKind::Unsupported => 405,
+        FailureKind::Precondition => 412,
+        FailureKind::TooLarge => 413,
+        FailureKind::MediaType => 415,
+        FailureKind::Limited => 429,
+        FailureKind::HeaderTooLarge => 431,
+        FailureKind::Internal => 500,
+        FailureKind::Upstream => 502,
+        FailureKind::Unavailable => 503,
+        FailureKind::Timeout => 504,
+    }
+}

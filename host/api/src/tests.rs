@@ -1,0 +1,7 @@
+//! Speaks to listeners over real sockets.
+
+mod bodies;
+mod connections;
+mod harness;
+mod pages;
+mod secure;

@@ -1,0 +1,141 @@
+//! A listener with a stand-in behind it, and a client that sends bytes as they are.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bulkhead_model::fake::entropy::FakeEntropy;
+use bulkhead_model::hidden::Hidden;
+use bulkhead_model::reply::Reply;
+use bulkhead_model::request::{Body, Request};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+
+use crate::{Api, Front, Listener, ListenerLimits, Tls};
+
+/// Answers with what it was asked.
+#[derive(Default)]
+pub(super) struct Mirror {
+    /// Requests to `wait` are answered once this is told.
+    pub(super) go: Notify,
+    /// Requests answered.
+    pub(super) answered: AtomicUsize,
+}
+
+impl Front for Mirror {
+    async fn answer(&self, request: Request) -> Reply {
+        match request.path.as_str() {
+            "wait" => self.go.notified().await,
+            "panic" => panic!("as asked"),
+            _ => {}
+        }
+        self.answered.fetch_add(1, Ordering::SeqCst);
+        let body = match &request.body {
+            Body::Empty => 0,
+            Body::Json(json) => json.expose().len(),
+            Body::Raw { bytes, .. } => bytes.expose().len(),
+        };
+        let json = serde_json::json!({
+            "id": request.id, "verb": format!("{:?}", request.verb), "path": request.path.as_str(), "body": body,
+            "token": request.token.map(|t| t.expose().clone()), "certificates": request.origin.certificates.len(),
+        });
+        Reply::Bare { status: 200, json: Hidden::new(json.to_string().into_bytes()) }
+    }
+}
+
+/// A running listener.
+pub(super) struct Served {
+    pub(super) address: SocketAddr,
+    pub(super) mirror: Arc<Mirror>,
+    pub(super) api: Arc<Api<Mirror>>,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+}
+
+impl Served {
+    pub(super) async fn start(tls: Option<Arc<Tls>>, limits: ListenerLimits) -> Self {
+        let mirror = Arc::new(Mirror::default());
+        let api = Api::new(Arc::clone(&mirror), Arc::new(FakeEntropy::seeded(1)));
+        let listener = Listener::bind("127.0.0.1:0", tls, limits).await.expect("binds");
+        let address = listener.address();
+        let (stop, stopping) = watch::channel(false);
+        let serving = tokio::spawn(listener.serve(Arc::clone(&api), stopping));
+        Self { address, mirror, api, stop, serving }
+    }
+
+    pub(super) async fn plain() -> Self {
+        Self::start(None, ListenerLimits::default()).await
+    }
+
+    pub(super) async fn connect(&self) -> Client {
+        Client { stream: TcpStream::connect(self.address).await.expect("connects"), read: Vec::new() }
+    }
+
+    /// One request on a connection of its own; gives status and the whole answer.
+    pub(super) async fn ask(&self, bytes: &[u8]) -> (u16, String) {
+        let mut client = self.connect().await;
+        client.send(bytes).await;
+        let start = String::from_utf8_lossy(&bytes[..bytes.len().min(40)]);
+        client.answer().await.unwrap_or_else(|| panic!("no answer to {start:?}"))
+    }
+
+    pub(super) fn tell_to_stop(&self) {
+        self.stop.send(true).expect("is serving");
+    }
+
+    pub(super) async fn ended(self) {
+        tokio::time::timeout(Duration::from_secs(20), self.serving).await.expect("ends in time").expect("ends well");
+    }
+}
+
+pub(super) struct Client {
+    stream: TcpStream,
+    read: Vec<u8>,
+}
+
+impl Client {
+    pub(super) async fn send(&mut self, bytes: &[u8]) {
+        // A server that has answered already may have closed its side.
+        let _ = self.stream.write_all(bytes).await;
+    }
+
+    /// The next answer, or `None` if the connection ended first.
+    pub(super) async fn answer(&mut self) -> Option<(u16, String)> {
+        let patience = Duration::from_secs(20);
+        tokio::time::timeout(patience, self.read_answer()).await.expect("an answer or the end, in time")
+    }
+
+    async fn read_answer(&mut self) -> Option<(u16, String)> {
+        loop {
+            let text = String::from_utf8_lossy(&self.read).into_owned();
+            if let Some((head, body)) = text.split_once("\r\n\r\n") {
+                let length =
+                    head.lines().find_map(|l| l.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+                let length: usize = length.unwrap_or(0);
+                if body.len() >= length {
+                    self.read.drain(..head.len() + 4 + length);
+                    let status = head.split(' ').nth(1)?.parse().ok()?;
+                    return Some((status, format!("{head}\r\n\r\n{}", &body[..length])));
+                }
+            }
+            let mut buffer = [0; 4096];
+            match self.stream.read(&mut buffer).await {
+                Ok(0) | Err(_) => return None,
+                Ok(count) => self.read.extend_from_slice(&buffer[..count]),
+            }
+        }
+    }
+}
+
+/// A request without a body.
+pub(super) fn get(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").into_bytes()
+}
+
+/// A request with one.
+pub(super) fn post(path: &str, body: &str) -> Vec<u8> {
+    format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
+}

@@ -1,0 +1,116 @@
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::harness::Served;
+use crate::{ClientCertificates, ListenerLimits, Tls, TlsFiles};
+
+/// Makes a self-signed certificate for `localhost` with this name in its subject.
+fn certificate(dir: &Path, name: &str) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+    let (cert, key) = (dir.join("cert.pem"), dir.join("key.pem"));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
+        .args(["-subj", &format!("/CN={name}"), "-addext", "subjectAltName=DNS:localhost"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .arg("-keyout")
+        .arg(&key)
+        .arg("-out")
+        .arg(&cert)
+        .output();
+    assert!(made.expect("openssl runs").status.success(), "openssl makes a certificate");
+    let chain = CertificateDer::from_pem_file(&cert).expect("a certificate");
+    (chain, PrivateKeyDer::from_pem_file(&key).expect("a key"))
+}
+
+fn files(dir: &Path, clients: ClientCertificates) -> TlsFiles {
+    TlsFiles { certificate: dir.join("cert.pem"), key: dir.join("key.pem"), clients, ..TlsFiles::default() }
+}
+
+type Identity = (CertificateDer<'static>, PrivateKeyDer<'static>);
+
+/// One request over TLS, trusting only this certificate.
+async fn ask(
+    served: &Served,
+    trusted: &CertificateDer<'static>,
+    identity: Option<&Identity>,
+) -> Result<String, String> {
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted.clone()).map_err(|e| e.to_string())?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|e| e.to_string())?.with_root_certificates(roots);
+    let config = match identity {
+        Some((cert, key)) => {
+            builder.with_client_auth_cert(vec![cert.clone()], key.clone_key()).map_err(|e| e.to_string())?
+        }
+        None => builder.with_no_client_auth(),
+    };
+    let stream = TcpStream::connect(served.address).await.map_err(|e| e.to_string())?;
+    let name = ServerName::try_from("localhost").map_err(|e| e.to_string())?;
+    let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|e| e.to_string())?;
+    let request = b"GET /v1/kv/x HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    stream.write_all(request).await.map_err(|e| e.to_string())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.map_err(|e| e.to_string())?;
+    Ok(answer)
+}
+
+#[tokio::test]
+async fn a_clients_certificate_is_asked_for_but_not_required() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let identity = certificate(dir.path(), "one");
+    let tls = Tls::load(files(dir.path(), ClientCertificates::Requested)).expect("loads");
+    let served = Served::start(Some(Arc::new(tls)), ListenerLimits::default()).await;
+    assert!(ask(&served, &identity.0, None).await.expect("an answer").contains("\"certificates\":0"));
+    assert!(ask(&served, &identity.0, Some(&identity)).await.expect("an answer").contains("\"certificates\":1"));
+}
+
+#[tokio::test]
+async fn a_clients_certificate_can_be_required() {
+    let (dir, other) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+    let identity = certificate(dir.path(), "one");
+    let stranger = certificate(other.path(), "stranger");
+    let clients = ClientCertificates::Required(dir.path().join("cert.pem"));
+    let tls = Tls::load(files(dir.path(), clients)).expect("loads");
+    let served = Served::start(Some(Arc::new(tls)), ListenerLimits::default()).await;
+    assert!(ask(&served, &identity.0, None).await.is_err());
+    assert!(ask(&served, &identity.0, Some(&stranger)).await.is_err());
+    assert!(ask(&served, &identity.0, Some(&identity)).await.expect("an answer").contains("\"certificates\":1"));
+}
+
+#[tokio::test]
+async fn a_new_certificate_is_served_after_reload_and_a_broken_one_is_not() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (old, _) = certificate(dir.path(), "old");
+    let tls = Arc::new(Tls::load(files(dir.path(), ClientCertificates::Ignored)).expect("loads"));
+    let served = Served::start(Some(Arc::clone(&tls)), ListenerLimits::default()).await;
+    ask(&served, &old, None).await.expect("an answer");
+    let (new, _) = certificate(dir.path(), "new");
+    ask(&served, &old, None).await.expect("the old one is served until reload");
+    tls.reload().expect("reloads");
+    ask(&served, &new, None).await.expect("an answer");
+    assert!(ask(&served, &old, None).await.is_err());
+    std::fs::write(dir.path().join("cert.pem"), "rubbish").expect("writes");
+    let error = tls.reload().expect_err("is no certificate");
+    assert!(error.to_string().ends_with("cert.pem holds no certificate"), "{error}");
+    ask(&served, &new, None).await.expect("the last good one stays");
+}
+
+#[tokio::test]
+async fn plain_http_to_a_tls_listener_does_not_stop_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (trusted, _) = certificate(dir.path(), "one");
+    let tls = Tls::load(files(dir.path(), ClientCertificates::Requested)).expect("loads");
+    let served = Served::start(Some(Arc::new(tls)), ListenerLimits::default()).await;
+    let mut client = served.connect().await;
+    client.send(b"GET / HTTP/1.1\r\n\r\n").await;
+    assert_eq!(client.answer().await, None);
+    ask(&served, &trusted, None).await.expect("an answer");
+}

@@ -1,0 +1,77 @@
+//! What a ledger is opened with.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bulkhead_model::seam::entropy::{Entropy, random};
+
+/// How a node finds its ledger.
+#[derive(Clone, Debug)]
+pub struct LedgerConfig {
+    /// Holds the ledger's files; made if it is missing. Source: `storage "raft" { path }`.
+    pub directory: PathBuf,
+    /// The operator's name for this node. Source: `storage "raft" { node_id }`.
+    pub node_id: String,
+    /// Where peers reach this node; empty in a cluster of one. Source: `cluster_addr`.
+    pub address: String,
+    /// The number Raft knows the node by, used only where the directory is new; an existing
+    /// one keeps its own. Why random: a number must never be used twice, and a node whose
+    /// directory was wiped is another node.
+    pub fresh_number: u64,
+    /// How long things may take.
+    pub timings: Timings,
+    /// Size of the log's files, in bytes; a multiple of 512. Source: ours. Why: large enough
+    /// for the largest entry and a group beside it, small enough to make within 0.1 s.
+    pub segment_bytes: u64,
+    /// A snapshot is considered every so many log entries.
+    pub snapshot_every_entries: u64,
+    /// Entries kept in the log behind a snapshot, for peers that lag.
+    pub keep_entries: u64,
+}
+
+/// Deadlines and paces of a ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timings {
+    /// Pace of a leader's heartbeats. Source: ours.
+    pub heartbeat: Duration,
+    /// Shortest silence after which a follower stands for election. Source: ours.
+    pub election_min: Duration,
+    /// Longest such silence; must be longer than the shortest.
+    pub election_max: Duration,
+    /// Longest a proposal or a linearizable read waits for its outcome.
+    pub answer: Duration,
+    /// Longest the start waits until everything in the log is applied. Why: replaying
+    /// 15,000 large entries takes seconds on a slow disk.
+    pub recovery: Duration,
+    /// Longest the shutdown waits for what is under way.
+    pub shutdown: Duration,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_millis(150),
+            election_min: Duration::from_millis(750),
+            election_max: Duration::from_millis(1500),
+            answer: Duration::from_secs(30),
+            recovery: Duration::from_secs(60),
+            shutdown: Duration::from_secs(10),
+        }
+    }
+}
+
+impl LedgerConfig {
+    /// A configuration with defaults for all but the place and the name.
+    pub fn new(directory: impl Into<PathBuf>, node_id: impl Into<String>, entropy: &dyn Entropy) -> Self {
+        Self {
+            directory: directory.into(),
+            node_id: node_id.into(),
+            address: String::new(),
+            fresh_number: u64::from_le_bytes(random(entropy)),
+            timings: Timings::default(),
+            segment_bytes: 16 * 1024 * 1024,
+            snapshot_every_entries: 10_000,
+            keep_entries: 5_000,
+        }
+    }
+}

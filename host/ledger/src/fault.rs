@@ -1,0 +1,42 @@
+//! Remembers the first fault that stopped the ledger, and words it for operators.
+//! After a failed write or sync nothing more is written: what the disk holds is unknown.
+
+use std::io;
+use std::sync::OnceLock;
+
+use bulkhead_model::seam::ledger::LedgerError;
+
+/// The first fault, if there was one. Reads go on; writes don't.
+#[derive(Default)]
+pub(crate) struct Health(OnceLock<LedgerError>);
+
+impl Health {
+    /// Notes a fault; only the first one counts. Returns it.
+    pub(crate) fn fail(&self, error: LedgerError) -> &LedgerError {
+        if self.0.get().is_none() {
+            tracing::error!(%error, "the ledger has stopped taking writes");
+        }
+        self.0.get_or_init(|| error)
+    }
+
+    /// The fault that stopped the ledger.
+    pub(crate) fn fault(&self) -> Option<LedgerError> {
+        self.0.get().cloned()
+    }
+}
+
+/// An I/O error as operators should read it.
+pub(crate) fn storage(doing: &'static str, error: &io::Error) -> LedgerError {
+    let cause = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            format!("disk full: free space and restart ({error})")
+        }
+        _ => error.to_string(),
+    };
+    LedgerError::Storage { doing, cause }
+}
+
+/// The same error for openraft, which speaks `io::Error`.
+pub(crate) fn as_io(error: &LedgerError) -> io::Error {
+    io::Error::other(error.to_string())
+}

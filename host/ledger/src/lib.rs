@@ -1,0 +1,34 @@
+//! Replicated, ordered, durable bytes: a Raft cluster over a log of our own and an ordered
+//! map. Everything that passes here is ciphertext; this room has no keys and can tell no
+//! secret's name.
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`node`] | the ledger itself: open, bootstrap, propose, shut down |
+//! | [`gate`] | when a read may be served without asking anyone, and why that is right |
+//! | [`log`] | the durable log, and in `log/recover.rs` the exact guarantee it gives |
+//! | [`machine`] | what a committed entry does to the state |
+//! | [`disk`] | the ordered map; the only file that names fjall |
+//! | [`snapshot`] | the whole state in one file |
+//! | [`peer`] | other nodes |
+//!
+//! No type of openraft or fjall appears in what this room shows to others.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))] // a test says what failed by where it stopped
+
+mod codec;
+mod config;
+mod disk;
+mod fault;
+mod files;
+mod gate;
+mod identity;
+mod log;
+mod machine;
+mod node;
+mod peer;
+mod raft;
+mod snapshot;
+
+pub use self::config::{LedgerConfig, Timings};
+pub use self::node::RaftLedger;

@@ -1,0 +1,263 @@
+//! The durable Raft log: openraft's storage contract over a write-ahead log of our own,
+//! because a log must never silently shorten. [`sector`] and [`record`] are the format,
+//! [`writer`] the thread that writes it, [`recover`] what is believed after a crash (and
+//! the exact guarantee), [`anchor`] a second witness, [`book`] what is in memory.
+//!
+//! Votes, truncations and purges are records of the same stream, so that their order is
+//! the order they happened in. Nothing here knows what an entry means.
+
+use std::fmt::Debug;
+use std::io;
+use std::ops::{Bound, RangeBounds};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use bulkhead_model::seam::ledger::LedgerError;
+use openraft::storage::{IOFlushed, RaftLogStorage};
+use openraft::{EntryPayload, LogState, OptionalSend, RaftLogReader};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use self::anchor::Anchor;
+use self::book::{Book, Copy, Fetch};
+use self::record::{Found, Record};
+use self::sector::{CONTENT_BYTES, SECTOR_BYTES, Sector, inspect};
+use self::writer::{Done, Queue, Setup, Work, Writer};
+use crate::fault::{Health, as_io, storage};
+use crate::gate::Gate;
+use crate::raft::{Entry, LogId, Types, Vote};
+
+mod anchor;
+mod book;
+mod record;
+mod recover;
+mod sector;
+mod segment;
+pub(crate) mod writer;
+
+/// Version of the format on disk.
+const FORMAT: u32 = 1;
+
+/// Most bytes of entries read at once for a peer.
+const READ_BYTES_MAX: u64 = 1024 * 1024;
+
+/// The log of one node. Clones share it; the writer's thread ends with [`LogStore::close`].
+#[derive(Clone)]
+pub(crate) struct LogStore {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    book: Arc<Mutex<Book>>,
+    queue: Arc<Queue>,
+    health: Arc<Health>,
+    gate: Arc<Gate>,
+    node: u64,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.queue.stop();
+    }
+}
+
+impl LogStore {
+    /// Opens the log, making it if it was never there, and starts its writer.
+    ///
+    /// # Errors
+    /// [`LedgerError::Damaged`] where the log is not what was written, and
+    /// [`LedgerError::Storage`].
+    pub(crate) fn open(setup: Setup, health: Arc<Health>, gate: Arc<Gate>) -> Result<Self, LedgerError> {
+        make_if_new(&setup)?;
+        let recovered = recover::recover(setup.files.as_ref(), &setup.directory, setup.node)?;
+        gate.found(recovered.book.last().map(|id| id.index));
+        gate.voted(recovered.book.vote.is_some_and(|vote| vote.leader_id.node_id == setup.node));
+        if let Some(index) = recovered.last_membership {
+            gate.membership_appended(index);
+        }
+        let node = setup.node;
+        let queue = Arc::new(Queue::default());
+        let (writer, book) = Writer::new(setup, recovered, Arc::clone(&queue), Arc::clone(&health));
+        let thread = std::thread::Builder::new().name("ledger-log".into()).spawn(move || writer.run());
+        let thread = thread.map_err(|e| storage("starting the log's writer", &e))?;
+        let thread = Mutex::new(Some(thread));
+        Ok(Self { shared: Arc::new(Shared { book, queue, health, gate, node, thread }) })
+    }
+
+    /// Writes what waits, tells the anchor and ends the writer. Blocks.
+    pub(crate) fn close(&self) {
+        self.shared.queue.stop();
+        let thread = self.shared.thread.lock().take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            let cause = "the log's writer panicked".to_owned();
+            self.shared.health.fail(LedgerError::Stopped { cause });
+        }
+    }
+
+    /// Refuses work after a fault.
+    fn check(&self) -> io::Result<()> {
+        self.shared.health.fault().map_or(Ok(()), |fault| Err(as_io(&fault)))
+    }
+}
+
+fn make_if_new(setup: &Setup) -> Result<(), LedgerError> {
+    let Setup { files, directory, segment_bytes, .. } = setup;
+    let making = |e: io::Error| storage("making the log", &e);
+    if anchor::exists(files.as_ref(), directory).map_err(making)? {
+        return Ok(());
+    }
+    // The anchor is made last: while it is missing nothing was ever acknowledged, so
+    // what a crash left of the first segment may be made again.
+    let numbers = segment::numbers(files.as_ref(), directory).map_err(making)?;
+    if numbers.iter().any(|number| *number > 1) {
+        let what = format!("the log's anchor in {} is missing", directory.display());
+        return Err(LedgerError::Damaged { what });
+    }
+    segment::make_spare(files.as_ref(), directory, *segment_bytes).map_err(making)?;
+    segment::adopt_spare(files.as_ref(), directory, 1, *segment_bytes).map_err(making)?;
+    Anchor::create(files.as_ref(), directory, setup.node).map(drop)
+}
+
+impl RaftLogReader<Types> for LogStore {
+    async fn try_get_log_entries<RB>(&mut self, range: RB) -> Result<Vec<Entry>, io::Error>
+    where
+        RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
+    {
+        let start = match range.start_bound() {
+            Bound::Included(index) => *index,
+            Bound::Excluded(index) => index + 1,
+            Bound::Unbounded => 0,
+        };
+        let end = match range.end_bound() {
+            Bound::Included(index) => index + 1,
+            Bound::Excluded(index) => *index,
+            Bound::Unbounded => u64::MAX,
+        };
+        let copies = self.shared.book.lock().copies(start..end);
+        copies.into_iter().map(|copy| self.entry(copy)).collect()
+    }
+
+    async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {
+        Ok(self.shared.book.lock().vote)
+    }
+
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, io::Error> {
+        let end = self.shared.book.lock().fitting_end(start, end, READ_BYTES_MAX);
+        self.try_get_log_entries(start..end).await
+    }
+}
+
+impl LogStore {
+    fn entry(&self, copy: Copy) -> io::Result<Entry> {
+        match copy {
+            Copy::Here(entry) => Ok(entry),
+            Copy::There(fetch) => fetch_entry(&fetch).map_err(|e| {
+                if e.kind() == io::ErrorKind::InvalidData {
+                    let what = format!("segment {} of the log: {e}", fetch.place.segment);
+                    self.shared.health.fail(LedgerError::Damaged { what });
+                }
+                e
+            }),
+        }
+    }
+}
+
+/// Reads an entry back from its segment, trusting nothing.
+fn fetch_entry(fetch: &Fetch) -> io::Result<Entry> {
+    let damaged = |why: &str| io::Error::new(io::ErrorKind::InvalidData, format!("entry {}: {why}", fetch.id.index));
+    let (at, bytes) = (fetch.place.at as usize, fetch.place.bytes as usize);
+    let (first, end) = (at / CONTENT_BYTES, (at + bytes).div_ceil(CONTENT_BYTES));
+    let mut sectors = vec![0; (end - first) * SECTOR_BYTES];
+    fetch.file.read_at(&mut sectors, (u64::from(fetch.place.sector) + first as u64) * SECTOR_BYTES as u64)?;
+    let mut content = Vec::with_capacity((end - first) * CONTENT_BYTES);
+    for sector in sectors.chunks(SECTOR_BYTES) {
+        match inspect(sector) {
+            Sector::Whole { content: piece, .. } => content.extend_from_slice(piece),
+            Sector::Unwritten { .. } | Sector::Damaged => return Err(damaged("a sector fails its checksum")),
+        }
+    }
+    let start = at - first * CONTENT_BYTES;
+    let found = Found::at(&content[start..]).map_err(damaged)?;
+    match found.decode().map_err(damaged)? {
+        Record::Entry(entry) if entry.log_id == fetch.id => Ok(entry),
+        _ => Err(damaged("another record lies in its place")),
+    }
+}
+
+impl RaftLogStorage<Types> for LogStore {
+    type LogReader = Self;
+
+    async fn get_log_state(&mut self) -> Result<LogState<Types>, io::Error> {
+        let book = self.shared.book.lock();
+        Ok(LogState { last_purged_log_id: book.purged, last_log_id: book.last() })
+    }
+
+    async fn get_log_reader(&mut self) -> Self::LogReader {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &Vote) -> Result<(), io::Error> {
+        self.shared.gate.voted(vote.leader_id.node_id == self.shared.node);
+        let (sender, receiver) = oneshot::channel();
+        self.shared.queue.push([Work { record: Record::Vote(*vote), done: Done::Saved(sender) }]);
+        receiver.await.map_err(|_| io::Error::other("the log's writer has ended"))??;
+        self.shared.book.lock().vote = Some(*vote);
+        Ok(())
+    }
+
+    async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), io::Error> {
+        // Goes to the disk with the next group. That it may lag is fine: entries after it
+        // are committed anew, and the state keeps its own place.
+        self.shared.book.lock().committed = committed;
+        Ok(())
+    }
+
+    async fn read_committed(&mut self) -> Result<Option<LogId>, io::Error> {
+        Ok(self.shared.book.lock().committed)
+    }
+
+    async fn append<I>(&mut self, entries: I, callback: IOFlushed<Types>) -> Result<(), io::Error>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        self.check()?;
+        let mut work = Vec::new();
+        let mut book = self.shared.book.lock();
+        for entry in entries {
+            if let EntryPayload::Membership(_) = &entry.payload {
+                self.shared.gate.membership_appended(entry.log_id.index);
+            }
+            let index = entry.log_id.index;
+            if !book.push(entry.clone(), book::Place::default()) {
+                return Err(io::Error::other(format!("entry {index} would leave a hole in the log")));
+            }
+            work.push(Work { record: Record::Entry(entry), done: Done::Nobody });
+        }
+        drop(book);
+        match work.last_mut() {
+            Some(last) => last.done = Done::Flushed(callback),
+            None => callback.io_completed(Ok(())),
+        }
+        self.shared.queue.push(work);
+        Ok(())
+    }
+
+    async fn truncate_after(&mut self, last: Option<LogId>) -> Result<(), io::Error> {
+        self.check()?;
+        self.shared.book.lock().truncate_after(last);
+        self.shared.queue.push([Work { record: Record::TruncatedAfter(last), done: Done::Nobody }]);
+        Ok(())
+    }
+
+    async fn purge(&mut self, id: LogId) -> Result<(), io::Error> {
+        self.check()?;
+        self.shared.book.lock().purge(id);
+        self.shared.queue.push([Work { record: Record::Purged(id), done: Done::Nobody }]);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

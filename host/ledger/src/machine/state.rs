@@ -1,0 +1,274 @@
+//! Holds the open map and the directory it lies in: which one is current, how a damaged
+//! one is set aside, how a whole new one takes its place. Views are made here.
+//!
+//! ```text
+//! state/current      the number of the map in use
+//! state/N/           that map
+//! state/rebuild      its bytes were found damaged: start from snapshot and log
+//! ```
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+use bulkhead_model::seam::ledger::{LedgerError, Versioned, View};
+use parking_lot::RwLock;
+use serde::{Deserialize, Serialize};
+
+use crate::disk::{Disk, DiskView, Slice};
+use crate::fault::storage;
+use crate::files::{Files, RealFiles, make_dir, write_atomically};
+use crate::raft::{LogId, StoredMembership};
+
+/// Where the machine's own note lies; before every record.
+const META_KEY: [u8; 1] = [0];
+
+/// First byte of every record's key in the map.
+const RECORD_PREFIX: u8 = 1;
+
+/// Bytes of the version in front of every value.
+pub(crate) const VERSION_BYTES: usize = 8;
+
+/// What the machine knows about itself, written with every batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Meta {
+    pub(crate) applied: Option<LogId>,
+    pub(crate) membership: StoredMembership,
+    /// Chained over every applied entry and its verdict: nodes that applied the same
+    /// entries hold the same digest.
+    pub(crate) digest: [u8; 32],
+}
+
+/// The state of one node.
+pub(crate) struct State {
+    directory: PathBuf,
+    disk: RwLock<Option<Arc<Disk>>>,
+    number: AtomicU64,
+    /// One past the last index that was brought to the disk.
+    synced: AtomicU64,
+}
+
+impl State {
+    /// Opens the state, or starts an empty one where it is missing or damaged: the log
+    /// and the snapshot hold all of it.
+    pub(crate) fn open(directory: PathBuf) -> Result<(Arc<Self>, Meta), LedgerError> {
+        make_dir(&directory).map_err(|e| storage("making the state's directory", &e))?;
+        let number = current(&directory).map_err(|e| storage("finding the state", &e))?;
+        let opened = if directory.join("rebuild").exists() {
+            Err(LedgerError::Damaged { what: "the state, noticed while it was in use".to_owned() })
+        } else {
+            open_map(&map_path(&directory, number))
+        };
+        let (number, disk, meta) = match opened {
+            Ok((disk, meta)) => (number, disk, meta),
+            Err(LedgerError::Damaged { what }) => {
+                tracing::warn!(what, "setting the damaged state aside; rebuilding it from snapshot and log");
+                let number =
+                    set_aside(&directory, number).map_err(|e| storage("setting the damaged state aside", &e))?;
+                let (disk, meta) = open_map(&map_path(&directory, number))?;
+                (number, disk, meta)
+            }
+            Err(other) => return Err(other),
+        };
+        let state = Self {
+            directory,
+            disk: RwLock::new(Some(Arc::new(disk))),
+            number: AtomicU64::new(number),
+            synced: AtomicU64::new(0),
+        };
+        state.remove_leftovers();
+        Ok((Arc::new(state), meta))
+    }
+
+    /// The open map.
+    pub(crate) fn disk(&self) -> Result<Arc<Disk>, LedgerError> {
+        self.disk.read().clone().ok_or_else(|| LedgerError::Stopped { cause: "it was shut down".to_owned() })
+    }
+
+    /// The records as they are now.
+    pub(crate) fn view(self: &Arc<Self>) -> Result<StateView, LedgerError> {
+        let guard = self.disk.read();
+        let disk = guard.as_ref().ok_or_else(|| LedgerError::Stopped { cause: "it was shut down".to_owned() })?;
+        Ok(StateView { view: disk.view(), state: Arc::clone(self) })
+    }
+
+    /// Brings everything up to `index` to the disk, if it is not there yet.
+    pub(crate) fn sync_upto(&self, index: u64) -> Result<(), LedgerError> {
+        if self.synced.load(SeqCst) > index {
+            return Ok(());
+        }
+        self.disk()?.sync()?;
+        self.synced.fetch_max(index + 1, SeqCst);
+        Ok(())
+    }
+
+    /// Fills a new map and puts it in the place of the old. Until the last step, a crash
+    /// leaves the old one.
+    pub(crate) fn replace(&self, fill: impl FnOnce(&Disk) -> Result<(), LedgerError>) -> Result<(), LedgerError> {
+        let number = self.number.load(SeqCst) + 1;
+        let path = map_path(&self.directory, number);
+        remove_tree(&path).map_err(|e| storage("clearing the place of a new state", &e))?;
+        let disk = Disk::open(&path)?;
+        fill(&disk)?;
+        disk.sync()?;
+        point_to(&self.directory, number).map_err(|e| storage("switching to a new state", &e))?;
+        self.number.store(number, SeqCst);
+        // Views of the old map keep it open until they end.
+        *self.disk.write() = Some(Arc::new(disk));
+        self.remove_leftovers();
+        Ok(())
+    }
+
+    /// Brings everything to the disk and closes the map, once the last view ends.
+    pub(crate) fn close(&self) -> Result<(), LedgerError> {
+        let disk = self.disk.write().take();
+        disk.map_or(Ok(()), |disk| disk.sync())
+    }
+
+    /// Has the next start rebuild the state.
+    fn doubt(&self) {
+        if let Err(e) = std::fs::write(self.directory.join("rebuild"), b"") {
+            tracing::error!(error = %e, "could not note that the state is damaged");
+        }
+    }
+
+    /// Removes maps that are no longer, or not yet, in use.
+    fn remove_leftovers(&self) {
+        let number = self.number.load(SeqCst);
+        let Ok(entries) = std::fs::read_dir(&self.directory) else { return };
+        for entry in entries.flatten() {
+            let other = entry.file_name().to_str().and_then(|name| name.parse::<u64>().ok());
+            if other.is_some_and(|other| other != number) {
+                // A map still in use by a view goes at the next start.
+                drop(std::fs::remove_dir_all(entry.path()));
+            }
+        }
+    }
+}
+
+/// The records at one moment.
+pub(crate) struct StateView {
+    view: DiskView,
+    state: Arc<State>,
+}
+
+impl StateView {
+    fn judge<T>(&self, found: Result<T, LedgerError>) -> Result<T, LedgerError> {
+        if let Err(LedgerError::Damaged { .. }) = &found {
+            self.state.doubt();
+        }
+        found
+    }
+}
+
+impl View for StateView {
+    fn get(&self, key: &[u8]) -> Result<Option<Versioned>, LedgerError> {
+        let found = with_map_key(key, |key| self.view.get(key));
+        let Some(value) = self.judge(found)? else { return Ok(None) };
+        let (version, bytes) = self.judge(split_version(&value))?;
+        Ok(Some(Versioned { version, bytes: bytes.to_vec() }))
+    }
+
+    fn keys(&self, from: &[u8], end: &[u8], limit: u32) -> Result<Vec<Vec<u8>>, LedgerError> {
+        let (from, end) = (map_key(from), map_key(end));
+        let keys = self.view.keys(&from, &end).take(limit as usize);
+        let keys = keys.map(|key| key.map(|key| key[1..].to_vec())).collect();
+        self.judge(keys)
+    }
+}
+
+/// A record's key as the map has it.
+pub(crate) fn map_key(key: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(key.len() + 1);
+    out.push(RECORD_PREFIX);
+    out.extend_from_slice(key);
+    out
+}
+
+/// Calls with a record's key as the map has it, without allocating for short ones.
+pub(crate) fn with_map_key<T>(key: &[u8], call: impl FnOnce(&[u8]) -> T) -> T {
+    let mut short = [0; 256];
+    if key.len() < short.len() {
+        short[0] = RECORD_PREFIX;
+        short[1..=key.len()].copy_from_slice(key);
+        call(&short[..=key.len()])
+    } else {
+        call(&map_key(key))
+    }
+}
+
+/// A value with its version in front.
+pub(crate) fn versioned(version: u64, bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(VERSION_BYTES + bytes.len());
+    out.extend_from_slice(&version.to_be_bytes());
+    out.extend_from_slice(bytes);
+    out
+}
+
+/// Takes a value apart again.
+pub(crate) fn split_version(value: &Slice) -> Result<(u64, &[u8]), LedgerError> {
+    let (version, bytes) = value
+        .split_first_chunk::<VERSION_BYTES>()
+        .ok_or_else(|| LedgerError::Damaged { what: "the state: a value without a version".to_owned() })?;
+    Ok((u64::from_be_bytes(*version), bytes))
+}
+
+/// The machine's note as a put.
+pub(crate) fn meta_put(meta: &Meta) -> (Slice, Vec<u8>) {
+    (META_KEY.into(), postcard::to_stdvec(meta).expect("the machine's note is plain data"))
+}
+
+/// Every record of a view, keys and values as the map has them.
+pub(crate) fn records(view: &DiskView) -> impl Iterator<Item = Result<(Slice, Slice), LedgerError>> {
+    view.range(&[RECORD_PREFIX], &[RECORD_PREFIX + 1])
+}
+
+fn open_map(path: &Path) -> Result<(Disk, Meta), LedgerError> {
+    let disk = Disk::open(path)?;
+    let meta = match disk.get(&META_KEY)? {
+        Some(bytes) => postcard::from_bytes(&bytes)
+            .map_err(|_| LedgerError::Damaged { what: "the state: its note can't be decoded".to_owned() })?,
+        None => Meta::default(),
+    };
+    Ok((disk, meta))
+}
+
+fn map_path(directory: &Path, number: u64) -> PathBuf {
+    directory.join(number.to_string())
+}
+
+fn current(directory: &Path) -> io::Result<u64> {
+    match std::fs::read_to_string(directory.join("current")) {
+        Ok(text) => text.trim().parse().map_err(|_| io::Error::other("state/current names no state")),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => point_to(directory, 1).map(|()| 1),
+        Err(e) => Err(e),
+    }
+}
+
+fn point_to(directory: &Path, number: u64) -> io::Result<()> {
+    write_atomically(&RealFiles, &directory.join("current"), number.to_string().as_bytes())
+}
+
+/// Keeps the damaged map beside the others for whoever wants to look, once.
+fn set_aside(directory: &Path, number: u64) -> io::Result<u64> {
+    let aside = directory.join("damaged");
+    remove_tree(&aside)?;
+    match std::fs::rename(map_path(directory, number), &aside) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    point_to(directory, number + 1)?;
+    remove_tree(&map_path(directory, number + 1))?;
+    match std::fs::remove_file(directory.join("rebuild")) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => RealFiles.sync_dir(directory).map(|()| number + 1),
+    }
+}
+
+fn remove_tree(path: &Path) -> io::Result<()> {
+    match std::fs::remove_dir_all(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,131 @@
+//! What a ledger finds when it comes back.
+
+use std::fs;
+
+use super::*;
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = started(small(dir.path())).await;
+    for n in 0..50 {
+        ledger.propose(put(&format!("key/{n}"), &format!("value {n}"))).await.unwrap();
+    }
+    let before = (ledger.standing(), ledger.digest().await.unwrap());
+    ledger.shutdown().await.unwrap();
+
+    let ledger = RaftLedger::open(small(dir.path())).await.unwrap();
+    assert!(ledger.standing().leader, "a cluster of one leads at once");
+    assert!(ledger.standing().applied_index >= before.0.applied_index);
+    for n in 0..50 {
+        assert_eq!(read(&ledger, &format!("key/{n}")), Some(format!("value {n}")));
+    }
+    ledger.bootstrap().await.unwrap();
+    ledger.propose(put("key/0", "new")).await.unwrap();
+    ledger.linearizable().await.unwrap();
+    assert_eq!(read(&ledger, "key/0").as_deref(), Some("new"));
+    ledger.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_state_that_is_gone_is_rebuilt_from_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = started(small(dir.path())).await;
+    for n in 0..50 {
+        ledger.propose(put(&format!("key/{n}"), "value")).await.unwrap();
+    }
+    let (index, digest) = ledger.digest().await.unwrap();
+    ledger.shutdown().await.unwrap();
+    fs::remove_dir_all(dir.path().join("data/state")).unwrap();
+
+    let ledger = RaftLedger::open(small(dir.path())).await.unwrap();
+    assert_eq!(read(&ledger, "key/49").as_deref(), Some("value"));
+    let (index_now, digest_now) = ledger.digest().await.unwrap();
+    if index == index_now {
+        assert_eq!(digest, digest_now, "the same entries leave the same digest");
+    }
+    ledger.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_snapshots_old_segments_go_and_the_state_is_still_rebuilt() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = started(small(dir.path())).await;
+    let big = "v".repeat(4000);
+    for n in 0..400 {
+        ledger.propose(put(&format!("key/{}", n % 70), &format!("{n} {big}"))).await.unwrap();
+    }
+    let segments = || fs::read_dir(dir.path().join("data/log")).unwrap().count();
+    for _ in 0..200 {
+        if segments() < 6 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert!(segments() < 6, "400 entries of 4 KiB fill 7 segments; {} files are left", segments());
+    ledger.shutdown().await.unwrap();
+    fs::remove_dir_all(dir.path().join("data/state")).unwrap();
+
+    let ledger = RaftLedger::open(small(dir.path())).await.unwrap();
+    for n in 330..400 {
+        assert_eq!(read(&ledger, &format!("key/{}", n % 70)), Some(format!("{n} {big}")));
+    }
+    ledger.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_state_is_set_aside_and_rebuilt() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = started(small(dir.path())).await;
+    for n in 0..50 {
+        ledger.propose(put(&format!("key/{n}"), "value")).await.unwrap();
+    }
+    ledger.shutdown().await.unwrap();
+    let state = dir.path().join("data/state");
+    let number = fs::read_to_string(state.join("current")).unwrap();
+    for entry in fs::read_dir(state.join(number.trim())).unwrap().flatten() {
+        if entry.file_type().unwrap().is_file() {
+            let mut bytes = fs::read(entry.path()).unwrap();
+            let middle = bytes.len() / 2;
+            bytes.iter_mut().skip(middle.saturating_sub(2000)).take(4000).step_by(7).for_each(|b| *b ^= 0x55);
+            fs::write(entry.path(), bytes).unwrap();
+        }
+    }
+    let ledger = RaftLedger::open(small(dir.path())).await.unwrap();
+    for n in 0..50 {
+        assert_eq!(read(&ledger, &format!("key/{n}")).as_deref(), Some("value"), "key {n}");
+    }
+    ledger.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_log_keeps_the_node_from_starting_and_says_where() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = started(small(dir.path())).await;
+    for n in 0..10 {
+        ledger.propose(put(&format!("key/{n}"), "value")).await.unwrap();
+    }
+    ledger.shutdown().await.unwrap();
+    let segment = dir.path().join("data/log/segment-0000000000000001.log");
+    let mut bytes = fs::read(&segment).unwrap();
+    bytes[1000] ^= 1;
+    fs::write(&segment, bytes).unwrap();
+    let Err(LedgerError::Damaged { what }) = RaftLedger::open(small(dir.path())).await else {
+        panic!("a damaged log was opened")
+    };
+    assert!(what.contains("segment-0000000000000001.log offset 512"), "{what}");
+    assert!(what.contains("must not start"), "{what}");
+}
+
+#[tokio::test]
+async fn files_are_the_owners_alone_where_the_room_makes_them() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = started(small(dir.path())).await;
+    let mode = |path: &str| fs::metadata(dir.path().join("data").join(path)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(""), 0o700);
+    assert_eq!(mode("log"), 0o700);
+    assert_eq!(mode("log/segment-0000000000000001.log"), 0o600);
+    assert_eq!(mode("node"), 0o600);
+    ledger.shutdown().await.unwrap();
+}

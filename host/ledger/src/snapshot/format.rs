@@ -1,0 +1,209 @@
+//! A snapshot as a stream. Every chunk is checked before it is used, the whole before it
+//! is believed.
+//!
+//! ```text
+//! magic 8
+//! chunk*   bytes 4 · CRC32C 4 · content; the first is the machine's note (postcard), the
+//!          others records: key bytes 4 · value bytes 4 · key · value
+//! end      0 4 · records 8 · SHA-256 32 over all before the hash
+//! ```
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use bulkhead_model::limits::{LEDGER_KEY_BYTES_MAX, LEDGER_VALUE_BYTES_MAX};
+use bulkhead_model::seam::ledger::LedgerError;
+use sha2::{Digest, Sha256};
+
+use crate::fault::storage;
+use crate::machine::state::Meta;
+
+const MAGIC: [u8; 8] = *b"BkSnap1\n";
+
+/// A chunk is closed once it holds this many bytes.
+const CHUNK_BYTES: usize = 256 * 1024;
+
+/// No chunk is larger: one record over a nearly full chunk.
+const CHUNK_BYTES_MAX: usize = CHUNK_BYTES + LEDGER_KEY_BYTES_MAX + LEDGER_VALUE_BYTES_MAX + 1024;
+
+/// Writes the stream.
+pub(crate) struct Sink {
+    out: BufWriter<File>,
+    hash: Sha256,
+    chunk: Vec<u8>,
+    records: u64,
+}
+
+impl Sink {
+    pub(crate) fn create(path: &Path, meta: &Meta) -> io::Result<Self> {
+        let out = BufWriter::with_capacity(CHUNK_BYTES, create(path)?);
+        let mut sink = Self { out, hash: Sha256::new(), chunk: Vec::new(), records: 0 };
+        sink.raw(&MAGIC)?;
+        sink.chunk = postcard::to_stdvec(meta).expect("the machine's note is plain data");
+        sink.close_chunk()?;
+        Ok(sink)
+    }
+
+    pub(crate) fn put(&mut self, key: &[u8], value: &[u8]) -> io::Result<()> {
+        self.chunk.extend_from_slice(&(key.len() as u32).to_le_bytes());
+        self.chunk.extend_from_slice(&(value.len() as u32).to_le_bytes());
+        self.chunk.extend_from_slice(key);
+        self.chunk.extend_from_slice(value);
+        self.records += 1;
+        if self.chunk.len() >= CHUNK_BYTES { self.close_chunk() } else { Ok(()) }
+    }
+
+    /// Ends the stream and returns once it is on the disk.
+    pub(crate) fn finish(mut self) -> io::Result<()> {
+        if !self.chunk.is_empty() {
+            self.close_chunk()?;
+        }
+        self.raw(&0u32.to_le_bytes())?;
+        self.raw(&self.records.to_le_bytes())?;
+        let digest = self.hash.finalize();
+        self.out.write_all(&digest)?;
+        let file = self.out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.sync_all()
+    }
+
+    fn close_chunk(&mut self) -> io::Result<()> {
+        let chunk = std::mem::take(&mut self.chunk);
+        self.raw(&(chunk.len() as u32).to_le_bytes())?;
+        self.raw(&crc32c::crc32c(&chunk).to_le_bytes())?;
+        self.raw(&chunk)?;
+        self.chunk = chunk;
+        self.chunk.clear();
+        Ok(())
+    }
+
+    fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.hash.update(bytes);
+        self.out.write_all(bytes)
+    }
+}
+
+/// A snapshot being read; its records are believed only after the last chunk.
+pub(crate) struct Contents {
+    input: BufReader<File>,
+    hash: Sha256,
+    meta: Meta,
+    records: u64,
+}
+
+impl Contents {
+    /// Starts reading a snapshot from its beginning.
+    pub(crate) fn open(file: &File) -> Result<Self, LedgerError> {
+        let mut file = file.try_clone().map_err(|e| reading(&e))?;
+        file.seek(SeekFrom::Start(0)).map_err(|e| reading(&e))?;
+        let input = BufReader::with_capacity(CHUNK_BYTES, file);
+        let mut contents = Self { input, hash: Sha256::new(), meta: Meta::default(), records: 0 };
+        if contents.array::<8>()? != MAGIC {
+            return Err(damaged("it does not begin as one"));
+        }
+        let header = contents.chunk()?.ok_or_else(|| damaged("it has no header"))?;
+        contents.meta = postcard::from_bytes(&header).map_err(|_| damaged("its header can't be decoded"))?;
+        Ok(contents)
+    }
+
+    /// The state's digest when the snapshot was made.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        self.meta.digest
+    }
+
+    /// The next records; `None` once all were read and the whole has passed its check.
+    #[expect(clippy::type_complexity, reason = "a list of records, keys and values")]
+    pub(crate) fn next_chunk(&mut self) -> Result<Option<Vec<(Vec<u8>, Vec<u8>)>>, LedgerError> {
+        let Some(chunk) = self.chunk()? else {
+            self.check_end()?;
+            return Ok(None);
+        };
+        let (mut rest, mut records) = (&chunk[..], Vec::new());
+        while !rest.is_empty() {
+            let (record, after) = split_record(rest).ok_or_else(|| damaged("a record is cut off"))?;
+            records.push(record);
+            rest = after;
+        }
+        self.records += records.len() as u64;
+        Ok(Some(records))
+    }
+
+    fn chunk(&mut self) -> Result<Option<Vec<u8>>, LedgerError> {
+        let bytes = u32::from_le_bytes(self.array()?) as usize;
+        if bytes == 0 {
+            return Ok(None);
+        }
+        if bytes > CHUNK_BYTES_MAX {
+            return Err(damaged("a chunk is larger than any that is written"));
+        }
+        let crc = u32::from_le_bytes(self.array()?);
+        let mut chunk = vec![0; bytes];
+        self.fill(&mut chunk)?;
+        if crc32c::crc32c(&chunk) != crc {
+            return Err(damaged("a chunk fails its checksum"));
+        }
+        Ok(Some(chunk))
+    }
+
+    fn check_end(&mut self) -> Result<(), LedgerError> {
+        if u64::from_le_bytes(self.array()?) != self.records {
+            return Err(damaged("records are missing"));
+        }
+        let expected: [u8; 32] = self.hash.clone().finalize().into();
+        if self.array::<32>()? != expected {
+            return Err(damaged("its digest does not match"));
+        }
+        Ok(())
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], LedgerError> {
+        let mut bytes = [0; N];
+        self.fill(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), LedgerError> {
+        self.input.read_exact(bytes).map_err(|e| match e.kind() {
+            io::ErrorKind::UnexpectedEof => damaged("it is cut off"),
+            _ => reading(&e),
+        })?;
+        self.hash.update(bytes);
+        Ok(())
+    }
+}
+
+/// Reads the note at the start of a snapshot.
+pub(crate) fn read_header(file: &File) -> Result<Meta, LedgerError> {
+    Contents::open(file).map(|contents| contents.meta)
+}
+
+/// Copies a snapshot's bytes to a new file and returns once they are on the disk.
+pub(crate) fn copy(from: &File, to: &Path) -> io::Result<()> {
+    let mut input = from.try_clone()?;
+    input.seek(SeekFrom::Start(0))?;
+    let mut output = create(to)?;
+    io::copy(&mut input, &mut output)?;
+    output.sync_all()
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
+#[expect(clippy::type_complexity, reason = "a record and what follows it")]
+fn split_record(bytes: &[u8]) -> Option<((Vec<u8>, Vec<u8>), &[u8])> {
+    let (key_bytes, rest) = bytes.split_first_chunk::<4>()?;
+    let (value_bytes, rest) = rest.split_first_chunk::<4>()?;
+    let (key, rest) = rest.split_at_checked(u32::from_le_bytes(*key_bytes) as usize)?;
+    let (value, rest) = rest.split_at_checked(u32::from_le_bytes(*value_bytes) as usize)?;
+    Some(((key.to_vec(), value.to_vec()), rest))
+}
+
+fn reading(error: &io::Error) -> LedgerError {
+    storage("reading a snapshot", error)
+}
+
+fn damaged(why: &str) -> LedgerError {
+    LedgerError::Damaged { what: format!("a snapshot: {why}") }
+}

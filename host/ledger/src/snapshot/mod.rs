@@ -1,0 +1,131 @@
+//! Snapshots: the whole state in one file, in a format of our own. [`format`] is the
+//! stream; here are the files: written beside, synced, renamed, and only the newest kept.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use bulkhead_model::seam::ledger::LedgerError;
+
+pub(crate) use self::format::Contents;
+use self::format::{Sink, read_header};
+use crate::disk::Slice;
+use crate::fault::storage;
+use crate::files::{Files, RealFiles, make_dir};
+use crate::machine::state::Meta;
+use crate::raft::{LogId, Snapshot, SnapshotMeta};
+
+mod format;
+
+/// A snapshot's open file. It stays readable when a newer snapshot takes its place.
+#[derive(Debug)]
+pub(crate) struct SnapshotFile(pub(crate) File);
+
+/// The directory snapshots are kept in.
+pub(crate) struct Snapshots {
+    directory: PathBuf,
+}
+
+impl Snapshots {
+    /// Opens the directory and clears what a crash left half written.
+    pub(crate) fn open(directory: PathBuf) -> Result<Self, LedgerError> {
+        let failed = |e: io::Error| storage("opening the snapshots' directory", &e);
+        make_dir(&directory).map_err(failed)?;
+        for path in RealFiles.list(&directory).map_err(failed)? {
+            if path.extension().is_some_and(|extension| extension == "tmp") {
+                RealFiles.remove(&path).map_err(failed)?;
+            }
+        }
+        Ok(Self { directory })
+    }
+
+    /// Index of the newest snapshot, 0 if there is none.
+    pub(crate) fn last_index(&self) -> u64 {
+        self.newest().ok().flatten().and_then(|path| index_of(&path)).unwrap_or(0)
+    }
+
+    /// The newest snapshot. One whose header is damaged counts as none: the state is on
+    /// the disk up to its index, and a new one will be written.
+    pub(crate) fn current(&self) -> Result<Option<Snapshot>, LedgerError> {
+        let failed = |e: io::Error| storage("opening a snapshot", &e);
+        let Some(path) = self.newest().map_err(failed)? else { return Ok(None) };
+        let file = File::open(&path).map_err(failed)?;
+        match read_header(&file) {
+            Ok(meta) => Ok(Some(snapshot(&meta, file))),
+            Err(LedgerError::Damaged { what }) => {
+                tracing::error!(what, path = %path.display(), "a snapshot is damaged");
+                Ok(None)
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Writes a snapshot of these records.
+    pub(crate) fn write(
+        &self,
+        meta: &Meta,
+        records: impl Iterator<Item = Result<(Slice, Slice), LedgerError>>,
+    ) -> Result<Snapshot, LedgerError> {
+        let temporary = self.directory.join(format!("{}.tmp", name(meta.applied)));
+        let failed = |e: io::Error| storage("writing a snapshot", &e);
+        let mut sink = Sink::create(&temporary, meta).map_err(failed)?;
+        for record in records {
+            let (key, value) = record?;
+            sink.put(&key, &value).map_err(failed)?;
+        }
+        sink.finish().map_err(failed)?;
+        let path = self.adopt(&temporary, meta.applied).map_err(failed)?;
+        Ok(snapshot(meta, File::open(path).map_err(failed)?))
+    }
+
+    /// Makes a copy of a received snapshot the current one and returns its file.
+    pub(crate) fn keep(&self, received: &SnapshotFile, id: Option<LogId>) -> Result<File, LedgerError> {
+        let failed = |e: io::Error| storage("keeping a received snapshot", &e);
+        let path = self.directory.join(format!("{}.bks", name(id)));
+        if path.exists() {
+            return File::open(path).map_err(failed);
+        }
+        let temporary = self.directory.join(format!("{}.tmp", name(id)));
+        format::copy(&received.0, &temporary).map_err(failed)?;
+        let path = self.adopt(&temporary, id).map_err(failed)?;
+        File::open(path).map_err(failed)
+    }
+
+    /// Gives a finished file its name and removes older ones.
+    fn adopt(&self, temporary: &Path, id: Option<LogId>) -> io::Result<PathBuf> {
+        let path = self.directory.join(format!("{}.bks", name(id)));
+        RealFiles.rename(temporary, &path)?;
+        RealFiles.sync_dir(&self.directory)?;
+        for other in RealFiles.list(&self.directory)? {
+            if other != path && other.extension().is_some_and(|extension| extension == "bks") {
+                RealFiles.remove(&other)?;
+            }
+        }
+        Ok(path)
+    }
+
+    fn newest(&self) -> io::Result<Option<PathBuf>> {
+        let mut paths = RealFiles.list(&self.directory)?;
+        paths.retain(|path| index_of(path).is_some());
+        Ok(paths.into_iter().max())
+    }
+}
+
+/// Names sort as their indexes do.
+fn name(id: Option<LogId>) -> String {
+    let (term, index) = id.map_or((0, 0), |id| (id.leader_id.term, id.index));
+    format!("snapshot-{index:020}-{term:020}")
+}
+
+fn index_of(path: &Path) -> Option<u64> {
+    let name = path.file_name()?.to_str()?.strip_prefix("snapshot-")?.strip_suffix(".bks")?;
+    name.split('-').next()?.parse().ok()
+}
+
+fn snapshot(meta: &Meta, file: File) -> Snapshot {
+    let meta = SnapshotMeta { last_log_id: meta.applied, last_membership: meta.membership.clone() };
+    Snapshot { meta, snapshot: SnapshotFile(file) }
+}
+
+#[cfg(test)]
+mod tests;

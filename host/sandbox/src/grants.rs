@@ -1,0 +1,128 @@
+//! What a component may import and what it must export: the one list. The linker in
+//! `v1` defines exactly the offered interfaces; a test holds the two together.
+
+use bulkhead_model::plugin::PluginKind;
+
+use crate::error::SandboxError;
+
+/// The WIT package guests are built against.
+pub(crate) const PACKAGE: &str = "bulkhead:plugin";
+
+/// Version of that package this build offers: it serves guests built for the same
+/// major and no later minor version. (`wit/v1`.)
+pub(crate) const OFFERED: Version = Version { major: 1, minor: 0, patch: 0 };
+
+/// Interfaces a mounted guest may import.
+pub(crate) const INTERFACES: [&str; 7] = ["types", "system", "storage", "digest", "cache", "effects", "identity"];
+
+/// Interfaces the WIT has but this version does not offer yet.
+const NOT_YET: [&str; 6] = ["keys", "net", "http", "files", "database-drivers", "database-types"];
+
+/// Exports that name a world, and what we do with it.
+const WORLDS: [(&str, Result<PluginKind, &str>); 5] = [
+    ("engine", Ok(PluginKind::Secrets)),
+    ("authenticator", Ok(PluginKind::Auth)),
+    ("database", Err("a database driver; this version runs secrets engines and auth methods only")),
+    ("sealer", Err("a seal; this version runs secrets engines and auth methods only")),
+    ("policy", Err("a policy check; this version runs secrets engines and auth methods only")),
+];
+
+/// Exports every plugin has.
+const COMMON_EXPORTS: [&str; 2] = ["metadata", "lifecycle"];
+
+/// A version of the package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Version {
+    pub(crate) major: u32,
+    pub(crate) minor: u32,
+    pub(crate) patch: u32,
+}
+
+impl Version {
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('.').map(|part| part.parse().ok());
+        let version = Self { major: parts.next()??, minor: parts.next()??, patch: parts.next()?? };
+        parts.next().is_none().then_some(version)
+    }
+
+    /// Same major, and nothing newer than we have; patches only change comments.
+    fn is_served(self) -> bool {
+        (self.major, self.minor) <= (OFFERED.major, OFFERED.minor) && self.major == OFFERED.major
+    }
+
+    fn short(self) -> String {
+        format!("{}.{}", self.major, self.minor)
+    }
+}
+
+/// The full name of one of our interfaces, as host functions are linked.
+pub(crate) fn interface_name(interface: &str) -> String {
+    format!("{PACKAGE}/{interface}@{}.{}.{}", OFFERED.major, OFFERED.minor, OFFERED.patch)
+}
+
+/// Checks every import and gives the interfaces asked for, without package and
+/// version, in order. `types` grants nothing and is left out.
+///
+/// # Errors
+/// [`SandboxError::Import`] or [`SandboxError::ApiVersion`], naming the interface.
+pub(crate) fn check_imports(imports: &[String]) -> Result<Vec<String>, SandboxError> {
+    let refuse = |import: &str, why| Err(SandboxError::Import { import: import.to_owned(), why });
+    let mut asked = Vec::new();
+    for import in imports {
+        let Some(interface) = ours(import)? else {
+            return refuse(import, "a plugin may import interfaces of bulkhead:plugin only");
+        };
+        if NOT_YET.contains(&interface) {
+            return refuse(import, "the interface is part of the plugin API but not offered in this version");
+        }
+        if !INTERFACES.contains(&interface) {
+            return refuse(import, "the plugin API has no such interface for this kind of plugin");
+        }
+        if interface != "types" {
+            asked.push(interface.to_owned());
+        }
+    }
+    Ok(asked)
+}
+
+/// The world a component implements, by its exports.
+///
+/// # Errors
+/// [`SandboxError::NotAPlugin`] if it is none that we run, [`SandboxError::ApiVersion`]
+/// if it is one of another version.
+pub(crate) fn kind(exports: &[String]) -> Result<PluginKind, SandboxError> {
+    let refuse = |why: String| Err(SandboxError::NotAPlugin { why });
+    let mut interfaces = Vec::new();
+    for export in exports {
+        interfaces.extend(ours(export)?);
+    }
+    let worlds: Vec<_> = WORLDS.iter().filter(|(name, _)| interfaces.contains(name)).collect();
+    let kind = match worlds.as_slice() {
+        [] => return refuse(format!("it exports neither {PACKAGE}/engine nor {PACKAGE}/authenticator")),
+        [(_, Ok(kind))] => *kind,
+        [(_, Err(what))] => return refuse(format!("it is {what}")),
+        _ => return refuse("it exports the interfaces of more than one kind of plugin".to_owned()),
+    };
+    match COMMON_EXPORTS.iter().find(|name| !interfaces.contains(name)) {
+        Some(missing) => refuse(format!("it does not export {PACKAGE}/{missing}")),
+        None => Ok(kind),
+    }
+}
+
+/// The interface of our package that a name means; `None`: a name of others.
+fn ours(name: &str) -> Result<Option<&str>, SandboxError> {
+    let Some(rest) = name.strip_prefix(PACKAGE).and_then(|rest| rest.strip_prefix('/')) else { return Ok(None) };
+    let (interface, version) = rest.split_once('@').unwrap_or((rest, ""));
+    if Version::parse(version).is_some_and(Version::is_served) {
+        return Ok(Some(interface));
+    }
+    let built_for = match Version::parse(version) {
+        Some(version) => version.short(),
+        None if version.is_empty() => "(no version)".to_owned(),
+        None => version.to_owned(),
+    };
+    Err(SandboxError::ApiVersion { built_for, offered: OFFERED.short() })
+}
+
+#[cfg(test)]
+mod tests;

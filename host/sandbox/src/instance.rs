@@ -1,0 +1,248 @@
+//! A compiled component as the broker sees it, and the one instance of a call.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bulkhead_model::plugin::{Descriptor, PluginKind};
+use bulkhead_model::seam::plugin::{Call, CallFailure, CallHost, Finished, Plugin, Stop};
+use wasmtime::component::InstancePre;
+use wasmtime::{Store, StoreLimits, Trap, UpdateDeadline};
+use zeroize::Zeroize;
+
+use crate::answer::Unsound;
+use crate::compile::{Compiled, Facts, plain, store_limits};
+use crate::error::SandboxError;
+use crate::limits::CallLimits;
+use crate::meter::Meter;
+use crate::sandbox::Runtime;
+use crate::v1::exports::{Exports, invoke};
+
+/// A compiled component: the sandbox's [`Plugin`].
+pub(crate) struct Component {
+    runtime: Arc<Runtime>,
+    pre: InstancePre<CallData>,
+    exports: Exports,
+    facts: Facts,
+}
+
+/// What a store holds: everything host functions can reach during one call.
+pub(crate) struct CallData {
+    pub(crate) host: Box<dyn CallHost>,
+    pub(crate) budget: Budget,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) wall_ms: u64,
+    pub(crate) lent: Lent,
+    store_limits: StoreLimits,
+}
+
+/// What is left of a call's allowances.
+pub(crate) struct Budget {
+    left: CallLimits,
+    log_full: bool,
+}
+
+/// A host function ends the call.
+#[derive(Debug, thiserror::Error)]
+#[error("the host ended the call")]
+struct Stopped(Stop);
+
+/// The call used up its time on a processor.
+#[derive(Debug, thiserror::Error)]
+#[error("the call used up its processor time")]
+struct OutOfCpu;
+
+/// Bytes handed to the guest and not yet overwritten here. The guest's copy is made
+/// before the host function's value is dropped, and that drop would not wipe it.
+#[derive(Default)]
+pub(crate) struct Lent(Option<Arc<Vec<u8>>>);
+
+impl Component {
+    pub(crate) fn new(runtime: &Arc<Runtime>, compiled: Compiled) -> Result<Self, SandboxError> {
+        let Compiled { component, facts } = compiled;
+        let exports = Exports::find(&component, facts.kind)?;
+        let pre = runtime
+            .linker
+            .instantiate_pre(&component)
+            .map_err(|error| SandboxError::Compile { cause: format!("{error:#}") })?;
+        Ok(Self { runtime: Arc::clone(runtime), pre, exports, facts })
+    }
+
+    fn store(&self, host: Box<dyn CallHost>) -> Store<CallData> {
+        let limits = &self.runtime.limits;
+        let meter = Meter::new();
+        let data = CallData {
+            host,
+            budget: Budget { left: limits.call.clone(), log_full: false },
+            meter: Arc::clone(&meter),
+            wall_ms: limits.call.wall_ms,
+            lent: Lent::default(),
+            store_limits: store_limits(limits.pool.memory_bytes),
+        };
+        let mut store = Store::new(&self.runtime.engine, data);
+        store.limiter(|data| &mut data.store_limits);
+        store.set_hostcall_fuel(limits.call.lifted_bytes);
+        store.set_epoch_deadline(1);
+        let cpu_ms = limits.call.cpu_ms;
+        // The callback reads the meter and touches nothing of the store: wasmtime had
+        // an advisory on callbacks that do (CVE-2026-104855).
+        store.epoch_deadline_callback(move |_| match meter.spent_ms() >= cpu_ms {
+            true => Err(OutOfCpu.into()),
+            // The runtime's own way of yielding lets it look at sockets and timers first;
+            // a plain wake-up would put that off for sixty ticks.
+            false => Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))),
+        });
+        store
+    }
+}
+
+#[async_trait]
+impl Plugin for Component {
+    fn descriptor(&self) -> &Descriptor {
+        &self.facts.descriptor
+    }
+
+    fn kind(&self) -> PluginKind {
+        self.facts.kind
+    }
+
+    fn sha256(&self) -> &str {
+        &self.facts.sha256
+    }
+
+    fn imports(&self) -> &[String] {
+        &self.facts.imports
+    }
+
+    async fn call(&self, host: Box<dyn CallHost>, call: Call) -> Result<Finished, CallFailure> {
+        // Dropped last: the instance's slot is free again before the next call is let in.
+        let place = self.runtime.admission.enter(&host.mount().id)?;
+        let _admitted = place.instance().await?;
+        let _ticking = self.runtime.ticker.begin();
+        let mut store = self.store(host);
+        let meter = Arc::clone(&store.data().meter);
+        let wall = Duration::from_millis(self.runtime.limits.call.wall_ms);
+        let run = async {
+            let instance = self.pre.instantiate_async(&mut store).await?;
+            invoke(&self.exports, &instance, &mut store, &call).await
+        };
+        // After any failure the store is dropped with everything in it, never looked at.
+        let result = match tokio::time::timeout(wall, meter.charge(run)).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(error)) => return Err(failure(&error)),
+            Err(_) => return Err(CallFailure::Timeout),
+        };
+        Ok(Finished { host: store.into_data().host, result })
+    }
+}
+
+fn failure(error: &wasmtime::Error) -> CallFailure {
+    if let Some(Stopped(stop)) = error.downcast_ref() {
+        return CallFailure::Stopped(*stop);
+    }
+    if error.is::<OutOfCpu>() || matches!(error.downcast_ref(), Some(Trap::Interrupt)) {
+        return CallFailure::Timeout;
+    }
+    if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+        return CallFailure::Busy;
+    }
+    match error.downcast_ref::<Unsound>() {
+        Some(unsound) => CallFailure::Trap(unsound.to_string()),
+        None => CallFailure::Trap(plain(error)),
+    }
+}
+
+/// The error that ends a call from within a host function.
+pub(crate) fn stop(stop: Stop) -> wasmtime::Error {
+    Stopped(stop).into()
+}
+
+impl Lent {
+    /// Keeps the bytes until the next loan or the end of the call, then wipes them.
+    pub(crate) fn lend(&mut self, bytes: Vec<u8>) -> Arc<Vec<u8>> {
+        self.wipe();
+        let bytes = Arc::new(bytes);
+        self.0 = Some(Arc::clone(&bytes));
+        bytes
+    }
+
+    fn wipe(&mut self) {
+        if let Some(bytes) = self.0.as_mut().and_then(Arc::get_mut) {
+            bytes.zeroize();
+        }
+        self.0 = None;
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.wipe();
+    }
+}
+
+impl Budget {
+    /// Counts a host call that is not a storage read or write.
+    pub(crate) fn host_call(&mut self) -> wasmtime::Result<()> {
+        take(&mut self.left.host_calls, 1, "host calls")
+    }
+
+    /// Counts a storage read.
+    pub(crate) fn read(&mut self) -> wasmtime::Result<()> {
+        take(&mut self.left.storage_reads, 1, "storage reads")
+    }
+
+    /// Counts a storage write.
+    pub(crate) fn write(&mut self) -> wasmtime::Result<()> {
+        take(&mut self.left.storage_writes, 1, "storage writes")
+    }
+
+    /// Counts an advisory lock.
+    pub(crate) fn lock(&mut self) -> wasmtime::Result<()> {
+        take(&mut self.left.locks, 1, "locks")
+    }
+
+    /// Counts rounds of a key derivation.
+    pub(crate) fn kdf_rounds(&mut self, rounds: u32) -> wasmtime::Result<()> {
+        take(&mut self.left.kdf_rounds, rounds, "key derivation rounds")
+    }
+
+    /// Counts random bytes.
+    pub(crate) fn random(&mut self, bytes: usize) -> wasmtime::Result<()> {
+        match self.left.random_bytes.checked_sub(bytes) {
+            Some(left) => {
+                self.left.random_bytes = left;
+                Ok(())
+            }
+            None => Err(stop(Stop::Budget("random bytes"))),
+        }
+    }
+
+    /// Counts the text of a log line.
+    pub(crate) fn log(&mut self, bytes: usize) -> LogRoom {
+        match self.left.log_bytes.checked_sub(bytes) {
+            Some(left) if !self.log_full => {
+                self.left.log_bytes = left;
+                LogRoom::Yes
+            }
+            _ if self.log_full => LogRoom::No,
+            _ => {
+                self.log_full = true;
+                LogRoom::LastLine
+            }
+        }
+    }
+}
+
+/// Whether a log line may be written.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum LogRoom {
+    Yes,
+    /// No, and this is the moment to say so.
+    LastLine,
+    No,
+}
+
+fn take(left: &mut u32, count: u32, what: &'static str) -> wasmtime::Result<()> {
+    *left = left.checked_sub(count).ok_or_else(|| stop(Stop::Budget(what)))?;
+    Ok(())
+}

@@ -1,0 +1,34 @@
+//! Guests under wasmtime: compile, limit, instantiate, call. The only room that
+//! knows WebAssembly; it knows neither mounts' data nor where it is kept, which
+//! reach it as a [`CallHost`](bulkhead_model::seam::plugin::CallHost) for each call.
+//!
+//! A call gets a fresh instance, used once and dropped: nothing one caller's request
+//! leaves in a guest's memory can meet the next one. What a guest may import is
+//! listed in `grants.rs`, what bounds it in `limits.rs`, and what is checked of its
+//! answers in `answer.rs`. Native code comes in only through `trusted.rs`.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod admission;
+mod answer;
+mod compile;
+mod container;
+mod descriptor;
+mod engine;
+mod error;
+mod grants;
+mod instance;
+mod limits;
+mod meter;
+mod sandbox;
+mod surface;
+mod ticker;
+mod trusted;
+mod v1;
+
+pub use error::SandboxError;
+pub use limits::{CallLimits, ComponentLimits, PoolLimits, SandboxLimits};
+pub use sandbox::Sandbox;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,156 @@
+//! What bounds a guest. Everything here has a unit, a source and a reason; sizes of
+//! requests and stored values are the node's and live in `bulkhead_model::limits`.
+
+/// All bounds of a sandbox. The defaults suit one node with guests written in Rust.
+#[derive(Clone, Debug, Default)]
+pub struct SandboxLimits {
+    /// What all calls share.
+    pub pool: PoolLimits,
+    /// What one call may use.
+    pub call: CallLimits,
+    /// What a component may be.
+    pub component: ComponentLimits,
+}
+
+/// What all calls of a node share.
+#[derive(Clone, Debug)]
+pub struct PoolLimits {
+    /// Instances alive at once. Source: ours. Why: each holds a memory slot, of which
+    /// up to 512 KiB stays resident: 256 of them are 128 MiB at the very most.
+    pub instances: u32,
+    /// Instances alive at once for one mount. Source: ours. Why: a mount whose guest
+    /// hangs must leave room for the others.
+    pub per_mount: u32,
+    /// How long a call waits for a free instance, in milliseconds; then it is refused
+    /// as busy. Source: ours. Why: a short burst should not fail, and a long one
+    /// should be told to back off rather than queue.
+    pub wait_ms: u64,
+    /// Linear memory of one instance, in bytes, at most 64 MiB. Source: ours. Why:
+    /// instances × this is what hostile guests can make resident.
+    pub memory_bytes: usize,
+}
+
+impl Default for PoolLimits {
+    fn default() -> Self {
+        Self { instances: 256, per_mount: 192, wait_ms: 100, memory_bytes: 64 << 20 }
+    }
+}
+
+/// What one call of an export may use. Beyond a limit the call ends and nothing of
+/// it is committed.
+#[derive(Clone, Debug)]
+pub struct CallLimits {
+    /// Time on a processor, in milliseconds, spent in the guest and in host functions
+    /// it calls; waiting is not charged. Source: ours. Why: a guest that loops must
+    /// not keep a core. Noticed within one tick of 5 ms.
+    pub cpu_ms: u64,
+    /// Time from start to end, in milliseconds. Source: ours, below the request's
+    /// own 90 s. Why: a guest that waits holds an instance and a transaction.
+    pub wall_ms: u64,
+    /// Calls of host functions other than storage reads and writes. Source:
+    /// reliability rows on amplification. Why: each costs the host more than the guest.
+    pub host_calls: u32,
+    /// `storage.get`, `list` and `scan`. Source: ours. Why: each looks into the store
+    /// and lengthens the read set that the commit checks.
+    pub storage_reads: u32,
+    /// `storage.put` and `delete`. Source: ours. Why: each lengthens the log entry.
+    pub storage_writes: u32,
+    /// Log text, in bytes; further lines are dropped and one line says so.
+    /// Source: reliability rows on logs. Why: a guest must not fill the operator's disk.
+    pub log_bytes: usize,
+    /// Random bytes drawn. Source: ours. Why: each draw runs the generator.
+    pub random_bytes: usize,
+    /// Advisory locks held. Source: ours. Why: two suffice to deadlock; none needs many.
+    pub locks: u32,
+    /// Rounds of PBKDF2 in one call, in all. Source: OWASP asks for 1.3 million at
+    /// most (SHA-1). Why: they run on a thread that requests of others wait for.
+    pub kdf_rounds: u32,
+    /// Bytes one host call may carry out of the guest, or one result hold. Source:
+    /// the request body's 32 MiB and room for the rest. Why: each is copied.
+    pub lifted_bytes: usize,
+}
+
+impl Default for CallLimits {
+    fn default() -> Self {
+        Self {
+            cpu_ms: 2_000,
+            wall_ms: 60_000,
+            host_calls: 10_000,
+            storage_reads: 20_000,
+            storage_writes: 2_000,
+            log_bytes: 64 * 1024,
+            random_bytes: 1024 * 1024,
+            locks: 16,
+            kdf_rounds: 4_000_000,
+            lifted_bytes: 40 << 20,
+        }
+    }
+}
+
+/// What a component may be, checked before any of it is compiled.
+#[derive(Clone, Debug)]
+pub struct ComponentLimits {
+    /// Size, in bytes. Source: reliability section 5. Why: compiling takes about
+    /// fifty times the memory.
+    pub wasm_bytes: usize,
+    /// Core functions in all its modules. Source: ours; our largest guest has under
+    /// 3,000. Why: compile time grows with them.
+    pub functions: u32,
+    /// Time `metadata.describe` may take, in milliseconds, as seen by the ticker.
+    /// Source: ours. Why: it runs while an operator waits, and is pure.
+    pub describe_ms: u64,
+}
+
+impl Default for ComponentLimits {
+    fn default() -> Self {
+        Self { wasm_bytes: 32 << 20, functions: 60_000, describe_ms: 250 }
+    }
+}
+
+/// Names on one page of `storage.list` or `scan`. Source: ours. Why: a page is built
+/// and copied while nothing else runs on the thread; a guest goes on with `after`.
+pub(crate) const PAGE_NAMES_MAX: u32 = 10_000;
+
+/// Text of one log line, in bytes. Source: ours. Why: syslog and journald cut or
+/// split lines that are much longer.
+pub(crate) const LOG_LINE_BYTES_MAX: usize = 4 * 1024;
+
+/// Fields of one log line. Source: ours.
+pub(crate) const LOG_FIELDS_MAX: usize = 32;
+
+/// Text kept of a trap, in bytes. Source: ours: 16 frames with long names.
+pub(crate) const TRAP_TEXT_BYTES_MAX: usize = 4 * 1024;
+
+/// Headers in one answer. Source: ours; ACME, the largest user, needs five.
+pub(crate) const ANSWER_HEADERS_MAX: usize = 32;
+
+/// Length of one header value of an answer, in bytes. Source: ours; common proxies
+/// stop at 8 KiB.
+pub(crate) const ANSWER_HEADER_BYTES_MAX: usize = 8 * 1024;
+
+/// Warnings, and errors, in one answer. Source: ours.
+pub(crate) const ANSWER_TEXTS_MAX: usize = 100;
+
+/// Length of one warning, error text or name in an answer, in bytes. Source: ours.
+pub(crate) const ANSWER_TEXT_BYTES_MAX: usize = 16 * 1024;
+
+/// Open-ended members, metadata pairs, aliases, policies or CIDRs in one answer.
+/// Source: ours. Why: each goes into the token or lease record.
+pub(crate) const ANSWER_ITEMS_MAX: usize = 1_000;
+
+/// JSON that goes into a record of the host (a lease's or token's `internal`, a job's
+/// payload, an intent's data), in bytes. Source: `VALUE_BYTES_MAX` with room for the rest.
+pub(crate) const RECORD_JSON_BYTES_MAX: usize = 512 * 1024;
+
+/// Routes of one component. Source: ours; our largest guest (pki) has about 90.
+pub(crate) const ROUTES_MAX: usize = 1_000;
+
+/// Fields of one route, operations, documented responses, jobs and the like.
+/// Source: ours; pki's `roles/{name}` has 50.
+pub(crate) const DOC_ITEMS_MAX: usize = 500;
+
+/// Length of a name in a descriptor, in bytes. Source: ours.
+pub(crate) const DOC_NAME_BYTES_MAX: usize = 256;
+
+/// Length of a documentation text in a descriptor, in bytes. Source: ours.
+pub(crate) const DOC_TEXT_BYTES_MAX: usize = 64 * 1024;

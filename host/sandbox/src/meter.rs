@@ -1,0 +1,51 @@
+//! Time a call spends on a processor: the sum over the polls of its future, so that
+//! waiting for a lock or the log is not charged to the guest.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+/// Counts for one call. Written by the poll loop, read by the epoch callback on the
+/// same thread; atomic only because the store may move between threads.
+pub(crate) struct Meter {
+    born: Instant,
+    spent_ns: AtomicU64,
+    resumed_ns: AtomicU64,
+}
+
+impl Meter {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { born: Instant::now(), spent_ns: AtomicU64::new(0), resumed_ns: AtomicU64::new(0) })
+    }
+
+    /// Milliseconds on a processor so far, the current poll included.
+    pub(crate) fn spent_ms(&self) -> u64 {
+        let current = self.elapsed_ns().saturating_sub(self.resumed_ns.load(Ordering::Relaxed));
+        (self.spent_ns.load(Ordering::Relaxed) + current) / 1_000_000
+    }
+
+    /// Milliseconds since the call began.
+    pub(crate) fn elapsed_ms(&self) -> u64 {
+        self.elapsed_ns() / 1_000_000
+    }
+
+    /// Runs a future, charging the time of each poll.
+    pub(crate) async fn charge<F: Future>(&self, future: F) -> F::Output {
+        let mut future = pin!(future);
+        poll_fn(|cx| {
+            let resumed = self.elapsed_ns();
+            self.resumed_ns.store(resumed, Ordering::Relaxed);
+            let poll = future.as_mut().poll(cx);
+            let ran = self.elapsed_ns().saturating_sub(resumed);
+            self.spent_ns.fetch_add(ran, Ordering::Relaxed);
+            poll
+        })
+        .await
+    }
+
+    fn elapsed_ns(&self) -> u64 {
+        u64::try_from(self.born.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}

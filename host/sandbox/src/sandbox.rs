@@ -1,0 +1,78 @@
+//! The sandbox of a node: one engine, one pool of instances, one ticker, and the ways
+//! a component comes in.
+
+use std::sync::Arc;
+
+use bulkhead_model::seam::plugin::Plugin;
+use wasmtime::Engine;
+use wasmtime::component::Linker;
+
+use crate::admission::Admission;
+use crate::compile::{Compiled, compile};
+use crate::container;
+use crate::error::SandboxError;
+use crate::instance::{CallData, Component};
+use crate::limits::SandboxLimits;
+use crate::ticker::Ticker;
+use crate::{engine, trusted, v1};
+
+/// Runs guests. One for the whole node: mounts share compiled components, and all
+/// calls share the pool of instances.
+pub struct Sandbox {
+    runtime: Arc<Runtime>,
+}
+
+/// What compiled components keep alive.
+pub(crate) struct Runtime {
+    pub(crate) engine: Engine,
+    pub(crate) linker: Linker<CallData>,
+    pub(crate) limits: SandboxLimits,
+    pub(crate) admission: Admission,
+    pub(crate) ticker: Ticker,
+}
+
+impl Sandbox {
+    /// Sets up the engine and reserves address space for its pool.
+    ///
+    /// # Errors
+    /// [`SandboxError::Engine`].
+    pub fn new(limits: SandboxLimits) -> Result<Arc<Self>, SandboxError> {
+        let engine = engine::make(&limits.pool)?;
+        let linker = v1::linker(&engine).map_err(|error| SandboxError::Engine { cause: format!("{error:#}") })?;
+        let ticker =
+            Ticker::start(engine.clone()).map_err(|error| SandboxError::Engine { cause: error.to_string() })?;
+        let admission = Admission::new(&limits.pool);
+        Ok(Arc::new(Self { runtime: Arc::new(Runtime { engine, linker, limits, admission, ticker }) }))
+    }
+
+    /// Compiles a component and asks it to describe itself. Takes tens of milliseconds
+    /// to seconds of processor time: not for a thread that serves requests.
+    ///
+    /// # Errors
+    /// [`SandboxError`], with a text for whoever registers the component.
+    pub fn compile(&self, wasm: &[u8]) -> Result<Arc<dyn Plugin>, SandboxError> {
+        let compiled = compile(&self.runtime, wasm)?;
+        Ok(Arc::new(Component::new(&self.runtime, compiled)?))
+    }
+
+    /// Compiles a component into a container for [`Sandbox::load_trusted`], for any
+    /// machine of this architecture.
+    ///
+    /// # Errors
+    /// As for [`Sandbox::compile`].
+    pub fn precompile(&self, wasm: &[u8]) -> Result<Vec<u8>, SandboxError> {
+        container::seal(&self.runtime, &compile(&self.runtime, wasm)?)
+    }
+
+    /// Loads what [`Sandbox::precompile`] made, in well under a millisecond. The bytes
+    /// hold native code that runs with all rights of this process: they must come out
+    /// of our own binary, never from a disk, a store or the network.
+    ///
+    /// # Errors
+    /// [`SandboxError::Container`] if the bytes are damaged or of another build.
+    pub fn load_trusted(&self, precompiled: &[u8]) -> Result<Arc<dyn Plugin>, SandboxError> {
+        let opened = container::open(&self.runtime, precompiled)?;
+        let component = trusted::load(&self.runtime.engine, opened.native_code)?;
+        Ok(Arc::new(Component::new(&self.runtime, Compiled { component, facts: opened.facts })?))
+    }
+}

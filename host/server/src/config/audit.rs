@@ -1,0 +1,63 @@
+//! `audit "file" "name" { options { … } }`: audit devices that the config declares.
+
+use std::collections::BTreeMap;
+
+use bulkhead_model::hcl::{Item, Value};
+
+use super::error::ConfigError;
+use super::stanza::Stanza;
+
+/// A declared audit device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AuditConfig {
+    /// `file`.
+    pub(crate) kind: String,
+    /// Its name, without slashes at the ends.
+    pub(crate) path: String,
+    pub(crate) description: String,
+    pub(crate) options: BTreeMap<String, String>,
+}
+
+pub(super) fn read_all(top: &Stanza<'_>) -> Result<Vec<AuditConfig>, ConfigError> {
+    let mut audits: Vec<AuditConfig> = Vec::new();
+    for stanza in top.blocks("audit")? {
+        let audit = read(&stanza)?;
+        if audits.iter().any(|known| known.path == audit.path) {
+            return Err(stanza.error(format!("audit device {:?} is declared twice", audit.path)));
+        }
+        audits.push(audit);
+    }
+    Ok(audits)
+}
+
+/// Type and name are labels, or keys of those names, or the name is left out and is the type.
+fn read(stanza: &Stanza<'_>) -> Result<AuditConfig, ConfigError> {
+    let mut labels = stanza.labels().iter().cloned();
+    let kind = labels.next().or(stanza.string("type")?);
+    let kind =
+        kind.ok_or_else(|| stanza.error("audit needs a type and a name, as in audit \"file\" \"main\" { … }"))?;
+    if kind != "file" {
+        return Err(stanza.error(format!(
+            "audit {kind:?} is not offered: use audit \"file\" \"main\" {{ options {{ file_path = \"…\" }} }}"
+        )));
+    }
+    let path = labels.next().or(stanza.string("path")?).unwrap_or_else(|| kind.clone());
+    let mut options = BTreeMap::new();
+    for item in stanza.items() {
+        match (item.key.as_str(), &item.value) {
+            ("options", Value::Body(items)) => items.iter().try_for_each(|item| option(stanza, item, &mut options))?,
+            ("description" | "type" | "path" | "local", _) => {}
+            // Options may also stand in the block itself.
+            _ => option(stanza, item, &mut options)?,
+        }
+    }
+    let description = stanza.string("description")?.unwrap_or_default();
+    Ok(AuditConfig { kind, path: path.trim_matches('/').to_owned(), description, options })
+}
+
+fn option(stanza: &Stanza<'_>, item: &Item, options: &mut BTreeMap<String, String>) -> Result<(), ConfigError> {
+    let text = item.value.scalar();
+    let text = text.ok_or_else(|| stanza.error(format!("audit option {} must be a string", item.key)))?;
+    options.insert(item.key.clone(), text.to_owned());
+    Ok(())
+}

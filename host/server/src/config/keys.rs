@@ -1,0 +1,218 @@
+//! Every key that Vault's and OpenBao's configs know, and what becomes of it here. A
+//! key that could weaken the node if it were silently ignored is refused.
+
+/// What becomes of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is read.
+    Read,
+    /// It does nothing here, for this reason.
+    Ignored(&'static str),
+    /// It cannot be ignored, and is not offered, for this reason.
+    Refused(&'static str),
+}
+
+/// A known key.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    pub(super) fate: Fate,
+}
+
+const fn read(name: &'static str) -> Key {
+    Key { name, fate: Fate::Read }
+}
+
+const fn ignored(name: &'static str, reason: &'static str) -> Key {
+    Key { name, fate: Fate::Ignored(reason) }
+}
+
+const fn refused(name: &'static str, reason: &'static str) -> Key {
+    Key { name, fate: Fate::Refused(reason) }
+}
+
+const NO_CACHE: &str = "there is no cache of this kind";
+const ONE_NODE: &str = "this version runs a single node";
+const RAFT_TUNING: &str = "the log tunes itself";
+const TO_STDERR: &str = "the log goes to standard error, for the service manager to keep";
+const ENTERPRISE: &str = "it belongs to Vault Enterprise";
+const NO_PLUGIN_FILES: &str = "plugins are WebAssembly components in the catalog, not programs in files";
+const ALWAYS_SO: &str = "the node always behaves this way";
+const METRICS: &str = "metrics are not exported yet";
+
+/// Keys outside of any block.
+pub(super) const TOP: &[Key] = &[
+    read("api_addr"),
+    read("audit"),
+    read("backend"),
+    read("cluster_addr"),
+    read("cluster_name"),
+    read("default_lease_ttl"),
+    read("listener"),
+    read("log_format"),
+    read("log_level"),
+    read("max_lease_ttl"),
+    read("pid_file"),
+    read("plugin_directory"),
+    read("seal"),
+    read("storage"),
+    read("unsafe_allow_api_audit_creation"),
+    ignored("allow_audit_log_prefixing", "an audit device's prefix is its own matter"),
+    ignored("cache_size", NO_CACHE),
+    ignored("default_max_request_duration", "set max_request_duration in the listener"),
+    ignored("detect_deadlocks", "no lock is held while waiting"),
+    ignored("disable_cache", NO_CACHE),
+    ignored("disable_clustering", ONE_NODE),
+    ignored("disable_indexing", ENTERPRISE),
+    ignored(
+        "disable_mlock",
+        "memory is never locked as a whole; keys have locked memory of their own, so turn swap off",
+    ),
+    ignored("disable_performance_standby", ENTERPRISE),
+    ignored("disable_printable_check", "paths are checked by one rule, always"),
+    ignored("disable_sealwrap", ENTERPRISE),
+    ignored("disable_sentinel_trace", ENTERPRISE),
+    ignored("disable_standby_reads", ONE_NODE),
+    ignored("enable_post_unseal_trace", "unsealing does not grow with what is stored"),
+    ignored("enable_response_header_hostname", "answers do not name the machine"),
+    ignored("enable_response_header_raft_node_id", "answers do not name the node"),
+    ignored("enable_ui", "there is no web interface"),
+    ignored("experiments", "there are none"),
+    ignored("imprecise_lease_role_tracking", "there are no lease-count quotas"),
+    ignored("introspection_endpoint", "it is not offered"),
+    ignored("license_path", "no licence is needed"),
+    ignored("log_file", TO_STDERR),
+    ignored("log_requests_level", "requests are in the audit log"),
+    ignored("log_rotate_bytes", TO_STDERR),
+    ignored("log_rotate_duration", TO_STDERR),
+    ignored("log_rotate_max_files", TO_STDERR),
+    ignored("plugin_auto_download", NO_PLUGIN_FILES),
+    ignored("plugin_auto_register", NO_PLUGIN_FILES),
+    ignored("plugin_download_behavior", NO_PLUGIN_FILES),
+    ignored("plugin_file_permissions", NO_PLUGIN_FILES),
+    ignored("plugin_file_uid", NO_PLUGIN_FILES),
+    ignored("post_unseal_trace_directory", "unsealing does not grow with what is stored"),
+    ignored("reporting", "nothing is reported to anyone"),
+    ignored("request_limiter", "limits are always on"),
+    ignored("service_registration", "register the node with the service manager's own means"),
+    ignored("telemetry", METRICS),
+    ignored("ui", "there is no web interface"),
+    ignored("unsafe_cross_namespace_identity", "there is no such exception"),
+    ignored("user_lockout", "failed logins do not lock users yet"),
+    refused("administrative_namespace_path", ENTERPRISE),
+    refused("entropy", "randomness is the operating system's"),
+    refused("ha_storage", "raft storage needs no second one; leave it out"),
+    refused("initialize", "initialise the node with `operator init`"),
+    refused("kms_library", "external key stores are not supported"),
+    refused("plugin", NO_PLUGIN_FILES),
+    refused("raw_storage_endpoint", "stored records cannot be read past the barrier"),
+    refused("sentinel", ENTERPRISE),
+];
+
+/// Keys of `listener "tcp"`.
+pub(super) const LISTENER: &[Key] = &[
+    read("address"),
+    read("http_idle_timeout"),
+    read("http_read_header_timeout"),
+    read("http_read_timeout"),
+    read("max_request_duration"),
+    read("max_request_json_strings"),
+    read("max_request_size"),
+    read("tls_cert_file"),
+    read("tls_client_ca_file"),
+    read("tls_disable"),
+    read("tls_disable_client_certs"),
+    read("tls_key_file"),
+    read("tls_max_version"),
+    read("tls_min_version"),
+    read("tls_require_and_verify_client_cert"),
+    ignored("cluster_address", ONE_NODE),
+    ignored("cors", "cross-origin requests are not allowed"),
+    ignored("disable_request_limiter", "limits are always on"),
+    ignored("disable_unauthed_rekey_endpoints", ALWAYS_SO),
+    ignored("disable_replication_status_endpoints", ALWAYS_SO),
+    ignored("http_write_timeout", "an answer that is not taken ends with the idle time"),
+    ignored("inflight_requests_logging", "it is not offered"),
+    ignored("max_json_array_element_count", "strings and depth are bounded instead"),
+    ignored("max_json_depth", "the depth is bounded, always"),
+    ignored("max_json_object_entry_count", "strings and depth are bounded instead"),
+    ignored("max_json_string_value_length", "the body is bounded instead"),
+    ignored("max_request_json_memory", "JSON is checked before it takes any memory"),
+    ignored("max_token_header_size", "the bound is 8 KiB, always"),
+    ignored("profiling", "it is not offered"),
+    ignored("purpose", "every listener serves the API"),
+    ignored("telemetry", METRICS),
+    ignored("tls_cipher_suites", "only suites without known weakness are spoken"),
+    ignored("tls_prefer_server_cipher_suites", "only suites without known weakness are spoken"),
+    refused("agent_api", "this is a server"),
+    refused("chroot_namespace", ENTERPRISE),
+    refused("custom_response_headers", "set headers at the proxy in front"),
+    refused("proxy_api", "this is a server"),
+    refused("proxy_protocol_authorized_addrs", "the PROXY protocol is not read"),
+    refused("proxy_protocol_behavior", "the PROXY protocol is not read"),
+    refused("redact_addresses", "answers cannot be redacted"),
+    refused("redact_cluster_name", "answers cannot be redacted"),
+    refused("redact_version", "answers cannot be redacted"),
+    refused("tls_acme_ca_directory", "fetch certificates with a tool of your own, and send SIGHUP"),
+    refused("tls_acme_cache_path", "fetch certificates with a tool of your own, and send SIGHUP"),
+    refused("tls_acme_domains", "fetch certificates with a tool of your own, and send SIGHUP"),
+    refused("tls_acme_email", "fetch certificates with a tool of your own, and send SIGHUP"),
+    refused("x_forwarded_for_authorized_addrs", "the header is not read; callers have the address they connect from"),
+    refused("x_forwarded_for_client_cert_header", "client certificates are taken from TLS only"),
+    refused("x_forwarded_for_client_cert_header_decoders", "client certificates are taken from TLS only"),
+    ignored("x_forwarded_for_hop_skips", "the header is not read"),
+    ignored("x_forwarded_for_reject_not_authorized", "the header is not read"),
+    ignored("x_forwarded_for_reject_not_present", "the header is not read"),
+];
+
+/// Keys of `storage "raft"`.
+pub(super) const RAFT: &[Key] = &[
+    read("node_id"),
+    read("path"),
+    ignored("allow_local_vault", ONE_NODE),
+    ignored("autopilot_reconcile_interval", ONE_NODE),
+    ignored("autopilot_redundancy_zone", ENTERPRISE),
+    ignored("autopilot_update_interval", ONE_NODE),
+    ignored("autopilot_upgrade_version", ENTERPRISE),
+    ignored("max_entry_size", "a value may have 1 MiB, always"),
+    ignored("max_mount_and_namespace_table_entry_size", "mounts are stored one by one"),
+    ignored("max_transaction_size", "a change may have 8 MiB, always"),
+    ignored("performance_multiplier", RAFT_TUNING),
+    ignored("raft_log_verifier_enabled", "the log is always verified"),
+    ignored("raft_log_verification_interval", "the log is always verified"),
+    ignored("raft_wal", ALWAYS_SO),
+    ignored("retry_join", "this version runs a single node; it will not join others"),
+    ignored("retry_join_as_non_voter", ONE_NODE),
+    ignored("snapshot_interval", RAFT_TUNING),
+    ignored("snapshot_threshold", RAFT_TUNING),
+    ignored("trailing_logs", RAFT_TUNING),
+];
+
+/// Keys of `storage "inmem"`.
+pub(super) const IN_MEMORY: &[Key] = &[
+    ignored("disable_transactions", "every request is a transaction"),
+    ignored("max_value_size", "a value may have 1 MiB, always"),
+];
+
+/// The known key that a mistyped one was most likely meant to be.
+pub(super) fn nearest(key: &str, table: &[Key]) -> Option<&'static str> {
+    let scored = table.iter().map(|known| (distance(key, known.name), known.name));
+    let (distance, name) = scored.min()?;
+    // Beyond a third of its letters it is another word.
+    (distance * 3 <= key.len().max(name.len())).then_some(name)
+}
+
+/// Levenshtein's distance, in bytes: names of keys are ASCII.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let substituted = diagonal + usize::from(!x.eq_ignore_ascii_case(&y));
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}

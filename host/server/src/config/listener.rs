@@ -1,0 +1,139 @@
+//! `listener "tcp"`: where and how the API is served.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bulkhead_api::{ClientCertificates, ListenerLimits, TlsFiles, TlsVersion};
+
+use super::error::ConfigError;
+use super::keys;
+use super::stanza::{Note, Stanza};
+
+/// One listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ListenerConfig {
+    /// `host:port`.
+    pub(crate) address: String,
+    /// `None`: plain HTTP.
+    pub(crate) tls: Option<TlsFiles>,
+    pub(crate) limits: ListenerLimits,
+}
+
+impl ListenerConfig {
+    /// Plain HTTP with the usual limits.
+    pub(crate) fn plain(address: &str) -> Self {
+        Self { address: with_port(address), tls: None, limits: ListenerLimits::default() }
+    }
+}
+
+const ADDRESS: &str = "127.0.0.1:8200";
+
+/// Adds Vault's port to an address without one.
+fn with_port(address: &str) -> String {
+    let bracketed = address.ends_with(']');
+    let bare = !address.contains(':') || bracketed;
+    if bare { format!("{address}:8200") } else { address.to_owned() }
+}
+
+pub(super) fn read_all(top: &Stanza<'_>, notes: &mut Vec<Note>) -> Result<Vec<ListenerConfig>, ConfigError> {
+    let stanzas = top.blocks("listener")?;
+    if stanzas.is_empty() {
+        return Err(ConfigError::Missing(format!(
+            "no listener: add listener \"tcp\" {{ address = {ADDRESS:?} tls_cert_file = \"…\" tls_key_file = \"…\" }}"
+        )));
+    }
+    let mut listeners = Vec::with_capacity(stanzas.len());
+    for stanza in &stanzas {
+        listeners.push(read(stanza, notes)?);
+    }
+    Ok(listeners)
+}
+
+fn read(stanza: &Stanza<'_>, notes: &mut Vec<Note>) -> Result<ListenerConfig, ConfigError> {
+    match stanza.label() {
+        Some("tcp") => {}
+        Some(other) => {
+            return Err(stanza.error(format!(
+                "listener {other:?} is not offered: use listener \"tcp\" {{ address = {ADDRESS:?} }}"
+            )));
+        }
+        None => return Err(stanza.error("listener needs a type, as in listener \"tcp\" { … }")),
+    }
+    stanza.check(keys::LISTENER, notes)?;
+    let address = stanza.string("address")?.filter(|a| !a.is_empty()).unwrap_or_else(|| ADDRESS.to_owned());
+    let tls = if stanza.flag("tls_disable")? { None } else { Some(tls(stanza)?) };
+    Ok(ListenerConfig { address: with_port(&address), tls, limits: limits(stanza)? })
+}
+
+fn tls(stanza: &Stanza<'_>) -> Result<TlsFiles, ConfigError> {
+    let file = |key: &str| -> Result<PathBuf, ConfigError> {
+        let path = stanza.string(key)?.filter(|path| !path.is_empty());
+        let path = path.ok_or_else(|| {
+            stanza.error(format!("listener \"tcp\" needs {key}; for plain HTTP say tls_disable = true"))
+        })?;
+        Ok(PathBuf::from(path))
+    };
+    let version_min = match stanza.string("tls_min_version")?.as_deref() {
+        None | Some("" | "tls12") => TlsVersion::Tls12,
+        Some("tls13") => TlsVersion::Tls13,
+        Some("tls10" | "tls11") => {
+            return Err(stanza.wrong("tls_min_version", "is too old: use \"tls12\" or \"tls13\""));
+        }
+        Some(_) => return Err(stanza.wrong("tls_min_version", "is neither \"tls12\" nor \"tls13\"")),
+    };
+    match stanza.string("tls_max_version")?.as_deref() {
+        None | Some("" | "tls13") => {}
+        Some(_) => return Err(stanza.wrong("tls_max_version", "would forbid TLS 1.3: leave it out")),
+    }
+    Ok(TlsFiles {
+        certificate: file("tls_cert_file")?,
+        key: file("tls_key_file")?,
+        clients: clients(stanza)?,
+        version_min,
+    })
+}
+
+fn clients(stanza: &Stanza<'_>) -> Result<ClientCertificates, ConfigError> {
+    let (ignore, require) =
+        (stanza.flag("tls_disable_client_certs")?, stanza.flag("tls_require_and_verify_client_cert")?);
+    match (ignore, require) {
+        (true, true) => Err(stanza.wrong("tls_disable_client_certs", "contradicts tls_require_and_verify_client_cert")),
+        (true, false) => Ok(ClientCertificates::Ignored),
+        (false, false) => Ok(ClientCertificates::Requested),
+        (false, true) => match stanza.string("tls_client_ca_file")?.filter(|path| !path.is_empty()) {
+            Some(path) => Ok(ClientCertificates::Required(PathBuf::from(path))),
+            None => Err(stanza.wrong("tls_require_and_verify_client_cert", "needs tls_client_ca_file")),
+        },
+    }
+}
+
+fn limits(stanza: &Stanza<'_>) -> Result<ListenerLimits, ConfigError> {
+    let mut limits = ListenerLimits::default();
+    if let Some(bytes) = stanza.number("max_request_size")? {
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        if bytes == 0 || bytes > limits.body_bytes_max {
+            return Err(stanza.wrong("max_request_size", "must be between 1 and 33554432"));
+        }
+        limits.body_bytes_max = bytes;
+    }
+    if let Some(strings) = stanza.number("max_request_json_strings")? {
+        // Each string costs memory and time, so there is a bound to the bound.
+        let strings = usize::try_from(strings).ok().filter(|n| (1..=100_000).contains(n));
+        limits.json_strings_max =
+            strings.ok_or_else(|| stanza.wrong("max_request_json_strings", "must be between 1 and 100000"))?;
+    }
+    for (key, limit) in [
+        ("max_request_duration", &mut limits.request_max),
+        ("http_read_header_timeout", &mut limits.header_max),
+        ("http_read_timeout", &mut limits.body_max),
+        ("http_idle_timeout", &mut limits.idle_max),
+    ] {
+        if let Some(duration) = stanza.duration(key)? {
+            if duration.is_zero() || duration > Duration::from_secs(3600) {
+                return Err(stanza.wrong(key, "must be between 1s and 1h"));
+            }
+            *limit = duration;
+        }
+    }
+    Ok(limits)
+}

@@ -1,0 +1,246 @@
+use std::path::Path;
+
+use bulkhead_api::{ClientCertificates, TlsVersion};
+use tempfile::TempDir;
+
+use super::*;
+
+/// Writes `main.hcl` with this text.
+fn file(text: &str) -> (TempDir, PathBuf) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("main.hcl");
+    std::fs::write(&path, text).expect("writes");
+    (dir, path)
+}
+
+fn load(text: &str) -> Config {
+    let (_dir, path) = file(text);
+    Config::load(&[path]).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// The error's text, with the folder taken out.
+fn refused(text: &str) -> String {
+    let (dir, path) = file(text);
+    let error = Config::load(&[path]).expect_err(text).to_string();
+    error.replace(&format!("{}/", dir.path().display()), "")
+}
+
+const LISTENER: &str = "listener \"tcp\" { address = \"127.0.0.1:8200\" tls_disable = 1 }\n";
+const IN_MEMORY: &str = "storage \"inmem\" {}\n";
+
+#[test]
+fn a_config_as_vault_users_have_it_is_read() {
+    let config = load(
+        r#"
+        ui = true
+        disable_mlock = true
+        cluster_name = "prod"
+        api_addr = "https://vault.example:8200"
+        cluster_addr = "https://10.0.0.1:8201"
+        log_level = "debug"
+        log_format = "json"
+        pid_file = "/run/bulkhead.pid"
+        plugin_directory = "/opt/plugins"
+        default_lease_ttl = "168h"
+        max_lease_ttl = "720h"
+        storage "raft" {
+          path = "/var/lib/vault"
+          node_id = "node-1"
+          performance_multiplier = 1
+          retry_join { leader_api_addr = "https://10.0.0.2:8200" }
+        }
+        listener "tcp" {
+          address = "0.0.0.0:8200"
+          tls_cert_file = "tls/cert.pem"
+          tls_key_file = "tls/key.pem"
+          tls_min_version = "tls13"
+          max_request_duration = "30s"
+          telemetry { unauthenticated_metrics_access = true }
+        }
+        listener "tcp" { address = "127.0.0.1" tls_disable = "true" }
+        telemetry { prometheus_retention_time = "30s" }
+        audit "file" "main" { options { file_path = "/var/log/audit.log" mode = 0640 } }
+        "#,
+    );
+    assert_eq!(config.storage, Storage::Raft { path: "/var/lib/vault".into(), node_id: "node-1".to_owned() });
+    assert_eq!(config.listeners.len(), 2);
+    let tls = config.listeners[0].tls.as_ref().expect("TLS");
+    assert_eq!((tls.certificate.as_path(), tls.key.as_path()), (Path::new("tls/cert.pem"), Path::new("tls/key.pem")));
+    assert_eq!((tls.version_min, &tls.clients), (TlsVersion::Tls13, &ClientCertificates::Requested));
+    assert_eq!(config.listeners[0].limits.request_max.as_secs(), 30);
+    assert_eq!((config.listeners[1].address.as_str(), &config.listeners[1].tls), ("127.0.0.1:8200", &None));
+    assert_eq!(config.leases, Leases { default_ttl_secs: 604_800, max_ttl_secs: 2_592_000 });
+    assert_eq!(config.log, LogConfig { level: LevelFilter::DEBUG, format: LogFormat::Json });
+    assert_eq!(config.api_addr(), "https://vault.example:8200");
+    assert_eq!(config.pid_file.as_deref(), Some(Path::new("/run/bulkhead.pid")));
+    let audit = &config.audits[0];
+    assert_eq!((audit.kind.as_str(), audit.path.as_str()), ("file", "main"));
+    assert_eq!(audit.options["file_path"], "/var/log/audit.log");
+    assert_eq!(audit.options["mode"], "0640");
+    let noted: Vec<&str> = config.notes.iter().map(|note| note.key.as_str()).collect();
+    assert_eq!(
+        noted,
+        [
+            "ui",
+            "disable_mlock",
+            "telemetry",
+            "performance_multiplier in storage \"raft\"",
+            "retry_join in storage \"raft\"",
+            "telemetry in listener \"tcp\"",
+        ]
+    );
+}
+
+#[test]
+fn names_may_be_quoted_and_files_may_be_json() {
+    let json = r#"{"storage": {"inmem": {}}, "listener": [{"tcp": {"address": "127.0.0.1:1", "tls_disable": true}}]}"#;
+    assert_eq!(load(json).listeners[0].address, "127.0.0.1:1");
+    let quoted =
+        "\"backend\" \"inmem\" {}\n\"listener\" \"tcp\" { \"address\" = \"127.0.0.1:1\" \"tls_disable\" = \"true\" }";
+    assert_eq!(load(quoted).storage, Storage::InMemory);
+    assert_eq!(load(quoted).api_addr(), "http://127.0.0.1:1");
+}
+
+#[test]
+fn a_folders_files_are_read_by_name_and_later_keys_count() {
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::write(dir.path().join("a.hcl"), format!("{IN_MEMORY}{LISTENER}cluster_name = \"a\"")).expect("writes");
+    std::fs::write(dir.path().join("b.json"), "{\"cluster_name\": \"b\"}").expect("writes");
+    std::fs::write(dir.path().join("c.txt"), "not read").expect("writes");
+    let config = Config::load(&[dir.path().to_owned()]).expect("loads");
+    assert_eq!(config.addresses.cluster_name, "b");
+    let empty = tempfile::tempdir().expect("a directory");
+    let error = Config::load(&[empty.path().to_owned()]).expect_err("is empty").to_string();
+    assert!(error.ends_with("holds no .hcl or .json file"), "{error}");
+}
+
+#[test]
+fn a_bad_config_is_refused_with_its_place_and_what_to_do() {
+    for (text, message) in [
+        ("stroage \"inmem\" {}", "main.hcl:1: unknown key stroage; did you mean storage?"),
+        ("\n\nzebra = 1", "main.hcl:3: unknown key zebra"),
+        ("storage \"raft\" {\n pth = \"/x\"\n}", "main.hcl:2: unknown key pth in storage \"raft\"; did you mean path?"),
+        ("storage \"raft\" {}", "main.hcl:1: storage \"raft\" needs a path: the directory to keep data in"),
+        (
+            "storage \"file\" {\n path = \"/data\"\n}",
+            "main.hcl:1: storage \"file\" is not offered: use storage \"raft\" { path = \"/data\" }, which needs nothing else, or storage \"inmem\" {} to try things out",
+        ),
+        ("storage = 1", "main.hcl:1: storage must be a block, and is a number"),
+        ("storage {}", "main.hcl:1: storage needs a type, as in storage \"raft\" { path = \"/var/lib/bulkhead\" }"),
+        (
+            "",
+            "no storage: add storage \"raft\" { path = \"/var/lib/bulkhead\" }, or storage \"inmem\" {} to try things out",
+        ),
+        ("a {", "main.hcl:1: '{' is not closed"),
+    ] {
+        assert_eq!(refused(text), message, "for {text:?}");
+    }
+}
+
+#[test]
+fn a_bad_listener_is_refused_with_its_place_and_what_to_do() {
+    for (listener, message) in [
+        (
+            "",
+            "no listener: add listener \"tcp\" { address = \"127.0.0.1:8200\" tls_cert_file = \"…\" tls_key_file = \"…\" }",
+        ),
+        (
+            "listener \"unix\" {}",
+            "main.hcl:2: listener \"unix\" is not offered: use listener \"tcp\" { address = \"127.0.0.1:8200\" }",
+        ),
+        (
+            "listener \"tcp\" {}",
+            "main.hcl:2: listener \"tcp\" needs tls_cert_file; for plain HTTP say tls_disable = true",
+        ),
+        (
+            "listener \"tcp\" {\n tls_disabel = 1 }",
+            "main.hcl:3: unknown key tls_disabel in listener \"tcp\"; did you mean tls_disable?",
+        ),
+        ("listener \"tcp\" {\n tls_disable = \"maybe\" }", "main.hcl:3: tls_disable is neither true nor false"),
+        (
+            "listener \"tcp\" {\n tls_min_version = \"tls10\" }",
+            "main.hcl:3: tls_min_version is too old: use \"tls12\" or \"tls13\"",
+        ),
+        (
+            "listener \"tcp\" { tls_disable = 1\n max_request_size = 99999999 }",
+            "main.hcl:3: max_request_size must be between 1 and 33554432",
+        ),
+        (
+            "listener \"tcp\" { tls_disable = 1\n max_request_duration = \"soon\" }",
+            "main.hcl:3: max_request_duration is not a duration such as 90s, 1h30m or 5d",
+        ),
+        (
+            "listener \"tcp\" { tls_disable = 1\n x_forwarded_for_authorized_addrs = [\"10.0.0.0/8\"] }",
+            "main.hcl:3: x_forwarded_for_authorized_addrs in listener \"tcp\" is not offered: the header is not read; callers have the address they connect from",
+        ),
+        (
+            "listener \"tcp\" { tls_cert_file = \"a\" tls_key_file = \"b\"\n tls_require_and_verify_client_cert = true }",
+            "main.hcl:3: tls_require_and_verify_client_cert needs tls_client_ca_file",
+        ),
+    ] {
+        assert_eq!(refused(&format!("{IN_MEMORY}{listener}")), message, "for {listener:?}");
+    }
+}
+
+#[test]
+fn other_bad_keys_are_refused_with_their_place_and_what_to_do() {
+    for (text, message) in [
+        (
+            "seal \"awskms\" {}",
+            "main.hcl:3: seal \"awskms\" is not offered: leave the stanza out, and unseal with key shares (\"shamir\")",
+        ),
+        ("log_level = \"loud\"", "main.hcl:3: log_level is not one of trace, debug, info, warn, error"),
+        ("log_format = \"xml\"", "main.hcl:3: log_format is neither \"standard\" nor \"json\""),
+        ("api_addr = [1]", "main.hcl:3: api_addr must be a string, and is a list"),
+        (
+            "raw_storage_endpoint = true",
+            "main.hcl:3: raw_storage_endpoint is not offered: stored records cannot be read past the barrier",
+        ),
+        (
+            "default_lease_ttl = \"2h\" max_lease_ttl = \"1h\"",
+            "main.hcl:3: default_lease_ttl is longer than max_lease_ttl",
+        ),
+        (
+            "audit \"syslog\" {}",
+            "main.hcl:3: audit \"syslog\" is not offered: use audit \"file\" \"main\" { options { file_path = \"…\" } }",
+        ),
+        ("audit \"file\" \"a\" {} audit \"file\" \"a/\" {}", "main.hcl:3: audit device \"a\" is declared twice"),
+    ] {
+        assert_eq!(refused(&format!("{IN_MEMORY}{LISTENER}{text}")), message, "for {text:?}");
+    }
+}
+
+#[test]
+fn a_refused_key_that_is_off_does_no_harm() {
+    load(&format!("{IN_MEMORY}{LISTENER}raw_storage_endpoint = false"));
+    load(&format!("{IN_MEMORY}{LISTENER}seal \"shamir\" {{}}"));
+}
+
+#[test]
+fn every_table_of_keys_names_each_key_once() {
+    for table in [keys::TOP, keys::LISTENER, keys::RAFT, keys::IN_MEMORY] {
+        let mut names: Vec<&str> = table.iter().map(|key| key.name).collect();
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}
+
+#[test]
+fn an_audit_device_may_be_declared_in_openbaos_other_forms() {
+    let config = load(&format!(
+        "{IN_MEMORY}{LISTENER}audit \"file\" {{ path = \"x\" description = \"d\" options = {{ file_path = \"stdout\" }} }}"
+    ));
+    let audit = &config.audits[0];
+    assert_eq!((audit.path.as_str(), audit.description.as_str()), ("x", "d"));
+    assert_eq!(audit.options["file_path"], "stdout");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = Config::load(&[PathBuf::from("/nonexistent.hcl")]).expect_err("is missing").to_string();
+    assert_eq!(error, "reading /nonexistent.hcl");
+    let error = Config::load(&[]).expect_err("nothing is given").to_string();
+    assert_eq!(error, "no config: give one with -config=FILE, or use -dev to try things out");
+}

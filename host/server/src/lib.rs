@@ -1,0 +1,26 @@
+//! Assembles a node: config, parts, run. The only room that knows every other one, the
+//! system's clock, its randomness and its signals. No rule of the product lives here.
+
+mod audit_file;
+mod banner;
+mod clock;
+mod config;
+mod dev;
+mod entropy;
+mod error;
+mod guests;
+mod harden;
+mod log;
+mod parts;
+mod pid_file;
+mod run;
+mod signals;
+mod version;
+
+pub use audit_file::FileSinks;
+pub use clock::SystemClock;
+pub use config::error::ConfigError;
+pub use entropy::SystemEntropy;
+pub use error::ServerError;
+pub use run::{DevOptions, ServerOptions, run};
+pub use version::version_text;

@@ -1,0 +1,170 @@
+//! The parts of a node, put together: ledger, sandbox, plugins, broker.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bulkhead_api::Front;
+use bulkhead_broker::{ConfiguredAudit, Facts, Node, Parts};
+use bulkhead_ledger::{LedgerConfig, RaftLedger};
+use bulkhead_model::fake::ledger::FakeLedger;
+use bulkhead_model::reply::Reply;
+use bulkhead_model::request::Request;
+use bulkhead_model::seam::entropy::Entropy;
+use bulkhead_model::seam::ledger::Ledger;
+use bulkhead_sandbox::{Sandbox, SandboxLimits};
+use serde_json::{Map, Value, json};
+
+use crate::audit_file::FileSinks;
+use crate::clock::SystemClock;
+use crate::config::{Config, Storage};
+use crate::error::ServerError;
+use crate::{guests, version};
+
+/// Longest a node may take to seal itself when the server ends. Source: ours.
+const SEAL_MAX: Duration = Duration::from_secs(10);
+
+/// The broker, as the listeners see it.
+pub(crate) struct Broker(pub(crate) Arc<Node>);
+
+impl Front for Broker {
+    async fn answer(&self, request: Request) -> Reply {
+        self.0.handle(request).await.into_reply()
+    }
+}
+
+/// A node and what must be ended with it.
+pub(crate) struct Assembled {
+    pub(crate) node: Arc<Node>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    ledger: Option<Arc<RaftLedger>>,
+}
+
+impl Assembled {
+    /// Opens storage, loads plugins and makes the node, sealed. A folder of plugins is
+    /// for dev servers: others take none but those inside the binary.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub(crate) async fn from_config(
+        config: &Config,
+        entropy: Arc<dyn Entropy>,
+        dev_plugins: Option<&Path>,
+    ) -> Result<Self, ServerError> {
+        // Storage first: a second process on the same directory must end before it
+        // does anything else.
+        let (ledger, durable) = ledger(config, &*entropy).await?;
+        let sandbox = Sandbox::new(SandboxLimits::default()).map_err(|e| ServerError::Sandbox(e.to_string()))?;
+        let mut plugins = guests::load(&sandbox)?;
+        if let Some(dir) = dev_plugins {
+            // Behind the official ones, so that an author's newer version takes their place.
+            plugins.extend(guests::from_dir(&sandbox, dir)?);
+        }
+        let node = Node::new(Parts {
+            ledger,
+            clock: Arc::new(SystemClock),
+            entropy: Arc::clone(&entropy),
+            plugins,
+            audit_sinks: Arc::new(FileSinks),
+            audits: config.audits.iter().map(configured).collect(),
+            facts: facts(config),
+        });
+        Ok(Self { node, entropy, ledger: durable })
+    }
+
+    /// Seals the node and closes its storage.
+    pub(crate) async fn end(self) {
+        if tokio::time::timeout(SEAL_MAX, self.node.seal()).await.is_err() {
+            tracing::warn!("the node did not seal itself in time");
+        }
+        if let Some(ledger) = self.ledger
+            && let Err(error) = ledger.shutdown().await
+        {
+            tracing::error!(%error, "storage did not close cleanly");
+        }
+    }
+}
+
+async fn ledger(
+    config: &Config,
+    entropy: &dyn Entropy,
+) -> Result<(Arc<dyn Ledger>, Option<Arc<RaftLedger>>), ServerError> {
+    match &config.storage {
+        Storage::InMemory => Ok((Arc::new(FakeLedger::new()), None)),
+        Storage::Raft { path, node_id } => {
+            make_directory(path)?;
+            let opened = RaftLedger::open(LedgerConfig::new(path, node_id, entropy)).await;
+            let ledger = opened.map_err(|e| ServerError::Storage(format!("{}: {e}", path.display())))?;
+            Ok((Arc::clone(&ledger) as Arc<dyn Ledger>, Some(ledger)))
+        }
+    }
+}
+
+fn make_directory(path: &Path) -> Result<(), ServerError> {
+    std::fs::create_dir_all(path).map_err(|source| ServerError::File {
+        doing: "making the data directory",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn configured(audit: &crate::config::AuditConfig) -> ConfiguredAudit {
+    ConfiguredAudit {
+        path: audit.path.clone(),
+        kind: audit.kind.clone(),
+        description: audit.description.clone(),
+        options: audit.options.clone(),
+    }
+}
+
+fn facts(config: &Config) -> Facts {
+    let node_id = match &config.storage {
+        Storage::Raft { node_id, .. } => node_id.clone(),
+        Storage::InMemory => String::new(),
+    };
+    Facts {
+        version: version::VERSION.to_owned(),
+        build_date: version::BUILT.to_owned(),
+        storage_type: config.storage.kind().to_owned(),
+        api_addr: config.api_addr(),
+        cluster_addr: config.addresses.cluster.clone(),
+        cluster_name: config.addresses.cluster_name.clone(),
+        hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        node_id,
+        ha_enabled: matches!(config.storage, Storage::Raft { .. }),
+        unsafe_allow_api_audit_creation: config.unsafe_allow_api_audit_creation,
+        config: sanitized(config),
+    }
+}
+
+/// What `sys/config/state/sanitized` tells.
+fn sanitized(config: &Config) -> Map<String, Value> {
+    let listeners: Vec<Value> = config
+        .listeners
+        .iter()
+        .map(|l| json!({ "config": { "address": l.address, "tls_disable": l.tls.is_none() }, "type": "tcp" }))
+        .collect();
+    let text = |path: &Option<std::path::PathBuf>| path.as_ref().map_or_else(String::new, |p| p.display().to_string());
+    let told = json!({
+        "api_addr": config.api_addr(),
+        "cluster_addr": config.addresses.cluster,
+        "default_lease_ttl": config.leases.default_ttl_secs,
+        "disable_mlock": true,
+        "listeners": listeners,
+        "log_format": match config.log.format { crate::log::LogFormat::Standard => "standard", crate::log::LogFormat::Json => "json" },
+        "log_level": config.log.level.to_string().to_lowercase(),
+        "max_lease_ttl": config.leases.max_ttl_secs,
+        "pid_file": text(&config.pid_file),
+        "plugin_directory": text(&config.plugin_directory),
+        "storage": {
+            "cluster_addr": config.addresses.cluster,
+            "disable_clustering": false,
+            "redirect_addr": config.api_addr(),
+            "type": config.storage.kind(),
+        },
+    });
+    match told {
+        Value::Object(told) => told,
+        _ => Map::new(),
+    }
+}

@@ -1,0 +1,202 @@
+//! A server's life: harden, configure, assemble, serve until told to stop, end in order.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bulkhead_api::{Api, Listener, Tls};
+use bulkhead_model::seam::entropy::Entropy;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use zeroize::Zeroizing;
+
+use crate::banner;
+use crate::config::Config;
+use crate::config::error::ConfigError;
+use crate::dev;
+use crate::entropy::SystemEntropy;
+use crate::error::{ServerError, chain};
+use crate::harden::harden;
+use crate::log::{self, LogFormat, LogLevel};
+use crate::parts::{Assembled, Broker};
+use crate::pid_file::PidFile;
+use crate::signals::{Asked, Signals};
+
+/// How to start a server: the flags of `server`.
+#[derive(Clone, Debug, Default)]
+pub struct ServerOptions {
+    /// `-config`, in order: files or folders.
+    pub configs: Vec<PathBuf>,
+    /// `-dev`.
+    pub dev: Option<DevOptions>,
+    /// `-log-level`: overrides the config.
+    pub log_level: Option<String>,
+    /// `-log-format`: `standard` or `json`; overrides the config.
+    pub log_format: Option<String>,
+}
+
+/// How to start a dev server.
+#[derive(Clone, Debug, Default)]
+pub struct DevOptions {
+    /// `-dev-root-token-id`; without one, a random token is made.
+    pub root_token_id: Option<String>,
+    /// `-dev-listen-address`; default `127.0.0.1:8200`.
+    pub listen_address: Option<String>,
+    /// `-dev-no-store-token`.
+    pub no_store_token: bool,
+    /// Where the root token is put; default `~/.vault-token`.
+    pub token_file: Option<PathBuf>,
+    /// `-dev-plugin-dir`: a folder whose components are compiled and offered.
+    pub plugin_dir: Option<PathBuf>,
+}
+
+/// Longest wait for requests whose clients are gone, when the server ends. Source: ours.
+const DRAIN_MAX: Duration = Duration::from_secs(5);
+
+/// Runs a server until a signal ends it. Needs a multi-threaded runtime.
+///
+/// # Errors
+/// [`ServerError`]: it could not start. Once it serves, it ends without an error.
+pub async fn run(options: ServerOptions) -> Result<(), ServerError> {
+    harden()?;
+    let config = configured(&options)?;
+    let level = log::start(config.log.level, config.log.format);
+    for note in &config.notes {
+        tracing::warn!(key = %note.key, "a config key does nothing here: {}", note.reason);
+    }
+    // Before anything that takes time, so that a signal in between is not lost.
+    let signals = Signals::take()?;
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
+    let dev_plugins = options.dev.as_ref().and_then(|dev| dev.plugin_dir.as_deref());
+    let assembled = Assembled::from_config(&config, entropy, dev_plugins).await?;
+    match serve(&options, config, &assembled, signals, &level).await {
+        Ok(pid_file) => {
+            assembled.end().await;
+            drop(pid_file);
+            Ok(())
+        }
+        Err(error) => {
+            assembled.end().await;
+            Err(error)
+        }
+    }
+}
+
+/// Config files, or the dev server's config, with the flags on top.
+fn configured(options: &ServerOptions) -> Result<Config, ServerError> {
+    let mut config = match &options.dev {
+        Some(dev) if options.configs.is_empty() => {
+            Config::dev(dev.listen_address.as_deref().unwrap_or("127.0.0.1:8200"))
+        }
+        Some(_) => {
+            let text = "-dev and -config do not go together: a dev server has a config of its own";
+            return Err(ConfigError::Missing(text.to_owned()).into());
+        }
+        None => Config::load(&options.configs)?,
+    };
+    if let Some(dir) = options.dev.as_ref().and_then(|dev| dev.plugin_dir.clone()) {
+        config.plugin_directory = Some(dir);
+    }
+    apply_log_flags(options, &mut config)?;
+    Ok(config)
+}
+
+fn apply_log_flags(options: &ServerOptions, config: &mut Config) -> Result<(), ConfigError> {
+    if let Some(text) = &options.log_level {
+        let unknown =
+            || ConfigError::Missing(format!("log level {text:?} is not one of trace, debug, info, warn, error"));
+        config.log.level = log::level(text).ok_or_else(unknown)?;
+    }
+    config.log.format = match options.log_format.as_deref() {
+        None | Some("") => config.log.format,
+        Some("standard") => LogFormat::Standard,
+        Some("json") => LogFormat::Json,
+        Some(text) => {
+            return Err(ConfigError::Missing(format!("log format {text:?} is neither \"standard\" nor \"json\"")));
+        }
+    };
+    Ok(())
+}
+
+/// Binds, announces, serves, and returns once every listener has ended.
+async fn serve(
+    options: &ServerOptions,
+    config: Config,
+    assembled: &Assembled,
+    mut signals: Signals,
+    level: &LogLevel,
+) -> Result<Option<PidFile>, ServerError> {
+    let (listeners, certificates) = bind(&config).await?;
+    let addresses: Vec<_> = listeners.iter().map(Listener::address).collect();
+    say(&banner::configuration(&config, &addresses));
+    let pid_file = config.pid_file.clone().map(PidFile::write).transpose()?;
+    let furnished = match &options.dev {
+        Some(dev) => Some(dev::furnish(&assembled.node, dev.root_token_id.clone(), &*assembled.entropy).await?),
+        None => None,
+    };
+    let api = Api::new(Arc::new(Broker(Arc::clone(&assembled.node))), Arc::clone(&assembled.entropy));
+    let (stop, stopping) = watch::channel(false);
+    let mut serving = JoinSet::new();
+    for listener in listeners {
+        serving.spawn(listener.serve(Arc::clone(&api), stopping.clone()));
+    }
+    say(banner::STARTED);
+    if let (Some(dev), Some(furnished)) = (&options.dev, furnished) {
+        let address = addresses.first().map_or_else(String::new, |address| format!("http://{address}"));
+        announce_dev(dev, &address, &furnished)?;
+    }
+    while signals.next().await == Asked::Reload {
+        reload(options, &certificates, level);
+        assembled.node.reopen_audit();
+    }
+    say(banner::STOPPING);
+    // Fails only if no listener is left, which then need not be told.
+    let _ = stop.send(true);
+    while serving.join_next().await.is_some() {}
+    api.drain(DRAIN_MAX).await;
+    Ok(pid_file)
+}
+
+async fn bind(config: &Config) -> Result<(Vec<Listener>, Vec<Arc<Tls>>), ServerError> {
+    let (mut listeners, mut certificates) = (Vec::new(), Vec::new());
+    for listener in &config.listeners {
+        let tls = listener.tls.clone().map(Tls::load).transpose()?.map(Arc::new);
+        certificates.extend(tls.clone());
+        listeners.push(Listener::bind(&listener.address, tls, listener.limits).await?);
+    }
+    Ok((listeners, certificates))
+}
+
+fn announce_dev(dev: &DevOptions, address: &str, furnished: &dev::Furnished) -> Result<(), ServerError> {
+    use base64::Engine;
+    let key = Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(furnished.unseal_key.expose()));
+    say(&Zeroizing::new(banner::dev(address, &key, furnished.root_token.expose())));
+    if dev.no_store_token {
+        return Ok(());
+    }
+    match dev.token_file.clone().or_else(dev::default_token_file) {
+        Some(path) => dev::store_token(&path, &furnished.root_token),
+        None => Ok(()),
+    }
+}
+
+/// SIGHUP: certificates and log level. What is wrong is logged, and stays as it was.
+fn reload(options: &ServerOptions, certificates: &[Arc<Tls>], level: &LogLevel) {
+    tracing::info!("reloading certificates, log level and audit files");
+    for tls in certificates {
+        if let Err(error) = tls.reload() {
+            tracing::error!(error = %chain(&error), "the certificate was not reloaded; the old one stays in use");
+        }
+    }
+    match configured(options) {
+        Ok(config) => level.set(config.log.level),
+        Err(error) => tracing::error!(error = %chain(&error), "the config was not read again; the log level stays"),
+    }
+}
+
+/// Standard output. If nobody reads it, the server serves all the same.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}

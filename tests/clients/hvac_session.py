@@ -1,0 +1,130 @@
+"""A session of the Python library hvac against a fresh server, given by its URL.
+
+Ends with status 0 and the line `hvac session complete`, or with a traceback.
+"""
+
+import sys
+
+import hvac
+from hvac import exceptions
+
+
+def expect_error(kind, call, **arguments):
+    """The call must fail with this kind of error, and nothing else."""
+    try:
+        call(**arguments)
+    except kind as error:
+        return error
+    raise AssertionError(f"{call} with {arguments} did not raise {kind}")
+
+
+def open_server(client):
+    """Initialise and unseal."""
+    assert client.sys.is_initialized() is False
+    made = client.sys.initialize(secret_shares=3, secret_threshold=2)
+    assert len(made["keys"]) == 3 and len(made["keys_base64"]) == 3
+    assert client.sys.is_initialized() is True
+    assert client.sys.is_sealed() is True
+    client.sys.submit_unseal_key(made["keys"][0])
+    client.sys.submit_unseal_keys([made["keys"][1]])
+    assert client.sys.is_sealed() is False
+    client.token = made["root_token"]
+    for _ in range(100):
+        if client.sys.read_health_status(method="GET") and client.sys.read_health_status(method="HEAD").status_code == 200:
+            break
+    assert client.is_authenticated()
+    return made
+
+
+def key_values_2(client):
+    """KV version 2, as applications use it."""
+    client.sys.enable_secrets_engine("kv", path="two", options={"version": "2"})
+    kv = client.secrets.kv.v2
+    kv.create_or_update_secret("app/db", secret={"user": "u", "n": 5}, mount_point="two")
+    kv.create_or_update_secret("app/db", secret={"user": "v"}, cas=1, mount_point="two")
+    expect_error(exceptions.InvalidRequest, kv.create_or_update_secret, path="app/db", secret={}, cas=1, mount_point="two")
+    read = kv.read_secret_version("app/db", mount_point="two", raise_on_deleted_version=True)
+    assert read["data"]["data"] == {"user": "v"} and read["data"]["metadata"]["version"] == 2
+    first = kv.read_secret_version("app/db", version=1, mount_point="two", raise_on_deleted_version=True)
+    assert first["data"]["data"] == {"user": "u", "n": 5}
+    kv.patch("app/db", secret={"more": True}, mount_point="two")
+    assert kv.read_secret("app/db", mount_point="two", raise_on_deleted_version=True)["data"]["data"] == {"user": "v", "more": True}
+    assert kv.list_secrets("", mount_point="two")["data"]["keys"] == ["app/"]
+    kv.delete_latest_version_of_secret("app/db", mount_point="two")
+    expect_error(exceptions.InvalidPath, kv.read_secret_version, path="app/db", mount_point="two", raise_on_deleted_version=True)
+    kv.undelete_secret_versions("app/db", versions=[3], mount_point="two")
+    kv.destroy_secret_versions("app/db", versions=[1], mount_point="two")
+    kv.update_metadata("app/db", max_versions=4, cas_required=False, custom_metadata={"who": "me"}, mount_point="two")
+    about = kv.read_secret_metadata("app/db", mount_point="two")["data"]
+    assert about["versions"]["1"]["destroyed"] is True and about["custom_metadata"] == {"who": "me"} and about["max_versions"] == 4
+    kv.configure(max_versions=7, mount_point="two")
+    assert kv.read_configuration(mount_point="two")["data"]["max_versions"] == 7
+    kv.delete_metadata_and_all_versions("app/db", mount_point="two")
+    expect_error(exceptions.InvalidPath, kv.read_secret_metadata, path="app/db", mount_point="two")
+
+
+def key_values_1(client):
+    """KV version 1."""
+    client.sys.enable_secrets_engine("kv", path="one")
+    kv = client.secrets.kv.v1
+    kv.create_or_update_secret("a", secret={"k": "v"}, mount_point="one")
+    assert kv.read_secret("a", mount_point="one")["data"] == {"k": "v"}
+    assert kv.list_secrets("", mount_point="one")["data"]["keys"] == ["a"]
+    kv.delete_secret("a", mount_point="one")
+    expect_error(exceptions.InvalidPath, kv.read_secret, path="a", mount_point="one")
+
+
+def system(client):
+    """Mounts, policies, keys."""
+    assert client.sys.list_mounted_secrets_engines()["data"]["two/"]["options"] == {"version": "2"}
+    client.sys.tune_mount_configuration("one", default_lease_ttl="1h", description="d")
+    assert client.sys.read_mount_configuration("one")["data"]["default_lease_ttl"] == 3600
+    client.sys.move_backend("one", "uno")
+    client.sys.disable_secrets_engine("uno")
+    client.sys.create_or_update_policy("reader", policy='path "two/*" { capabilities = ["read"] }')
+    assert "reader" in client.sys.list_policies()["data"]["policies"]
+    assert "two/*" in client.sys.read_policy("reader")["data"]["rules"]
+    term = client.sys.get_encryption_key_status()["data"]["term"]
+    client.sys.rotate_encryption_key()
+    assert client.sys.get_encryption_key_status()["data"]["term"] == term + 1
+    assert client.sys.list_auth_methods()["data"]["token/"]["type"] == "token"
+    assert "to-file/" in client.sys.list_enabled_audit_devices()["data"]
+    assert client.sys.read_leader_status()["is_self"] is True
+    assert client.sys.get_capabilities(paths=["two/x"])["data"]["capabilities"] == ["root"]
+
+
+def tokens(client, address):
+    """Tokens, and what they may."""
+    made = client.auth.token.create(policies=["reader"], ttl="1h", meta={"team": "x"})["auth"]
+    assert made["policies"] == ["default", "reader"] and made["lease_duration"] == 3600
+    client.secrets.kv.v2.create_or_update_secret("shared", secret={"k": "v"}, mount_point="two")
+    other = hvac.Client(url=address, token=made["client_token"])
+    assert other.secrets.kv.v2.read_secret("shared", mount_point="two", raise_on_deleted_version=True)["data"]["data"] == {"k": "v"}
+    expect_error(exceptions.Forbidden, other.secrets.kv.v2.create_or_update_secret, path="shared", secret={}, mount_point="two")
+    assert other.auth.token.lookup_self()["data"]["meta"] == {"team": "x"}
+    assert other.auth.token.renew_self(increment="30m")["auth"]["lease_duration"] == 1800
+    assert client.auth.token.lookup_accessor(made["accessor"])["data"]["policies"] == ["default", "reader"]
+    other.auth.token.revoke_self()
+    assert other.is_authenticated() is False
+    orphan = client.auth.token.create_orphan(policies=["default"])["auth"]
+    assert client.auth.token.lookup(orphan["client_token"])["data"]["orphan"] is True
+    client.auth.token.revoke_accessor(orphan["accessor"])
+    expect_error(exceptions.Forbidden, client.auth.token.lookup, token=orphan["client_token"])
+
+
+def main():
+    address = sys.argv[1]
+    client = hvac.Client(url=address)
+    open_server(client)
+    key_values_2(client)
+    key_values_1(client)
+    system(client)
+    tokens(client, address)
+    client.sys.seal()
+    assert client.sys.is_sealed() is True
+    expect_error(exceptions.VaultDown, client.secrets.kv.v2.read_secret, path="shared", mount_point="two", raise_on_deleted_version=True)
+    print("hvac session complete")
+
+
+if __name__ == "__main__":
+    main()

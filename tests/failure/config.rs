@@ -1,0 +1,209 @@
+//! Configurations that cannot be, each refused with what to do; and the forms that
+//! existing tools write, each taken.
+
+use std::fs;
+use std::process::Command;
+
+use bulkhead_tests::http::Request;
+use bulkhead_tests::node::{Node, Start, free_port};
+use bulkhead_tests::programs::Program;
+
+const STORAGE: &str = "storage \"raft\" {\n  path = \"{dir}/data\"\n  node_id = \"n1\"\n}\n";
+const LISTENER: &str = "listener \"tcp\" {\n  address = \"127.0.0.1:{port}\"\n  tls_disable = true\n}\n";
+
+/// A node with this configuration, `{dir}` and `{port}` filled in, not started.
+fn with_config(text: &str) -> Node {
+    let node = Node::prepare(Start::config(Program::Bulkhead));
+    node.write_config(&filled(text, &node));
+    node
+}
+
+fn filled(text: &str, node: &Node) -> String {
+    let cluster = format!(
+        "cluster_addr = \"https://127.0.0.1:{}\"\napi_addr = \"http://127.0.0.1:{}\"\n",
+        free_port(),
+        node.port
+    );
+    text.replace("{dir}", &node.dir().display().to_string())
+        .replace("{port}", &node.port.to_string())
+        .replace("{addresses}", &cluster)
+}
+
+/// It must not start, and its words must contain all of these.
+fn refused(what: &str, text: &str, said: &[&str]) {
+    let mut node = with_config(text);
+    node.spawn();
+    let status = node.wait_end();
+    let output = node.output();
+    assert!(!status.success(), "{what}: it ended well: {output}");
+    for word in said {
+        assert!(output.contains(word), "{what}: {word:?} is not in: {output}");
+    }
+}
+
+/// It must start and answer.
+fn taken(what: &str, text: &str) -> Node {
+    let mut node = with_config(text);
+    node.spawn();
+    node.until_up();
+    assert_eq!(node.get("sys/init").text().trim(), r#"{"initialized":false}"#, "{what}");
+    node
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_its_line_and_the_nearest_known_key() {
+    let config = format!("{STORAGE}listner \"tcp\" {{\n  address = \"127.0.0.1:{{port}}\"\n}}\n");
+    refused("a block", &config, &["listner", "listener", "5"]);
+    let config =
+        format!("{STORAGE}listener \"tcp\" {{\n  address = \"127.0.0.1:{{port}}\"\n  tls_disabel = true\n}}\n");
+    refused("a key of a listener", &config, &["tls_disabel", "tls_disable", "7"]);
+    let config = format!("{LISTENER}storage \"raft\" {{\n  pth = \"{{dir}}/data\"\n  node_id = \"n1\"\n}}\n");
+    refused("a key of the storage", &config, &["pth", "path", "6"]);
+    refused(
+        "a key at the top",
+        &format!("{STORAGE}{LISTENER}clustr_name = \"x\"\n"),
+        &["clustr_name", "cluster_name", "9"],
+    );
+}
+
+#[test]
+fn other_storages_are_refused_with_what_to_use() {
+    for kind in ["file", "consul", "postgresql", "s3", "nosuch"] {
+        refused(kind, &format!("storage \"{kind}\" {{\n  path = \"{{dir}}/data\"\n}}\n{LISTENER}"), &[kind, "raft"]);
+    }
+}
+
+#[test]
+fn what_is_no_hcl_or_json_is_refused_with_the_place() {
+    refused("an open block", "storage \"raft\" {\n  path = \"x\"\n", &["config.hcl"]);
+    refused("an open quote", "\n\nui = \"true\n", &["config.hcl", "3"]);
+    refused("broken JSON", "{\"ui\": true,\n \"listener\": }", &["config.hcl"]);
+    refused("an empty file", "", &["storage"]);
+    refused("no listener", STORAGE, &["listener"]);
+    refused("no storage", LISTENER, &["storage"]);
+    refused(
+        "a value of another type",
+        &format!("{STORAGE}{LISTENER}default_lease_ttl = \"soon\"\n"),
+        &["default_lease_ttl"],
+    );
+    refused(
+        "a port that is none",
+        &format!("{STORAGE}listener \"tcp\" {{\n  address = \"127.0.0.1:99999\"\n  tls_disable = true\n}}\n"),
+        &["99999"],
+    );
+}
+
+#[test]
+fn files_that_are_not_there_are_named() {
+    let output =
+        Command::new(Program::Bulkhead.path()).args(["server", "-config=/nonexistent/bulkhead.hcl"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+    assert!(!output.status.success());
+    assert!(said.contains("/nonexistent/bulkhead.hcl"), "{said}");
+    let tls = "listener \"tcp\" {\n  address = \"127.0.0.1:{port}\"\n  tls_cert_file = \"none.pem\"\n  tls_key_file = \"none.key\"\n}\n";
+    refused("a certificate", &format!("{STORAGE}{tls}"), &["none.pem"]);
+    let output = Command::new(Program::Bulkhead.path()).arg("server").output().unwrap();
+    assert!(!output.status.success(), "a server without a configuration");
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let first = taken("the first", &format!("{STORAGE}{LISTENER}{{addresses}}"));
+    let mut second = Node::prepare(Start::config(Program::Bulkhead));
+    second.port = first.port;
+    second.write_config(&filled(&format!("{STORAGE}{LISTENER}{{addresses}}"), &second));
+    second.spawn();
+    assert!(!second.wait_end().success());
+    assert!(second.output().contains(&first.port.to_string()), "{}", second.output());
+}
+
+#[test]
+fn the_forms_that_other_tools_write_are_taken() {
+    let forms = [
+        (
+            "bare and quoted block names",
+            "\"storage\" \"raft\" {\n  \"path\" = \"{dir}/data\"\n  node_id = \"n1\"\n}\n\"listener\" \"tcp\" {\n  address = \"127.0.0.1:{port}\"\n  tls_disable = \"true\"\n}\n{addresses}",
+        ),
+        (
+            "tls_disable as a number",
+            "backend \"raft\" {\n  path = \"{dir}/data\"\n  node_id = \"n1\"\n}\nlistener \"tcp\" {\n  address = \"127.0.0.1:{port}\"\n  tls_disable = 1\n}\n{addresses}",
+        ),
+        (
+            "tls_disable as a number in quotes",
+            "storage \"inmem\" {}\nlistener \"tcp\" {\n  address = \"127.0.0.1:{port}\"\n  tls_disable = \"1\"\n}\n",
+        ),
+        (
+            "inmem as backend",
+            "backend \"inmem\" {}\nlistener \"tcp\" {\n  address = \"127.0.0.1:{port}\"\n  tls_disable = true\n}\n",
+        ),
+        (
+            "JSON",
+            "{\"storage\": {\"raft\": {\"path\": \"{dir}/data\", \"node_id\": \"n1\"}}, \"listener\": {\"tcp\": {\"address\": \"127.0.0.1:{port}\", \"tls_disable\": true}}, \"ui\": false}",
+        ),
+        (
+            "JSON with lists",
+            "{\"storage\": {\"inmem\": {}}, \"listener\": [{\"tcp\": {\"address\": \"127.0.0.1:{port}\", \"tls_disable\": \"true\"}}], \"default_lease_ttl\": \"168h\"}",
+        ),
+    ];
+    for (what, text) in forms {
+        taken(what, text);
+    }
+}
+
+#[test]
+fn harmless_keys_of_openbao_are_taken() {
+    let more = "ui = true\ncluster_name = \"c\"\ndisable_mlock = true\ncache_size = \"1000\"\ndisable_cache = false\nmax_lease_ttl = \"768h\"\n\
+        default_lease_ttl = \"768h\"\nlog_level = \"info\"\nlog_format = \"json\"\nraw_storage_endpoint = false\nintrospection_endpoint = false\n\
+        enable_response_header_hostname = false\nenable_response_header_raft_node_id = false\ndefault_max_request_duration = \"90s\"\n\
+        disable_clustering = false\npid_file = \"{dir}/pid\"\nplugin_directory = \"{dir}\"\n\
+        telemetry {\n  disable_hostname = true\n  prometheus_retention_time = \"30s\"\n}\n";
+    let mut node = taken("all of them", &format!("{STORAGE}{LISTENER}{{addresses}}{more}"));
+    assert!(node.terminate().success(), "{}", node.output());
+}
+
+#[test]
+fn several_listeners_all_answer() {
+    let second = free_port();
+    let more = format!("listener \"tcp\" {{\n  address = \"127.0.0.1:{second}\"\n  tls_disable = true\n}}\n");
+    let _node = taken("two", &format!("{STORAGE}{LISTENER}{more}{{addresses}}"));
+    assert_eq!(Request::new("GET", "/v1/sys/init").send(second).unwrap().status, 200);
+}
+
+#[test]
+fn a_folder_of_files_and_several_files_are_one_configuration() {
+    let mut node = Node::prepare(Start::config(Program::Bulkhead));
+    fs::create_dir(node.path("conf.d")).unwrap();
+    fs::write(node.path("conf.d/10-storage.hcl"), filled(STORAGE, &node)).unwrap();
+    fs::write(
+        node.path("conf.d/20-listener.json"),
+        filled("{\"listener\": {\"tcp\": {\"address\": \"127.0.0.1:{port}\", \"tls_disable\": true}}}", &node),
+    )
+    .unwrap();
+    fs::write(node.path("conf.d/notes.txt"), "not read").unwrap();
+    node.write_config(&filled("{addresses}", &node));
+    node.start_mut().args = ["server", "-config={dir}/conf.d", "-config={dir}/config.hcl"].map(str::to_owned).to_vec();
+    node.spawn();
+    node.until_up();
+    assert_eq!(node.get("sys/init").status, 200);
+}
+
+#[test]
+fn the_pid_file_is_there_while_it_runs_and_sigterm_ends_it_with_0() {
+    let mut node = taken("a pid file", &format!("{STORAGE}{LISTENER}{{addresses}}pid_file = \"{{dir}}/pid\"\n"));
+    let pid = fs::read_to_string(node.path("pid")).unwrap();
+    assert_eq!(pid.trim(), node.pid().unwrap().as_raw_nonzero().to_string());
+    let status = node.terminate();
+    assert_eq!(status.code(), Some(0), "{}", node.output());
+    assert!(!node.path("pid").exists());
+}
+
+#[test]
+fn sigterm_ends_an_unsealed_server_with_0_and_keeps_what_was_written() {
+    let mut node = Node::raft_open(Program::Bulkhead);
+    node.put("cubbyhole/a", &serde_json::json!({"k": "v"}));
+    assert_eq!(node.terminate().code(), Some(0), "{}", node.output());
+    node.spawn();
+    node.until_up();
+    node.unseal();
+    assert_eq!(node.get("cubbyhole/a").at("data.k"), serde_json::json!("v"));
+}

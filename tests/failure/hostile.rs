@@ -1,0 +1,122 @@
+//! Clients that mean harm, or are broken. After each, the server serves as before.
+
+use std::io::{Read as _, Write as _};
+use std::time::{Duration, Instant};
+
+use bulkhead_tests::http::{self, Request};
+use bulkhead_tests::node::Node;
+use bulkhead_tests::programs::Program;
+use serde_json::json;
+
+/// A server with one secret, which must be readable after all of it.
+fn serving() -> Node {
+    let node = Node::dev(Program::Bulkhead);
+    node.put("secret/data/a", &json!({"data": {"k": "v"}}));
+    node
+}
+
+fn still_serves(node: &mut Node) {
+    assert!(!node.has_ended(), "the server died:\n{}", node.output());
+    let reply = node.get("secret/data/a");
+    assert_eq!((reply.status, reply.at("data.data.k")), (200, json!("v")), "{}", reply.text());
+}
+
+/// Bytes that look random and are the same every time.
+fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[0]
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+#[test]
+fn garbage_on_the_wire_does_no_harm() {
+    let mut node = serving();
+    for seed in 0..100 {
+        // Whether it is answered is up to the server.
+        let _ = http::raw(node.port, &[noise(seed, 300), b"\r\n\r\n".to_vec()].concat());
+    }
+    for line in [
+        "\r\n\r\n",
+        "GET\r\n\r\n",
+        "GET / HTTP/9.9\r\n\r\n",
+        "GET /v1/sys/health HTTP/1.1\r\n\r\n",
+        "POST /v1/secret/data/x HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
+        "POST /v1/secret/data/x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n",
+        "POST /v1/secret/data/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\nzzzz\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ] {
+        let mut stream = http::connect(node.port).unwrap();
+        stream.write_all(line.as_bytes()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        let _ = stream.read(&mut [0; 4096]);
+    }
+    still_serves(&mut node);
+}
+
+#[test]
+fn a_thousand_bad_requests_do_no_harm() {
+    let mut node = serving();
+    for i in 0..1000_u64 {
+        let request = match i % 8 {
+            0 => Request::new("POST", "/v1/secret/data/x").token("root").body(noise(i, 200)),
+            1 => Request::new("GET", &format!("/v1/secret/data/{}", "%2e%2e%2f".repeat(20))).token("root"),
+            2 => Request::new("GET", &format!("/v1/{}", "a/".repeat(2000))).token("root"),
+            3 => Request::new("LIST", "/v1/secret/metadata/%00%ff").token("root"),
+            4 => Request::new("POST", "/v1/auth/token/create").token("root").body(b"{\"ttl\": {}}".to_vec()),
+            5 => Request::new("PUT", "/v1/sys/policies/acl/x")
+                .token("root")
+                .json(&json!({"policy": "path \"".repeat(200)})),
+            6 => Request::new("GET", "/v1/secret/data/a").token(&"t".repeat(2000)),
+            _ => Request::new("WHAT", "/v1/sys/mounts").token("root"),
+        };
+        let reply = request.send(node.port).unwrap();
+        assert!((300..500).contains(&reply.status), "{request:?}: {} {}", reply.status, reply.text());
+    }
+    still_serves(&mut node);
+}
+
+#[test]
+fn bodies_and_headers_beyond_the_limit_are_refused_before_they_are_parsed() {
+    let mut node = serving();
+    let body = [b"{\"data\": {\"a\": \"".as_slice(), &vec![b'x'; 33 << 20], b"\"}}"].concat();
+    let reply = Request::new("POST", "/v1/secret/data/big").token("root").body(body).send(node.port).unwrap();
+    assert_eq!(reply.status, 413, "{}", reply.text());
+    let deep = [vec![b'['; 100_000], vec![b']'; 100_000]].concat();
+    let deep = [b"{\"data\": {\"a\": ".as_slice(), &deep, b"}}"].concat();
+    let reply = Request::new("POST", "/v1/secret/data/deep").token("root").body(deep).send(node.port).unwrap();
+    assert_eq!(reply.status, 400, "{}", reply.text());
+    let reply = Request::new("GET", "/v1/secret/data/a").header("X-Long", &"h".repeat(2 << 20)).send(node.port);
+    assert!(reply.is_err() || reply.is_ok_and(|reply| (400..500).contains(&reply.status)));
+    still_serves(&mut node);
+}
+
+#[test]
+fn clients_that_say_nothing_do_not_stop_the_others_and_are_let_go() {
+    let mut node = serving();
+    let idle: Vec<_> = (0..200).map(|_| http::connect(node.port).unwrap()).collect();
+    let mut slow = http::connect(node.port).unwrap();
+    slow.write_all(b"POST /v1/secret/data/x HTTP/1.1\r\nHost: a\r\nContent-Le").unwrap();
+    still_serves(&mut node);
+    slow.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let began = Instant::now();
+    let mut rest = Vec::new();
+    // Closed or reset, with or without a word: gone is what counts.
+    let _ = slow.read_to_end(&mut rest);
+    assert!(began.elapsed() < Duration::from_secs(45), "a client may hold a connection for ever with half a request");
+    drop(idle);
+    still_serves(&mut node);
+}
+
+#[test]
+fn two_requests_in_one_packet_are_two_requests() {
+    let node = serving();
+    let one = "GET /v1/sys/seal-status HTTP/1.1\r\nHost: a\r\n\r\n";
+    let last = "GET /v1/sys/init HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let answer = String::from_utf8(http::raw(node.port, format!("{one}{last}").as_bytes()).unwrap()).unwrap();
+    assert_eq!(answer.matches("HTTP/1.1 200 OK").count(), 2, "{answer}");
+}

@@ -1,0 +1,16 @@
+//! Support for the tests from outside. What lives here: starting either server
+//! (ours and the real `bao`), a small HTTP client, and the runner of the case
+//! files in `api/`. What must not: any of Bulkhead's own crates, or a test.
+//!
+//! - `programs` finds executables, `node` starts and stops them, `http` speaks to them.
+//! - `case` reads `api/*.yaml`, `shape` compares an answer with what is expected,
+//!   `likeness` compares two servers' answers, `runner` does it all for a file.
+
+pub mod case;
+pub mod http;
+pub mod likeness;
+pub mod node;
+pub mod programs;
+pub mod runner;
+pub mod shape;
+pub mod transcript;

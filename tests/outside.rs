@@ -1,0 +1,10 @@
+//! Tests of Bulkhead from outside. What lives here: the list of test modules.
+//! What must not: any import of Bulkhead's own crates; these tests speak HTTP,
+//! start processes and read files, as a user does.
+#![allow(clippy::unwrap_used)] // a test says what failed by where it stopped
+mod api;
+mod canary;
+mod cli;
+mod failure;
+mod plugins;
+mod races;
