@@ -84,6 +84,9 @@ fn header_faults(expect: &Expect, reply: &Reply, variables: &Variables, found: &
     );
 }
 
+/// Fields that Vault has and OpenBao has dropped: an answer may have them.
+pub const VAULTS: [&str; 1] = ["build_date"];
+
 /// A comparison under way.
 struct Comparison<'a> {
     /// Whether fields that are not expected count as wrong.
@@ -120,7 +123,7 @@ impl Comparison<'_> {
             }
         }
         for (key, value) in others.iter().filter(|(key, _)| !named.iter().any(|(name, _)| name == *key)) {
-            if self.exact {
+            if self.exact && !VAULTS.contains(&key.as_str()) {
                 self.found.push(format!("{} is there: {}", below(at, key), shortened(&value.to_string())));
             }
         }

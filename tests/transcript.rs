@@ -196,6 +196,8 @@ static VARYING: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     let varying = |pattern, name| (Regex::new(pattern).expect("a pattern of ours"), name);
     vec![
         varying(r"127\.0\.0\.1:\d+", "<address>"),
+        varying(r#""(?P<name>running_sha256|build_date)": "[^"]*""#, "$name"),
+        varying(r"\b[0-9a-f]{64}\b", "n/a"),
         varying("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<uuid>"),
         varying(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z| ?[+-]\d\d:?\d\d( UTC)?)", "<time>"),
         varying(r"\d\d \w{3} \d\d \d\d:\d\d UTC", "<time>"),

@@ -128,6 +128,7 @@ fn until_up_or_ended(node: &mut Node) -> Option<Outcome> {
 fn refusal_or_silence(node: &Node, otherwise: &str) -> Outcome {
     let said = node.output();
     let words = [
+        "opening storage",
         "damage",
         "corrupt",
         "checksum",

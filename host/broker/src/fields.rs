@@ -76,6 +76,17 @@ impl Fields {
         }
     }
 
+    /// As [`seconds`](Self::seconds), with the text Vault has where a field is declared
+    /// as a duration.
+    pub(crate) fn seconds_of_field(&self, name: &str) -> Result<Option<u64>, Fault> {
+        match self.text(name)? {
+            Some(text) if !text.is_empty() => duration::parse_secs(&text).map(Some).map_err(|e| {
+                Fault::invalid(format!("Field validation failed: error converting input for field {name:?}: {e}"))
+            }),
+            _ => Ok(None),
+        }
+    }
+
     /// A list of strings; a single string is a list of one, split at commas if asked.
     pub(crate) fn strings(&self, name: &str, split_commas: bool) -> Result<Option<Vec<String>>, Fault> {
         match self.0.get(name) {
@@ -134,15 +145,7 @@ pub(crate) fn parse_seconds(text: &str, name: &str) -> Result<u64, Fault> {
     if text.starts_with('-') {
         return Err(Fault::invalid(format!("{name} must be positive")));
     }
-    duration::parse_secs(text).map_err(|_| Fault::invalid(duration_error(text)))
-}
-
-/// What Go says about a text that is no duration.
-pub(crate) fn duration_error(text: &str) -> String {
-    match text.strip_suffix('d') {
-        Some(days) => format!("strconv.ParseInt: parsing {days:?}: invalid syntax"),
-        None => format!("time: invalid duration {text:?}"),
-    }
+    duration::parse_secs(text).map_err(|e| Fault::invalid(e.to_string()))
 }
 
 /// RFC 3339 in UTC, with as many digits after the point as there are, as Go prints it.

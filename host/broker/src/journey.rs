@@ -27,6 +27,9 @@ pub(crate) async fn run(node: &Arc<Node>, request: Request) -> Audited {
         Ok(open) => open,
         Err(reply) => return Audited::unrecorded(reply),
     };
+    if let Some(refused) = gate::refuse(&request) {
+        return Audited::unrecorded(refused);
+    }
     if !request.namespace.is_empty() && request.namespace != "root" {
         return Audited::unrecorded(Failure::new(FailureKind::NotFound, "namespace not found").into());
     }

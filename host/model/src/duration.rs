@@ -10,6 +10,9 @@ pub enum DurationError {
     /// Not in any of the forms, or over 292 years (what Go can hold).
     #[error("time: invalid duration {0:?}")]
     Invalid(String),
+    /// Days that are no number: Vault hands what stands before the `d` to another parser.
+    #[error("strconv.ParseInt: parsing {0:?}: invalid syntax")]
+    Days(String),
     /// A number other than a whole one, without a unit.
     #[error("time: missing unit in duration {0:?}")]
     NoUnit(String),
@@ -58,7 +61,7 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
 fn whole(body: &str, text: &str) -> Option<Result<u64, DurationError>> {
     let (digits, unit_secs) = body.strip_suffix('d').map_or((body, 1), |days| (days, 86_400));
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
+        return (unit_secs > 1).then(|| Err(DurationError::Days(digits.to_owned())));
     }
     let nanos = digits.parse::<u64>().ok().and_then(|n| n.checked_mul(unit_secs)).and_then(|s| s.checked_mul(NANOS));
     Some(bounded(nanos, text))

@@ -32,7 +32,7 @@ struct Load {
 
 impl Load {
     async fn once(&self) {
-        let host = FakeHost::new(&self.facts, &self.shared);
+        let host = FakeHost::boxed(&self.facts, &self.shared);
         let finished = self.plugin.call(host, Call::Handle((self.request)())).await.unwrap();
         assert!(matches!(finished.result, Ok(Returned::Secret { .. })));
     }
@@ -120,7 +120,7 @@ fn kv_read(kv: &Arc<dyn Plugin>) -> Option<Load> {
     KV_ROUTE.store(route, std::sync::atomic::Ordering::Relaxed);
     let write = on_data(Operation::Create, "{\"data\":{\"username\":\"app\",\"password\":\"secret\"},\"options\":{}}");
     let load = Load { request: || at_kv_route(on_data(Operation::Read, "{\"version\":0}")), ..load };
-    let host = FakeHost::new(&load.facts, &load.shared);
+    let host = FakeHost::boxed(&load.facts, &load.shared);
     let written = runtime().block_on(kv.call(host, Call::Handle(at_kv_route(write)))).ok()?;
     match written.result {
         Ok(_) => Some(load),
@@ -180,7 +180,7 @@ fn loads_host_only() -> impl Fn() {
     secret_stored(&shared);
     let facts = mount("bench");
     move || {
-        let mut host = FakeHost::new(&facts, &shared);
+        let mut host = FakeHost::boxed(&facts, &shared);
         let request = std::hint::black_box(request("read3"));
         for key in ["config", "metadata/app", "versions/app/1"] {
             std::hint::black_box(host.get(key).unwrap());

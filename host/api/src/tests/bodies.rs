@@ -1,3 +1,5 @@
+//! Bodies: every limit is enforced before the work is done.
+
 use std::time::Duration;
 
 use super::harness::{Served, get, post};

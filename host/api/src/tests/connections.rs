@@ -1,3 +1,5 @@
+//! Connections: slow, broken and hostile ones leave the listener serving.
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! Paths outside the API.
+
 use super::harness::{Served, get};
 
 #[tokio::test]

@@ -1,3 +1,5 @@
+//! TLS: certificates, their reload, client certificates.
+
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;

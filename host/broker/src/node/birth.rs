@@ -76,11 +76,12 @@ impl Node {
         let made = bulkhead_barrier::init(config, now_ms, &*parts.entropy);
         let view = parts.ledger.view().map_err(Fault::from)?;
         let mut tx = made.barrier.begin(view);
+        let chosen = options.root_token.is_some();
         let root_token = match options.root_token {
             Some(token) => token,
             None => Hidden::new(format!("s.{}", base62(&*parts.entropy, 24))),
         };
-        furnish(&mut tx, &made.barrier, parts, &root_token, now_ms)?;
+        furnish(&mut tx, &made.barrier, parts, (&root_token, chosen), now_ms)?;
         let mut change = made.change;
         let furnished = tx.into_change(&*parts.entropy).map_err(Fault::from)?;
         change.reads.extend(furnished.reads);
@@ -105,7 +106,7 @@ fn furnish(
     tx: &mut Transaction,
     barrier: &Barrier,
     parts: &Parts,
-    root_token: &Hidden<String>,
+    (root_token, chosen): (&Hidden<String>, bool),
     now_ms: u64,
 ) -> Result<(), Fault> {
     let entropy = &*parts.entropy;
@@ -129,8 +130,9 @@ fn furnish(
     let record = TokenRecord {
         accessor: base62(entropy, 24),
         policies: vec!["root".into()],
-        path: "auth/token/root".into(),
-        display_name: "root".into(),
+        // A token of the operator's own choice counts as made by a request, as in Vault.
+        path: if chosen { "auth/token/create" } else { "auth/token/root" }.into(),
+        display_name: if chosen { "token" } else { "root" }.into(),
         created_ms: now_ms,
         ..TokenRecord::default()
     };

@@ -39,6 +39,23 @@ pub(crate) async fn answer_free(node: &Arc<Node>, request: &Request) -> Option<R
     Some(answer.unwrap_or_else(|fault: Fault| Reply::Failed(fault.into_failure())))
 }
 
+/// Refuses what an open node does for nobody, token or not: older Vault let callers
+/// without a token occupy the only slot of a rekey (CVE-2025-52894).
+pub(crate) fn refuse(request: &Request) -> Option<Reply> {
+    let path = request.path.as_str();
+    let failed = |kind, errors: &[&str]| {
+        Some(Reply::Failed(Failure { kind, errors: errors.iter().map(|e| (*e).to_owned()).collect() }))
+    };
+    match path {
+        "sys/replication/status" => failed(FailureKind::NotFound, &["unsupported path"]),
+        "sys/seal" | "sys/step-down" if request.verb != Verb::Write => failed(FailureKind::Unsupported, &[]),
+        _ if path.starts_with("sys/rekey/") || path.starts_with("sys/generate-root/") => {
+            failed(FailureKind::Unsupported, &["unsupported operation"])
+        }
+        _ => None,
+    }
+}
+
 /// Lets a request into an open node.
 pub(crate) fn enter(node: &Node, request: &Request) -> Result<Arc<Open>, Reply> {
     match node.open() {

@@ -96,14 +96,25 @@ pub(crate) fn route(mounts: &MountTable, request: &Request) -> Routed {
     let path = if folder { request.path.to_folder() } else { request.path.clone() };
     let path = path.as_str().to_owned();
     let target = match mounts.route(&path) {
-        Some((mount, rest)) => below(mount, rest, request.verb),
-        // `auth/token` without a slash is the mount itself, where there is no path.
+        Some((mount, rest)) => asked(mount, rest, request),
+        // `kv` without a slash is the mount itself.
         None => match mounts.at(&format!("{path}/")) {
-            Some(mount) => Target::NoPath { mount: mount.clone() },
+            Some(mount) => asked(mount, "", request),
             None => Target::NoMount,
         },
     };
     Routed { path, target }
+}
+
+/// The target of a request below a mount. Help is about a path, whatever its verbs.
+fn asked(mount: &Arc<Mount>, rest: &str, request: &Request) -> Target {
+    if !request.help {
+        return below(mount, rest, request.verb);
+    }
+    let verbs = [Verb::Read, Verb::Write, Verb::List, Verb::Delete, Verb::Patch];
+    let known = |target: &Target| matches!(target, Target::Host { .. } | Target::Guest(_));
+    let found = verbs.into_iter().map(|verb| below(mount, rest, verb)).find(known);
+    found.unwrap_or_else(|| Target::NoPath { mount: mount.clone() })
 }
 
 fn below(mount: &Arc<Mount>, rest: &str, verb: Verb) -> Target {

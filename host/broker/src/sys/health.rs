@@ -1,5 +1,6 @@
 //! `sys/health`: whether this node can serve, as a status code that load balancers read.
 
+use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::{Request, Verb};
 use serde_json::json;
@@ -13,6 +14,11 @@ pub(crate) fn read(node: &Node, request: &Request) -> Result<Reply, Fault> {
     let initialised = node.seal_config()?.is_some();
     let open = node.open();
     let standing = node.parts.ledger.standing();
+    for name in ["uninitcode", "sealedcode", "standbycode", "activecode"] {
+        if request.query(name).is_some_and(|c| c.parse::<u16>().is_err()) {
+            return Err(Failure { kind: FailureKind::Invalid, errors: Vec::new() }.into());
+        }
+    }
     let code = |name: &str, default: u16| request.query(name).and_then(|c| c.parse().ok()).unwrap_or(default);
     let standby_ok = request.query("standbyok").is_some_and(|v| v == "true" || v.is_empty() || v == "1");
     let status = match (initialised, &open, standing.leader) {

@@ -38,6 +38,7 @@ pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("leases/revoke-force/{path...}", W, Handler::Now(revoke_force), "Forget all leases below a path.")
         .sudo()
         .fields(&["prefix"]),
+    HostRoute::new("leases/tidy", W, Handler::Now(tidy), "Look for remains of ended leases."),
     HostRoute::new("leases/count", &[Verb::Read], Handler::Now(count), "Count leases.").fields(&["type"]),
     HostRoute::new("leases", &[Verb::Read], Handler::Now(irrevocable), "List irrevocable leases.")
         .sudo()
@@ -171,6 +172,19 @@ fn revoke_prefix(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     }
     visit.after.push(After::LookForDue);
     Ok(Reply::Empty)
+}
+
+/// Everything about a lease goes in one change, so there are never remains.
+fn tidy(_visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+    Ok(enveloped(Envelope {
+        status: Some(202),
+        warnings: vec![
+            "Tidy operation successfully started. Any information from the operation will be printed to Bulkhead's \
+             server logs."
+                .into(),
+        ],
+        ..Envelope::default()
+    }))
 }
 
 /// Forgets leases without asking their guests: for a mount whose outside is gone.

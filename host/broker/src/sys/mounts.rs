@@ -186,7 +186,15 @@ fn new_entry(visit: &Visit, ask: &Ask<'_>, table: Table) -> Result<MountEntry, F
     if let Some((name, value)) = implied {
         options.insert(name.to_owned(), value.to_owned());
     }
-    let tuning = tune::from_config(ask.fields.object("config")?.unwrap_or(&Map::new()), table)?;
+    if plugin == "kv" && options.get("version").is_some_and(|v| v != "1" && v != "2") {
+        return Err(Fault::invalid("nil backend of type \"kv\" returned from factory"));
+    }
+    let config = ask.fields.object("config")?;
+    let version = config.and_then(|c| c.get("plugin_version")).and_then(Value::as_str).unwrap_or_default();
+    if !version.is_empty() {
+        return Err(Fault::invalid(format!("cannot select non-builtin version of secrets plugin {plugin}")));
+    }
+    let tuning = tune::from_config(config.unwrap_or(&Map::new()), table)?;
     let entropy = &*visit.open.parts.entropy;
     let prefix = if table == Table::Auth { "auth_" } else { "" };
     Ok(MountEntry {

@@ -49,6 +49,9 @@ pub(crate) fn status(node: &Node) -> Result<Reply, Fault> {
 pub(crate) async fn unseal(node: &Arc<Node>, request: &Request) -> Result<Reply, Fault> {
     let fields = super::init::fields(request)?;
     if fields.flag("reset")?.unwrap_or(false) {
+        if !node.is_sealed() {
+            return Err(Fault::invalid("vault is unsealed"));
+        }
         node.reset_unseal();
         return status(node);
     }

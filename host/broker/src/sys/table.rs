@@ -115,7 +115,8 @@ impl HostTable {
             if route.verbs.contains(&verb) {
                 return Ok((route, captures));
             }
-            known = true;
+            // A list's path ends in a slash, which only an open end matches.
+            known |= !lists || parts.iter().any(|p| matches!(p, Part::Rest(_)));
         }
         Err(known)
     }

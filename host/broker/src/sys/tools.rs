@@ -78,10 +78,21 @@ fn random(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     Ok(enveloped(envelope))
 }
 
+/// What Go says of a text that is no base64.
+fn base64_error(error: &base64::DecodeError) -> String {
+    match error {
+        base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _) => {
+            format!("illegal base64 data at input byte {at}")
+        }
+        _ => "illegal base64 data".into(),
+    }
+}
+
 fn hash(_visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let input = ask.fields.text_or_empty("input")?;
-    let bytes =
-        STANDARD.decode(&input).map_err(|_| Fault::invalid("unable to decode input as base64: illegal base64 data"))?;
+    let bytes = STANDARD
+        .decode(&input)
+        .map_err(|e| Fault::invalid(format!("unable to decode input as base64: {}", base64_error(&e))))?;
     let named = ask.capture("algorithm");
     let algorithm = match named {
         "" => ask.fields.text("algorithm")?.unwrap_or_else(|| "sha2-256".into()),

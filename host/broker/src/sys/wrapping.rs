@@ -151,8 +151,7 @@ fn unwrap(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 
 fn rewrap(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let (content, record) = take(visit, ask)?;
-    let accessor = restored(content.expose()).and_then(|e| e.auth).map(|auth| auth.accessor);
-    mint::wrap(visit, record.creation_ttl_secs, &record.path, accessor, &content)
+    mint::wrap(visit, record.creation_ttl_secs, &record.path, None, &content)
 }
 
 fn lookup(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {

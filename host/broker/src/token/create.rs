@@ -81,6 +81,9 @@ fn make(visit: &mut Visit, ask: &Ask<'_>, orphan_path: bool, role: Option<RoleRe
         u64::try_from(uses).expect("checked above: not negative")
     };
     let is_root = policies == ["root"];
+    // Root without a wish but the longest life gets just that.
+    let ttl_secs = if is_root && asked.ttl_secs == 0 { asked.explicit_max_secs } else { asked.ttl_secs };
+    let asked = Lifetime { ttl_secs, ..asked };
     let (default_secs, _) = token_mount_ttls(visit);
     let forever = is_root && asked.ttl_secs == 0 && asked.period_secs == 0 && asked.explicit_max_secs == 0;
     // A root token that ends must not beget one that does not.

@@ -44,7 +44,10 @@ fn lookup(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 }
 
 fn lookup_self(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let record = visit.who()?.record.clone();
+    let mut record = visit.who()?.record.clone();
+    // This very look is a use.
+    let left = record.num_uses.saturating_sub(1);
+    record.num_uses = left;
     let token = ask.request.token.as_ref().map_or("", |t| t.expose().as_str());
     Ok(data(&shown(&record, token, visit.now_ms)))
 }

@@ -62,11 +62,13 @@ async fn extend(
     shown: Hidden<String>,
     missing: &str,
 ) -> Result<Reply, Fault> {
-    let increment = ask.fields.seconds("increment")?;
+    let increment = ask.fields.seconds_of_field("increment")?;
     let found = tokens::get(&mut visit.tx, &hash)?.filter(|r| !r.is_expired(visit.now_ms));
     let mut record = found.ok_or_else(|| Fault::invalid(missing))?;
     if record.expires_ms == 0 {
-        return Err(Fault::invalid("invalid lease ID"));
+        // The first root token was made by no request, and Vault tells the two apart.
+        let first = record.path == "auth/token/root";
+        return Err(Fault::invalid(if first { "invalid lease ID" } else { "lease is not renewable" }));
     }
     if !record.renewable {
         return Err(Fault::invalid("lease is not renewable"));
@@ -104,7 +106,8 @@ fn renewed_ttl(
         explicit_max_secs: record.explicit_max_ttl_secs,
     };
     let ran_secs = visit.now_ms.saturating_sub(record.created_ms) / 1000;
-    let fallback = if record.creation_ttl_secs > 0 { record.creation_ttl_secs } else { default_secs };
+    // Without a wish, it gets the length it was last given.
+    let fallback = if record.ttl_secs > 0 { record.ttl_secs } else { default_secs };
     mint::lifetime(asked, fallback, ran_secs)
 }
 
@@ -127,7 +130,7 @@ async fn ask_method(
             alias: None,
             group_aliases: Vec::new(),
             display_name: record.display_name.clone(),
-            policies: record.policies.clone(),
+            policies: record.policies.iter().filter(|p| *p != "default").cloned().collect(),
             no_default_policy: !record.policies.iter().any(|p| p == "default"),
             metadata: record.metadata.clone(),
             ttl: Some(record.ttl_secs),

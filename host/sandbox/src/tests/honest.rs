@@ -10,7 +10,7 @@ use super::host::{FakeHost, Shared, mount, request, secret_stored};
 use super::{call, call_over, data, plugin, response};
 
 async fn run(call: Call) -> Result<Finished, CallFailure> {
-    plugin().call(FakeHost::new(&mount("mount"), &Arc::default()), call).await
+    plugin().call(FakeHost::boxed(&mount("mount"), &Arc::default()), call).await
 }
 
 fn lease() -> GuestLease {

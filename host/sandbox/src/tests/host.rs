@@ -30,7 +30,7 @@ pub(crate) struct FakeHost {
 }
 
 impl FakeHost {
-    pub(crate) fn new(facts: &Arc<MountFacts>, shared: &Arc<Shared>) -> Box<dyn CallHost> {
+    pub(crate) fn boxed(facts: &Arc<MountFacts>, shared: &Arc<Shared>) -> Box<dyn CallHost> {
         Box::new(Self { facts: Arc::clone(facts), shared: Arc::clone(shared) })
     }
 }

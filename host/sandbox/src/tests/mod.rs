@@ -41,7 +41,7 @@ fn plugin() -> &'static Arc<dyn Plugin> {
 }
 
 async fn call_over(plugin: &Arc<dyn Plugin>, shared: &Arc<Shared>, path: &str) -> Result<Finished, CallFailure> {
-    plugin.call(FakeHost::new(&mount("mount"), shared), Call::Handle(request(path))).await
+    plugin.call(FakeHost::boxed(&mount("mount"), shared), Call::Handle(request(path))).await
 }
 
 async fn call(path: &str) -> Result<Finished, CallFailure> {

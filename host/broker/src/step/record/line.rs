@@ -311,6 +311,11 @@ fn shown_name(device: &Device, name: String, names: &Names) -> String {
 pub(super) fn names(routed: &Routed) -> Names {
     match &routed.target {
         Target::Guest(guest) => Names::Callers(guest.route().fields.iter().map(|f| f.name.clone()).collect()),
+        // Its answer names the paths that were asked about.
+        Target::Host { route, .. } if route.pattern.starts_with("capabilities") => {
+            let declared = route.fields.unwrap_or_default().iter().map(|f| (*f).to_owned());
+            Names::Callers(declared.chain(["capabilities".to_owned()]).collect())
+        }
         Target::Host { route, .. } if route.fields.is_some() => Names::Api,
         _ => Names::Callers(Vec::new()),
     }

@@ -150,8 +150,10 @@ pub(super) fn from_config(config: &Map<String, Value>, table: Table) -> Result<T
             _ => continue,
         };
         // Vault names the field here, unlike when a mount is tuned.
-        if !text.is_empty() && text != "system" && parse_seconds(&text, name).is_err() {
-            let cause = crate::fields::duration_error(&text);
+        if !text.is_empty()
+            && text != "system"
+            && let Err(cause) = bulkhead_model::duration::parse_secs(&text)
+        {
             return Err(Fault::invalid(format!("unable to parse {label} TTL of {text}: {cause}")));
         }
     }

@@ -263,7 +263,7 @@ fn misbehave(how: &str) -> Result<Response, Error> {
         "loop" => loop {
             core::hint::black_box(0);
         },
-        "recurse" => return Ok(json(format!("{{\"depth\":{}}}", recurse(0)))),
+        "recurse" => return Ok(json(format!("{{\"depth\":{}}}", recurse(0, core::hint::black_box(u64::MAX))))),
         "recurse-in-memory" => return Ok(json(format!("{{\"depth\":{}}}", recurse_in_memory(0)))),
         "grow" => return Ok(json(grow())),
         "trap" => core::arch::wasm32::unreachable(),
@@ -308,8 +308,8 @@ fn answer_badly(how: &str) -> Result<Response, Error> {
 
 /// Uses the call stack alone: what is left to do after the call keeps it from becoming
 /// a loop.
-fn recurse(depth: u64) -> u64 {
-    if depth == core::hint::black_box(u64::MAX) { 0 } else { recurse(depth + 1).rotate_left(3) ^ depth }
+fn recurse(depth: u64, end: u64) -> u64 {
+    if depth == end { 0 } else { recurse(depth + 1, end).rotate_left(3) ^ depth }
 }
 
 /// Uses the stack in linear memory, which ends sooner.
