@@ -61,7 +61,8 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
 fn whole(body: &str, text: &str) -> Option<Result<u64, DurationError>> {
     let (digits, unit_secs) = body.strip_suffix('d').map_or((body, 1), |days| (days, 86_400));
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return (unit_secs > 1).then(|| Err(DurationError::Days(digits.to_owned())));
+        let days = unit_secs > 1 && !digits.is_empty();
+        return days.then(|| Err(DurationError::Days(digits.to_owned())));
     }
     let nanos = digits.parse::<u64>().ok().and_then(|n| n.checked_mul(unit_secs)).and_then(|s| s.checked_mul(NANOS));
     Some(bounded(nanos, text))
