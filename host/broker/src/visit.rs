@@ -96,6 +96,13 @@ pub(crate) fn warning(text: impl Into<String>) -> Reply {
     enveloped(Envelope { warnings: vec![text.into()], ..Envelope::default() })
 }
 
+/// What Vault answers when it starts to look for remains. Here there never are any.
+pub(crate) fn nothing_to_tidy() -> Reply {
+    let text = "Tidy operation successfully started. Any information from the operation will be printed to \
+                Bulkhead's server logs.";
+    enveloped(Envelope { status: Some(202), warnings: vec![text.into()], ..Envelope::default() })
+}
+
 /// A reply from an envelope.
 pub(crate) fn enveloped(envelope: Envelope) -> Reply {
     Reply::Envelope(Box::new(envelope))

@@ -18,7 +18,7 @@ use crate::fault::Fault;
 use crate::fields::rfc3339;
 use crate::step::dispatch::{self, mismatched};
 use crate::step::expire;
-use crate::visit::{After, Ask, Visit, data, enveloped, listed};
+use crate::visit::{After, Ask, Visit, data, enveloped, listed, nothing_to_tidy};
 
 const W: &[Verb] = &[Verb::Write];
 
@@ -176,15 +176,7 @@ fn revoke_prefix(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 
 /// Everything about a lease goes in one change, so there are never remains.
 fn tidy(_visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
-    Ok(enveloped(Envelope {
-        status: Some(202),
-        warnings: vec![
-            "Tidy operation successfully started. Any information from the operation will be printed to Bulkhead's \
-             server logs."
-                .into(),
-        ],
-        ..Envelope::default()
-    }))
+    Ok(nothing_to_tidy())
 }
 
 /// Forgets leases without asking their guests: for a mount whose outside is gone.

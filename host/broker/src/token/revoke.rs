@@ -1,13 +1,13 @@
 //! Revoking tokens, with all below them.
 
 use bulkhead_model::hidden::Hidden;
-use bulkhead_model::reply::{Envelope, Reply};
+use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Verb;
 
 use crate::book::tokens::{self, TokenHash};
 use crate::fault::Fault;
 use crate::sys::table::{Handler, HostRoute};
-use crate::visit::{After, Ask, Visit, enveloped, warning};
+use crate::visit::{After, Ask, Visit, nothing_to_tidy, warning};
 
 const W: &[Verb] = &[Verb::Write];
 
@@ -68,13 +68,5 @@ fn revoke_orphan(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 
 /// Everything about a token goes in one change, so there are never remains.
 fn tidy(_visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
-    Ok(enveloped(Envelope {
-        status: Some(202),
-        warnings: vec![
-            "Tidy operation successfully started. Any information from the operation will be printed to Bulkhead's \
-             server logs."
-                .into(),
-        ],
-        ..Envelope::default()
-    }))
+    Ok(nothing_to_tidy())
 }

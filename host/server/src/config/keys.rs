@@ -64,10 +64,7 @@ pub(super) const TOP: &[Key] = &[
     ignored("disable_cache", NO_CACHE),
     ignored("disable_clustering", ONE_NODE),
     ignored("disable_indexing", ENTERPRISE),
-    ignored(
-        "disable_mlock",
-        "memory is never locked as a whole; keys have locked memory of their own, so turn swap off",
-    ),
+    ignored("disable_mlock", "memory is not locked, because the sandbox reserves more than it uses: turn swap off"),
     ignored("disable_performance_standby", ENTERPRISE),
     ignored("disable_printable_check", "paths are checked by one rule, always"),
     ignored("disable_sealwrap", ENTERPRISE),
