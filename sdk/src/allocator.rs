@@ -1,6 +1,6 @@
 //! The guest's allocator: memory is handed out in a row and never taken back, except
 //! from the end. An instance lives for one call, so there is nothing to gain from a
-//! free list, and a call that stays within the first 256 KiB makes no system call.
+//! free list, and a call that stays within the first 128 KiB makes no system call.
 #![allow(unsafe_code)] // implements GlobalAlloc; wasm32 guests have one thread
 
 use core::alloc::{GlobalAlloc, Layout};

@@ -4,6 +4,7 @@ use crate::bindings::mounted::bulkhead::plugin::identity::Entity;
 use crate::bindings::mounted::bulkhead::plugin::storage::Page as StoredPage;
 use crate::bindings::mounted::bulkhead::plugin::system::{Level, Mount};
 use crate::bindings::mounted::bulkhead::plugin::types::Timestamp;
+use crate::error::{names_refused, put_refused};
 use crate::host;
 use crate::{Error, Keys, Page, Result, Stored};
 
@@ -124,7 +125,7 @@ impl Cx {
     /// # Errors
     /// Whatever storage says.
     pub fn put_bytes(&self, key: &str, value: &[u8]) -> Result<()> {
-        Ok(host::storage::put(key, value)?)
+        host::storage::put(key, value).map_err(|error| put_refused(error, value.len()))
     }
 
     /// Removes a key.
@@ -135,8 +136,10 @@ impl Cx {
         Ok(host::storage::delete(key)?)
     }
 
-    /// The names below a folder (empty, or ending in a slash): direct members, or with
-    /// `deep` all keys below it.
+    /// The names below a folder (empty, or ending in a slash): direct members in byte
+    /// order, or with `deep` all keys below it. Those come page by page in an order of the
+    /// store's own, which is always the same, so that a page costs what is on it; without
+    /// a limit they are sorted. To go on, pass the last one as `after`.
     ///
     /// # Errors
     /// Whatever storage says.
@@ -150,9 +153,13 @@ impl Cx {
             names.extend(page.keys);
             match page.next {
                 Some(next) if names.len() < wanted => after = Some(next),
-                _ => return Ok(names),
+                _ => break,
             }
         }
+        if deep && wanted == usize::MAX {
+            names.sort_unstable();
+        }
+        Ok(names)
     }
 
     /// Runs a job later, if this call commits; the same job and key replaces.
@@ -177,5 +184,5 @@ impl Cx {
 
 fn stored_page(folder: &str, after: Option<&str>, limit: u32, deep: bool) -> Result<StoredPage> {
     let page = if deep { host::storage::scan(folder, after, limit) } else { host::storage::list(folder, after, limit) };
-    Ok(page?)
+    page.map_err(names_refused)
 }

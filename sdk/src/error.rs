@@ -31,14 +31,57 @@ impl Error {
     }
 }
 
+/// Why a value of this length could not be written. The host says only a limit; a value
+/// within it was one too many for the change.
+pub(crate) fn put_refused(error: storage::Error, value_bytes: usize) -> Error {
+    match error {
+        storage::Error::TooLarge(limit) if value_bytes as u64 > limit => {
+            Error::InvalidRequest(format!("value is over the limit of {limit} bytes"))
+        }
+        other => other.into(),
+    }
+}
+
+/// Why the names below a folder could not be told. The limit may be one of names or of
+/// their bytes; the host does not say which.
+pub(crate) fn names_refused(error: storage::Error) -> Error {
+    match error {
+        storage::Error::TooLarge(limit) => {
+            Error::InvalidRequest(format!("too many names below this path: they are over the limit of {limit}"))
+        }
+        other => other.into(),
+    }
+}
+
 impl From<storage::Error> for Error {
     fn from(error: storage::Error) -> Self {
         match error {
             storage::Error::TooLarge(limit) => {
-                Self::InvalidRequest(format!("value is over the limit of {limit} bytes"))
+                Self::InvalidRequest(format!("the whole change is over the limit of {limit} bytes"))
             }
             storage::Error::Denied(text) => Self::Internal(format!("storage refused: {text}")),
             storage::Error::Backend(text) => Self::Internal(format!("storage failed: {text}")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(error: Error) -> String {
+        match error {
+            Error::InvalidRequest(text) => text,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_limit_is_told_with_what_is_over_it() {
+        let refused = || storage::Error::TooLarge(1000);
+        assert_eq!(text(put_refused(refused(), 1001)), "value is over the limit of 1000 bytes");
+        assert_eq!(text(put_refused(refused(), 1000)), "the whole change is over the limit of 1000 bytes");
+        assert_eq!(text(refused().into()), "the whole change is over the limit of 1000 bytes");
+        assert_eq!(text(names_refused(refused())), "too many names below this path: they are over the limit of 1000");
     }
 }

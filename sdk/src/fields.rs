@@ -151,23 +151,57 @@ macro_rules! numbers {
 }
 numbers!(i64 => Integer, u64 => Integer, i32 => Integer, u32 => Integer, f64 => Float);
 
-/// Types that read through serde.
-macro_rules! structured {
-    ($($type:ty => $kind:ident),*) => {$(
-        impl FieldValue<'_> for $type {
-            const KIND: FieldKind = FieldKind::$kind;
+impl FieldValue<'_> for Vec<String> {
+    const KIND: FieldKind = FieldKind::CommaStringList;
 
-            fn parse(json: &str) -> Result<Self> {
-                serde_json::from_str(json).map_err(|_| unfit())
-            }
+    fn parse(json: &str) -> Result<Self> {
+        json::items(json).ok_or_else(unfit)?.map(|item| String::parse(item?)).collect()
+    }
 
-            fn absent() -> Self {
-                <$type>::default()
-            }
-        }
-    )*};
+    fn absent() -> Self {
+        Self::new()
+    }
 }
-structured!(Vec<String> => CommaStringList, Vec<i64> => CommaIntegerList, BTreeMap<String, String> => StringMap, Value => Any);
+
+impl FieldValue<'_> for Vec<i64> {
+    const KIND: FieldKind = FieldKind::CommaIntegerList;
+
+    fn parse(json: &str) -> Result<Self> {
+        json::items(json).ok_or_else(unfit)?.map(|item| i64::parse(item?)).collect()
+    }
+
+    fn absent() -> Self {
+        Self::new()
+    }
+}
+
+impl FieldValue<'_> for BTreeMap<String, String> {
+    const KIND: FieldKind = FieldKind::StringMap;
+
+    fn parse(json: &str) -> Result<Self> {
+        let member = |member: Result<(std::borrow::Cow<'_, str>, &str)>| {
+            let (name, value) = member?;
+            Ok((name.into_owned(), String::parse(value)?))
+        };
+        json::members(json.as_bytes())?.map(member).collect()
+    }
+
+    fn absent() -> Self {
+        Self::new()
+    }
+}
+
+impl FieldValue<'_> for Value {
+    const KIND: FieldKind = FieldKind::Any;
+
+    fn parse(json: &str) -> Result<Self> {
+        serde_json::from_str(json).map_err(|_| unfit())
+    }
+
+    fn absent() -> Self {
+        Self::Null
+    }
+}
 
 /// Which part of a list is asked for: names after `after`, at most `limit`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

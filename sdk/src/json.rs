@@ -1,6 +1,10 @@
-//! Just enough JSON for the hot path: walk over the members of an object without
-//! building anything, and write an object by appending. Values stay text, so numbers
-//! and unknown members survive digit for digit. For anything more, `serde_json`.
+//! Just enough JSON for the hot path: walk over the members of an object or the items of
+//! an array without building anything, and write an object by appending. Values stay
+//! text, so numbers and unknown members survive digit for digit.
+//!
+//! For anything more there is `serde_json`, at a price: reading any type through it links
+//! tables for floating point numbers, 40 KiB of constants that the host writes anew after
+//! every call. A plugin whose calls are to be cheap gets by with this module.
 
 use std::borrow::Cow;
 
@@ -69,14 +73,85 @@ impl<'a> Iterator for Members<'a> {
     }
 }
 
+/// The items of a JSON array, each as JSON text.
+pub struct Items<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+/// Walks over an array; `None` if the text is not one.
+#[must_use]
+pub fn items(json: &str) -> Option<Items<'_>> {
+    let at = skip_space(json.as_bytes(), 0);
+    let inside = json.as_bytes().get(at) == Some(&b'[');
+    inside.then(|| Items { text: json, at: skip_space(json.as_bytes(), at + 1) })
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Result<&'a str>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let bytes = self.text.as_bytes();
+        if matches!(bytes.get(self.at), None | Some(b']')) {
+            return None;
+        }
+        let start = self.at;
+        let Some(end) = skip_value(bytes, start) else {
+            self.at = bytes.len();
+            return Some(Err(malformed()));
+        };
+        self.at = skip_space(bytes, end);
+        if bytes.get(self.at) == Some(&b',') {
+            self.at = skip_space(bytes, self.at + 1);
+        }
+        Some(Ok(&self.text[start..end]))
+    }
+}
+
 /// The text of a JSON string, unescaped; `None` if it is not a string.
 #[must_use]
 pub fn unquote(json: &str) -> Option<Cow<'_, str>> {
     let inner = json.strip_prefix('"')?.strip_suffix('"')?;
-    if !inner.as_bytes().contains(&b'\\') {
-        return Some(Cow::Borrowed(inner));
+    if inner.as_bytes().contains(&b'\\') { unescape(inner).map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
+}
+
+fn unescape(inner: &str) -> Option<String> {
+    let mut out = String::with_capacity(inner.len());
+    let mut rest = inner;
+    while let Some((plain, escape)) = rest.split_once('\\') {
+        out.push_str(plain);
+        let kind = escape.chars().next()?;
+        rest = &escape[kind.len_utf8()..];
+        out.push(match kind {
+            '"' | '\\' | '/' => kind,
+            'b' => '\u{8}',
+            'f' => '\u{c}',
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            'u' => unescape_unicode(&mut rest)?,
+            _ => return None,
+        });
     }
-    serde_json::from_str::<String>(json).ok().map(Cow::Owned)
+    out.push_str(rest);
+    Some(out)
+}
+
+/// The character after `\u`; those beyond 16 bits come as two halves.
+fn unescape_unicode(rest: &mut &str) -> Option<char> {
+    let first = hex4(rest)?;
+    if !(0xd800..0xdc00).contains(&first) {
+        return char::from_u32(first);
+    }
+    *rest = rest.strip_prefix("\\u")?;
+    let second = hex4(rest).filter(|half| (0xdc00..0xe000).contains(half))?;
+    char::from_u32(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00))
+}
+
+fn hex4(rest: &mut &str) -> Option<u32> {
+    let (digits, after) = rest.split_at_checked(4)?;
+    *rest = after;
+    digits.bytes().try_fold(0, |value, digit| Some(value << 4 | char::from(digit).to_digit(16)?))
 }
 
 fn skip_space(bytes: &[u8], mut at: usize) -> usize {
@@ -227,19 +302,41 @@ fn push_number(out: &mut String, mut value: u64) {
 
 /// Appends a JSON string, escaped where it must be.
 pub fn push_string(out: &mut String, value: &str) {
-    if value.bytes().all(|b| b >= 0x20 && b != b'"' && b != b'\\') {
-        out.push('"');
-        out.push_str(value);
-        out.push('"');
-    } else {
-        out.push_str(&quote(value));
+    out.push('"');
+    let mut rest = value;
+    while let Some(at) = rest.bytes().position(|b| b < 0x20 || b == b'"' || b == b'\\') {
+        out.push_str(&rest[..at]);
+        push_escape(out, rest.as_bytes()[at]);
+        rest = &rest[at + 1..];
     }
+    out.push_str(rest);
+    out.push('"');
+}
+
+fn push_escape(out: &mut String, byte: u8) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let short = match byte {
+        b'\n' => 'n',
+        b'\r' => 'r',
+        b'\t' => 't',
+        0x08 => 'b',
+        0x0c => 'f',
+        b'"' | b'\\' => char::from(byte),
+        _ => {
+            out.push_str("\\u00");
+            out.extend([byte >> 4, byte & 15].map(|digit| char::from(DIGITS[usize::from(digit)])));
+            return;
+        }
+    };
+    out.extend(['\\', short]);
 }
 
 /// A text as a JSON string.
 #[must_use]
 pub fn quote(value: &str) -> String {
-    serde_json::to_string(value).expect("a string always serialises")
+    let mut out = String::with_capacity(value.len() + 2);
+    push_string(&mut out, value);
+    out
 }
 
 /// A JSON array of strings.

@@ -58,33 +58,53 @@ pub fn go_duration(secs: i64) -> String {
 }
 
 /// Seconds of a duration as Vault reads them: a plain number, or a row of numbers with
-/// units (`ns`, `us`, `ms`, `s`, `m`, `h`, `d`); fractions of a second are cut off.
+/// units (`ns`, `us`, `ms`, `s`, `m`, `h`, `d`); fractions of a second are cut off. `None`
+/// for what is no duration, and beyond 584 years, which Go cannot hold either.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<i64> {
     if let Ok(secs) = text.parse::<i64>() {
         return Some(secs);
     }
-    let (sign, mut rest) = text.strip_prefix('-').map_or((1.0, text), |rest| (-1.0, rest));
-    let mut secs = 0.0;
+    let (negative, mut rest) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let mut nanos = 0_u64;
     while !rest.is_empty() {
         let digits = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.')?;
         let unit_end =
             rest[digits..].find(|letter: char| letter.is_ascii_digit()).map_or(rest.len(), |end| digits + end);
-        secs += rest[..digits].parse::<f64>().ok()? * unit_secs(&rest[digits..unit_end])?;
+        let part = scaled(&rest[..digits], unit_nanos(&rest[digits..unit_end])?)?;
+        nanos = nanos.checked_add(part)?;
         rest = &rest[unit_end..];
     }
-    (!text.is_empty()).then_some((sign * secs) as i64)
+    let secs = i64::try_from(nanos / 1_000_000_000).ok()?;
+    (!text.is_empty()).then_some(if negative { -secs } else { secs })
 }
 
-fn unit_secs(unit: &str) -> Option<f64> {
+/// A decimal number of units, in whole nanoseconds. Not by way of floating point, whose
+/// tables would be the largest part of a small guest.
+fn scaled(number: &str, unit: u64) -> Option<u64> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
+        return None;
+    }
+    let whole = if whole.is_empty() { 0 } else { whole.parse::<u64>().ok()? };
+    let mut nanos = whole.checked_mul(unit)?;
+    let mut place = unit;
+    for digit in fraction.bytes() {
+        place /= 10;
+        nanos = nanos.checked_add(u64::from(digit - b'0') * place)?;
+    }
+    Some(nanos)
+}
+
+fn unit_nanos(unit: &str) -> Option<u64> {
     Some(match unit {
-        "ns" => 1e-9,
-        "us" => 1e-6,
-        "ms" => 1e-3,
-        "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3_600.0,
-        "d" => 86_400.0,
+        "ns" => 1,
+        "us" => 1_000,
+        "ms" => 1_000_000,
+        "s" => 1_000_000_000,
+        "m" => 60_000_000_000,
+        "h" => 3_600_000_000_000,
+        "d" => 86_400_000_000_000,
         _ => return None,
     })
 }

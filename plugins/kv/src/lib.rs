@@ -6,8 +6,8 @@
 use bulkhead_sdk::prelude::*;
 
 mod help;
-mod merge;
 mod records;
+mod tree;
 mod upgrade;
 mod v1;
 mod v2;
@@ -123,7 +123,7 @@ impl Kv {
     #[initialize]
     fn initialize(cx: &Cx, _reason: Reason) -> Result<()> { upgrade::begin(cx) }
     #[job("upgrade")]
-    fn upgrade(cx: &Cx, _key: &str, _payload: &[u8]) -> Result<JobOutcome> { upgrade::step(cx) }
+    fn upgrade(cx: &Cx, _key: &str, payload: &[u8]) -> Result<JobOutcome> { upgrade::step(cx, payload) }
 }
 
 bulkhead_sdk::export_engine!(Kv);

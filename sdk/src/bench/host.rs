@@ -101,12 +101,21 @@ pub(crate) mod storage {
             let mut names: Vec<String> = below(world, prefix).map(|rest| first_segment(rest).to_owned()).collect();
             names.sort();
             names.dedup();
-            Ok(page(names, after, limit))
+            let begin = after.map_or(0, |after| names.partition_point(|name| name.as_str() <= after));
+            Ok(page(names.into_iter().skip(begin), limit))
         })
     }
 
+    /// Backwards: the host promises depth first and no other order, and a guest that
+    /// counts on more is to fail here.
     pub(crate) fn scan(prefix: &str, after: Option<&str>, limit: u32) -> Result<Page, Error> {
-        current(|world| Ok(page(below(world, prefix).map(str::to_owned).collect(), after, limit)))
+        current(|world| {
+            let mut names: Vec<String> = below(world, prefix).map(str::to_owned).collect();
+            names.sort_by(|a, b| b.split('/').cmp(a.split('/')));
+            let is_passed = |name: &String| after.is_some_and(|after| name.split('/').ge(after.split('/')));
+            let begin = names.partition_point(is_passed);
+            Ok(page(names.into_iter().skip(begin), limit))
+        })
     }
 
     fn below<'a>(world: &'a World, prefix: &'a str) -> impl Iterator<Item = &'a str> {
@@ -118,12 +127,9 @@ pub(crate) mod storage {
         rest.find('/').map_or(rest, |slash| &rest[..=slash])
     }
 
-    fn page(names: Vec<String>, after: Option<&str>, limit: u32) -> Page {
-        let rest: Vec<String> =
-            names.into_iter().filter(|name| after.is_none_or(|after| name.as_str() > after)).collect();
-        let more = rest.len() > limit as usize;
-        let keys: Vec<String> = rest.into_iter().take(limit as usize).collect();
-        let next = keys.last().cloned().filter(|_| more);
+    fn page(mut names: impl Iterator<Item = String>, limit: u32) -> Page {
+        let keys: Vec<String> = names.by_ref().take(limit as usize).collect();
+        let next = keys.last().cloned().filter(|_| names.next().is_some());
         Page { keys, next }
     }
 }

@@ -46,3 +46,36 @@ fn a_list_of_strings_is_escaped() {
     assert_eq!(strings(["a", "b\"c"]), r#"["a","b\"c"]"#);
     assert_eq!(strings([]), "[]");
 }
+
+#[test]
+fn items_keep_their_text_letter_by_letter() {
+    let walk = |text| items(text).map(|items| items.map(|item| item.unwrap().to_owned()).collect::<Vec<_>>());
+    assert_eq!(walk(r#" [ 1.10 , "a,]", {"b":[2]} , null ] "#).unwrap(), ["1.10", r#""a,]""#, r#"{"b":[2]}"#, "null"]);
+    assert_eq!(walk("[]").unwrap(), [""; 0]);
+    assert_eq!(walk("{}"), None);
+    assert!(items("[\"x").unwrap().next().unwrap().is_err());
+}
+
+/// What `serde_json` reads and writes, letter by letter.
+#[test]
+fn strings_are_read_and_written_as_serde_does() {
+    let plain: String = (0..0x180).filter_map(char::from_u32).chain(['\u{2028}', '\u{fffd}', '\u{1f511}']).collect();
+    assert_eq!(quote(&plain), serde_json::to_string(&plain).unwrap());
+    assert_eq!(unquote(&quote(&plain)).unwrap(), plain);
+    let escaped = r#""\"\\\/\b\f\n\r\t\u0000\u00e9\u20AC\ud83d\udd11x""#;
+    assert_eq!(unquote(escaped).unwrap(), serde_json::from_str::<String>(escaped).unwrap());
+    for broken in [
+        r#""\x""#,
+        r#""\u12""#,
+        r#""\u12g4""#,
+        r#""\ud83d""#,
+        r#""\ud83dx""#,
+        r#""\ud83d\u0041""#,
+        r#""\udd11""#,
+        r#""\"#,
+        "1",
+        "\"é\\u00é0\"",
+    ] {
+        assert_eq!(unquote(broken), None, "{broken}");
+    }
+}

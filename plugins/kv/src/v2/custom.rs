@@ -1,7 +1,9 @@
 //! Custom metadata: a small map of texts, checked against Vault's limits.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use bulkhead_sdk::json;
 use bulkhead_sdk::prelude::*;
 
 /// Most members. Source: Vault.
@@ -15,37 +17,42 @@ type Texts = BTreeMap<String, String>;
 
 /// The map that replaces the old one, as it is stored: JSON text, empty for none.
 pub(crate) fn replaced(json: &Raw) -> Result<String> {
-    let members: Option<BTreeMap<String, Value>> = parse(json)?;
-    let texts = members.unwrap_or_default().into_iter().map(|(name, value)| Ok((name, text(value)?)));
-    stored(&texts.collect::<Result<_>>()?)
+    stored(&changed(Texts::new(), json, |value| text(value).map(Some))?)
 }
 
 /// The stored map with members changed; null removes one, and null for all removes all.
 pub(crate) fn patched(before: &str, json: &Raw) -> Result<String> {
-    let Some(changes) = parse::<Option<BTreeMap<String, Value>>>(json)? else { return Ok(String::new()) };
-    let mut texts: Texts = if before.is_empty() { Texts::new() } else { parse(before)? };
-    for (name, change) in changes {
-        match change {
-            Value::Null => drop(texts.remove(&name)),
-            value => drop(texts.insert(name, text(value)?)),
-        }
+    if json == "null" {
+        return Ok(String::new());
     }
-    stored(&texts)
+    let before = changed(Texts::new(), before, |value| text(value).map(Some))?;
+    stored(&changed(before, json, |value| if value == "null" { Ok(None) } else { text(value).map(Some) })?)
 }
 
-fn parse<T: serde::de::DeserializeOwned>(json: &str) -> Result<T> {
-    serde_json::from_str(json).map_err(|_| Error::invalid("custom_metadata validation failed: not a map"))
+/// A map with the members of an object put in, or removed where their value becomes none.
+fn changed(mut texts: Texts, json: &Raw, value_of: impl Fn(&Raw) -> Result<Option<String>>) -> Result<Texts> {
+    let object = if json == "null" { "" } else { json };
+    let not_a_map = |_| Error::invalid("custom_metadata validation failed: not a map");
+    for member in json::members(object.as_bytes()).map_err(not_a_map)? {
+        let (name, value) = member.map_err(not_a_map)?;
+        match value_of(value)? {
+            Some(text) => drop(texts.insert(name.into_owned(), text)),
+            None => drop(texts.remove(&*name)),
+        }
+    }
+    Ok(texts)
 }
 
 /// Weakly typed, as Vault is: numbers and booleans become texts.
-fn text(value: Value) -> Result<String> {
-    match value {
-        Value::String(text) => Ok(text),
-        Value::Null => Ok(String::new()),
-        Value::Bool(value) => Ok(u8::from(value).to_string()),
-        Value::Number(number) => Ok(number.to_string()),
-        Value::Array(_) => Err(unconvertible("[]interface {}")),
-        Value::Object(_) => Err(unconvertible("map[string]interface {}")),
+fn text(value: &Raw) -> Result<String> {
+    match value.as_bytes().first() {
+        Some(b'"') => json::unquote(value).map(Cow::into_owned).ok_or_else(|| unconvertible("string")),
+        Some(b'[') => Err(unconvertible("[]interface {}")),
+        Some(b'{') => Err(unconvertible("map[string]interface {}")),
+        Some(b't') => Ok("1".to_owned()),
+        Some(b'f') => Ok("0".to_owned()),
+        Some(b'n') => Ok(String::new()),
+        _ => Ok(value.to_owned()),
     }
 }
 
@@ -60,7 +67,8 @@ fn stored(texts: &Texts) -> Result<String> {
     if texts.is_empty() {
         return Ok(String::new());
     }
-    serde_json::to_string(texts).map_err(|error| Error::internal(format!("encoding metadata: {error}")))
+    let object = texts.iter().fold(json::Object::new(), |object, (name, value)| object.text(name, value));
+    Ok(object.end())
 }
 
 /// Names every fault at once, in the form of a Go multi-error.

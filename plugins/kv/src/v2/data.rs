@@ -2,13 +2,12 @@
 
 use bulkhead_sdk::json::Object;
 use bulkhead_sdk::prelude::*;
-use serde_json::Map;
 
 use super::cas;
-use crate::merge::merge;
 use crate::records::config::Config;
 use crate::records::metadata::{Metadata, Version};
 use crate::records::{check_writable, document, document_key};
+use crate::tree::Tree;
 
 /// Body of a write or a patch.
 #[derive(Debug, Fields)]
@@ -108,14 +107,7 @@ pub(crate) fn nothing_to_patch() -> Reply {
 
 /// The document with the patch applied; a null patch makes it null, as in Vault.
 fn patched(document: &str, patch: &str) -> Result<String> {
-    if patch == "null" {
-        return Ok("null".to_owned());
-    }
-    let mut target: Option<Map<String, Value>> = parse(document)?;
-    merge(target.get_or_insert_default(), parse(patch)?);
-    serde_json::to_string(&target).map_err(|error| Error::internal(format!("encoding a document: {error}")))
-}
-
-fn parse<T: serde::de::DeserializeOwned>(json: &str) -> Result<T> {
-    serde_json::from_str(json).map_err(|_| Error::internal("a document is not a JSON object"))
+    let mut target = Tree::parse(document)?;
+    target.merge(Tree::parse(patch)?);
+    Ok(target.text())
 }

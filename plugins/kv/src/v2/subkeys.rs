@@ -5,6 +5,7 @@ use bulkhead_sdk::prelude::*;
 
 use super::data::{Picked, pick};
 use crate::records::document;
+use crate::tree::Tree;
 
 /// Query.
 #[derive(Debug, Fields)]
@@ -23,20 +24,8 @@ pub(crate) fn read(cx: &Cx, path: &str, query: &PickSubkeys) -> Result<Reply> {
     if !version.readable(cx.now_ms()) {
         return Ok(answer("null").status(404));
     }
-    let mut value: Value = serde_json::from_str(&document(cx, path, version.number)?)
-        .map_err(|_| Error::internal("stored document is not JSON"))?;
-    if let Value::Object(members) = &mut value {
-        members.values_mut().for_each(|member| strip(member, query.depth.max(0), 1));
-    }
-    Ok(answer(&value.to_string()))
-}
-
-/// Makes every leaf null, and every map at the depth; an empty map is a leaf, as in Vault.
-fn strip(value: &mut Value, depth: i64, at: i64) {
-    match value {
-        Value::Object(members) if !members.is_empty() && at != depth => {
-            members.values_mut().for_each(|member| strip(member, depth, at + 1));
-        }
-        other => *other = Value::Null,
-    }
+    let document = document(cx, path, version.number)?;
+    let mut tree = Tree::parse(&document)?;
+    tree.strip(query.depth.max(0).unsigned_abs());
+    Ok(answer(&tree.text()))
 }
