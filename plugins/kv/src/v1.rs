@@ -5,10 +5,6 @@ use bulkhead_sdk::prelude::*;
 
 use crate::records::{PLAIN, check_writable, names_a_secret, plain_key};
 
-/// What readers are told where the secret has no lifetime of its own, in seconds: the
-/// system's default, whatever the mount's, as in Vault.
-const LIFETIME_DEFAULT_SECS: u64 = 2_764_800;
-
 pub(crate) fn exists(cx: &Cx, request: &Request) -> Result<bool> {
     Ok(names_a_secret(&request.path) && cx.get_bytes(&plain_key(&request.path))?.is_some())
 }
@@ -24,7 +20,7 @@ pub(crate) fn write(cx: &Cx, path: &str, document: &[u8]) -> Result<()> {
 pub(crate) fn read(cx: &Cx, path: &str) -> Result<Reply> {
     let bytes = if names_a_secret(path) { cx.get_bytes(&plain_key(path))? } else { None };
     let document = bytes.ok_or(Error::NotFound)?;
-    let lifetime = lifetime(&document)?;
+    let lifetime = lifetime(&document)?.unwrap_or_else(|| cx.mount().default_ttl);
     let document = String::from_utf8(document).map_err(|_| Error::internal("stored document is not UTF-8"))?;
     Ok(Reply::text(document).lifetime(lifetime))
 }
@@ -38,7 +34,7 @@ pub(crate) fn list(cx: &Cx, path: &str, deep: bool) -> Result<Keys> {
 }
 
 /// Seconds told by the member `ttl`, or else `lease`.
-fn lifetime(document: &[u8]) -> Result<u64> {
+fn lifetime(document: &[u8]) -> Result<Option<u64>> {
     let (mut ttl, mut lease) = (None, None);
     for member in json::members(document)? {
         match member? {
@@ -47,8 +43,7 @@ fn lifetime(document: &[u8]) -> Result<u64> {
             _ => {}
         }
     }
-    let told = ttl.or(lease);
-    Ok(told.map_or(LIFETIME_DEFAULT_SECS, |value| parse_lifetime(value).unwrap_or(LIFETIME_DEFAULT_SECS)))
+    Ok(ttl.or(lease).and_then(parse_lifetime))
 }
 
 /// A number of seconds, or a text of one or of a duration; null and "" are 0 in Vault.
