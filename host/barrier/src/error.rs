@@ -33,10 +33,12 @@ pub enum StoreError {
         /// The limit, in bytes.
         limit: usize,
     },
-    /// The transaction reads, writes or walks over more records than it may.
-    #[error("transaction touches more than {limit} records")]
+    /// The transaction reads, writes or walks over more than it may.
+    #[error("transaction touches more than {limit} {what}")]
     TooMany {
-        /// The limit, in records.
+        /// Of what: records, or names.
+        what: &'static str,
+        /// The limit, in pieces.
         limit: usize,
     },
     /// The key cannot be a key.

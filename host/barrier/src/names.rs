@@ -234,7 +234,9 @@ fn push_name(
 
 /// The name in a component, if it was made in this folder.
 fn open_name(cipher: &Siv, parent: &Prefix, component: &Component<'_>) -> Option<String> {
-    let mut name = component.padded.to_vec();
+    // With room for a folder's slash, or adding it could leave a copy that nobody wipes.
+    let mut name = Vec::with_capacity(component.padded.len() + 1);
+    name.extend_from_slice(component.padded);
     if !cipher.open(&parent.associated_data(), &mut name, &component.tag) {
         return None;
     }

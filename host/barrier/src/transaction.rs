@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bulkhead_model::change::{Change, RangeCheck, ReadCheck, Version, Write};
+use bulkhead_model::change::{Change, ReadCheck, Version, Write};
 use bulkhead_model::hidden::Hidden;
-use bulkhead_model::limits::{CHANGE_BYTES_MAX, CHANGE_RECORDS_MAX, VALUE_BYTES_MAX};
+use bulkhead_model::limits::{CHANGE_BYTES_MAX, CHANGE_RECORDS_MAX, LIST_NAMES_MAX, VALUE_BYTES_MAX};
 use bulkhead_model::seam::entropy::Entropy;
 use bulkhead_model::seam::ledger::View;
 
@@ -18,28 +18,43 @@ use crate::keyring::Keyring;
 use crate::names::plain_key;
 use crate::record::{self, NONCE, OVERHEAD};
 
+use self::found::Found;
+use self::ranges::Ranges;
+
+mod found;
 mod listing;
+mod ranges;
 
 /// What [`Transaction::version`] says of a record this transaction wrote itself. Nothing
 /// may be cached under it.
 pub const UNCOMMITTED: Version = Version::MAX;
 
-/// Records one transaction may read, write or walk over. One fewer than a change may
-/// have, because the count of encryptions may have to go in.
+/// Records one transaction may read and write, and one that writes may walk over. One
+/// fewer than a change may have, because the count of encryptions may have to go in.
 const RECORDS_MAX: usize = CHANGE_RECORDS_MAX - 1;
+
+/// Keys one transaction may walk over while it looks for names. Source: ours, so that as
+/// many names as an answer may hold can be found. Why: a walk keeps a core, and what it
+/// finds is in memory. More than [`RECORDS_MAX`], because what only reads costs the
+/// state machines of the cluster nothing.
+const WALKED_MAX: usize = LIST_NAMES_MAX;
 
 /// Reads of one snapshot and buffered writes. See [`Barrier::begin`](crate::Barrier::begin).
 pub struct Transaction {
     view: Arc<dyn View>,
     keyring: Arc<Keyring>,
     reads: Vec<ReadCheck>,
-    ranges: Vec<RangeCheck>,
+    ranges: Ranges,
     /// By ledger key, so that a walk can merge them in.
     writes: BTreeMap<Vec<u8>, Pending>,
     /// Of the writes, as they will be in the change.
     written_bytes: usize,
-    /// Records read, written or walked over.
+    /// Records read or written.
     touched: usize,
+    /// Keys walked over.
+    walked: usize,
+    /// Names of folders that were listed.
+    found: Found,
     /// Keeps its allocation between records.
     scratch: Vec<u8>,
 }
@@ -54,7 +69,7 @@ enum Pending {
 }
 
 /// Whether a read may make the change conflict.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Track {
     /// The change commits only if what was read still holds.
     Recorded,
@@ -68,10 +83,12 @@ impl Transaction {
             view,
             keyring,
             reads: Vec::new(),
-            ranges: Vec::new(),
+            ranges: Ranges::default(),
             writes: BTreeMap::new(),
             written_bytes: 0,
             touched: 0,
+            walked: 0,
+            found: Found::default(),
             scratch: Vec::new(),
         }
     }
@@ -119,7 +136,9 @@ impl Transaction {
             return Err(StoreError::TooLarge { what: "value", limit: VALUE_BYTES_MAX });
         }
         let ledger_key = self.ledger_key(key)?;
-        self.write(ledger_key, Pending::Put(Hidden::new(value.to_vec())))
+        self.write(ledger_key, Pending::Put(Hidden::new(value.to_vec())))?;
+        self.found.put(key);
+        Ok(())
     }
 
     /// Removes a record, whether or not there is one.
@@ -128,7 +147,9 @@ impl Transaction {
     /// [`StoreError`]: over a limit.
     pub fn delete(&mut self, key: &Key) -> Result<(), StoreError> {
         let ledger_key = self.ledger_key(key)?;
-        self.write(ledger_key, Pending::Delete)
+        self.write(ledger_key, Pending::Delete)?;
+        self.found.delete(key);
+        Ok(())
     }
 
     /// Whether there is anything to commit.
@@ -141,13 +162,14 @@ impl Transaction {
     /// under a fresh nonce, with the checks of what was read.
     ///
     /// # Errors
-    /// [`StoreError::TooLarge`].
+    /// [`StoreError::TooLarge`]; [`StoreError::TooMany`] if so much was walked over that
+    /// the check of it would keep the state machines busy.
     pub fn into_change(mut self, entropy: &dyn Entropy) -> Result<Change, StoreError> {
         // The same key read twice gave the same: it is one snapshot.
         self.reads.sort_unstable_by(|a, b| a.key.cmp(&b.key));
         self.reads.dedup_by(|a, b| a.key == b.key);
-        let mut change =
-            Change { reads: self.reads, ranges: self.ranges, writes: Vec::with_capacity(self.writes.len()) };
+        let ranges = self.ranges.into_checks(self.touched)?;
+        let mut change = Change { reads: self.reads, ranges, writes: Vec::with_capacity(self.writes.len()) };
         let puts = self.writes.values().filter(|write| matches!(write, Pending::Put(_))).count();
         let mut nonces = Nonces::draw(puts + 1, entropy);
         if puts > 0 && self.keyring.newest().count(puts as u64) {
@@ -245,7 +267,7 @@ impl Transaction {
     fn touch(&mut self, records: usize) -> Result<(), StoreError> {
         let touched = self.touched + records;
         if touched > RECORDS_MAX {
-            return Err(StoreError::TooMany { limit: RECORDS_MAX });
+            return Err(StoreError::TooMany { what: "records", limit: RECORDS_MAX });
         }
         self.touched = touched;
         Ok(())

@@ -46,8 +46,8 @@ pub const LEDGER_VALUE_BYTES_MAX: usize = VALUE_BYTES_MAX + 64;
 /// `max_transaction_size`, 8 MiB.
 pub const CHANGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// Most records one request may read, write or walk over, so that a guest cannot
-/// keep the state machine busy. Source: ours.
+/// Most records that a request which changes anything may read, write or walk over, so
+/// that a guest cannot keep the state machine busy. Source: ours.
 pub const CHANGE_RECORDS_MAX: usize = 100_000;
 
 /// How often a call is run again after its commit met a conflict. Source: ours.

@@ -8,24 +8,29 @@ use std::sync::Arc;
 use bulkhead_model::change::{RangeCheck, keys_digest};
 use bulkhead_model::seam::plugin::NamePage;
 
-use super::{Pending, RECORDS_MAX, Track, Transaction};
+use super::found::{Listing, Name, within_memory};
+use super::{Pending, Track, Transaction, WALKED_MAX};
 use crate::error::StoreError;
-use crate::key::{Folder, SpaceId};
+use crate::key::{Folder, Key, SpaceId};
 use crate::names::{OPAQUE_AT, Prefix, opaque_key, space_stretch};
 
-/// Keys asked for at a time. Source: ours. Why: one call a page, and what lies in
-/// folders beyond the first of a page is walked for nothing.
+/// Keys asked for at first. Source: ours. Why: most folders are smaller, so that one
+/// look shows them whole.
 const PAGE_KEYS: u32 = 256;
+
+/// Keys asked for at most. Source: ours. Why: each look becomes a check of the change, so
+/// a large folder should take few; and what was asked for is held in memory.
+const PAGE_KEYS_MAX: u32 = 4096;
 
 impl Transaction {
     /// Names directly below a folder, in byte order; those of folders end in a slash.
-    /// Ciphertexts have another order, so the whole folder is read for every page.
+    /// Ciphertexts have another order, so the first page finds the names of all, and the
+    /// transaction keeps them: further pages cost nothing.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn list(&mut self, folder: &Folder, after: Option<&str>, limit: usize) -> Result<NamePage, StoreError> {
-        let names = self.names_in(folder, Track::Recorded)?;
-        Ok(page(names, after, limit))
+        self.list_page(folder, after, limit, Track::Recorded)
     }
 
     /// As [`list`](Self::list), but names that come or go in the meantime are no conflict.
@@ -38,28 +43,53 @@ impl Transaction {
         after: Option<&str>,
         limit: usize,
     ) -> Result<NamePage, StoreError> {
-        let names = self.names_in(folder, Track::Unrecorded)?;
-        Ok(page(names, after, limit))
+        self.list_page(folder, after, limit, Track::Unrecorded)
     }
 
-    /// Every record below a folder, as a path relative to it, in byte order.
+    /// Every record below a folder, as a path relative to it, in byte order. All are
+    /// walked over for every page: this is for those who take all at once.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn scan(&mut self, folder: &Folder, after: Option<&str>, limit: usize) -> Result<NamePage, StoreError> {
+        let mut names = self.walk(folder, None, usize::MAX)?.keys;
+        names.sort_unstable();
+        Ok(page(names, after, limit))
+    }
+
+    /// Records below a folder, as paths relative to it, depth first and otherwise in an
+    /// order that means nothing but is always the same. A page costs what is on it,
+    /// however much lies below the folder. The record that `after` names need not exist.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn walk(&mut self, folder: &Folder, after: Option<&str>, limit: usize) -> Result<NamePage, StoreError> {
         let prefix = self.prefix(folder)?;
         let end = prefix.end();
-        let mut names = Vec::new();
+        let mut from = Some(match after {
+            Some(after) => successor(&self.ledger_key(&Key::leaf(folder.space, &[&folder.path, after].concat())?)?),
+            None => prefix.bytes.clone(),
+        });
+        let (mut names, mut names_bytes) = (Vec::new(), 0);
         let mut trail = Trail::new(prefix);
-        let mut from = Some(trail.root.bytes.clone());
-        while let Some(start) = from {
-            let keys = self.stretch(&start, &end, PAGE_KEYS, Track::Recorded)?;
-            from = keys.last().filter(|_| is_full(&keys, PAGE_KEYS)).map(|last| successor(last));
-            for key in keys {
-                names.push(self.follow(&mut trail, &key)?);
+        // One more tells whether this is the last page.
+        let wanted = limit.saturating_add(1);
+        let mut asked = page_keys(wanted);
+        while let Some(start) = from.filter(|_| names.len() < wanted) {
+            let stretch = self.stretch(&start, &end, asked, Track::Recorded)?;
+            from = stretch.next;
+            for key in stretch.keys.iter().take(wanted - names.len()) {
+                let name = self.follow(&mut trail, key)?;
+                names_bytes += name.len();
+                within_memory(names_bytes)?;
+                names.push(name);
             }
+            // Where the transaction has deleted much there is nothing to see, and no use
+            // in going on in small steps.
+            let skipping = stretch.keys.is_empty();
+            asked = if skipping { (asked * 2).min(PAGE_KEYS_MAX) } else { page_keys(wanted - names.len()) };
         }
-        Ok(page(names, after, limit))
+        Ok(page(names, None, limit))
     }
 
     /// Opaque keys of a space in `[from, end)`, in byte order, without what the ledger
@@ -75,7 +105,7 @@ impl Transaction {
         limit: u32,
     ) -> Result<Vec<Vec<u8>>, StoreError> {
         let stretch = [opaque_key(space, from), opaque_key(space, end)];
-        Ok(without_front(self.stretch(&stretch[0], &stretch[1], limit, Track::Recorded)?))
+        Ok(without_front(self.first_keys(&stretch[0], &stretch[1], limit, Track::Recorded)?))
     }
 
     /// As [`opaque_range`](Self::opaque_range), but keys that come or go in the meantime
@@ -91,7 +121,7 @@ impl Transaction {
         limit: u32,
     ) -> Result<Vec<Vec<u8>>, StoreError> {
         let stretch = [opaque_key(space, from), opaque_key(space, end)];
-        Ok(without_front(self.stretch(&stretch[0], &stretch[1], limit, Track::Unrecorded)?))
+        Ok(without_front(self.first_keys(&stretch[0], &stretch[1], limit, Track::Unrecorded)?))
     }
 
     /// Deletes up to `limit` records of a space, whatever they are, and says whether
@@ -105,8 +135,9 @@ impl Transaction {
     pub fn drop_space(&mut self, space: SpaceId, limit: u32) -> Result<bool, StoreError> {
         assert!(space != SpaceId::BARRIER, "the barrier's own records cannot be dropped");
         let (from, end) = space_stretch(space);
-        let keys = self.stretch(&from, &end, limit, Track::Unrecorded)?;
+        let keys = self.first_keys(&from, &end, limit, Track::Unrecorded)?;
         let more = is_full(&keys, limit);
+        self.found.forget();
         for key in keys {
             self.write(key, Pending::Delete)?;
         }
@@ -117,16 +148,41 @@ impl Transaction {
         self.keyring.names().folder(folder)
     }
 
-    fn names_in(&mut self, folder: &Folder, track: Track) -> Result<Vec<String>, StoreError> {
+    fn list_page(
+        &mut self,
+        folder: &Folder,
+        after: Option<&str>,
+        limit: usize,
+        track: Track,
+    ) -> Result<NamePage, StoreError> {
+        let mut listing = match self.found.take(folder, track) {
+            Some(listing) => listing,
+            None => self.find_names(folder, track)?,
+        };
+        for name in listing.take_doubtful() {
+            let below = Folder::new(folder.space, &[&folder.path, name.as_str()].concat())?;
+            if self.is_empty(&below, track)? {
+                listing.remove(&name);
+            }
+        }
+        let page = listing.page(after, limit);
+        self.found.keep(folder, track, listing);
+        Ok(page)
+    }
+
+    /// Reads a folder whole, without what lies in the folders below it.
+    fn find_names(&mut self, folder: &Folder, track: Track) -> Result<Listing, StoreError> {
         let prefix = self.prefix(folder)?;
         let end = prefix.end();
-        let mut names = Vec::new();
+        let (mut names, mut names_bytes) = (Vec::new(), 0);
+        let mut asked = PAGE_KEYS;
         let mut from = Some(prefix.bytes.clone());
         while let Some(start) = from {
-            let keys = self.stretch(&start, &end, PAGE_KEYS, track)?;
+            let stretch = self.stretch(&start, &end, asked, track)?;
+            let known = names.len();
             // The key of the folder whose contents are being passed over.
             let mut inside: Option<&[u8]> = None;
-            for key in &keys {
+            for key in &stretch.keys {
                 if inside.is_some_and(|folder| key.starts_with(folder)) {
                     continue;
                 }
@@ -136,12 +192,32 @@ impl Transaction {
                 if component.is_folder {
                     name.push('/');
                 }
-                names.push(name);
+                names_bytes += name.len();
+                names.push(Name::new(name));
             }
-            let last = keys.last().filter(|_| is_full(&keys, PAGE_KEYS));
-            from = last.map(|last| inside.map_or_else(|| successor(last), end_of_folder));
+            within_memory(names_bytes)?;
+            asked = next_asked(asked, stretch.keys.len(), names.len() - known);
+            // Never back: what the transaction deleted may lie behind the last folder.
+            from = stretch.next.map(|next| inside.map_or(next.clone(), |folder| end_of_folder(folder).max(next)));
         }
-        Ok(names)
+        Ok(Listing::new(names, names_bytes))
+    }
+
+    /// Whether there is no record below a folder.
+    fn is_empty(&mut self, folder: &Folder, track: Track) -> Result<bool, StoreError> {
+        let prefix = self.prefix(folder)?;
+        let end = prefix.end();
+        let mut asked = 1;
+        let mut from = Some(prefix.bytes.clone());
+        while let Some(start) = from {
+            let stretch = self.stretch(&start, &end, asked, track)?;
+            if !stretch.keys.is_empty() {
+                return Ok(false);
+            }
+            from = stretch.next;
+            asked = (asked * 2).min(PAGE_KEYS_MAX);
+        }
+        Ok(true)
     }
 
     /// The path of a record below the trail's root. Keys come in order, so most share
@@ -149,13 +225,14 @@ impl Transaction {
     fn follow(&self, trail: &mut Trail, key: &[u8]) -> Result<String, StoreError> {
         trail.steps.truncate(trail.steps.iter().take_while(|step| key.starts_with(&step.prefix.bytes)).count());
         loop {
-            let (prefix, path) = trail.steps.last().map_or((&*trail.root, ""), |step| (&step.prefix, &step.path));
+            let (prefix, path) =
+                trail.steps.last().map_or((&*trail.root, ""), |step| (&step.prefix, step.path.as_str()));
             let component = prefix.component(key)?;
-            let name = self.keyring.names().open(prefix, &component)?;
+            let name = Name::new(self.keyring.names().open(prefix, &component)?);
             if !component.is_folder {
-                return Ok([path, &name].concat());
+                return Ok([path, name.as_str()].concat());
             }
-            let path = [path, &name, "/"].concat();
+            let path = Name::new([path, name.as_str(), "/"].concat());
             let prefix = prefix.below(&component, key[..prefix.bytes.len() + component.bytes].to_vec());
             trail.steps.push(Step { prefix, path });
         }
@@ -163,31 +240,82 @@ impl Transaction {
 
     /// The first `limit` keys of `[from, end)` as this transaction sees them: those of
     /// the snapshot, without its own deletions, with its own puts.
-    fn stretch(&mut self, from: &[u8], end: &[u8], limit: u32, track: Track) -> Result<Vec<Vec<u8>>, StoreError> {
+    fn first_keys(&mut self, from: &[u8], end: &[u8], limit: u32, track: Track) -> Result<Vec<Vec<u8>>, StoreError> {
         if from >= end {
             return Ok(Vec::new());
         }
-        let own = || self.writes.range::<[u8], _>((Bound::Included(from), Bound::Excluded(end)));
-        let deleted = own().filter(|(_, pending)| matches!(pending, Pending::Delete)).count();
+        let deleted = self.own(from, end).filter(|(_, pending)| matches!(pending, Pending::Delete)).count();
         // Enough that `limit` are left when all own deletions are taken away. Then own
         // puts behind the last key found cannot be among the first `limit`.
         let asked = limit.saturating_add(u32::try_from(deleted).unwrap_or(u32::MAX));
-        // Bounded before the walk; whoever walks over the last one is refused below.
-        let asked = asked.min(u32::try_from(RECORDS_MAX - self.touched + 1).unwrap_or(u32::MAX));
-        let found = self.view.keys(from, end, asked)?;
-        let check = (track == Track::Recorded).then(|| RangeCheck {
-            from: from.to_vec(),
-            end: end.to_vec(),
-            limit: asked,
-            digest: keys_digest(found.iter().map(Vec::as_slice)),
-        });
-        let walked = found.len();
-        let mut seen = merge(found, own());
+        let found = self.look(from, end, asked, track)?;
+        let mut seen = merge(found, self.own(from, end));
         seen.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        self.touch(walked.max(1))?;
-        self.ranges.extend(check);
         Ok(seen)
     }
+
+    /// What is left of the next `asked` keys of `[from, end)` in the snapshot with the
+    /// transaction's own writes laid over, up to the last of them. May be nothing at all
+    /// though more follows, if the transaction has deleted them.
+    fn stretch(&mut self, from: &[u8], end: &[u8], asked: u32, track: Track) -> Result<Stretch, StoreError> {
+        if from >= end {
+            return Ok(Stretch { keys: Vec::new(), next: None });
+        }
+        let found = self.look(from, end, asked, track)?;
+        let next = found.last().filter(|_| is_full(&found, asked)).map(|last| successor(last));
+        let keys = merge(found, self.own(from, next.as_deref().unwrap_or(end)));
+        Ok(Stretch { keys, next })
+    }
+
+    fn own(&self, from: &[u8], end: &[u8]) -> impl Iterator<Item = (&Vec<u8>, &Pending)> {
+        self.writes.range::<[u8], _>((Bound::Included(from), Bound::Excluded(end)))
+    }
+
+    /// Up to `asked` keys of the snapshot in `[from, end)`. Every walk comes through
+    /// here, so that it is counted and, if it is to be, checked when the change is applied.
+    fn look(&mut self, from: &[u8], end: &[u8], asked: u32, track: Track) -> Result<Vec<Vec<u8>>, StoreError> {
+        // Bounded before the walk; whoever walks over the last one is refused below.
+        let asked = asked.min(u32::try_from(WALKED_MAX - self.walked + 1).unwrap_or(u32::MAX));
+        let found = self.view.keys(from, end, asked)?;
+        let walked = self.walked + found.len().max(1);
+        if walked > WALKED_MAX {
+            return Err(StoreError::TooMany { what: "names", limit: WALKED_MAX });
+        }
+        self.walked = walked;
+        if track == Track::Recorded && !self.ranges.is_over() {
+            let digest = keys_digest(found.iter().map(Vec::as_slice));
+            let check = RangeCheck { from: from.to_vec(), end: end.to_vec(), limit: asked, digest };
+            self.ranges.add(check, found.len());
+        }
+        Ok(found)
+    }
+}
+
+/// Part of a walk.
+struct Stretch {
+    /// As the transaction sees them.
+    keys: Vec<Vec<u8>>,
+    /// Where to go on; none: this was the end.
+    next: Option<Vec<u8>>,
+}
+
+/// How many keys to ask for after a look at a folder that showed so many keys and among
+/// them so many names. The rest lay within folders below. Where all were names the next
+/// look is larger, which makes fewer checks; where few were, folders are passed over by
+/// jumping behind each, at one key a look, instead of walking through them.
+fn next_asked(asked: u32, keys: usize, names: usize) -> u32 {
+    if keys == names {
+        (asked * 2).min(PAGE_KEYS_MAX)
+    } else if keys > names * 4 {
+        1
+    } else {
+        asked
+    }
+}
+
+/// How many keys to ask for to see so many.
+fn page_keys(wanted: usize) -> u32 {
+    u32::try_from(wanted).unwrap_or(u32::MAX).min(PAGE_KEYS_MAX)
 }
 
 /// Keys of the snapshot with the transaction's own writes laid over; both ascend.
@@ -215,7 +343,7 @@ struct Trail {
 struct Step {
     prefix: Prefix,
     /// Relative to the root, with its slash.
-    path: String,
+    path: Name,
 }
 
 impl Trail {
@@ -224,8 +352,8 @@ impl Trail {
     }
 }
 
+/// Up to `limit` of these names behind `after`; without it they may have any order.
 fn page(mut names: Vec<String>, after: Option<&str>, limit: usize) -> NamePage {
-    names.sort_unstable();
     let first = after.map_or(0, |after| names.partition_point(|name| name.as_str() <= after));
     let mut keys = names.split_off(first);
     let more = keys.len() > limit;

@@ -5,6 +5,7 @@ use super::*;
 use crate::key::{Folder, SpaceId};
 use crate::testing::{Node, SPACE, leaf};
 
+mod large;
 mod listing;
 mod serial;
 
@@ -48,11 +49,12 @@ fn a_version_is_the_one_the_record_was_committed_at() {
 #[test]
 fn each_kind_of_read_conflicts_with_a_later_write_unless_it_is_untracked() {
     type Read = fn(&mut Transaction);
-    let table: [(&str, bool, Read); 9] = [
+    let table: [(&str, bool, Read); 10] = [
         ("get", true, |tx| drop(tx.get(&leaf("a")))),
         ("version", true, |tx| drop(tx.version(&leaf("a")))),
         ("list", true, |tx| drop(tx.list(&Folder::root(SPACE), None, 9))),
         ("scan", true, |tx| drop(tx.scan(&Folder::root(SPACE), None, 9))),
+        ("walk", true, |tx| drop(tx.walk(&Folder::root(SPACE), None, 9))),
         ("opaque_range", true, |tx| drop(tx.opaque_range(SPACE, &[0], &[9], 9))),
         ("get_untracked", false, |tx| drop(tx.get_untracked(&leaf("a")))),
         ("version_untracked", false, |tx| drop(tx.version_untracked(&leaf("a")))),
@@ -111,7 +113,7 @@ fn a_transaction_touches_only_so_many_records() {
         tx.get_untracked(&key).expect("within the limit");
     }
     assert!(matches!(tx.get_untracked(&key), Err(StoreError::TooMany { .. })));
-    assert!(matches!(tx.list(&Folder::root(SPACE), None, 1), Err(StoreError::TooMany { .. })));
+    assert!(matches!(tx.put(&key, b""), Err(StoreError::TooMany { .. })));
 }
 
 #[test]

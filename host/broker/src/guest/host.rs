@@ -65,12 +65,23 @@ impl GuestHost {
 
 fn refused(error: StoreError) -> StorageError {
     match error {
-        StoreError::TooLarge { limit, .. } | StoreError::TooMany { limit } => StorageError::TooLarge(limit as u64),
+        StoreError::TooLarge { limit, .. } => StorageError::TooLarge(limit as u64),
+        // No number of bytes, and no fault of the guest's caller.
+        StoreError::TooMany { .. } => StorageError::Denied(error.to_string()),
         StoreError::BadKey(error) => StorageError::Denied(error.to_string()),
         other => {
             tracing::error!(error = %other, "a plugin's storage failed");
             StorageError::Backend("storage failed".into())
         }
+    }
+}
+
+/// Why names were refused. Here the limit may be one of names as well as of bytes, and
+/// the caller is to hear of it: it asked for a folder that holds so many.
+fn names_refused(error: StoreError) -> StorageError {
+    match error {
+        StoreError::TooMany { limit, .. } => StorageError::TooLarge(limit as u64),
+        other => refused(other),
     }
 }
 
@@ -121,12 +132,12 @@ impl CallHost for GuestHost {
 
     fn list(&mut self, prefix: &str, after: Option<&str>, limit: u32) -> Result<NamePage, StorageError> {
         let folder = self.folder(prefix)?;
-        self.tx.list(&folder, after, limit as usize).map_err(refused)
+        self.tx.list(&folder, after, limit as usize).map_err(names_refused)
     }
 
     fn scan(&mut self, prefix: &str, after: Option<&str>, limit: u32) -> Result<NamePage, StorageError> {
         let folder = self.folder(prefix)?;
-        self.tx.scan(&folder, after, limit as usize).map_err(refused)
+        self.tx.walk(&folder, after, limit as usize).map_err(names_refused)
     }
 
     async fn acquire(&mut self, name: &str, timeout_ms: u32) -> Result<(), StorageError> {

@@ -26,7 +26,8 @@ pub enum LogLevel {
 /// Names found by `list` or `scan`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NamePage {
-    /// Relative to the prefix, in byte order; a slash at the end marks a folder.
+    /// Relative to the prefix: of a list in byte order, of a scan in the store's own. A
+    /// slash at the end marks a folder.
     pub keys: Vec<String>,
     /// Pass as `after` to go on.
     pub next: Option<String>,

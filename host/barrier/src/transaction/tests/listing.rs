@@ -52,11 +52,27 @@ fn paged(limit: usize, mut call: impl FnMut(Option<&str>) -> bulkhead_model::sea
     }
 }
 
+/// Whether what lies in a folder comes in one piece.
+fn is_depth_first(paths: &[String]) -> bool {
+    let folders = |path: &str| path.match_indices('/').map(|(at, _)| path[..at].to_owned()).collect::<Vec<_>>();
+    let mut left = BTreeSet::new();
+    let mut inside = Vec::new();
+    paths.iter().all(|path| {
+        let now = folders(path);
+        left.extend(inside.iter().filter(|folder| !now.contains(folder)).cloned());
+        inside = now;
+        inside.iter().all(|folder| !left.contains(folder))
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn a_listing_is_what_a_set_of_paths_would_give(
-        committed in steps(60), own in steps(30), folders in prop::collection::vec(path(), 1..4), limit in 1usize..9,
+        committed in steps(60),
+        own in prop::collection::vec(steps(20), 1..4),
+        folders in prop::collection::vec(path(), 1..4),
+        limit in 1usize..9,
     ) {
         let node = Node::new(1, 1);
         let mut model = BTreeSet::new();
@@ -64,18 +80,24 @@ proptest! {
         apply(&mut tx, &mut model, &committed);
         node.commit(tx);
         let mut tx = node.begin();
-        apply(&mut tx, &mut model, &own);
-        for folder in folders.iter().map(|path| format!("{path}/")).chain([String::new()]) {
-            let below: Vec<&str> = model.iter().filter_map(|path| path.strip_prefix(&folder)).collect();
+        let folders: Vec<String> = folders.iter().map(|path| format!("{path}/")).chain([String::new()]).collect();
+        // What was listed before a write must show the write afterwards.
+        for (own, folder) in own.iter().flat_map(|own| folders.iter().map(move |folder| (own, folder))) {
+            apply(&mut tx, &mut model, own);
+            let below: Vec<&str> = model.iter().filter_map(|path| path.strip_prefix(folder)).collect();
             let direct: BTreeSet<String> = below
                 .iter()
                 .map(|path| path.split_inclusive('/').next().expect("no path is empty").to_owned())
                 .collect();
-            let place = Folder::new(SPACE, &folder).expect("a folder");
+            let place = Folder::new(SPACE, folder).expect("a folder");
             let listed = paged(limit, |after| tx.list(&place, after, limit).expect("readable"));
             prop_assert_eq!(listed, direct.into_iter().collect::<Vec<_>>());
             let scanned = paged(limit, |after| tx.scan(&place, after, limit).expect("readable"));
-            prop_assert_eq!(scanned, below);
+            prop_assert_eq!(&scanned, &below);
+            let mut walked = paged(limit, |after| tx.walk(&place, after, limit).expect("readable"));
+            prop_assert!(is_depth_first(&walked), "{:?}", walked);
+            walked.sort_unstable();
+            prop_assert_eq!(walked, below);
         }
     }
 }

@@ -13,7 +13,9 @@ enum Op {
     Put(u8),
     Delete(u8),
     List,
+    ListFolders,
     Scan,
+    Walk,
     Range(u8, u8, u32),
 }
 
@@ -50,6 +52,12 @@ fn run(tx: &mut Transaction, op: &Op, stamp: &[u8]) -> Seen {
             Seen::Nothing
         }
         Op::List => Seen::Names(tx.list(&low(), None, 100).expect("readable").keys),
+        Op::ListFolders => Seen::Names(tx.list(&Folder::root(SPACE), None, 100).expect("readable").keys),
+        Op::Walk => {
+            let mut names = tx.walk(&Folder::root(SPACE), None, 100).expect("readable").keys;
+            names.sort_unstable();
+            Seen::Names(names)
+        }
         Op::Scan => Seen::Names(tx.scan(&Folder::root(SPACE), None, 100).expect("readable").keys),
         Op::Range(from, end, limit) => Seen::Keys(tx.opaque_range(SPACE, &[*from], &[*end], *limit).expect("readable")),
     }
@@ -72,7 +80,13 @@ fn run_on_model(model: &mut BTreeMap<u8, Vec<u8>>, op: &Op, stamp: &[u8]) -> See
             Seen::Nothing
         }
         Op::List => sorted(named.filter(|key| **key < KEYS / 2).map(u8::to_string).collect()),
-        Op::Scan => sorted(named.map(|key| name(*key)).collect()),
+        Op::ListFolders => {
+            let mut folders: Vec<_> =
+                named.map(|key| if *key < KEYS / 2 { "low/" } else { "high/" }.to_owned()).collect();
+            folders.dedup();
+            sorted(folders)
+        }
+        Op::Scan | Op::Walk => sorted(named.map(|key| name(*key)).collect()),
         Op::Range(from, end, limit) => {
             let keys = model.keys().filter(|key| !key.is_multiple_of(2) && *key >= from && *key < end);
             Seen::Keys(keys.take(*limit as usize).map(|key| vec![*key]).collect())
@@ -87,7 +101,9 @@ fn op() -> impl Strategy<Value = Op> {
         4 => (0..KEYS).prop_map(Op::Put),
         2 => (0..KEYS).prop_map(Op::Delete),
         1 => Just(Op::List),
+        2 => Just(Op::ListFolders),
         1 => Just(Op::Scan),
+        1 => Just(Op::Walk),
         2 => range,
     ]
 }
