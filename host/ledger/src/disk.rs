@@ -1,46 +1,60 @@
-//! The ordered map under the state machine. The only file that names fjall.
+//! The ordered map under the state machine: an LSM tree. Only this file and [`settle`]
+//! name its crate.
 //!
-//! It is a rebuildable copy of the log: written without syncs, brought to the disk before
-//! the log drops anything it came from, and made anew from snapshot and log when it is
-//! damaged. Everything lies in one keyspace, so that a journal cut short can't leave the
-//! data and the note of what was applied at different points.
+//! It is a rebuildable copy of the log, so it keeps no journal of its own: what is written
+//! stays in memory until it is settled into a sorted file, and what a crash took is applied
+//! again from the log. A file is taken up whole or not at all and ends between two batches,
+//! so data and the note of what was applied never stand at different points. Before the log
+//! drops anything, and when the node ends, everything is settled ([`Disk::sync`]).
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use bulkhead_model::seam::ledger::LedgerError;
-use fjall::config::CompressionPolicy;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
+use lsm_tree::config::CompressionPolicy;
+use lsm_tree::{AbstractTree, AnyTree, Cache, CompressionType, Config, Guard, SeqNo, SequenceNumberCounter};
 
-/// Blocks kept in memory, in bytes. Why: fjall's default of 32 MiB is more than the rest
-/// of the node at rest.
-const CACHE_BYTES: u64 = 16 * 1024 * 1024;
+use self::settle::{Settling, Snapshots};
 
-/// Newest writes kept in memory before they are sorted out to a file, in bytes.
-const MEMTABLE_BYTES: u64 = 8 * 1024 * 1024;
+mod settle;
 
-/// Journal kept on the disk, in bytes; fjall takes no less than 64 MiB.
-const JOURNAL_BYTES: u64 = 64 * 1024 * 1024;
+/// Blocks kept in memory, in bytes. Hot records are kept above, so this is for lists and
+/// for whatever is read now and then.
+const CACHE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Newest writes kept in memory before they are settled into a file, in bytes. Why: this
+/// is also what a node that was killed has to apply again.
+const MEMTABLE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Bytes shared with the map.
-pub(crate) type Slice = fjall::Slice;
+pub(crate) type Slice = lsm_tree::Slice;
 
 /// An open map.
 pub(crate) struct Disk {
-    database: Database,
-    records: Keyspace,
+    map: Arc<Map>,
+    settling: Settling,
+}
+
+/// What views share with the map.
+struct Map {
+    tree: AnyTree,
+    /// The number the next batch gets.
+    next: SequenceNumberCounter,
+    snapshots: Snapshots,
 }
 
 /// The map at one moment.
 pub(crate) struct DiskView {
-    snapshot: fjall::Snapshot,
-    records: Keyspace,
+    map: Arc<Map>,
+    /// Shows what has a lower number than this.
+    moment: SeqNo,
 }
 
 /// Puts and removals that happen together. A key may be in it once only.
 pub(crate) struct Batch<'a> {
     disk: &'a Disk,
-    writes: fjall::OwnedWriteBatch,
+    writes: Vec<(Slice, Option<Slice>)>,
 }
 
 impl Disk {
@@ -49,94 +63,116 @@ impl Disk {
     /// # Errors
     /// [`LedgerError::Damaged`] or [`LedgerError::Storage`].
     pub(crate) fn open(path: &Path) -> Result<Self, LedgerError> {
-        let failed = |e: fjall::Error| failure("opening the state", &e);
-        let database = Database::builder(path)
-            .cache_size(CACHE_BYTES)
-            .worker_threads(1)
-            .max_journaling_size(JOURNAL_BYTES)
+        let next = SequenceNumberCounter::default();
+        // The tree's own idea of what is visible would show half of a batch if it settled
+        // an earlier one meanwhile; views keep theirs in `snapshots`.
+        let unused = SequenceNumberCounter::default();
+        let tree = Config::new(path, next.clone(), unused)
+            .use_cache(Arc::new(Cache::with_capacity_bytes(CACHE_BYTES)))
+            .data_block_compression_policy(CompressionPolicy::all(CompressionType::None))
             .open()
-            .map_err(failed)?;
-        let options = || {
-            KeyspaceCreateOptions::default()
-                .max_memtable_size(MEMTABLE_BYTES)
-                .data_block_compression_policy(CompressionPolicy::disabled())
-        };
-        let records = database.keyspace("records", options).map_err(failed)?;
-        Ok(Self { database, records })
+            .map_err(|e| failure("opening the state", &e))?;
+        // Zero would mean to the tree that nothing was ever written.
+        let first = tree.get_highest_persisted_seqno().map_or(1, |highest| highest + 1);
+        next.fetch_max(first);
+        let map = Arc::new(Map { tree, next, snapshots: Snapshots::new(first) });
+        let settling = Settling::start(Arc::clone(&map))?;
+        Ok(Self { map, settling })
     }
 
     /// The value at a key.
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Slice>, LedgerError> {
-        self.records.get(key).map_err(|e| failure("reading the state", &e))
+        self.map.get(key, self.map.snapshots.now())
     }
 
     /// The map as it is now.
     pub(crate) fn view(&self) -> DiskView {
-        DiskView { snapshot: self.database.snapshot(), records: self.records.clone() }
+        DiskView { moment: self.map.snapshots.open(), map: Arc::clone(&self.map) }
     }
 
     /// An empty batch.
     pub(crate) fn batch(&self, capacity: usize) -> Batch<'_> {
-        Batch { disk: self, writes: fjall::OwnedWriteBatch::with_capacity(self.database.clone(), capacity) }
+        Batch { disk: self, writes: Vec::with_capacity(capacity) }
     }
 
     /// Returns once everything committed is on the disk.
     pub(crate) fn sync(&self) -> Result<(), LedgerError> {
-        self.database.persist(PersistMode::SyncAll).map_err(|e| failure("syncing the state", &e))
+        self.settling.all(&self.map)
     }
 
     /// Bytes of its sorted files.
     pub(crate) fn bytes(&self) -> u64 {
-        self.records.disk_space()
+        self.map.tree.disk_space()
+    }
+}
+
+impl Map {
+    fn get(&self, key: &[u8], moment: SeqNo) -> Result<Option<Slice>, LedgerError> {
+        self.tree.get(key, moment).map_err(|e| failure("reading the state", &e))
     }
 }
 
 impl Batch<'_> {
     /// Adds a put.
     pub(crate) fn put(&mut self, key: impl Into<Slice>, value: impl Into<Slice>) {
-        self.writes.insert(&self.disk.records, key, value);
+        self.writes.push((key.into(), Some(value.into())));
     }
 
     /// Adds a removal.
     pub(crate) fn remove(&mut self, key: impl Into<Slice>) {
-        self.writes.remove(&self.disk.records, key);
+        self.writes.push((key.into(), None));
     }
 
-    /// Makes the batch visible, and durable against the end of the process.
+    /// Makes the batch visible. It is on the disk after the next [`Disk::sync`].
     pub(crate) fn commit(self) -> Result<(), LedgerError> {
-        let writes = self.writes.durability(Some(PersistMode::Buffer));
-        writes.commit().map_err(|e| failure("writing the state", &e))
+        let Disk { map, settling } = self.disk;
+        let mut turn = settling.turn(map)?;
+        let number = map.next.next();
+        for (key, value) in self.writes {
+            match value {
+                Some(value) => map.tree.insert(key, value, number),
+                None => map.tree.remove(key, number),
+            };
+        }
+        map.snapshots.publish(number + 1);
+        if map.tree.active_memtable().size() >= MEMTABLE_BYTES {
+            map.tree.rotate_memtable();
+            turn.ask();
+        }
+        Ok(())
     }
 }
 
 impl DiskView {
     /// The value at a key.
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Slice>, LedgerError> {
-        self.snapshot.get(&self.records, key).map_err(|e| failure("reading the state", &e))
+        self.map.get(key, self.moment)
     }
 
     /// Keys and values in `[from, end)`, in byte order.
     pub(crate) fn range(&self, from: &[u8], end: &[u8]) -> impl Iterator<Item = Result<(Slice, Slice), LedgerError>> {
-        let found = (from < end).then(|| self.snapshot.range(&self.records, from..end));
+        let found = (from < end).then(|| self.map.tree.range(from..end, self.moment, None));
         found.into_iter().flatten().map(|guard| guard.into_inner().map_err(|e| failure("listing the state", &e)))
     }
 
     /// Keys in `[from, end)`, in byte order.
     pub(crate) fn keys(&self, from: &[u8], end: &[u8]) -> impl Iterator<Item = Result<Slice, LedgerError>> {
-        let found = (from < end).then(|| self.snapshot.range(&self.records, from..end));
+        let found = (from < end).then(|| self.map.tree.range(from..end, self.moment, None));
         found.into_iter().flatten().map(|guard| guard.key().map_err(|e| failure("listing the state", &e)))
     }
 }
 
-/// Sorts fjall's errors: the world's I/O faults are one thing, bytes that are not what
+impl Drop for DiskView {
+    fn drop(&mut self) {
+        self.map.snapshots.close(self.moment);
+    }
+}
+
+/// Sorts the tree's errors: the world's I/O faults are one thing, bytes that are not what
 /// was written another.
-fn failure(doing: &'static str, error: &fjall::Error) -> LedgerError {
+fn failure(doing: &'static str, error: &lsm_tree::Error) -> LedgerError {
     match error {
-        fjall::Error::Io(e) | fjall::Error::Storage(fjall::LsmError::Io(e)) => io_failure(doing, e),
-        fjall::Error::Poisoned => {
-            LedgerError::Storage { doing, cause: "an earlier write to the state failed".to_owned() }
-        }
-        fjall::Error::Locked => LedgerError::Storage { doing, cause: "another process has the state open".to_owned() },
+        lsm_tree::Error::Io(e) => io_failure(doing, e),
         other => LedgerError::Damaged { what: format!("the state, noticed while {doing}: {other}") },
     }
 }
@@ -149,3 +185,6 @@ fn io_failure(doing: &'static str, error: &io::Error) -> LedgerError {
         _ => crate::fault::storage(doing, error),
     }
 }
+
+#[cfg(test)]
+mod tests;

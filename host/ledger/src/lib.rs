@@ -8,11 +8,11 @@
 //! | [`gate`] | when a read may be served without asking anyone, and why that is right |
 //! | [`log`] | the durable log, and in `log/recover.rs` the exact guarantee it gives |
 //! | [`machine`] | what a committed entry does to the state |
-//! | [`disk`] | the ordered map; the only file that names fjall |
+//! | [`disk`] | the ordered map, an LSM tree |
 //! | [`snapshot`] | the whole state in one file |
 //! | [`peer`] | other nodes |
 //!
-//! No type of openraft or fjall appears in what this room shows to others.
+//! No type of openraft or lsm-tree appears in what this room shows to others.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))] // a test says what failed by where it stopped
 

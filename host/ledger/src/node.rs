@@ -179,7 +179,7 @@ impl RaftLedger {
 #[async_trait]
 impl Ledger for RaftLedger {
     fn view(&self) -> Result<Arc<dyn View>, LedgerError> {
-        Ok(Arc::new(self.state.view()?))
+        Ok(self.state.view()?)
     }
 
     async fn linearizable(&self) -> Result<(), LedgerError> {
@@ -262,6 +262,15 @@ impl Parts {
         let log = LogStore::open(setup, Arc::clone(&health), Arc::clone(&gate))?;
         let (state, meta) = State::open(directory.join("state"))?;
         *state_cell.lock() = Some(Arc::clone(&state));
+        if meta.applied.is_some() && log.is_empty() {
+            // The state alone may lack what was acknowledged last.
+            let what = format!(
+                "the log in {} is gone, but there is a state that was made from it; this node must not start: restore \
+                 it from a snapshot, or remove it from the cluster and join it as a new node",
+                directory.join("log").display()
+            );
+            return Err(LedgerError::Damaged { what });
+        }
         let snapshots = Arc::new(Snapshots::open(directory.join("snapshots"))?);
         sync_parent(directory)?;
         let machine =

@@ -38,6 +38,10 @@ pub(crate) mod writer;
 /// Version of the format on disk.
 const FORMAT: u32 = 1;
 
+/// Size of a log's first file, in bytes. Why smaller than the others: a new node should
+/// not wait for megabytes of zeros; the next file is made beside the work.
+const FIRST_SEGMENT_BYTES: u64 = 1024 * 1024;
+
 /// Most bytes of entries read at once for a peer.
 const READ_BYTES_MAX: u64 = 1024 * 1024;
 
@@ -85,6 +89,11 @@ impl LogStore {
         Ok(Self { shared: Arc::new(Shared { book, queue, health, gate, node, thread }) })
     }
 
+    /// Whether there is no entry, and never was one.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.shared.book.lock().last().is_none()
+    }
+
     /// Writes what waits, tells the anchor and ends the writer. Blocks.
     pub(crate) fn close(&self) {
         self.shared.queue.stop();
@@ -107,15 +116,19 @@ fn make_if_new(setup: &Setup) -> Result<(), LedgerError> {
     if anchor::exists(files.as_ref(), directory).map_err(making)? {
         return Ok(());
     }
-    // The anchor is made last: while it is missing nothing was ever acknowledged, so
-    // what a crash left of the first segment may be made again.
+    // The anchor is made last, before anything is written: while it is missing, a blank
+    // first segment is what a crash left, and may be made again.
     let numbers = segment::numbers(files.as_ref(), directory).map_err(making)?;
-    if numbers.iter().any(|number| *number > 1) {
+    let first = segment::path(directory, 1);
+    let written = numbers.iter().any(|number| *number > 1)
+        || (numbers.contains(&1) && !segment::is_blank(files.as_ref(), &first).map_err(making)?);
+    if written {
         let what = format!("the log's anchor in {} is missing", directory.display());
         return Err(LedgerError::Damaged { what });
     }
-    segment::make_spare(files.as_ref(), directory, *segment_bytes).map_err(making)?;
-    segment::adopt_spare(files.as_ref(), directory, 1, *segment_bytes).map_err(making)?;
+    let bytes = FIRST_SEGMENT_BYTES.min(*segment_bytes);
+    segment::make_spare(files.as_ref(), directory, bytes).map_err(making)?;
+    segment::adopt_spare(files.as_ref(), directory, 1, bytes).map_err(making)?;
     Anchor::create(files.as_ref(), directory, setup.node).map(drop)
 }
 

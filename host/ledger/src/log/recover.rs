@@ -22,6 +22,7 @@
 //! that from a write that never happened.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bulkhead_model::seam::ledger::LedgerError;
 
@@ -31,7 +32,7 @@ use super::record::{Chain, Checkpoint, Found, GROUP_HEADER_BYTES, GroupHeader, R
 use super::sector::{CONTENT_BYTES, SECTOR_BYTES, Sector, inspect};
 use super::segment::{self, Segment};
 use crate::fault::storage;
-use crate::files::Files;
+use crate::files::{DiskFile, Files};
 
 /// The log as found, ready to be written on.
 pub(crate) struct Recovered {
@@ -56,25 +57,21 @@ pub(crate) fn recover(files: &dyn Files, directory: &Path, node: u64) -> Result<
     if anchor.proof.node != node {
         return Err(damaged(directory, 0, "the log belongs to another node"));
     }
-    let mut tail = None;
+    let (mut tail, mut window) = (None, Vec::new());
     for (number, expected) in numbers.iter().copied().zip(oldest..) {
         let path = segment::path(directory, number);
         if number != expected {
             return Err(damaged(&path, 0, &format!("segment {expected} is missing before it")));
         }
         let file = files.open(&path).map_err(|e| storage("opening a segment of the log", &e))?;
-        let mut bytes = vec![0; file.len().map_err(|e| storage("reading a segment of the log", &e))? as usize];
-        file.read_at(&mut bytes, 0).map_err(|e| storage("reading a segment of the log", &e))?;
-        let mut reading = Reading { path, number, bytes };
-        if reading.bytes.is_empty() {
-            return Err(reading.damaged(0, "the file is empty"));
-        }
+        let mut reading = Reading::new(path, number, file, window)?;
         let end = scan.groups(&mut reading)?;
-        let torn_end = scan.beyond(&reading, end, number == newest)?;
-        scan.book.segments.insert(number, file.clone());
-        let sectors = segment::sectors(reading.bytes.len() as u64);
-        let active = Segment { number, file, sectors, sectors_used: (end / SECTOR_BYTES) as u32 };
+        let torn_end = scan.beyond(&mut reading, end, number == newest)?;
+        scan.book.segments.insert(number, Arc::clone(&reading.file));
+        let sectors = segment::sectors(reading.length as u64);
+        let active = Segment { number, file: reading.file, sectors, sectors_used: (end / SECTOR_BYTES) as u32 };
         tail = Some((active, torn_end));
+        window = reading.window;
     }
     let (active, torn_end) = tail.expect("there is at least one segment");
     let path = segment::path(directory, active.number);
@@ -110,20 +107,46 @@ fn wipe(active: &Segment, torn_end: usize) -> Result<(), LedgerError> {
     written.map_err(|e| storage("clearing the torn end of the log", &e))
 }
 
-/// A segment held in memory.
+/// A segment being read from its start to its end, a window at a time: most of the newest
+/// one is blank, and a start should not cost the memory of a whole segment.
 struct Reading {
     path: PathBuf,
     number: u64,
-    bytes: Vec<u8>,
+    file: Arc<dyn DiskFile>,
+    length: usize,
+    window: Vec<u8>,
+    window_at: usize,
 }
 
+/// Bytes read at once. Why: they stay in the processor's cache until they are looked at.
+const WINDOW_BYTES: usize = 256 * 1024;
+
 impl Reading {
+    fn new(path: PathBuf, number: u64, file: Arc<dyn DiskFile>, mut window: Vec<u8>) -> Result<Self, LedgerError> {
+        window.clear();
+        let length = file.len().map_err(|e| storage("reading a segment of the log", &e))? as usize;
+        let reading = Self { path, number, file, length, window, window_at: 0 };
+        if length == 0 { Err(reading.damaged(0, "the file is empty")) } else { Ok(reading) }
+    }
+
     fn damaged(&self, offset: usize, why: &str) -> LedgerError {
         damaged(&self.path, offset as u64, why)
     }
 
-    fn sector(&self, offset: usize) -> Option<Sector<'_>> {
-        self.bytes.get(offset..offset + SECTOR_BYTES).map(inspect)
+    /// The sector at an offset; `None` if the file ends before its end.
+    fn sector(&mut self, offset: usize) -> Result<Option<Sector<'_>>, LedgerError> {
+        if offset + SECTOR_BYTES > self.length {
+            return Ok(None);
+        }
+        let held = self.window_at..self.window_at + self.window.len();
+        if offset < held.start || offset + SECTOR_BYTES > held.end {
+            self.window.resize(WINDOW_BYTES.min(self.length - offset), 0);
+            self.window_at = offset;
+            let read = self.file.read_at(&mut self.window, offset as u64);
+            read.map_err(|e| storage("reading a segment of the log", &e))?;
+        }
+        let at = offset - self.window_at;
+        Ok(Some(inspect(&self.window[at..at + SECTOR_BYTES])))
     }
 }
 
@@ -176,9 +199,14 @@ impl Scan {
     }
 
     /// The group that starts at an offset, if all its sectors are there and whole.
-    fn group_at(&self, reading: &Reading, offset: usize) -> Result<Option<(GroupHeader, Vec<u8>, usize)>, LedgerError> {
-        let Some(Sector::Whole { group, part: 0, content: first }) = reading.sector(offset) else { return Ok(None) };
-        let first_ever = self.expect.is_none() && (reading.number == 1) == (group == 0);
+    fn group_at(
+        &self,
+        reading: &mut Reading,
+        offset: usize,
+    ) -> Result<Option<(GroupHeader, Vec<u8>, usize)>, LedgerError> {
+        let oldest = reading.number == 1;
+        let Some(Sector::Whole { group, part: 0, content: first }) = reading.sector(offset)? else { return Ok(None) };
+        let first_ever = self.expect.is_none() && oldest == (group == 0);
         if self.expect != Some(group) && !first_ever {
             return Ok(None);
         }
@@ -186,12 +214,12 @@ impl Scan {
         let header = header.ok_or_else(|| reading.damaged(offset, "a group's header fails its checksum"))?;
         let content_bytes = usize::try_from(header.content_bytes).unwrap_or(usize::MAX);
         let sectors = content_bytes.div_ceil(CONTENT_BYTES);
-        if content_bytes < GROUP_HEADER_BYTES || sectors > (reading.bytes.len() - offset) / SECTOR_BYTES {
+        if content_bytes < GROUP_HEADER_BYTES || sectors > (reading.length - offset) / SECTOR_BYTES {
             return Err(reading.damaged(offset, "a group reaches beyond its segment"));
         }
         let mut content = Vec::with_capacity(sectors * CONTENT_BYTES);
         for part in 0..sectors {
-            match reading.sector(offset + part * SECTOR_BYTES) {
+            match reading.sector(offset + part * SECTOR_BYTES)? {
                 Some(Sector::Whole { group: g, part: p, content: piece }) if g == group && usize::from(p) == part => {
                     content.extend_from_slice(piece);
                 }
@@ -242,7 +270,7 @@ impl Scan {
             Some("it belongs to another node")
         } else if checkpoint.segment != reading.number {
             Some("it is another segment under this name")
-        } else if checkpoint.segment_bytes != reading.bytes.len() as u64 {
+        } else if checkpoint.segment_bytes != reading.length as u64 {
             Some("the file is not of its length")
         } else if self.expect.is_some() && checkpoint.chain != self.chain {
             Some("it does not follow the segment before it")
@@ -287,14 +315,14 @@ impl Scan {
 
     /// Judges what lies beyond the last complete group of a segment; returns where the
     /// sectors of a torn group end.
-    fn beyond(&mut self, reading: &Reading, end: usize, newest: bool) -> Result<usize, LedgerError> {
+    fn beyond(&mut self, reading: &mut Reading, end: usize, newest: bool) -> Result<usize, LedgerError> {
         if self.expect.is_none() && reading.number != 1 {
             return Err(reading.damaged(0, "the oldest segment does not start with a complete group"));
         }
         let next = self.next_group();
         let mut torn_end = end;
-        for (nth, offset) in (end..reading.bytes.len()).step_by(SECTOR_BYTES).enumerate() {
-            match reading.sector(offset) {
+        for (nth, offset) in (end..reading.length).step_by(SECTOR_BYTES).enumerate() {
+            match reading.sector(offset)? {
                 Some(Sector::Unwritten { blank: true }) => {}
                 Some(Sector::Unwritten { blank: false }) => torn_end = offset + SECTOR_BYTES,
                 Some(Sector::Whole { group, part, .. }) if newest && group == next && usize::from(part) == nth => {

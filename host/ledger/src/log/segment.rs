@@ -69,6 +69,22 @@ pub(crate) fn make_spare(files: &dyn Files, directory: &Path, segment_bytes: u64
     file.sync()
 }
 
+/// Whether nothing was ever written to a segment.
+pub(crate) fn is_blank(files: &dyn Files, path: &Path) -> io::Result<bool> {
+    let file = files.open(path)?;
+    let (length, mut bytes) = (file.len()?, vec![0; FILL_BYTES]);
+    let mut offset = 0;
+    while offset < length {
+        let piece = &mut bytes[..(length - offset).min(FILL_BYTES as u64) as usize];
+        file.read_at(piece, offset)?;
+        if piece.iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+        offset += piece.len() as u64;
+    }
+    Ok(true)
+}
+
 /// Makes the spare the segment of this number.
 pub(crate) fn adopt_spare(files: &dyn Files, directory: &Path, number: u64, segment_bytes: u64) -> io::Result<Segment> {
     let path = path(directory, number);

@@ -10,6 +10,7 @@ use bulkhead_model::seam::ledger::LedgerError;
 use openraft::EntryPayload;
 use sha2::{Digest, Sha256};
 
+use super::recent::Recent;
 use super::state::{Meta, VERSION_BYTES, map_key, meta_put, split_version, versioned, with_map_key};
 use crate::codec::{ChangeLines, RangeLine, ReadLine, decode};
 use crate::disk::Disk;
@@ -21,6 +22,7 @@ pub(crate) const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Entries judged but not yet written.
 pub(crate) struct Group<'a> {
     disk: &'a Disk,
+    recent: &'a Recent,
     /// The note as it will be after these entries.
     pub(crate) meta: Meta,
     /// What they leave at each key: the whole value, or `None` for a removal.
@@ -31,8 +33,8 @@ pub(crate) struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
-    pub(crate) fn new(disk: &'a Disk, meta: Meta) -> Self {
-        Self { disk, meta, left: BTreeMap::new(), bytes: 0, dirty: false }
+    pub(crate) fn new(disk: &'a Disk, recent: &'a Recent, meta: Meta) -> Self {
+        Self { disk, recent, meta, left: BTreeMap::new(), bytes: 0, dirty: false }
     }
 
     /// Whether it is time to write.
@@ -61,6 +63,10 @@ impl<'a> Group<'a> {
         if !self.dirty {
             return Ok(());
         }
+        let last = self.meta.applied.map(|id| id.index);
+        if let Some(last) = last {
+            self.recent.forget(self.left.keys().map(|key| &key[1..]), last);
+        }
         let mut batch = self.disk.batch(self.left.len() + 1);
         for (key, value) in std::mem::take(&mut self.left) {
             match value {
@@ -71,6 +77,9 @@ impl<'a> Group<'a> {
         let (key, value) = meta_put(&self.meta);
         batch.put(key, value);
         batch.commit()?;
+        if let Some(last) = last {
+            self.recent.applied(last);
+        }
         (self.bytes, self.dirty) = (0, false);
         Ok(())
     }
@@ -105,10 +114,13 @@ impl<'a> Group<'a> {
     fn read_holds(&self, read: &ReadLine<'_>) -> Result<bool, LedgerError> {
         let version = with_map_key(read.key.0, |key| match self.left.get(key) {
             Some(left) => Ok(left.as_ref().map(|value| version_of(value))),
-            None => match self.disk.get(key)? {
-                Some(value) => split_version(&value).map(|(version, _)| Some(version)),
-                None => Ok(None),
-            },
+            None => {
+                let found = match self.recent.now(read.key.0) {
+                    Some(known) => known,
+                    None => self.disk.get(key)?,
+                };
+                found.map(|value| split_version(&value).map(|(version, _)| version)).transpose()
+            }
         })?;
         Ok(version == read.version)
     }

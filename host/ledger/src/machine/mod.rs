@@ -18,6 +18,7 @@ use crate::raft::{Answer, Entry, LogId, Snapshot, SnapshotMeta, StoredMembership
 use crate::snapshot::{Contents, SnapshotFile, Snapshots};
 
 mod group;
+pub(crate) mod recent;
 pub(crate) mod state;
 
 /// A snapshot is put off while the log has grown by less than this part of the state.
@@ -74,7 +75,7 @@ impl Machine {
     }
 
     fn take(&mut self, disk: &Disk, entries: Vec<EntryResponder<Types>>) -> Result<Vec<Waiting>, LedgerError> {
-        let mut group = Group::new(disk, std::mem::take(&mut self.meta));
+        let mut group = Group::new(disk, &self.state.recent, std::mem::take(&mut self.meta));
         let mut waiting = Vec::with_capacity(entries.len());
         for (entry, responder) in entries {
             let answer = judge(&mut group, &entry)?;
@@ -160,7 +161,7 @@ impl RaftStateMachine<Types> for Machine {
             let kept = snapshots.keep(&snapshot, id)?;
             let mut contents = Contents::open(&kept)?;
             let installed = Meta { applied: id, membership, digest: contents.digest() };
-            state.replace(|disk| fill(disk, &mut contents, &installed))?;
+            state.replace(id.map(|id| id.index), |disk| fill(disk, &mut contents, &installed))?;
             Ok(installed)
         });
         let installed = installing.await.map_err(io::Error::other)?;

@@ -9,8 +9,8 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Weak};
 
 use bulkhead_model::seam::ledger::{LedgerError, Versioned, View};
 use parking_lot::RwLock;
@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::disk::{Disk, DiskView, Slice};
 use crate::fault::storage;
 use crate::files::{Files, RealFiles, make_dir, write_atomically};
+use crate::machine::recent::Recent;
 use crate::raft::{LogId, StoredMembership};
 
 /// Where the machine's own note lies; before every record.
@@ -44,6 +45,10 @@ pub(crate) struct Meta {
 pub(crate) struct State {
     directory: PathBuf,
     disk: RwLock<Option<Arc<Disk>>>,
+    /// Records read lately, and the index views are good for.
+    pub(crate) recent: Recent,
+    /// The newest view: one for all requests until something is applied.
+    latest: RwLock<Option<Arc<StateView>>>,
     number: AtomicU64,
     /// One past the last index that was brought to the disk.
     synced: AtomicU64,
@@ -74,6 +79,8 @@ impl State {
         let state = Self {
             directory,
             disk: RwLock::new(Some(Arc::new(disk))),
+            recent: Recent::new(meta.applied.map(|id| id.index)),
+            latest: RwLock::new(None),
             number: AtomicU64::new(number),
             synced: AtomicU64::new(0),
         };
@@ -87,10 +94,17 @@ impl State {
     }
 
     /// The records as they are now.
-    pub(crate) fn view(self: &Arc<Self>) -> Result<StateView, LedgerError> {
-        let guard = self.disk.read();
-        let disk = guard.as_ref().ok_or_else(|| LedgerError::Stopped { cause: "it was shut down".to_owned() })?;
-        Ok(StateView { view: disk.view(), state: Arc::clone(self) })
+    pub(crate) fn view(self: &Arc<Self>) -> Result<Arc<StateView>, LedgerError> {
+        let index = self.recent.index();
+        if let Some(latest) = self.latest.read().as_ref().filter(|view| view.index == index) {
+            return Ok(Arc::clone(latest));
+        }
+        let mut latest = self.latest.write();
+        // After the index was read, before the map can be replaced or closed.
+        let disk = self.disk()?;
+        let view = Arc::new(StateView { view: disk.view(), index, state: Arc::downgrade(self) });
+        *latest = Some(Arc::clone(&view));
+        Ok(view)
     }
 
     /// Brings everything up to `index` to the disk, if it is not there yet.
@@ -103,9 +117,13 @@ impl State {
         Ok(())
     }
 
-    /// Fills a new map and puts it in the place of the old. Until the last step, a crash
-    /// leaves the old one.
-    pub(crate) fn replace(&self, fill: impl FnOnce(&Disk) -> Result<(), LedgerError>) -> Result<(), LedgerError> {
+    /// Fills a new map, of this index, and puts it in the place of the old. Until the last
+    /// step, a crash leaves the old one.
+    pub(crate) fn replace(
+        &self,
+        index: Option<u64>,
+        fill: impl FnOnce(&Disk) -> Result<(), LedgerError>,
+    ) -> Result<(), LedgerError> {
         let number = self.number.load(SeqCst) + 1;
         let path = map_path(&self.directory, number);
         remove_tree(&path).map_err(|e| storage("clearing the place of a new state", &e))?;
@@ -114,15 +132,25 @@ impl State {
         disk.sync()?;
         point_to(&self.directory, number).map_err(|e| storage("switching to a new state", &e))?;
         self.number.store(number, SeqCst);
+        self.recent.forget_all(index);
         // Views of the old map keep it open until they end.
+        let mut latest = self.latest.write();
         *self.disk.write() = Some(Arc::new(disk));
+        *latest = None;
+        drop(latest);
+        if let Some(index) = index {
+            self.recent.applied(index);
+        }
         self.remove_leftovers();
         Ok(())
     }
 
     /// Brings everything to the disk and closes the map, once the last view ends.
     pub(crate) fn close(&self) -> Result<(), LedgerError> {
+        let mut latest = self.latest.write();
         let disk = self.disk.write().take();
+        *latest = None;
+        drop(latest);
         disk.map_or(Ok(()), |disk| disk.sync())
     }
 
@@ -150,22 +178,37 @@ impl State {
 /// The records at one moment.
 pub(crate) struct StateView {
     view: DiskView,
-    state: Arc<State>,
+    index: u64,
+    /// Weak, because the state keeps its newest view.
+    state: Weak<State>,
 }
 
 impl StateView {
     fn judge<T>(&self, found: Result<T, LedgerError>) -> Result<T, LedgerError> {
-        if let Err(LedgerError::Damaged { .. }) = &found {
-            self.state.doubt();
+        if let (Err(LedgerError::Damaged { .. }), Some(state)) = (&found, self.state.upgrade()) {
+            state.doubt();
         }
         found
     }
 }
 
+impl StateView {
+    fn find(&self, key: &[u8]) -> Result<Option<Slice>, LedgerError> {
+        let state = self.state.upgrade();
+        if let Some(known) = state.as_ref().and_then(|state| state.recent.at(key, self.index)) {
+            return Ok(known);
+        }
+        let found = self.judge(with_map_key(key, |key| self.view.get(key)))?;
+        if let Some(state) = state {
+            state.recent.remember(key, found.as_ref(), self.index);
+        }
+        Ok(found)
+    }
+}
+
 impl View for StateView {
     fn get(&self, key: &[u8]) -> Result<Option<Versioned>, LedgerError> {
-        let found = with_map_key(key, |key| self.view.get(key));
-        let Some(value) = self.judge(found)? else { return Ok(None) };
+        let Some(value) = self.find(key)? else { return Ok(None) };
         let (version, bytes) = self.judge(split_version(&value))?;
         Ok(Some(Versioned { version, bytes: bytes.to_vec() }))
     }

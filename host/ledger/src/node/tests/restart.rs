@@ -99,6 +99,25 @@ async fn a_damaged_state_is_set_aside_and_rebuilt() {
 }
 
 #[tokio::test]
+async fn a_log_that_is_gone_keeps_the_node_from_starting() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = started(small(dir.path())).await;
+    ledger.propose(put("key", "value")).await.unwrap();
+    ledger.shutdown().await.unwrap();
+    let log = dir.path().join("data/log");
+    fs::remove_file(log.join("anchor")).unwrap();
+    let Err(LedgerError::Damaged { what }) = RaftLedger::open(small(dir.path())).await else {
+        panic!("a log without its anchor was opened")
+    };
+    assert!(what.contains("anchor"), "{what}");
+    fs::remove_dir_all(&log).unwrap();
+    let Err(LedgerError::Damaged { what }) = RaftLedger::open(small(dir.path())).await else {
+        panic!("a node without its log was opened")
+    };
+    assert!(what.contains("is gone"), "{what}");
+}
+
+#[tokio::test]
 async fn a_damaged_log_keeps_the_node_from_starting_and_says_where() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = started(small(dir.path())).await;

@@ -1,0 +1,81 @@
+use super::{Disk, MEMTABLE_BYTES};
+
+fn put(disk: &Disk, key: &str, value: &str) {
+    let mut batch = disk.batch(1);
+    batch.put(key.as_bytes(), value.as_bytes());
+    batch.commit().unwrap();
+}
+
+fn get(disk: &Disk, key: &str) -> Option<String> {
+    disk.get(key.as_bytes()).unwrap().map(|value| String::from_utf8(value.to_vec()).unwrap())
+}
+
+#[test]
+fn what_was_synced_is_there_again_and_the_rest_is_gone_as_a_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Disk::open(dir.path()).unwrap();
+    put(&disk, "a", "1");
+    put(&disk, "b", "1");
+    disk.sync().unwrap();
+    let mut batch = disk.batch(2);
+    batch.put(&b"a"[..], &b"2"[..]);
+    batch.remove(&b"b"[..]);
+    batch.commit().unwrap();
+    assert_eq!((get(&disk, "a"), get(&disk, "b")), (Some("2".to_owned()), None));
+    drop(disk);
+    let disk = Disk::open(dir.path()).unwrap();
+    assert_eq!((get(&disk, "a"), get(&disk, "b")), (Some("1".to_owned()), Some("1".to_owned())));
+    put(&disk, "a", "3");
+    disk.sync().unwrap();
+    drop(disk);
+    assert_eq!(get(&Disk::open(dir.path()).unwrap(), "a").as_deref(), Some("3"));
+}
+
+#[test]
+fn a_view_stays_as_it_was_while_files_are_written_and_merged() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Disk::open(dir.path()).unwrap();
+    for n in 0..100 {
+        put(&disk, &format!("key/{n:03}"), "old");
+    }
+    let view = disk.view();
+    let big = "v".repeat(64 * 1024);
+    let batches = 8 * MEMTABLE_BYTES as usize / big.len();
+    for n in 0..batches {
+        put(&disk, &format!("key/{:03}", n % 100), &format!("{n} {big}"));
+    }
+    disk.sync().unwrap();
+    let values: Vec<_> = view.range(b"key/", b"key0").map(|found| found.unwrap().1.to_vec()).collect();
+    assert_eq!(values.len(), 100);
+    assert!(values.iter().all(|value| value == b"old"));
+    assert_eq!(view.keys(b"key/090", b"key/095").count(), 5);
+    drop(view);
+    for n in batches - 100..batches {
+        let found = get(&disk, &format!("key/{:03}", n % 100)).unwrap();
+        assert!(found.starts_with(&format!("{n} ")), "{n}");
+    }
+}
+
+#[test]
+fn a_batch_is_seen_whole_or_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Disk::open(dir.path()).unwrap();
+    let keys = 50_u8;
+    let write = |round: u32| {
+        let mut batch = disk.batch(usize::from(keys));
+        for key in 0..keys {
+            batch.put(vec![key], [&round.to_be_bytes()[..], &[0; 2000]].concat());
+        }
+        batch.commit().unwrap();
+    };
+    write(0);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| (1..400).for_each(write));
+        while !writer.is_finished() {
+            let view = disk.view();
+            let rounds: Vec<_> =
+                (0..keys).map(|key| view.get(&[key]).unwrap().expect("it was put")[..4].to_vec()).collect();
+            assert!(rounds.iter().all(|round| *round == rounds[0]), "a view shows two rounds");
+        }
+    });
+}
