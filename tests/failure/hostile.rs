@@ -120,3 +120,24 @@ fn two_requests_in_one_packet_are_two_requests() {
     let answer = String::from_utf8(http::raw(node.port, format!("{one}{last}").as_bytes()).unwrap()).unwrap();
     assert_eq!(answer.matches("HTTP/1.1 200 OK").count(), 2, "{answer}");
 }
+
+/// A guest's stack must be deep enough for whatever the limits let in.
+#[test]
+fn a_document_as_deep_as_a_body_may_be_is_written_patched_and_stripped() {
+    let mut node = serving();
+    // Two levels are the body's own.
+    let nested = |leaf: &str| format!("{{\"data\":{}{leaf}{}}}", "{\"k\":".repeat(98), "}".repeat(98));
+    let written = Request::new("POST", "/v1/secret/data/deep").token(&node.token).body(nested("\"a\"").into_bytes());
+    assert_eq!(written.send(node.port).unwrap().status, 200);
+    let patch = Request::new("PATCH", "/v1/secret/data/deep").token(&node.token);
+    let patch = patch.header("Content-Type", "application/merge-patch+json").body(nested("{\"b\":1}").into_bytes());
+    let patched = patch.send(node.port).unwrap();
+    assert_eq!(patched.status, 200, "{}\n{}", patched.text(), node.output());
+    assert!(node.get("secret/data/deep").text().contains("{\"k\":{\"b\":1}}"));
+    let patch = Request::new("PATCH", "/v1/secret/data/deep").token(&node.token);
+    let patch = patch.header("Content-Type", "application/merge-patch+json").body(nested("{\"b\":{}}").into_bytes());
+    let patched = patch.send(node.port).unwrap();
+    assert_eq!(patched.status, 400, "one level too many: {}", patched.text());
+    assert!(node.get("secret/subkeys/deep").text().contains("{\"b\":null}"));
+    still_serves(&mut node);
+}

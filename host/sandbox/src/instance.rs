@@ -1,5 +1,6 @@
 //! A compiled component as the broker sees it, and the one instance of a call.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -122,15 +123,18 @@ impl Plugin for Component {
         let mut store = self.store(host);
         let meter = Arc::clone(&store.data().meter);
         let wall = Duration::from_millis(self.runtime.limits.call.wall_ms);
-        let run = async {
-            let instance = self.pre.instantiate_async(&mut store).await?;
-            invoke(&self.exports, &instance, &mut store, &call).await
-        };
         // After any failure the store is dropped with everything in it, never looked at.
-        let result = match tokio::time::timeout(wall, meter.charge(run)).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(error)) => return Err(failure(&error)),
-            Err(_) => return Err(CallFailure::Timeout),
+        let result = {
+            // Pinned where it is made: moving a future of this size costs as much as a read.
+            let run = pin!(async {
+                let instance = self.pre.instantiate_async(&mut store).await?;
+                invoke(&self.exports, &instance, &mut store, &call).await
+            });
+            match tokio::time::timeout(wall, meter.charge(run)).await {
+                Ok(Ok(result)) => result,
+                Ok(Err(error)) => return Err(failure(&error)),
+                Err(_) => return Err(CallFailure::Timeout),
+            }
         };
         Ok(Finished { host: store.into_data().host, result })
     }
@@ -199,6 +203,11 @@ impl Budget {
     /// Counts an advisory lock.
     pub(crate) fn lock(&mut self) -> wasmtime::Result<()> {
         take(&mut self.left.locks, 1, "locks")
+    }
+
+    /// Counts an intent.
+    pub(crate) fn intent(&mut self) -> wasmtime::Result<()> {
+        take(&mut self.left.intents, 1, "intents")
     }
 
     /// Counts rounds of a key derivation.

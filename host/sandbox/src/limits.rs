@@ -16,7 +16,7 @@ pub struct SandboxLimits {
 #[derive(Clone, Debug)]
 pub struct PoolLimits {
     /// Instances alive at once. Source: ours. Why: each holds a memory slot, of which
-    /// up to 512 KiB stays resident: 256 of them are 128 MiB at the very most.
+    /// up to 256 KiB stays resident, and 256 KiB of stack: 128 MiB for 256 of them.
     pub instances: u32,
     /// Instances alive at once for one mount. Source: ours. Why: a mount whose guest
     /// hangs must leave room for the others.
@@ -62,6 +62,8 @@ pub struct CallLimits {
     pub random_bytes: usize,
     /// Advisory locks held. Source: ours. Why: two suffice to deadlock; none needs many.
     pub locks: u32,
+    /// Intents. Source: ours. Why: each is an entry of its own in the replicated log.
+    pub intents: u32,
     /// Rounds of PBKDF2 in one call, in all. Source: OWASP asks for 1.3 million at
     /// most (SHA-1). Why: they run on a thread that requests of others wait for.
     pub kdf_rounds: u32,
@@ -81,6 +83,7 @@ impl Default for CallLimits {
             log_bytes: 64 * 1024,
             random_bytes: 1024 * 1024,
             locks: 16,
+            intents: 16,
             kdf_rounds: 4_000_000,
             lifted_bytes: 40 << 20,
         }

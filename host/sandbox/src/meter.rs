@@ -2,7 +2,7 @@
 //! waiting for a lock or the log is not charged to the guest.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -32,8 +32,7 @@ impl Meter {
     }
 
     /// Runs a future, charging the time of each poll.
-    pub(crate) async fn charge<F: Future>(&self, future: F) -> F::Output {
-        let mut future = pin!(future);
+    pub(crate) async fn charge<F: Future>(&self, mut future: Pin<&mut F>) -> F::Output {
         poll_fn(|cx| {
             let resumed = self.elapsed_ns();
             self.resumed_ns.store(resumed, Ordering::Relaxed);

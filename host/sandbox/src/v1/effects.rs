@@ -7,6 +7,7 @@ use crate::instance::CallData;
 impl Host for CallData {
     async fn intend(&mut self, kind: String, data: Vec<u8>) -> wasmtime::Result<Result<String, String>> {
         self.budget.host_call()?;
+        self.budget.intent()?;
         match answer::record(data) {
             Ok(data) => Ok(self.host.intend(&kind, data).await),
             Err(unsound) => Ok(Err(unsound.to_string())),
