@@ -2,7 +2,7 @@
 //! parser survives and the limits hold; what the parser takes, they do not call broken.
 #![no_main]
 
-use bulkhead_model::json::check_object;
+use bulkhead_model::json::{JsonError, check_object};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -21,8 +21,10 @@ fuzz_target!(|body: &[u8]| {
             assert!(strings(&value) <= STRINGS_MAX, "a body with too many strings passed");
         }
         (Err(error), Ok(value)) if value.is_object() => {
+            // The parser keeps numbers as text, so one beyond every double passes it.
+            let stricter = error.is_complexity() || matches!(error, JsonError::Depth | JsonError::NumberRange);
             assert!(
-                error.is_complexity() || has_repeated_names(body, &value),
+                stricter || has_repeated_names(body, &value),
                 "a body that the parser reads was called broken: {error}"
             );
         }

@@ -32,6 +32,9 @@ struct Rule {
     granting: Vec<String>,
 }
 
+/// A rule with its pattern.
+type Found<'a> = (&'a str, &'a Rule);
+
 /// A pattern with `+` segments or `*` at its end.
 #[derive(Clone, Debug)]
 struct Pattern {
@@ -107,28 +110,18 @@ impl Acl {
         if self.root {
             return Decision::Allow { granting: vec!["root".into()] };
         }
-        let Some(bare) = ask.path.strip_suffix('/') else { return decided(self.rule(ask.path), ask) };
-        // A list of `foo/` is also a look at `foo`: either spelling may grant it, and a
-        // deny on either wins (GHSA-xp3c-3jw3-4vcr).
-        let (folder, leaf) = (self.rule(ask.path), self.rule(bare));
-        for (pattern, rule) in [folder, leaf].into_iter().flatten() {
-            if rule.capabilities.has(Capabilities::DENY) {
-                return Decision::Deny { pattern: Some(pattern.to_owned()) };
-            }
-        }
-        match decided(leaf, ask) {
-            Decision::Allow { granting } => Decision::Allow { granting },
-            Decision::Deny { .. } => decided(folder, ask),
-        }
+        let lists = [Capabilities::LIST, Capabilities::SCAN].contains(&ask.needs);
+        decided(if lists { self.folder_rule(ask.path) } else { self.rule(ask.path) }, ask)
     }
 
-    /// What `sys/capabilities` answers for a path.
+    /// What `sys/capabilities` answers for a path. As in Vault, the answer is that of a
+    /// list, since only a list has a second spelling to fall back on.
     #[must_use]
     pub fn capabilities(&self, path: &str) -> Vec<&'static str> {
         if self.root {
             return vec!["root"];
         }
-        let names = self.rule(path).map_or_else(Vec::new, |(_, rule)| rule.capabilities.names());
+        let names = self.folder_rule(path).map_or_else(Vec::new, |(_, rule)| rule.capabilities.names());
         if names.is_empty() { vec!["deny"] } else { names }
     }
 
@@ -151,18 +144,38 @@ impl Acl {
         (exact, wild)
     }
 
-    fn exact_rule(&self, path: &str) -> Option<(&str, &Rule)> {
+    /// The one rule that decides about a path.
+    fn rule(&self, path: &str) -> Option<Found<'_>> {
+        self.exact_rule(path).or_else(|| self.wild_rule(path))
+    }
+
+    /// The one rule that decides about a list. A list of `foo/` is also a look at `foo`,
+    /// so each kind of rule is tried with the slash and then without it.
+    fn folder_rule(&self, path: &str) -> Option<Found<'_>> {
+        let Some(bare) = path.strip_suffix('/') else { return self.rule(path) };
+        if let Some(exact) = self.exact_rule(path).or_else(|| self.exact_rule(bare)) {
+            return Some(exact);
+        }
+        // Among wildcards Vault asks without the slash first, OpenBao since
+        // GHSA-xp3c-3jw3-4vcr with it, as a grant on `kv/+` hid a deny on `kv/foo/*`. A
+        // deny found by either order holds, or one of the two's policies would be
+        // weaker here than where it was written.
+        let leaf = self.wild_rule(bare);
+        let denied = leaf.filter(|(_, rule)| rule.capabilities.has(Capabilities::DENY));
+        denied.or_else(|| self.wild_rule(path)).or(leaf)
+    }
+
+    fn exact_rule(&self, path: &str) -> Option<Found<'_>> {
         self.exact.get_key_value(path).map(|(pattern, rule)| (pattern.as_str(), rule))
     }
 
-    fn rule(&self, path: &str) -> Option<(&str, &Rule)> {
-        self.exact_rule(path)
-            .or_else(|| self.wild.iter().find(|(p, _)| p.matches(path)).map(|(p, rule)| (p.text.as_str(), rule)))
+    fn wild_rule(&self, path: &str) -> Option<Found<'_>> {
+        self.wild.iter().find(|(pattern, _)| pattern.matches(path)).map(|(p, rule)| (p.text.as_str(), rule))
     }
 }
 
 /// What the one rule that matched says.
-fn decided(found: Option<(&str, &Rule)>, ask: &Ask<'_>) -> Decision {
+fn decided(found: Option<Found<'_>>, ask: &Ask<'_>) -> Decision {
     match found {
         None => Decision::Deny { pattern: None },
         Some((_, rule)) if rule.lets(ask) => Decision::Allow { granting: rule.granting.clone() },
@@ -202,16 +215,18 @@ impl Rule {
     }
 
     fn parameters_fit(&self, ask: &Ask<'_>) -> bool {
-        if self.allowed.is_empty() && self.denied.is_empty() && self.required.is_empty() {
+        // Vault holds only reads and writes to rules about parameters.
+        let exempt = [Capabilities::LIST, Capabilities::SCAN, Capabilities::DELETE].contains(&ask.needs);
+        if exempt || (self.allowed.is_empty() && self.denied.is_empty() && self.required.is_empty()) {
             return true;
         }
         let sent = (ask.parameters)();
-        let has = |name: &String| sent.keys().any(|k| k.to_lowercase() == name.to_lowercase());
-        if !self.required.iter().all(has) {
+        // The name in the policy is lowered, the one that was sent is not: as in Vault, `X`
+        // is not the `x` that is required.
+        if !self.required.iter().all(|name| sent.contains_key(&name.to_lowercase())) {
             return false;
         }
-        let lists = [Capabilities::LIST, Capabilities::SCAN, Capabilities::DELETE];
-        if lists.contains(&ask.needs) || sent.is_empty() {
+        if sent.is_empty() {
             return true;
         }
         let values = |rules: &ParameterRules, name: &str| rules.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
@@ -289,8 +304,9 @@ impl Pattern {
         for (i, segment) in self.segments.iter().enumerate() {
             let Some(part) = rest.next() else { return false };
             let fits = if segment == "+" {
-                // A `+` is one whole segment, and that is never empty.
-                !part.is_empty()
+                // A `+` is one whole segment. That may be the empty one after the last
+                // slash: in Vault `kv/+` is about a list of `kv/` too.
+                true
             } else if self.prefix && i == last {
                 part.starts_with(segment.as_str())
             } else {

@@ -1,5 +1,8 @@
 //! The scanner: one step per element, with a stack of open levels instead of recursion.
 
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
 use super::JsonError;
 
 const VALUE: &str = "looking for beginning of value";
@@ -13,12 +16,39 @@ struct Level {
     names_from: usize,
 }
 
+/// Members beyond which an object's names are kept in order. Why: few are compared faster
+/// than they are sorted in; many, one with each, would take time that grows with the square.
+const COMPARED_MAX: usize = 32;
+
 /// A member's name: its hash, and where its raw text lies.
 struct Name {
     hash: u64,
     from: usize,
     to: usize,
 }
+
+/// A name as it stands in the text; equal to any other spelling of it.
+struct Spelled<'a>(&'a str);
+
+impl Ord for Spelled<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        unescaped(self.0).cmp(unescaped(other.0))
+    }
+}
+
+impl PartialOrd for Spelled<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Spelled<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Spelled<'_> {}
 
 /// A position in a text, and what is open there.
 pub(super) struct Scan<'a> {
@@ -27,6 +57,9 @@ pub(super) struct Scan<'a> {
     levels: Vec<Level>,
     /// Names of the open objects only, so never more than `strings_max`.
     names: Vec<Name>,
+    /// Names of the open objects that have many, innermost last, with the number of levels
+    /// that were open.
+    many: Vec<(usize, BTreeSet<Spelled<'a>>)>,
     strings: usize,
     depth_max: usize,
     strings_max: usize,
@@ -34,7 +67,16 @@ pub(super) struct Scan<'a> {
 
 impl<'a> Scan<'a> {
     pub(super) fn new(text: &'a str, depth_max: usize, strings_max: usize) -> Self {
-        Self { text, at: 0, levels: Vec::new(), names: Vec::new(), strings: 0, depth_max, strings_max }
+        Self {
+            text,
+            at: 0,
+            levels: Vec::new(),
+            names: Vec::new(),
+            many: Vec::new(),
+            strings: 0,
+            depth_max,
+            strings_max,
+        }
     }
 
     /// The whole text must be one object.
@@ -67,6 +109,9 @@ impl<'a> Scan<'a> {
         self.skip_spaces();
         if self.peek() == Some(close) {
             self.at += 1;
+            if self.many.last().is_some_and(|(level, _)| *level == self.levels.len()) {
+                self.many.pop();
+            }
             self.levels.pop();
             self.names.truncate(level.names_from);
             return Ok(());
@@ -103,12 +148,9 @@ impl<'a> Scan<'a> {
             _ => return Err(self.unexpected(VALUE)),
         }
         let (from, to) = self.string()?;
-        let hash = hash(&self.text[from..to]);
-        let same = |n: &Name| n.hash == hash && unescaped(&self.text[n.from..n.to]).eq(unescaped(&self.text[from..to]));
-        if self.names[names_from..].iter().any(same) {
+        if !self.is_new(names_from, from, to) {
             return Err(JsonError::Duplicate);
         }
-        self.names.push(Name { hash, from, to });
         self.skip_spaces();
         if self.peek() != Some(b':') {
             return Err(self.unexpected("after object key"));
@@ -116,6 +158,26 @@ impl<'a> Scan<'a> {
         self.at += 1;
         self.skip_spaces();
         if self.peek() == Some(b'}') { Err(JsonError::NoValue) } else { Ok(()) }
+    }
+
+    /// Takes note of a name; false if the innermost object has it already.
+    fn is_new(&mut self, names_from: usize, from: usize, to: usize) -> bool {
+        let text = self.text;
+        let open = self.levels.len();
+        if let Some((_, names)) = self.many.last_mut().filter(|(level, _)| *level == open) {
+            return names.insert(Spelled(&text[from..to]));
+        }
+        let hash = hash(&text[from..to]);
+        let same = |n: &Name| n.hash == hash && unescaped(&text[n.from..n.to]).eq(unescaped(&text[from..to]));
+        if self.names[names_from..].iter().any(same) {
+            return false;
+        }
+        self.names.push(Name { hash, from, to });
+        if self.names.len() - names_from > COMPARED_MAX {
+            let names = self.names.drain(names_from..).map(|n| Spelled(&text[n.from..n.to])).collect();
+            self.many.push((open, names));
+        }
+        true
     }
 
     fn value(&mut self) -> Result<(), JsonError> {

@@ -63,6 +63,20 @@ fn a_name_may_stand_once_in_an_object_in_whatever_spelling() {
 }
 
 #[test]
+fn a_name_stands_once_among_many_too() {
+    let many = |count: usize, more: &str| {
+        let members: Vec<_> = (0..count).map(|n| format!("\"n{n}\":{{\"n0\":1}}")).collect();
+        check_object(format!("{{{}{more}}}", members.join(",")).as_bytes(), 10, 1_000_000)
+    };
+    for count in [31, 32, 33, 34, 100, 200_000] {
+        assert_eq!(many(count, ""), Ok(()), "{count}");
+        assert_eq!(many(count, r#","\u006e0":1"#), Err(JsonError::Duplicate), "{count}");
+        assert_eq!(many(count, &format!(r#","n{}":1"#, count - 1)), Err(JsonError::Duplicate), "{count}");
+        assert_eq!(many(count, r#","x":[{"n0":1},{"n0":1}],"y":1"#), Ok(()), "{count}");
+    }
+}
+
+#[test]
 fn depth_counts_objects_and_arrays() {
     let nested = |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1));
     assert_eq!(check_object(nested(100).as_bytes(), 100, 10), Ok(()));
