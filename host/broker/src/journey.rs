@@ -1,11 +1,12 @@
 //! The order of the steps, and nothing else.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bulkhead_model::failure::{Failure, FailureKind};
-use bulkhead_model::limits::{CONFLICT_RETRIES_MAX, REQUEST_MS_MAX};
+use bulkhead_model::limits::CONFLICT_RETRIES_MAX;
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Request;
 
@@ -19,7 +20,7 @@ use crate::step::{dispatch, gate, identify, record, route, settle};
 use crate::visit::{After, Visit};
 
 /// Answers one request.
-pub(crate) async fn run(node: &Arc<Node>, request: Request) -> Audited {
+pub(crate) async fn run(node: &Arc<Node>, request: Request, time_max: Duration) -> Audited {
     if let Some(reply) = gate::answer_free(node, &request).await {
         return Audited::unrecorded(reply);
     }
@@ -34,17 +35,17 @@ pub(crate) async fn run(node: &Arc<Node>, request: Request) -> Audited {
         return Audited::unrecorded(Failure::new(FailureKind::NotFound, "namespace not found").into());
     }
     open.in_flight.fetch_add(1, Ordering::Relaxed);
-    let deadline = Duration::from_millis(REQUEST_MS_MAX);
-    let mut trail = Trail::default();
-    let ended = tokio::time::timeout(deadline, attempts(&open, &request, &mut trail)).await;
+    let mut trail = Trail::new(&open, &request);
+    let ended = tokio::time::timeout(time_max, pin!(attempts(&open, &request, &mut trail))).await;
     open.in_flight.fetch_sub(1, Ordering::Relaxed);
     let (reply, after) = match ended {
         Ok(Ok((reply, after))) => (finish(reply, &request), after),
         Ok(Err(fault)) => (Reply::Failed(fault.into_failure()), Vec::new()),
         Err(_) => (Failure::new(FailureKind::Timeout, "the request took too long").into(), Vec::new()),
     };
-    let audited = record::response(&open, &request, trail, reply);
+    // First, so that the first line of a new audit device is the answer that made it.
     let sealing = settle_after(&open, after);
+    let audited = record::response(&open, &request, trail, reply);
     if sealing {
         drop(open);
         node.seal().await;
@@ -140,7 +141,7 @@ fn finish(mut reply: Reply, request: &Request) -> Reply {
 }
 
 /// Does what waited for the commit; says whether the node is to seal itself.
-fn settle_after(open: &Open, after: Vec<After>) -> bool {
+pub(crate) fn settle_after(open: &Open, after: Vec<After>) -> bool {
     let mut sealing = false;
     for what in after {
         match what {

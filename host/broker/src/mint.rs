@@ -142,7 +142,7 @@ pub(crate) fn from_login(
     if names.iter().any(|n| n == "root") {
         return Err(Fault::invalid("auth methods cannot create root tokens"));
     }
-    let (default_secs, max_secs) = mount.entry.ttls();
+    let (default_secs, max_secs) = mount.ttls();
     let asked = Lifetime {
         ttl_secs: grant.ttl.unwrap_or(0),
         max_secs: grant.max_ttl.filter(|t| *t > 0).map_or(max_secs, |t| t.min(max_secs)),
@@ -173,7 +173,14 @@ pub(crate) fn from_login(
 /// something to wrap.
 pub(crate) fn wrap_if_asked(visit: &mut Visit, request: &Request, reply: Reply) -> Result<Reply, Fault> {
     let Some(ttl_secs) = request.wrap_ttl_secs.filter(|secs| *secs > 0) else { return Ok(reply) };
-    let Reply::Envelope(envelope) = reply else { return Ok(reply) };
+    let envelope = match reply {
+        Reply::Envelope(envelope) => envelope,
+        // Whoever asks for a wrapped answer must never get it in the open.
+        Reply::Raw { status, .. } if status < 300 => {
+            return Err(Fault::invalid("this path answers with bytes of its own, which cannot be wrapped"));
+        }
+        other => return Ok(other),
+    };
     if envelope.wrap.is_some() || (envelope.data.is_none() && envelope.auth.is_none()) {
         return Ok(Reply::Envelope(envelope));
     }

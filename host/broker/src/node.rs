@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bulkhead_barrier::{Barrier, SealConfig, UnsealProgress};
 use bulkhead_model::hidden::Hidden;
+use bulkhead_model::limits::REQUEST_MS_MAX;
 use bulkhead_model::request::Request;
 use bulkhead_model::seam::audit::AuditSinkMaker;
 use bulkhead_model::seam::clock::Clock;
@@ -14,10 +16,11 @@ use bulkhead_model::seam::plugin::Plugin;
 use parking_lot::{Mutex, RwLock};
 use tokio::task::JoinHandle;
 
-use crate::book::mounts::Catalog;
+use crate::book::mounts::{Catalog, SystemTtls};
 use crate::fault::Fault;
 use crate::open::Open;
 use crate::step::record::Audited;
+use crate::step::{expire, upkeep};
 
 mod birth;
 mod unseal;
@@ -61,6 +64,10 @@ pub struct Facts {
     pub ha_enabled: bool,
     /// Whether audit devices may be made over the API, as OpenBao's key of that name has it.
     pub unsafe_allow_api_audit_creation: bool,
+    /// Lease lifetime where neither mount nor caller name one, in seconds; 0: 32 days.
+    pub default_lease_ttl_secs: u64,
+    /// Longest lease lifetime where the mount names none, in seconds; 0: 32 days.
+    pub max_lease_ttl_secs: u64,
     /// What `sys/config/state/sanitized` tells: the config without secrets.
     pub config: serde_json::Map<String, serde_json::Value>,
 }
@@ -96,7 +103,7 @@ pub struct Node {
 /// An open node and what works for it in the background.
 struct Running {
     open: Arc<Open>,
-    expiry: JoinHandle<()>,
+    background: JoinHandle<()>,
 }
 
 impl Node {
@@ -107,7 +114,7 @@ impl Node {
     /// a component is compiled.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
-        let catalog = parts
+        let plugins = parts
             .plugins
             .iter()
             .map(|plugin| {
@@ -116,9 +123,10 @@ impl Node {
                 ((plugin.kind(), about.name.clone()), (plugin.clone(), Arc::new(routes)))
             })
             .collect();
+        let ttls = SystemTtls::new(parts.facts.default_lease_ttl_secs, parts.facts.max_lease_ttl_secs);
         Arc::new(Self {
             parts: Arc::new(parts),
-            catalog,
+            catalog: Catalog { plugins, ttls },
             state: RwLock::new(None),
             progress: Mutex::new(None),
             turning: tokio::sync::Mutex::new(()),
@@ -127,7 +135,12 @@ impl Node {
 
     /// Answers one request.
     pub async fn handle(self: &Arc<Self>, request: Request) -> Audited {
-        crate::journey::run(self, request).await
+        self.handle_within(request, Duration::from_millis(REQUEST_MS_MAX)).await
+    }
+
+    /// Answers one request, at the latest after this time.
+    pub async fn handle_within(self: &Arc<Self>, request: Request, time_max: Duration) -> Audited {
+        crate::journey::run(self, request, time_max).await
     }
 
     /// What the node holds while it is open.
@@ -163,9 +176,9 @@ impl Node {
         let running = self.state.write().take();
         *self.progress.lock() = None;
         if let Some(running) = running {
-            running.expiry.abort();
+            running.background.abort();
             // Whatever the task was doing ends at its next await; the keys with it.
-            let _ = running.expiry.await;
+            let _ = running.background.await;
             tracing::info!("the node is sealed");
         }
     }
@@ -185,8 +198,11 @@ impl Node {
     async fn enter(self: &Arc<Self>, barrier: Barrier) -> Result<(), Fault> {
         let open = birth::open(self, Arc::new(barrier)).await?;
         let open = Arc::new(open);
-        let expiry = tokio::spawn(crate::step::expire::run(open.clone()));
-        *self.state.write() = Some(Running { open, expiry });
+        let (for_expiry, for_upkeep) = (open.clone(), open.clone());
+        let background = tokio::spawn(async move {
+            tokio::join!(expire::run(for_expiry), upkeep::run(for_upkeep));
+        });
+        *self.state.write() = Some(Running { open, background });
         tracing::info!("the node is unsealed");
         Ok(())
     }

@@ -72,13 +72,6 @@ impl MountEntry {
         hex::decode_to_slice(&self.space, &mut id).expect("the space was written as 32 hexadecimal digits");
         SpaceId(id)
     }
-
-    /// Default and longest lifetime below this mount, in seconds.
-    pub(crate) fn ttls(&self) -> (u64, u64) {
-        let or_system = |secs: u64| if secs == 0 { TTL_DEFAULT_SECS } else { secs };
-        let max = or_system(self.tuning.max_ttl_secs);
-        (or_system(self.tuning.default_ttl_secs).min(max), max)
-    }
 }
 
 /// Who answers below a mount.
@@ -105,6 +98,13 @@ pub(crate) struct Mount {
     pub space: SpaceId,
     pub engine: Engine,
     pub facts: MountFacts,
+}
+
+impl Mount {
+    /// Default and longest lifetime below this mount, in seconds.
+    pub(crate) fn ttls(&self) -> (u64, u64) {
+        (self.facts.default_ttl, self.facts.max_ttl)
+    }
 }
 
 /// Every mount, by full path.
@@ -146,7 +146,36 @@ impl MountTable {
 }
 
 /// Plugins this node has, by kind and name.
-pub(crate) type Catalog = HashMap<(PluginKind, String), (Arc<dyn Plugin>, Arc<RouteTable>)>;
+pub(crate) type Plugins = HashMap<(PluginKind, String), (Arc<dyn Plugin>, Arc<RouteTable>)>;
+
+/// What a node brings to its mounts.
+#[derive(Clone)]
+pub(crate) struct Catalog {
+    pub plugins: Plugins,
+    pub ttls: SystemTtls,
+}
+
+/// Lifetimes where a mount has none of its own, in seconds.
+#[derive(Clone, Copy)]
+pub(crate) struct SystemTtls {
+    default_secs: u64,
+    max_secs: u64,
+}
+
+impl SystemTtls {
+    /// From the server's config, where zero means Vault's own.
+    pub(crate) fn new(default_secs: u64, max_secs: u64) -> Self {
+        let or_vaults = |secs: u64| if secs == 0 { TTL_DEFAULT_SECS } else { secs };
+        Self { default_secs: or_vaults(default_secs), max_secs: or_vaults(max_secs) }
+    }
+
+    /// Default and longest lifetime below a mount.
+    fn of(self, tuning: &Tuning) -> (u64, u64) {
+        let or = |secs: u64, system: u64| if secs == 0 { system } else { secs };
+        let max = or(tuning.max_ttl_secs, self.max_secs);
+        (or(tuning.default_ttl_secs, self.default_secs).min(max), max)
+    }
+}
 
 /// Reads the mount table.
 ///
@@ -177,10 +206,11 @@ fn bind(entry: MountEntry, catalog: &Catalog) -> Mount {
         (Table::Secret, "identity") => Engine::Identity,
         (Table::Auth, "token") => Engine::Token,
         (_, name) => catalog
+            .plugins
             .get(&(kind, name.to_owned()))
             .map_or(Engine::Missing, |(plugin, routes)| Engine::Plugin(plugin.clone(), routes.clone())),
     };
-    let (default_ttl, max_ttl) = entry.ttls();
+    let (default_ttl, max_ttl) = catalog.ttls.of(&entry.tuning);
     let facts = MountFacts {
         id: entry.uuid.clone(),
         accessor: entry.accessor.clone(),

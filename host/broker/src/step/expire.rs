@@ -1,16 +1,20 @@
 //! The same way at night: what is due is ended. Tokens are removed with all below
 //! them, leases go to their guest's revoke, jobs are run, intents are undone. The work
-//! follows an index ordered by time, so it costs nothing until something is due.
+//! follows an index ordered by time, so it costs nothing until something is due. Mounts
+//! do not wait for each other, and what fails is tried again later and later.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bulkhead_barrier::{SpaceId, StoreError, Transaction};
+use bulkhead_barrier::{Key, SpaceId, StoreError, Transaction};
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::plugin::{GuestLease, JobOutcome};
 use bulkhead_model::reply::HiddenJson;
 use bulkhead_model::seam::entropy::uuid;
-use bulkhead_model::seam::plugin::{Call, Returned};
+use bulkhead_model::seam::plugin::{Call, Plugin, Returned};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use serde::{Deserialize, Serialize};
 
 use crate::book::jobs::{self, JobRecord};
@@ -26,8 +30,16 @@ use crate::visit::{After, Visit};
 /// How often the index's head is looked at, in milliseconds. Source: ours. Why: an end
 /// is checked at every use anyway; this only bounds how long remains stay.
 const LOOK_EVERY_MS: u64 = 1_000;
-/// Things ended in one look. Source: ours.
+/// Things taken up in one look. Source: ours.
 const BATCH: u32 = 256;
+/// Things read in one look where those at the head all wait for a busy mount. Source: ours.
+/// Why: what is due behind them need not wait; more would be much to read every second.
+const BATCH_MAX: u32 = 4_096;
+/// Things being ended at once. Source: ours. Why: each may hold an instance of a plugin.
+const AT_WORK_MAX: usize = 32;
+/// Of these, things of one mount. Source: ours. Why: a plugin that hangs must leave room
+/// for what the others have to end.
+const AT_WORK_OF_MOUNT_MAX: usize = 4;
 /// First wait after a failed attempt, doubled each time, in milliseconds. Source: Vault, 10 s.
 const RETRY_MS: u64 = 10_000;
 /// Longest wait between attempts, in milliseconds: a day, as Vault retries irrevocable leases.
@@ -43,34 +55,126 @@ const DUE_INTENT: u8 = b'i';
 
 /// Works until the node is sealed.
 pub(crate) async fn run(open: Arc<Open>) {
+    let mut tick = tokio::time::interval(Duration::from_millis(LOOK_EVERY_MS));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // They live and end with this task: none outlives the seal.
+    let mut running = FuturesUnordered::new();
+    let mut work = Work::default();
     loop {
-        let wait = open.due.notified();
-        let _ = tokio::time::timeout(Duration::from_millis(LOOK_EVERY_MS), wait).await;
-        if !open.ledger().standing().leader {
-            continue;
+        let ended = tokio::select! {
+            _ = tick.tick() => None,
+            () = open.due.notified() => None,
+            Some(ended) = running.next(), if !running.is_empty() => Some(ended),
+        };
+        match ended {
+            Some(ended) => work.at_work.retain(|(due, _)| *due != ended),
+            None if !open.ledger().standing().leader => work.waiting.clear(),
+            None => {
+                if let Err(fault) = work.look(&open) {
+                    tracing::warn!(cause = ?fault, "what is due could not be read; it is tried again");
+                }
+            }
         }
-        if let Err(fault) = look(&open).await {
-            tracing::warn!(cause = ?fault, "what is due could not be settled; it is tried again");
+        while let Some(due) = work.start() {
+            running.push(settle(&open, due));
         }
     }
 }
 
-async fn look(open: &Arc<Open>) -> Result<(), Fault> {
+/// The space of the mount that a due thing is of; none for what the host ends by itself.
+type Lane = Option<[u8; 16]>;
+
+/// What is being ended, and what waits for its turn.
+#[derive(Default)]
+struct Work {
+    waiting: VecDeque<(Due, Lane)>,
+    at_work: Vec<(Due, Lane)>,
+}
+
+impl Work {
+    /// Queues what is due by now, instead of what was queued before.
+    fn look(&mut self, open: &Open) -> Result<(), Fault> {
+        let now_ms = open.parts.clock.now_ms();
+        for limit in [BATCH, BATCH_MAX] {
+            let mut tx = open.begin()?;
+            let due = leases::due(&mut tx, now_ms, limit)?;
+            let is_all = due.len() < limit as usize;
+            self.queue(&mut tx, due);
+            if is_all || self.is_full() || self.next().is_some() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn queue(&mut self, tx: &mut Transaction, due: Vec<Due>) {
+        self.waiting.clear();
+        for due in due {
+            if !self.at_work.iter().any(|(busy, _)| *busy == due) {
+                // What cannot be read fails, and is told of, at its turn.
+                let lane = lane(tx, &due).unwrap_or(None);
+                self.waiting.push_back((due, lane));
+            }
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.at_work.len() >= AT_WORK_MAX
+    }
+
+    /// The place of the first thing whose mount has room.
+    fn next(&self) -> Option<usize> {
+        // The host's own work is mostly trees of tokens, which would meet each other.
+        let most = |lane: &Lane| if lane.is_some() { AT_WORK_OF_MOUNT_MAX } else { 1 };
+        let busy = |lane: &Lane| self.at_work.iter().filter(|(_, other)| other == lane).count();
+        self.waiting.iter().position(|(_, lane)| busy(lane) < most(lane))
+    }
+
+    /// Takes the next thing that there is room for.
+    fn start(&mut self) -> Option<Due> {
+        if self.is_full() {
+            return None;
+        }
+        let (due, lane) = self.waiting.remove(self.next()?)?;
+        self.at_work.push((due, lane));
+        Some(due)
+    }
+}
+
+fn lane(tx: &mut Transaction, due: &Due) -> Result<Lane, StoreError> {
+    Ok(match due.kind {
+        DUE_LEASE => match leases::id_at(tx, due)? {
+            Some(id) => leases::get(tx, &id)?.map(|record| record.mount),
+            None => None,
+        },
+        DUE_JOB => jobs::get(tx, &due.id)?.map(|record| record.mount),
+        DUE_INTENT => intent_at(tx, due)?.map(|record| record.mount),
+        DUE_DROP => due.id.first_chunk().copied(),
+        _ => None,
+    })
+}
+
+/// Ends one thing, or sees to it that it is tried again.
+async fn settle(open: &Arc<Open>, due: Due) -> Due {
     let now_ms = open.parts.clock.now_ms();
-    let mut tx = open.begin()?;
-    let due = leases::due(&mut tx, now_ms, BATCH)?;
-    drop(tx);
-    for one in due {
-        match settle(open, &one, now_ms).await {
-            // Somebody else changed it meanwhile: it is looked at again.
-            Ok(()) | Err(Fault::Conflict) => {}
-            Err(fault) => tracing::warn!(kind = %char::from(one.kind), cause = ?fault, "could not be ended"),
+    let put_off = match attempt(open, &due, now_ms).await {
+        // Somebody else changed it meanwhile: it is looked at again.
+        Ok(()) | Err(Fault::Conflict) => return due,
+        Err(fault) => {
+            tracing::warn!(kind = %char::from(due.kind), cause = ?fault, "could not be ended; it is tried again");
+            // Where the ledger failed it is no fault of the thing, nor could it be put off.
+            !matches!(fault, Fault::Ledger(_) | Fault::Store(StoreError::Ledger(_)))
         }
+    };
+    // The failure must not stay at the head of the index, where it would be tried every
+    // second and keep others from their turn.
+    if put_off && let Err(fault) = self::put_off(open, &due).await {
+        tracing::warn!(kind = %char::from(due.kind), cause = ?fault, "could not be put off");
     }
-    Ok(())
+    due
 }
 
-async fn settle(open: &Arc<Open>, due: &Due, now_ms: u64) -> Result<(), Fault> {
+async fn attempt(open: &Arc<Open>, due: &Due, now_ms: u64) -> Result<(), Fault> {
     let mut visit = visit(open, now_ms)?;
     match due.kind {
         DUE_TOKEN => {
@@ -80,10 +184,7 @@ async fn settle(open: &Arc<Open>, due: &Due, now_ms: u64) -> Result<(), Fault> {
             }
             jobs::forget(&mut visit.tx, due)?;
         }
-        DUE_LEASE => match leases::id_at(&mut visit.tx, due)? {
-            Some(id) => end_lease(&mut visit, &id).await?,
-            None => jobs::forget(&mut visit.tx, due)?,
-        },
+        DUE_LEASE => end_lease(&mut visit, due).await?,
         DUE_JOB => run_job(&mut visit, due).await?,
         DUE_INTENT => undo(&mut visit, due).await?,
         DUE_DROP => drop_slice(&mut visit, due)?,
@@ -96,6 +197,64 @@ async fn settle(open: &Arc<Open>, due: &Due, now_ms: u64) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Has a thing that failed tried again, later and later. Nothing of the failed attempt is
+/// kept.
+async fn put_off(open: &Open, due: &Due) -> Result<(), Fault> {
+    // Not the time of the attempt: it may have taken longer than the wait.
+    let now_ms = open.parts.clock.now_ms();
+    let mut tx = open.begin()?;
+    match retry_later(&mut tx, due, now_ms) {
+        Err(StoreError::Damaged { .. }) => set_aside(&mut tx, due, now_ms)?,
+        done => done?,
+    }
+    open.commit(tx).await
+}
+
+/// Moves a thing to its next attempt. One that somebody moved meanwhile stays where they
+/// put it.
+fn retry_later(tx: &mut Transaction, due: &Due, now_ms: u64) -> Result<(), StoreError> {
+    let later = |failures: &mut u32, due_ms: &mut u64| {
+        *failures = failures.saturating_add(1);
+        *due_ms = now_ms.saturating_add(back_off(*failures));
+    };
+    match due.kind {
+        DUE_LEASE => {
+            let Some(id) = leases::id_at(tx, due)? else { return Ok(()) };
+            let Some(old) = leases::get(tx, &id)?.filter(|old| old.due_ms == due.at_ms) else {
+                return jobs::forget(tx, due);
+            };
+            let mut new = old.clone();
+            later(&mut new.failures, &mut new.due_ms);
+            leases::save(tx, Some(&old), &new)
+        }
+        DUE_JOB => {
+            let Some(mut job) = jobs::get(tx, &due.id)?.filter(|job| job.due_ms == due.at_ms) else {
+                return jobs::forget(tx, due);
+            };
+            later(&mut job.failures, &mut job.due_ms);
+            jobs::save(tx, &job)
+        }
+        DUE_INTENT => {
+            let found = intent_at(tx, due)?;
+            jobs::forget(tx, due)?;
+            let Some(mut intent) = found.filter(|intent| intent.due_ms == due.at_ms) else { return Ok(()) };
+            later(&mut intent.failures, &mut intent.due_ms);
+            save_intent(tx, &due.id, &intent)
+        }
+        // The host's own work fails only with the store, for all alike.
+        _ => Ok(()),
+    }
+}
+
+/// Moves the place of a thing whose record cannot be read. The record stays for whoever
+/// looks into the damage.
+fn set_aside(tx: &mut Transaction, due: &Due, now_ms: u64) -> Result<(), StoreError> {
+    let place = tx.get(&leases::due_key(due.at_ms, due.kind, &due.id))?;
+    let Some(place) = place else { return Ok(()) };
+    jobs::forget(tx, due)?;
+    tx.put(&leases::due_key(now_ms.saturating_add(RETRY_MS_MAX), due.kind, &due.id), place.expose())
+}
+
 /// A visit that no request asked for.
 pub(crate) fn visit(open: &Arc<Open>, now_ms: u64) -> Result<Visit, Fault> {
     let mut tx = open.begin()?;
@@ -103,22 +262,15 @@ pub(crate) fn visit(open: &Arc<Open>, now_ms: u64) -> Result<Visit, Fault> {
     Ok(Visit { open: open.clone(), config, tx, now_ms, who: None, after: Vec::new(), outside: false, held: Vec::new() })
 }
 
-/// Ends a lease: its guest revokes, then it is struck from the book. What cannot be
-/// revoked is tried again, later and later.
-pub(crate) async fn end_lease(visit: &mut Visit, id: &str) -> Result<(), Fault> {
-    let Some(record) = leases::get(&mut visit.tx, id)? else { return Ok(()) };
-    match revoke(visit, &record, false).await {
-        Ok(()) => leases::remove(&mut visit.tx, &record).map_err(Fault::from),
-        Err(Fault::Conflict) => Err(Fault::Conflict),
-        Err(fault) => {
-            tracing::warn!(mount = %hex::encode(record.mount), cause = ?fault, "a lease could not be revoked");
-            *visit = self::visit(&visit.open.clone(), visit.now_ms)?;
-            let failures = record.failures.saturating_add(1);
-            let due_ms = visit.now_ms.saturating_add(back_off(failures));
-            let later = LeaseRecord { failures, due_ms, ..record.clone() };
-            leases::save(&mut visit.tx, Some(&record), &later).map_err(Fault::from)
-        }
-    }
+/// Ends a lease: its guest revokes, then it is struck from the book.
+async fn end_lease(visit: &mut Visit, due: &Due) -> Result<(), Fault> {
+    let record = match leases::id_at(&mut visit.tx, due)? {
+        Some(id) => leases::get(&mut visit.tx, &id)?,
+        None => None,
+    };
+    let Some(record) = record else { return jobs::forget(&mut visit.tx, due).map_err(Fault::from) };
+    revoke(visit, &record, false).await?;
+    leases::remove(&mut visit.tx, &record).map_err(Fault::from)
 }
 
 fn back_off(failures: u32) -> u64 {
@@ -156,39 +308,43 @@ pub(crate) fn guest_lease(record: &LeaseRecord, unmounting: bool) -> GuestLease 
     }
 }
 
+/// The plugin that a mount's unfinished work is for.
+///
+/// # Errors
+/// [`Fault`] if this node does not have it: the work is kept until it is back.
+fn plugin_of(mount: &Mount) -> Result<Arc<dyn Plugin>, Fault> {
+    match &mount.engine {
+        Engine::Plugin(plugin, _) => Ok(plugin.clone()),
+        _ => {
+            tracing::warn!(mount = %mount.entry.accessor, plugin = %mount.entry.kind, "plugin is not on this server");
+            Err(Fault::invalid("the plugin of this mount is not on this server"))
+        }
+    }
+}
+
 async fn run_job(visit: &mut Visit, due: &Due) -> Result<(), Fault> {
     let Some(record) = jobs::get(&mut visit.tx, &due.id)? else {
         return jobs::forget(&mut visit.tx, due).map_err(Fault::from);
     };
-    let mount = visit.config.mounts.with_space(SpaceId(record.mount)).cloned();
-    let Some((mount, plugin)) = mount.and_then(|mount| match &mount.engine {
-        Engine::Plugin(plugin, _) => Some((mount.clone(), plugin.clone())),
-        _ => None,
-    }) else {
-        return jobs::remove(&mut visit.tx, &due.id).map_err(Fault::from);
-    };
     jobs::remove(&mut visit.tx, &due.id)?;
+    // With its mount a job loses its meaning.
+    let Some(mount) = visit.config.mounts.with_space(SpaceId(record.mount)).cloned() else { return Ok(()) };
+    let plugin = plugin_of(&mount)?;
     let payload = Hidden::new(record.payload.clone());
     let call = Call::RunJob { job: record.job.clone(), key: record.key.clone(), payload };
-    match dispatch::call(visit, &mount, &plugin, call, "job").await {
-        Ok(Ok(Returned::JobDone(JobOutcome::Done))) => Ok(()),
-        Ok(Ok(Returned::JobDone(JobOutcome::Again(due_ms, payload)))) => {
+    match dispatch::call(visit, &mount, &plugin, call, "job").await? {
+        Ok(Returned::JobDone(JobOutcome::Done)) => Ok(()),
+        Ok(Returned::JobDone(JobOutcome::Again(due_ms, payload))) => {
             let again = JobRecord { payload: payload.expose().clone(), due_ms, failures: 0, ..record };
             visit.after.push(After::LookForDue);
             jobs::save(&mut visit.tx, &again).map_err(Fault::from)
         }
-        Ok(Ok(_)) => Err(mismatched()),
-        Ok(Err(error)) => retry_job(visit, &mount, record, &format!("{error:?}")),
-        Err(fault) => retry_job(visit, &mount, record, &format!("{fault:?}")),
+        Ok(_) => Err(mismatched()),
+        Err(error) => {
+            tracing::warn!(mount = %mount.entry.accessor, job = %record.job, "job failed: {error:?}");
+            Err(Fault::invalid("the plugin failed at the job"))
+        }
     }
-}
-
-fn retry_job(visit: &mut Visit, mount: &Mount, record: JobRecord, cause: &str) -> Result<(), Fault> {
-    tracing::warn!(mount = %mount.entry.accessor, job = %record.job, "job failed: {cause}");
-    *visit = self::visit(&visit.open.clone(), visit.now_ms)?;
-    let failures = record.failures.saturating_add(1);
-    let due_ms = visit.now_ms.saturating_add(back_off(failures));
-    jobs::save(&mut visit.tx, &JobRecord { failures, due_ms, ..record }).map_err(Fault::from)
 }
 
 /// Has a removed mount's storage dropped, in slices, from now on.
@@ -217,6 +373,33 @@ struct IntentRecord {
     /// JSON text.
     data: Vec<u8>,
     due_ms: u64,
+    /// Attempts to undo it that failed.
+    failures: u32,
+}
+
+fn intent_key(digest: &[u8; 32]) -> Key {
+    opaque(space::INTENTS, digest)
+}
+
+/// The intent that a place in the due index leads to.
+fn intent_at(tx: &mut Transaction, due: &Due) -> Result<Option<IntentRecord>, StoreError> {
+    match tx.get(&intent_key(&due.id))? {
+        Some(bytes) => intent(bytes.expose()).map(Some),
+        None => Ok(None),
+    }
+}
+
+fn intent(bytes: &[u8]) -> Result<IntentRecord, StoreError> {
+    // One from before failures were counted has none; a zero at the end says so.
+    let counted = postcard::from_bytes(bytes).or_else(|_| postcard::from_bytes(&[bytes, &[0]].concat()));
+    counted.map_err(|_| crate::book::damaged(space::INTENTS, "an intent"))
+}
+
+/// Writes an intent and its place in the due index.
+fn save_intent(tx: &mut Transaction, digest: &[u8; 32], record: &IntentRecord) -> Result<(), StoreError> {
+    let bytes = postcard::to_stdvec(record).expect("an intent is plain data");
+    tx.put(&intent_key(digest), &bytes)?;
+    tx.put(&leases::due_key(record.due_ms, DUE_INTENT, digest), &[])
 }
 
 /// Makes an intent durable, in an entry of its own, before the outside is touched.
@@ -229,13 +412,11 @@ pub(crate) async fn intend(
 ) -> Result<String, String> {
     let id = uuid(&*open.parts.entropy);
     let due_ms = now_ms.saturating_add(INTENT_MS);
-    let record = IntentRecord { mount: mount.space.0, kind: kind.to_owned(), data: data.expose().clone(), due_ms };
+    let (kind, data) = (kind.to_owned(), data.expose().clone());
+    let record = IntentRecord { mount: mount.space.0, kind, data, due_ms, failures: 0 };
     let write = async {
         let mut tx = open.begin()?;
-        let bytes = postcard::to_stdvec(&record).expect("an intent is plain data");
-        let digest = leases::digest(&id);
-        tx.put(&opaque(space::INTENTS, &digest), &bytes)?;
-        tx.put(&leases::due_key(due_ms, DUE_INTENT, &digest), &[])?;
+        save_intent(&mut tx, &leases::digest(&id), &record)?;
         open.commit(tx).await
     };
     write.await.map_err(|fault| fault.into_failure().errors.join("; "))?;
@@ -245,9 +426,9 @@ pub(crate) async fn intend(
 /// Drops an intent in the commit that makes it good, if it is this mount's.
 pub(crate) fn resolve_intent(tx: &mut Transaction, mount: SpaceId, id: &str) -> Result<(), StoreError> {
     let digest = leases::digest(id);
-    let key = opaque(space::INTENTS, &digest);
+    let key = intent_key(&digest);
     let Some(bytes) = tx.get(&key)? else { return Ok(()) };
-    let Ok(record) = postcard::from_bytes::<IntentRecord>(bytes.expose()) else { return Ok(()) };
+    let Ok(record) = intent(bytes.expose()) else { return Ok(()) };
     if record.mount == mount.0 {
         tx.delete(&key)?;
         tx.delete(&leases::due_key(record.due_ms, DUE_INTENT, &digest))?;
@@ -255,34 +436,18 @@ pub(crate) fn resolve_intent(tx: &mut Transaction, mount: SpaceId, id: &str) -> 
     Ok(())
 }
 
-/// Has the guest undo an intent whose call did not commit in time.
+/// Has the guest undo an intent whose call did not commit in time. It goes only when it
+/// is undone, or its mount is gone: until then something outside may still be there.
 async fn undo(visit: &mut Visit, due: &Due) -> Result<(), Fault> {
     jobs::forget(&mut visit.tx, due)?;
-    let key = opaque(space::INTENTS, &due.id);
-    let Some(bytes) = visit.tx.get(&key)? else { return Ok(()) };
-    let Ok(record) = postcard::from_bytes::<IntentRecord>(bytes.expose()) else {
-        return Err(crate::book::damaged(space::INTENTS, "an intent").into());
-    };
-    let mount = visit.config.mounts.with_space(SpaceId(record.mount)).cloned();
-    if let Some(mount) = mount
-        && let Engine::Plugin(plugin, _) = &mount.engine
-    {
-        let call = Call::Rollback { kind: record.kind.clone(), data: Hidden::new(record.data.clone()) };
-        let plugin = plugin.clone();
+    let Some(record) = intent_at(&mut visit.tx, due)? else { return Ok(()) };
+    if let Some(mount) = visit.config.mounts.with_space(SpaceId(record.mount)).cloned() {
+        let plugin = plugin_of(&mount)?;
+        let call = Call::Rollback { kind: record.kind, data: Hidden::new(record.data) };
         if let Err(error) = dispatch::call(visit, &mount, &plugin, call, "rollback").await? {
             tracing::warn!(mount = %mount.entry.accessor, "rollback refused: {error:?}");
-            return later(visit, due, record);
+            return Err(Fault::invalid("the plugin refused to undo the intent"));
         }
     }
-    visit.tx.delete(&key).map_err(Fault::from)
-}
-
-fn later(visit: &mut Visit, due: &Due, record: IntentRecord) -> Result<(), Fault> {
-    *visit = self::visit(&visit.open.clone(), visit.now_ms)?;
-    jobs::forget(&mut visit.tx, due)?;
-    let due_ms = visit.now_ms.saturating_add(INTENT_MS);
-    let record = IntentRecord { due_ms, ..record };
-    let bytes = postcard::to_stdvec(&record).expect("an intent is plain data");
-    visit.tx.put(&opaque(space::INTENTS, &due.id), &bytes)?;
-    visit.tx.put(&leases::due_key(due_ms, DUE_INTENT, &due.id), &[]).map_err(Fault::from)
+    visit.tx.delete(&intent_key(&due.id)).map_err(Fault::from)
 }

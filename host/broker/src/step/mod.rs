@@ -9,3 +9,4 @@ pub(crate) mod identify;
 pub(crate) mod record;
 pub(crate) mod route;
 pub(crate) mod settle;
+pub(crate) mod upkeep;

@@ -3,6 +3,8 @@
 
 mod line;
 
+use std::sync::Arc;
+
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Request;
@@ -36,9 +38,13 @@ impl Audited {
 }
 
 /// What the steps found out about a request, for its audit lines.
-#[derive(Default)]
 pub(crate) struct Trail {
-    /// The request line is written: a second attempt does not write it again.
+    /// Those there were when the request came; the answer goes to the same.
+    devices: Arc<Vec<Device>>,
+    /// The request may change the devices; its answer goes to a new one as well.
+    about_devices: bool,
+    /// Nothing more to find out: the request line is written, and a second attempt does
+    /// not write it again; or there is no device that would take one.
     recorded: bool,
     /// The path with what the caller chose below the mount hashed per device.
     pub path: Vec<PathPart>,
@@ -86,6 +92,24 @@ pub(crate) struct Caller {
 }
 
 impl Trail {
+    pub(crate) fn new(open: &Open, request: &Request) -> Self {
+        let devices = open.devices.read().clone();
+        let about_devices = request.path.as_str().starts_with("sys/audit/");
+        Self {
+            recorded: devices.is_empty() && !about_devices,
+            devices,
+            about_devices,
+            path: Vec::new(),
+            names: Names::default(),
+            mount: None,
+            who: None,
+            operation: "",
+            granting: Vec::new(),
+            denied_by: None,
+            error: None,
+        }
+    }
+
     pub(crate) fn routed(&mut self, routed: &Routed) {
         if self.recorded {
             return;
@@ -110,6 +134,9 @@ impl Trail {
     }
 
     pub(crate) fn authorized(&mut self, passed: &Authorized) {
+        if self.devices.is_empty() && !self.about_devices {
+            return;
+        }
         self.operation = line::operation(passed.operation);
         self.granting.clone_from(&passed.granting);
     }
@@ -129,9 +156,11 @@ pub(crate) fn request(open: &Open, request: &Request, trail: &mut Trail) -> Resu
         return Ok(());
     }
     trail.recorded = true;
-    let devices = open.devices.read().clone();
+    if trail.devices.is_empty() {
+        return Ok(());
+    }
     let time = crate::fields::rfc3339(open.parts.clock.now_ms());
-    if to_any(&devices, |device| line::request(device, request, trail, &time)) {
+    if to_any(&trail.devices, |device| line::request(device, request, trail, &time)) {
         return Ok(());
     }
     Err(Failure::new(FailureKind::Internal, "no audit device took the request: it was not served").into())
@@ -139,7 +168,10 @@ pub(crate) fn request(open: &Open, request: &Request, trail: &mut Trail) -> Resu
 
 /// Writes the answer's line; an answer that no device took is replaced by an error.
 pub(crate) fn response(open: &Open, request: &Request, trail: Trail, reply: Reply) -> Audited {
-    let devices = open.devices.read().clone();
+    let devices = if trail.about_devices { open.devices.read().clone() } else { Arc::clone(&trail.devices) };
+    if devices.is_empty() {
+        return Audited { reply };
+    }
     let time = crate::fields::rfc3339(open.parts.clock.now_ms());
     if to_any(&devices, |device| line::response(device, request, &trail, &reply, &time)) {
         return Audited { reply };
@@ -148,9 +180,9 @@ pub(crate) fn response(open: &Open, request: &Request, trail: Trail, reply: Repl
     Audited { reply: failure.into() }
 }
 
-/// Hands a line to every device; true if there are none, or one took it.
+/// Hands a line to every device; true if one took it.
 fn to_any(devices: &[Device], line: impl Fn(&Device) -> Vec<u8>) -> bool {
-    let mut taken = devices.is_empty();
+    let mut taken = false;
     for device in devices {
         match device.sink.write(&line(device)) {
             Ok(()) => taken = true,

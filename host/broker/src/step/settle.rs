@@ -98,7 +98,7 @@ fn grant_lease(
     grant: LeaseGrant,
     envelope: &Envelope,
 ) -> Result<LeaseInfo, Fault> {
-    let (default_ttl, max_ttl) = guest.mount.entry.ttls();
+    let (default_ttl, max_ttl) = guest.mount.ttls();
     let longest = grant.max_ttl.filter(|t| *t > 0).map_or(max_ttl, |t| t.min(max_ttl));
     let ttl_secs = grant.ttl.filter(|t| *t > 0).unwrap_or(default_ttl).min(longest);
     let expires_ms = visit.now_ms.saturating_add(ttl_secs.saturating_mul(1000));

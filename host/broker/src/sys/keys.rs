@@ -1,5 +1,6 @@
 //! `sys/key-status` and `sys/rotate`: the barrier's keyring.
 
+use bulkhead_barrier::{KeyStatus, Transaction};
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Verb;
 use serde::{Deserialize, Serialize};
@@ -36,8 +37,16 @@ struct RotateConfig {
     interval_secs: u64,
 }
 
-fn config(visit: &mut Visit) -> Result<RotateConfig, Fault> {
-    let stored = visit.tx.get(&opaque(space::HOST, b"rotate-config"))?;
+impl RotateConfig {
+    fn is_due(&self, status: &KeyStatus, now_ms: u64) -> bool {
+        let age_ms = now_ms.saturating_sub(status.install_time_ms);
+        let old = self.interval_secs > 0 && age_ms >= self.interval_secs.saturating_mul(1000);
+        self.enabled && (old || status.encryptions >= self.max_operations)
+    }
+}
+
+fn config(tx: &mut Transaction) -> Result<RotateConfig, Fault> {
+    let stored = tx.get(&opaque(space::HOST, b"rotate-config"))?;
     let parsed = stored.and_then(|bytes| serde_json::from_slice(bytes.expose()).ok());
     Ok(parsed.unwrap_or(RotateConfig { enabled: true, max_operations: OPERATIONS_MAX, interval_secs: 0 }))
 }
@@ -52,14 +61,32 @@ fn status(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
 }
 
 fn rotate(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let entropy = visit.open.parts.entropy.clone();
-    let rotated = visit.open.barrier.prepare_rotation(&mut visit.tx, visit.now_ms, &*entropy)?;
-    visit.after.push(After::Rotated(rotated));
+    prepare(visit)?;
     Ok(Reply::Empty)
 }
 
+fn prepare(visit: &mut Visit) -> Result<(), Fault> {
+    let entropy = visit.open.parts.entropy.clone();
+    let rotated = visit.open.barrier.prepare_rotation(&mut visit.tx, visit.now_ms, &*entropy)?;
+    visit.after.push(After::Rotated(rotated));
+    Ok(())
+}
+
+/// Rotates the key if it was used as often, or is as old, as the operator allows.
+///
+/// # Errors
+/// [`Fault`] from the store.
+pub(crate) fn rotate_if_due(visit: &mut Visit) -> Result<(), Fault> {
+    let status = visit.open.barrier.key_status();
+    if config(&mut visit.tx)?.is_due(&status, visit.now_ms) {
+        tracing::info!(term = status.term, encryptions = status.encryptions, "rotating the encryption key");
+        prepare(visit)?;
+    }
+    Ok(())
+}
+
 fn read_config(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let config = config(visit)?;
+    let config = config(&mut visit.tx)?;
     Ok(data(&json!({
         "enabled": config.enabled,
         "interval": config.interval_secs,
@@ -68,7 +95,7 @@ fn read_config(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
 }
 
 fn write_config(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let mut config = config(visit)?;
+    let mut config = config(&mut visit.tx)?;
     if let Some(operations) = ask.fields.integer("max_operations")? {
         let operations = u64::try_from(operations).unwrap_or(0);
         if !(OPERATIONS_MIN..=OPERATIONS_MAX).contains(&operations) {
@@ -89,4 +116,23 @@ fn write_config(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let bytes = serde_json::to_vec(&config).expect("the config is plain data");
     visit.tx.put(&opaque(space::HOST, b"rotate-config"), &bytes)?;
     Ok(Reply::Empty)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KeyStatus, OPERATIONS_MIN, RotateConfig};
+
+    fn is_due(enabled: bool, interval_secs: u64, encryptions: u64, now_ms: u64) -> bool {
+        let config = RotateConfig { enabled, max_operations: OPERATIONS_MIN, interval_secs };
+        config.is_due(&KeyStatus { term: 1, install_time_ms: 1_000, encryptions }, now_ms)
+    }
+
+    #[test]
+    fn a_key_is_due_by_use_or_by_age_unless_that_is_switched_off() {
+        assert!(!is_due(true, 0, OPERATIONS_MIN - 1, u64::MAX), "no interval, no age");
+        assert!(is_due(true, 0, OPERATIONS_MIN, 0));
+        assert!(!is_due(true, 86_400, 0, 86_400_999));
+        assert!(is_due(true, 86_400, 0, 86_401_000));
+        assert!(!is_due(false, 86_400, OPERATIONS_MIN, u64::MAX));
+    }
 }

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use bulkhead_barrier::SpaceId;
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::hidden::Hidden;
+use bulkhead_model::plugin::GuestError;
 use bulkhead_model::reply::{Envelope, LeaseInfo, Reply};
 use bulkhead_model::request::Verb;
 use bulkhead_model::seam::plugin::{Call, Returned};
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::table::{Handler, HostRoute};
 use crate::book::leases::{self, LeaseRecord};
-use crate::book::mounts::Engine;
+use crate::book::mounts::{Engine, Mount};
 use crate::fault::Fault;
 use crate::fields::rfc3339;
 use crate::step::dispatch::{self, mismatched};
@@ -109,9 +110,9 @@ async fn renew_lease(visit: &mut Visit, record: LeaseRecord, increment: Option<u
     let renewal = match dispatch::call(visit, &mount, &plugin, call, &record.id).await? {
         Ok(Returned::Renewed(renewal)) => renewal,
         Ok(_) => return Err(mismatched()),
-        Err(error) => return Err(Fault::invalid(format!("failed to renew entry: {error:?}"))),
+        Err(error) => return Err(Fault::invalid(format!("failed to renew entry: {}", refusal(&mount, &error)))),
     };
-    let (default_ttl, max_ttl) = mount.entry.ttls();
+    let (default_ttl, max_ttl) = mount.ttls();
     let now_ms = visit.now_ms;
     let longest = renewal.max_ttl.filter(|t| *t > 0).map_or(max_ttl, |t| t.min(max_ttl));
     let ends_ms = record.issued_ms.saturating_add(longest.saturating_mul(1000)).min(record.max_expires_ms);
@@ -137,6 +138,20 @@ async fn renew_lease(visit: &mut Visit, record: LeaseRecord, increment: Option<u
         warnings,
         ..Envelope::default()
     }))
+}
+
+/// What the caller is told of a guest's refusal. What it says of its insides is logged.
+fn refusal<'e>(mount: &Mount, error: &'e GuestError) -> &'e str {
+    use GuestError as E;
+    match error {
+        E::InvalidRequest(text) | E::PermissionDenied(text) | E::PreconditionFailed(text) | E::Unavailable(text) => {
+            text
+        }
+        other => {
+            tracing::error!(mount = %mount.entry.accessor, "plugin could not renew a lease: {other:?}");
+            "the plugin failed; see the server's log"
+        }
+    }
 }
 
 fn revoke<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {

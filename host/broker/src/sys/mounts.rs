@@ -155,7 +155,11 @@ pub(super) async fn initialise(
             use bulkhead_model::plugin::GuestError as E;
             let text = match error {
                 E::InvalidRequest(text) | E::PreconditionFailed(text) | E::Unavailable(text) => text,
-                other => format!("the plugin could not prepare the mount: {other:?}"),
+                // What a plugin says of its insides is for the operator's log alone.
+                other => {
+                    tracing::error!(mount = %mount.entry.accessor, "plugin could not prepare the mount: {other:?}");
+                    "the plugin could not prepare the mount; see the server's log".to_owned()
+                }
             };
             Err(Fault::invalid(text))
         }
@@ -179,7 +183,7 @@ fn new_entry(visit: &Visit, ask: &Ask<'_>, table: Table) -> Result<MountEntry, F
     }
     let (plugin, implied) = plugin_of(&asked);
     let kind = if table == Table::Auth { PluginKind::Auth } else { PluginKind::Secrets };
-    let Some((component, _)) = visit.open.catalog.get(&(kind, plugin.to_owned())) else {
+    let Some((component, _)) = visit.open.catalog.plugins.get(&(kind, plugin.to_owned())) else {
         return Err(Fault::invalid(format!("plugin not found in the catalog: {asked}")));
     };
     let mut options: BTreeMap<String, String> = ask.fields.texts("options")?.unwrap_or_default().into_iter().collect();
@@ -244,18 +248,36 @@ async fn unmount(visit: &mut Visit, ask: &Ask<'_>, table: Table) -> Result<Reply
         return Err(Fault::invalid("token credential backend cannot be disabled"));
     }
     let Some(mount) = visit.config.mounts.at(&full).cloned() else { return Ok(Reply::Empty) };
-    // Leases end while their guest is still mounted: each is revoked before the mount goes.
-    for id in leases::below(&mut visit.tx, &full, usize::MAX)? {
-        if let Some(record) = leases::get(&mut visit.tx, &id)? {
-            crate::step::expire::revoke(visit, &record, true).await?;
-            leases::remove(&mut visit.tx, &record)?;
-        }
-    }
+    end_leases(visit, &mount).await?;
     mounts::remove(&mut visit.tx, &mount.entry)?;
     crate::step::expire::schedule_drop(visit, mount.space)?;
     visit.open.cache.drop_mount(mount.space);
     visit.after.push(After::LookForDue);
     Ok(Reply::Empty)
+}
+
+/// Ends the leases of a mount that goes: each is revoked while its guest is still there.
+/// Without the plugin nobody can revoke, and the mount could never go: they are dropped.
+async fn end_leases(visit: &mut Visit, mount: &Mount) -> Result<(), Fault> {
+    let orphaned = matches!(mount.engine, Engine::Missing);
+    let mut dropped = 0_usize;
+    for id in leases::below(&mut visit.tx, &mount.full_path, usize::MAX)? {
+        let Some(record) = leases::get(&mut visit.tx, &id)? else { continue };
+        if orphaned {
+            dropped += 1;
+        } else {
+            crate::step::expire::revoke(visit, &record, true).await?;
+        }
+        leases::remove(&mut visit.tx, &record)?;
+    }
+    if dropped > 0 {
+        let (accessor, plugin) = (&mount.entry.accessor, &mount.entry.kind);
+        tracing::warn!(
+            mount = %accessor, plugin = %plugin, leases = dropped,
+            "mount disabled without its plugin: its leases were dropped, what they stand for was not revoked"
+        );
+    }
+    Ok(())
 }
 
 /// A JSON array of strings, or `null` members left out.

@@ -18,13 +18,13 @@ pub(super) const ROUTES: &[HostRoute] = &[
 
 fn names(visit: &Visit, kind: PluginKind) -> Vec<String> {
     let mut names: Vec<_> =
-        visit.open.catalog.keys().filter(|(k, _)| *k == kind).map(|(_, name)| name.clone()).collect();
+        visit.open.catalog.plugins.keys().filter(|(k, _)| *k == kind).map(|(_, name)| name.clone()).collect();
     names.sort();
     names
 }
 
 fn about(visit: &Visit, kind: PluginKind, name: &str) -> Option<Value> {
-    let (plugin, _) = visit.open.catalog.get(&(kind, name.to_owned()))?;
+    let (plugin, _) = visit.open.catalog.plugins.get(&(kind, name.to_owned()))?;
     let kind = if kind == PluginKind::Auth { "auth" } else { "secret" };
     Some(json!({
         "builtin": true,

@@ -151,36 +151,39 @@ fn policies(
     role: Option<&RoleRecord>,
 ) -> Result<Vec<String>, Fault> {
     let asked = ask.fields.strings("policies", false)?.unwrap_or_default();
-    let mut with_default = !ask.fields.flag("no_default_policy")?.unwrap_or(false);
-    with_default &= role.is_none_or(|r| !r.no_default_policy);
-    if asked.iter().any(|p| p.trim().eq_ignore_ascii_case("response-wrapping")) {
+    let with_default = !ask.fields.flag("no_default_policy")?.unwrap_or(false);
+    let mut named = match role.filter(|role| role.restricts_policies()) {
+        Some(role) => role.policies(&asked, &parent.policies, with_default)?,
+        None if asked.is_empty() => sanitised(&parent.policies, false),
+        None if privileged => sanitised(&asked, with_default),
+        None => subset(&asked, &parent.policies, with_default)?,
+    };
+    // In Vault `no_default_policy` takes `default` away even where it was asked for.
+    named.retain(|name| with_default || name != "default");
+    // This policy belongs to wrapping tokens alone.
+    if named.iter().any(|name| name == "response-wrapping") {
         return Err(Fault::invalid("cannot assign policy \"response-wrapping\""));
     }
-    if let Some(role) = role.filter(|r| r.restricts_policies()) {
-        return role.policies(&asked, with_default);
-    }
-    let inherits = asked.is_empty();
-    let wanted = if inherits { parent.policies.clone() } else { asked };
-    let wants_root = wanted.iter().any(|p| p.trim().eq_ignore_ascii_case("root"));
-    let named = sanitised(&wanted, with_default && !wants_root);
-    let named = if with_default || !inherits { named } else { named.into_iter().filter(|p| p != "default").collect() };
-    let own = |p: &String| parent.policies.contains(p) || p == "default";
-    if !privileged && !named.iter().all(own) {
-        return Err(Fault::invalid("child policies must be subset of parent"));
-    }
-    // Sudo on this path is much, but only root begets root.
-    if named == ["root"] && !visit.who()?.acl.is_root() {
+    // Sudo on this path or a role may give much, but only root begets root.
+    if named.iter().any(|name| name == "root") && !visit.who()?.acl.is_root() {
         return Err(Fault::invalid("root tokens may not be created without parent token being root"));
-    }
-    if named.is_empty() {
-        return Err(Fault::invalid("token must have at least one policy"));
     }
     Ok(named)
 }
 
+/// The policies of a child that may have no more than its parent. It gets `default` only
+/// if its parent has it.
+fn subset(asked: &[String], parent: &[String], with_default: bool) -> Result<Vec<String>, Fault> {
+    let own = |name: &String| parent.contains(name);
+    if !sanitised(asked, false).iter().all(own) {
+        return Err(Fault::invalid("child policies must be subset of parent"));
+    }
+    Ok(sanitised(asked, with_default && own(&"default".to_owned())))
+}
+
 fn token_mount_ttls(visit: &Visit) -> (u64, u64) {
     let mount = visit.config.mounts.at("auth/token/");
-    mount.map_or((0, 0), |m| m.entry.ttls())
+    mount.map_or((0, 0), |m| m.ttls())
 }
 
 fn asked_lifetime(

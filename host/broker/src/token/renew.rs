@@ -97,7 +97,7 @@ fn renewed_ttl(
         "" => visit.config.mounts.at("auth/token/").cloned(),
         accessor => visit.config.mounts.of(Table::Auth).into_iter().find(|m| m.entry.accessor == accessor).cloned(),
     };
-    let (default_secs, max_secs) = mount.map_or((0, 0), |m| m.entry.ttls());
+    let (default_secs, max_secs) = mount.map_or((0, 0), |m| m.ttls());
     let max_granted = granted.and_then(|g| g.max_ttl).filter(|t| *t > 0);
     let asked = Lifetime {
         ttl_secs: increment.filter(|t| *t > 0).or(granted.and_then(|g| g.ttl)).unwrap_or(0),

@@ -84,34 +84,64 @@ impl RoleRecord {
             || !self.disallowed_policies_glob.is_empty()
     }
 
-    /// The policies of a token by this role.
-    pub(super) fn policies(&self, asked: &[String], with_default: bool) -> Result<Vec<String>, Fault> {
+    /// The policies of a token by this role: those asked for, else those it allows, else
+    /// the parent's. The order is Vault's, as is that `default` is only *added* where the
+    /// role lets it: named by anyone, it is held to the role like any other.
+    pub(super) fn policies(
+        &self,
+        asked: &[String],
+        parent: &[String],
+        with_default: bool,
+    ) -> Result<Vec<String>, Fault> {
+        let with_default = with_default && !self.no_default_policy && !self.disallows("default");
         let restricted = !self.allowed_policies.is_empty() || !self.allowed_policies_glob.is_empty();
-        let wanted = if asked.is_empty() && restricted { self.allowed_policies.as_slice() } else { asked };
-        let named = sanitised(wanted, with_default);
-        if named.iter().any(|n| n == "root") {
-            return Err(Fault::invalid("root tokens cannot be created by a role"));
-        }
         let allowed = sanitised(&self.allowed_policies, with_default);
-        let fits =
-            |n: &String| allowed.contains(n) || n == "default" || self.allowed_policies_glob.iter().any(|g| glob(g, n));
-        if restricted && !named.iter().all(fits) {
-            let globs = self.allowed_policies_glob.iter().map(|g| format!("{g:?}")).collect::<Vec<_>>().join(" ");
-            let quote = |names: &[String]| names.iter().map(|n| format!("{n:?}")).collect::<Vec<_>>().join(" ");
-            return Err(Fault::invalid(format!(
-                "token policies ([{}]) must be subset of the role's allowed policies ([{}]) or glob policies ([{globs}])",
-                quote(&named),
-                quote(&allowed)
-            )));
+        let mut named = if asked.is_empty() { Vec::new() } else { sanitised(asked, with_default) };
+        if named.is_empty() {
+            named = if restricted { allowed } else { sanitised(parent, with_default) };
+        } else if restricted {
+            self.check_allowed(&named, &allowed)?;
         }
-        let banned = |n: &&String| {
-            self.disallowed_policies.contains(n) || self.disallowed_policies_glob.iter().any(|g| glob(g, n))
-        };
-        if let Some(name) = named.iter().find(banned) {
+        if let Some(name) = named.iter().find(|name| self.disallows(name)) {
             return Err(Fault::invalid(format!("token policy {name:?} is disallowed by this role")));
         }
         Ok(named)
     }
+
+    fn check_allowed(&self, named: &[String], allowed: &[String]) -> Result<(), Fault> {
+        let globs = normalised(&self.allowed_policies_glob);
+        if named.iter().all(|n| allowed.contains(n) || globs.iter().any(|g| glob(g, n))) {
+            return Ok(());
+        }
+        let quote = |names: &[String]| names.iter().map(|n| format!("{n:?}")).collect::<Vec<_>>().join(" ");
+        Err(Fault::invalid(format!(
+            "token policies ([{}]) must be subset of the role's allowed policies ([{}]) or glob policies ([{}])",
+            quote(named),
+            quote(allowed),
+            quote(&globs)
+        )))
+    }
+
+    /// Whether the role bans this policy, given by its normalised name. A role may have
+    /// been stored before its lists were normalised, and a ban must hold in any spelling.
+    fn disallows(&self, name: &str) -> bool {
+        normalised(&self.disallowed_policies).iter().any(|banned| banned == name)
+            || normalised(&self.disallowed_policies_glob).iter().any(|banned| glob(banned, name))
+    }
+}
+
+/// Names, or patterns of names, as they are compared: trimmed, lower case, sorted, each once.
+fn normalised(names: &[String]) -> Vec<String> {
+    let mut names: Vec<String> = names.iter().map(|n| n.trim().to_lowercase()).filter(|n| !n.is_empty()).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// As [`normalised`]; `root` swallows all others, as nothing could be added to it.
+fn normalised_grants(names: &[String]) -> Vec<String> {
+    let names = normalised(names);
+    if names.iter().any(|n| n == "root") { vec!["root".into()] } else { names }
 }
 
 fn key(name: &str) -> Option<Key> {
@@ -189,10 +219,10 @@ fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let uses = fields.integer("token_num_uses")?.map(|n| u64::try_from(n).unwrap_or(0));
     let role = RoleRecord {
         name: name.to_owned(),
-        allowed_policies: list("allowed_policies", &before.allowed_policies)?,
-        allowed_policies_glob: list("allowed_policies_glob", &before.allowed_policies_glob)?,
-        disallowed_policies: list("disallowed_policies", &before.disallowed_policies)?,
-        disallowed_policies_glob: list("disallowed_policies_glob", &before.disallowed_policies_glob)?,
+        allowed_policies: normalised_grants(&list("allowed_policies", &before.allowed_policies)?),
+        allowed_policies_glob: normalised_grants(&list("allowed_policies_glob", &before.allowed_policies_glob)?),
+        disallowed_policies: normalised(&list("disallowed_policies", &before.disallowed_policies)?),
+        disallowed_policies_glob: normalised(&list("disallowed_policies_glob", &before.disallowed_policies_glob)?),
         orphan: fields.flag("orphan")?.unwrap_or(before.orphan),
         period_secs: secs("token_period", "period")?.unwrap_or(before.period_secs),
         path_suffix: suffix,

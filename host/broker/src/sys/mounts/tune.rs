@@ -39,7 +39,7 @@ fn shown(visit: &Visit, full: &str) -> Result<Reply, Fault> {
     let Some(mount) = visit.config.mounts.at(full) else {
         return Err(Fault::invalid(format!("cannot fetch sysview for path {full:?}")));
     };
-    let (tuning, (default_ttl, max_ttl)) = (&mount.entry.tuning, mount.entry.ttls());
+    let (tuning, (default_ttl, max_ttl)) = (&mount.entry.tuning, mount.ttls());
     let mut told = Map::new();
     insert_strings(&mut told, "allowed_response_headers", &tuning.allowed_response_headers);
     insert_strings(&mut told, "audit_non_hmac_request_keys", &tuning.audit_non_hmac_request_keys);
