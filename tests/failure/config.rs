@@ -5,8 +5,9 @@ use std::fs;
 use std::process::Command;
 
 use bulkhead_tests::http::Request;
-use bulkhead_tests::node::{Node, Start, free_port};
+use bulkhead_tests::node::{DEV_ROOT, Node, Start, free_port};
 use bulkhead_tests::programs::Program;
+use serde_json::json;
 
 const STORAGE: &str = "storage \"raft\" {\n  path = \"{dir}/data\"\n  node_id = \"n1\"\n}\n";
 const LISTENER: &str = "listener \"tcp\" {\n  address = \"127.0.0.1:{port}\"\n  tls_disable = true\n}\n";
@@ -94,6 +95,25 @@ fn what_is_no_hcl_or_json_is_refused_with_the_place() {
 }
 
 #[test]
+fn what_contradicts_itself_or_would_be_ignored_is_refused_with_the_place() {
+    refused(
+        "two storages",
+        &format!("{STORAGE}{LISTENER}storage \"inmem\" {{}}\n"),
+        &["config.hcl:9", "storage is given twice", "config.hcl:1"],
+    );
+    refused(
+        "leases longer than any",
+        &format!("{STORAGE}{LISTENER}default_lease_ttl = \"800h\"\n"),
+        &["config.hcl:9", "default_lease_ttl", "768h"],
+    );
+    refused(
+        "an audit option that is none",
+        &format!("{STORAGE}{LISTENER}audit \"file\" \"a\" {{\n  options {{ file_pth = \"{{dir}}/a\" }}\n}}\n"),
+        &["config.hcl:10", "file_pth", "file_path"],
+    );
+}
+
+#[test]
 fn files_that_are_not_there_are_named() {
     let output =
         Command::new(Program::Bulkhead.path()).args(["server", "-config=/nonexistent/bulkhead.hcl"]).output().unwrap();
@@ -162,10 +182,67 @@ fn harmless_keys_of_openbao_are_taken() {
 }
 
 #[test]
+fn lease_lifetimes_of_the_config_hold_where_a_mount_has_none() {
+    let more = "default_lease_ttl = \"10m\"\nmax_lease_ttl = \"1h\"\n";
+    let mut node = taken("lifetimes", &format!("{STORAGE}{LISTENER}{{addresses}}{more}"));
+    node.initialise(1, 1);
+    node.unseal();
+    let created = |ttl: &str| node.put("auth/token/create", &json!({ "policies": ["default"], "ttl": ttl }));
+    assert_eq!(created("").at("auth.lease_duration"), json!(600));
+    let capped = created("2h");
+    assert_eq!(capped.at("auth.lease_duration"), json!(3600));
+    assert!(capped.at("warnings").to_string().contains("capped"), "{}", capped.text());
+    assert_eq!(node.get("sys/auth/token/tune").at("data.max_lease_ttl"), json!(3600));
+    node.put("sys/auth/token/tune", &json!({ "max_lease_ttl": "3h", "default_lease_ttl": "90m" }));
+    assert_eq!(created("").at("auth.lease_duration"), json!(5400));
+    assert_eq!(created("2h").at("auth.lease_duration"), json!(7200));
+}
+
+#[test]
 fn several_listeners_all_answer() {
     let second = free_port();
     let more = format!("listener \"tcp\" {{\n  address = \"127.0.0.1:{second}\"\n  tls_disable = true\n}}\n");
     let _node = taken("two", &format!("{STORAGE}{LISTENER}{more}{{addresses}}"));
+    assert_eq!(Request::new("GET", "/v1/sys/init").send(second).unwrap().status, 200);
+}
+
+#[test]
+fn a_listener_without_a_host_answers_on_every_address() {
+    let listener = "listener \"tcp\" {\n  address = \":{port}\"\n  tls_disable = true\n}\n";
+    let node = taken("a port alone", &format!("{STORAGE}{listener}"));
+    let said = node.output();
+    assert!(said.contains("set api_addr"), "nobody was told that no address is known: {said}");
+}
+
+#[test]
+fn the_environment_goes_over_the_file() {
+    let mut node = with_config(&format!("storage \"raft\" {{\n  path = \"/nonexistent\"\n}}\n{LISTENER}{{addresses}}"));
+    let set = [
+        ("VAULT_API_ADDR", "https://vault.example:1"),
+        ("BAO_API_ADDR", "https://bao.example:1"),
+        ("VAULT_CLUSTER_ADDR", "https://cluster.example:2"),
+        ("VAULT_RAFT_PATH", "{dir}/data"),
+    ];
+    node.start_mut().env = set.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    node.spawn();
+    node.until_up();
+    let said = node.output();
+    for word in ["https://bao.example:1", "https://cluster.example:2", &node.path("data").display().to_string()] {
+        assert!(said.contains(word), "{word} is not in: {said}");
+    }
+}
+
+#[test]
+fn a_dev_server_takes_listeners_and_lifetimes_of_files() {
+    let mut node = Node::prepare(Start::dev(Program::Bulkhead).with(&["-config={dir}/config.hcl"]));
+    let second = free_port();
+    node.write_config(&format!(
+        "listener \"tcp\" {{\n  address = \"127.0.0.1:{second}\"\n  tls_disable = true\n}}\nmax_lease_ttl = \"1h\"\n"
+    ));
+    node.token = DEV_ROOT.to_owned();
+    node.spawn();
+    node.until_up();
+    assert_eq!(node.get("sys/auth/token/tune").at("data.max_lease_ttl"), json!(3600));
     assert_eq!(Request::new("GET", "/v1/sys/init").send(second).unwrap().status, 200);
 }
 

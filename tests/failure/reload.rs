@@ -1,8 +1,9 @@
 //! SIGHUP on a server without TLS: audit files are opened again, so that they can be
-//! moved away; and the server goes on.
+//! moved away; the log takes the level that the config has now; and the server goes on.
 
 use std::fs;
 
+use bulkhead_tests::http::raw;
 use bulkhead_tests::node::Node;
 use bulkhead_tests::programs::Program;
 use rustix::process::Signal;
@@ -26,6 +27,30 @@ fn after_sighup_audit_entries_go_to_a_new_file() {
         assert!(entry["type"] == "request" || entry["type"] == "response", "{line}");
     }
     assert_eq!(node.get("sys/health").status, 200);
+}
+
+#[test]
+fn after_sighup_the_log_has_the_level_of_the_changed_config() {
+    let node = Node::raft(Program::Bulkhead);
+    // What is no HTTP is told at the debug level.
+    let provoke = |node: &Node| {
+        let _ = raw(node.port, b"no request at all\r\n\r\n");
+    };
+    provoke(&node);
+    let config = fs::read_to_string(node.path("config.hcl")).unwrap();
+    node.write_config(&format!("{config}log_level = \"debug\"\n"));
+    provoke(&node);
+    assert!(!node.output().contains("[DEBUG]"), "nobody asked it to reload: {}", node.output());
+    node.signal(Signal::HUP);
+    node.until("it logs at the new level", |node| {
+        provoke(node);
+        node.output().contains("[DEBUG]")
+    });
+    assert!(node.output().contains("reloading certificates, log level and audit files"), "{}", node.output());
+    node.write_config(&format!("{config}log_level = \"loud\"\n"));
+    node.signal(Signal::HUP);
+    node.until("it says that the config is wrong", |node| node.output().contains("log_level is not one of"));
+    assert_eq!(node.get("sys/init").status, 200);
 }
 
 #[test]

@@ -1,53 +1,76 @@
-//! TLS with certificates of the openssl program, and their reload.
+//! TLS: what a listener serves to clients of either version, what it asks of them, and
+//! how certificates change while it runs. Every certificate signs itself, so a client
+//! that trusts one of them is answered exactly where that one is served.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bulkhead_tests::http::connect;
 use bulkhead_tests::node::{Node, READY_SECS_MAX, Start, free_port};
 use bulkhead_tests::programs::{self, Program};
 use rustix::process::Signal;
+use rustls::client::{ResolvesClientCert, WantsClientCert};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::CertifiedKey;
+use rustls::version::{TLS12, TLS13};
+use rustls::{
+    ClientConfig, ClientConnection, ConfigBuilder, RootCertStore, SignatureScheme, Stream, SupportedProtocolVersion,
+};
+
+/// What an answer to the one question asked here holds.
+const UNINITIALISED: &str = "\"initialized\":false";
 
 /// A key and a certificate for 127.0.0.1, signed by itself, as `name.pem` and `name.key`.
 fn certify(dir: &Path, name: &str) {
-    let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj"])
-        .arg(format!("/CN={name}"))
-        .args(["-addext", "subjectAltName=IP:127.0.0.1", "-keyout"])
-        .arg(dir.join(format!("{name}.key")))
-        .arg("-out")
-        .arg(dir.join(format!("{name}.pem")))
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut asked = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    asked.distinguished_name.push(rcgen::DnType::CommonName, name);
+    let certificate = asked.self_signed(&key).unwrap();
+    fs::write(dir.join(format!("{name}.pem")), certificate.pem()).unwrap();
+    fs::write(dir.join(format!("{name}.key")), key.serialize_pem()).unwrap();
 }
 
-/// What a TLS client sees: all of openssl's words, with the answer to one request.
-fn seen(port: u16, more: &[&str]) -> String {
-    let mut client = Command::new("openssl")
-        .args(["s_client", "-connect", &format!("127.0.0.1:{port}"), "-showcerts", "-ign_eof"])
-        .args(more)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A server that refuses the handshake closes the pipe first.
-    let _ =
-        client.stdin.take().unwrap().write_all(b"GET /v1/sys/init HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-    let output = client.wait_with_output().unwrap();
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+type Unfinished = ConfigBuilder<ClientConfig, WantsClientCert>;
+
+/// A client that speaks these versions and trusts the certificate `name`.
+fn trusting(node: &Node, name: &str, versions: &[&'static SupportedProtocolVersion]) -> Unfinished {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(node.path(&format!("{name}.pem"))).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
+    builder.with_root_certificates(roots)
+}
+
+/// The answer to one request over TLS.
+fn answer(port: u16, config: ClientConfig) -> io::Result<String> {
+    let name = ServerName::try_from("127.0.0.1").unwrap();
+    let mut session = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
+    let mut socket = connect(port)?;
+    let mut stream = Stream::new(&mut session, &mut socket);
+    stream.write_all(b"GET /v1/sys/init HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    match stream.read_to_string(&mut answer) {
+        // Closed without a farewell: the answer counts.
+        Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(error),
+        _ => Ok(answer),
+    }
+}
+
+/// Whether the certificate `name` is served, with an answer behind it.
+fn is_served(node: &Node, name: &str) -> bool {
+    let config = trusting(node, name, &[&TLS13]).with_no_client_auth();
+    answer(node.port, config).is_ok_and(|text| text.contains(UNINITIALISED))
 }
 
 /// A server with the certificate `first`, its files named relative to the working folder.
-fn serving_tls() -> Option<Node> {
-    if programs::on_path("openssl").is_none() {
-        println!("skipped: no openssl program here");
-        return None;
-    }
+fn serving_tls() -> Node {
     let mut node = Node::prepare(Start::config(Program::Bulkhead));
     certify(node.dir(), "first");
     install(&node, "first");
@@ -58,8 +81,8 @@ fn serving_tls() -> Option<Node> {
          api_addr = \"https://127.0.0.1:{port}\"\ncluster_addr = \"https://127.0.0.1:{cluster}\"\n"
     ));
     node.spawn();
-    until_seen(&mut node, "\"initialized\":false");
-    Some(node)
+    until_served(&mut node, "first");
+    node
 }
 
 fn install(node: &Node, name: &str) {
@@ -68,47 +91,106 @@ fn install(node: &Node, name: &str) {
     }
 }
 
-fn until_seen(node: &mut Node, text: &str) {
+fn until_served(node: &mut Node, name: &str) {
     let deadline = Instant::now() + Duration::from_secs(READY_SECS_MAX);
-    while !seen(node.port, &[]).contains(text) {
-        assert!(
-            !node.has_ended() && Instant::now() < deadline,
-            "{text:?} is not seen: {}\n{}",
-            seen(node.port, &[]),
-            node.output()
-        );
+    while !is_served(node, name) {
+        assert!(!node.has_ended() && Instant::now() < deadline, "{name} is not served:\n{}", node.output());
         thread::sleep(Duration::from_millis(50));
     }
 }
 
 #[test]
 fn a_listener_serves_the_certificate_of_its_files_to_tls_1_2_and_1_3() {
-    let Some(node) = serving_tls() else { return };
-    let ca = node.path("first.pem").display().to_string();
-    for version in ["-tls1_2", "-tls1_3"] {
-        let said = seen(node.port, &[version, "-CAfile", &ca, "-verify_return_error"]);
-        assert!(said.contains("HTTP/1.1 200 OK") && said.contains("\"initialized\":false"), "{version}: {said}");
+    let node = serving_tls();
+    certify(node.dir(), "stranger");
+    for version in [&TLS12, &TLS13] {
+        let config = trusting(&node, "first", &[version]).with_no_client_auth();
+        let said = answer(node.port, config).unwrap();
+        assert!(said.starts_with("HTTP/1.1 200 OK") && said.contains(UNINITIALISED), "{version:?}: {said}");
+        let config = trusting(&node, "stranger", &[version]).with_no_client_auth();
+        assert!(answer(node.port, config).is_err(), "{version:?}: whoever trusts another certificate");
     }
-    let said = seen(node.port, &["-tls1_1"]);
-    assert!(!said.contains("HTTP/1.1 200 OK"), "TLS 1.1: {said}");
+}
+
+/// A client's first message, up to this version: what every client of TLS 1.1 or 1.2
+/// sends, with a cipher suite and a curve that the server has for 1.2.
+fn first_message(version: [u8; 2]) -> Vec<u8> {
+    let extensions: &[u8] = &[
+        0x00, 0x0a, 0, 4, 0, 2, 0x00, 0x17, // supported_groups: secp256r1
+        0x00, 0x0b, 0, 2, 1, 0, // ec_point_formats: uncompressed
+        0x00, 0x0d, 0, 4, 0, 2, 0x04, 0x03, // signature_algorithms: ecdsa_secp256r1_sha256
+        0x00, 0x17, 0, 0, // extended_master_secret
+    ];
+    let mut body = version.to_vec();
+    body.extend([7; 32]); // random
+    body.push(0); // no session
+    body.extend([0, 2, 0xc0, 0x2b]); // ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+    body.extend([1, 0]); // no compression
+    body.extend(length(extensions));
+    body.extend(extensions);
+    let message = [&[1, 0], &length(&body)[..], &body].concat();
+    [&[22, 3, 1], &length(&message)[..], &message].concat()
+}
+
+/// A length in the two bytes that TLS writes it in.
+fn length(bytes: &[u8]) -> [u8; 2] {
+    u16::try_from(bytes.len()).unwrap().to_be_bytes()
+}
+
+#[test]
+fn a_client_of_tls_1_1_is_turned_away() {
+    let node = serving_tls();
+    let first_byte = |version: [u8; 2]| {
+        let mut socket = connect(node.port).unwrap();
+        socket.write_all(&first_message(version)).unwrap();
+        let mut byte = [0];
+        socket.read_exact(&mut byte).unwrap();
+        byte[0]
+    };
+    assert_eq!(first_byte([3, 3]), 22, "1.2 gets a handshake");
+    assert_eq!(first_byte([3, 2]), 21, "1.1 gets an alert");
+}
+
+/// A client without a certificate that remembers whether it was asked for one.
+#[derive(Debug, Default)]
+struct Asked(AtomicBool);
+
+impl ResolvesClientCert for Asked {
+    fn resolve(&self, _authorities: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.0.store(true, Ordering::SeqCst);
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
 }
 
 #[test]
 fn a_client_certificate_is_asked_for_but_not_required() {
-    let Some(node) = serving_tls() else { return };
+    let node = serving_tls();
     certify(node.dir(), "client");
-    let (cert, key) = (node.path("client.pem").display().to_string(), node.path("client.key").display().to_string());
-    let said = seen(node.port, &["-cert", &cert, "-key", &key]);
-    assert!(said.contains("\"initialized\":false"), "with one: {said}");
-    let said = seen(node.port, &["-tls1_2", "-msg"]);
-    assert!(said.contains("CertificateRequest"), "not asked: {said}");
-    assert!(said.contains("\"initialized\":false"), "without: {said}");
+    for version in [&TLS12, &TLS13] {
+        let certificate = CertificateDer::from_pem_file(node.path("client.pem")).unwrap();
+        let key = PrivateKeyDer::from_pem_file(node.path("client.key")).unwrap();
+        let config = trusting(&node, "first", &[version]).with_client_auth_cert(vec![certificate], key).unwrap();
+        let said = answer(node.port, config).unwrap();
+        assert!(said.contains(UNINITIALISED), "{version:?}, with one: {said}");
+        let asked = Arc::new(Asked::default());
+        let config = trusting(&node, "first", &[version]).with_client_cert_resolver(asked.clone());
+        let said = answer(node.port, config).unwrap();
+        assert!(said.contains(UNINITIALISED), "{version:?}, without: {said}");
+        assert!(asked.0.load(Ordering::SeqCst), "{version:?}: nobody asked for one");
+    }
 }
 
 #[test]
 fn the_bao_client_speaks_tls_with_it() {
-    let Some(node) = serving_tls() else { return };
-    let Some(bao) = programs::bao() else { return };
+    let Some(bao) = programs::bao() else {
+        println!("skipped: no bao here, by BULKHEAD_WITHOUT_PEER");
+        return;
+    };
+    let node = serving_tls();
     let output = Command::new(bao)
         .args(["operator", "init", "-status"])
         .env("BAO_ADDR", format!("https://127.0.0.1:{}", node.port))
@@ -122,29 +204,24 @@ fn the_bao_client_speaks_tls_with_it() {
 
 #[test]
 fn sighup_takes_a_new_certificate_and_keeps_the_old_one_if_the_new_is_broken() {
-    let Some(mut node) = serving_tls() else { return };
+    let mut node = serving_tls();
     certify(node.dir(), "second");
     install(&node, "second");
-    assert!(
-        seen(node.port, &[]).contains("CN = first") || seen(node.port, &[]).contains("CN=first"),
-        "nobody asked it to reload"
-    );
+    assert!(is_served(&node, "first"), "nobody asked it to reload");
     node.signal(Signal::HUP);
-    let second = fs::read_to_string(node.path("second.pem")).unwrap();
-    until_seen(&mut node, second.lines().nth(1).unwrap());
+    until_served(&mut node, "second");
+    assert!(!is_served(&node, "first"));
     fs::write(node.path("live.pem"), "this is no certificate").unwrap();
     node.signal(Signal::HUP);
-    thread::sleep(Duration::from_millis(500));
-    assert!(seen(node.port, &[]).contains(second.lines().nth(1).unwrap()), "{}", node.output());
-    assert!(seen(node.port, &[]).contains("\"initialized\":false"));
     node.until("it says what is wrong with the new one", |node| node.output().contains("live.pem"));
+    assert!(is_served(&node, "second"), "{}", node.output());
 }
 
 #[test]
 fn plain_http_to_a_tls_port_is_told_so_or_closed() {
-    let Some(mut node) = serving_tls() else { return };
+    let node = serving_tls();
     let answer =
         bulkhead_tests::http::raw(node.port, b"GET /v1/sys/init HTTP/1.1\r\nHost: a\r\n\r\n").unwrap_or_default();
     assert!(!String::from_utf8_lossy(&answer).contains("initialized"));
-    until_seen(&mut node, "\"initialized\":false");
+    assert!(is_served(&node, "first"));
 }

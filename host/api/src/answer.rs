@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::{Body, Origin, Request, Verb};
 use bytes::Bytes;
@@ -72,10 +71,10 @@ async fn pass_on<F: Front>(
             let request = request(request_id(&*api.entropy), head, body, origin.clone());
             let (front, request_max) = (Arc::clone(&api.front), limits.request_max);
             let work = async move {
-                let reply = tokio::time::timeout(request_max, front.answer(request)).await;
+                let reply = front.answer(request, request_max).await;
                 // Given back only now: until here the broker held the body.
                 drop(held);
-                reply.unwrap_or_else(|_| Failure::new(FailureKind::Timeout, "request took too long").into())
+                reply
             };
             Carried::new(work, Arc::clone(&api.stragglers)).await
         }

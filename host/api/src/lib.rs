@@ -32,8 +32,9 @@ pub use tls::{ClientCertificates, Tls, TlsFiles, TlsVersion};
 
 /// Who answers requests: the broker's node, or a stand-in in tests.
 pub trait Front: Send + Sync + 'static {
-    /// Answers one request. The future runs to its end even if the client hangs up.
-    fn answer(&self, request: Request) -> impl Future<Output = Reply> + Send;
+    /// Answers one request, at the latest after this time: whoever cuts a request off must
+    /// be the one who records it. The future runs to its end even if the client hangs up.
+    fn answer(&self, request: Request, time_max: Duration) -> impl Future<Output = Reply> + Send;
 }
 
 /// What all listeners of a node share: who answers, and the bounds that hold for the

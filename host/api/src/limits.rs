@@ -17,7 +17,8 @@ pub const BUFFERED_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Longest wait for a TLS handshake. Source: ours, as for a header.
 pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 
-/// Longest a header may take from its first byte. Source: Vault's `http_read_header_timeout`.
+/// Longest a header may take from its first byte, and the first one from the opening of
+/// its connection. Source: Vault's `http_read_header_timeout`.
 pub(crate) const HEADER_MAX: Duration = Duration::from_secs(10);
 
 /// Longest a connection may idle between requests, or take to accept an answer.

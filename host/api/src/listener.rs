@@ -140,6 +140,9 @@ impl<F: Front> Shared<F> {
             // Times are kept by `Pace`: hyper's own would also end idle connections. Its
             // `pipeline_flush` stays off: it keeps back the answer to a broken header.
             .header_read_timeout(None)
+            // A request that came whole is carried out whether or not its client stays, so
+            // there is no use in looking for the end of the connection meanwhile.
+            .half_close(true)
             .max_headers(HEADERS_MAX)
             .max_header_size(HEADERS_BYTES_MAX)
             .serve_connection(TokioIo::new(stream), service);

@@ -17,6 +17,9 @@ use crate::limits::{LINGER_BYTES_MAX, LINGER_MAX, ListenerLimits};
 const IDLE: u64 = 0;
 const HEADER: u64 = 1;
 const BUSY: u64 = 2;
+/// Nothing has come yet. Its time counts for the first header, so that a connection
+/// which never asks for anything does not stay as long as one that has.
+const FRESH: u64 = 3;
 
 /// What a connection is doing, and since when.
 pub(crate) struct Pace {
@@ -27,7 +30,7 @@ pub(crate) struct Pace {
 
 impl Pace {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { opened: Instant::now(), phase: AtomicU64::new(IDLE) })
+        Arc::new(Self { opened: Instant::now(), phase: AtomicU64::new(FRESH) })
     }
 
     fn enter(&self, phase: u64) {
@@ -36,8 +39,11 @@ impl Pace {
     }
 
     fn bytes_came(&self) {
-        if self.phase.load(Ordering::Relaxed) % 4 == IDLE {
-            self.enter(HEADER);
+        match self.phase.load(Ordering::Relaxed) % 4 {
+            IDLE => self.enter(HEADER),
+            // Since the connection was opened.
+            FRESH => self.phase.store(HEADER, Ordering::Relaxed),
+            _ => {}
         }
     }
 
@@ -58,6 +64,7 @@ impl Pace {
         match phase {
             HEADER => lasted >= limits.header_max,
             IDLE => lasted >= limits.idle_max,
+            FRESH => lasted >= limits.header_max.min(limits.idle_max),
             // A request has its own deadline, and so has its body.
             _ => false,
         }
@@ -159,3 +166,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         Pin::new(self.stream()).poll_write_vectored(cx, parts)
     }
 }
+
+#[cfg(test)]
+mod tests;

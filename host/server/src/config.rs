@@ -3,6 +3,7 @@
 //! that does nothing here is told in the log.
 
 mod audit;
+mod environment;
 pub(crate) mod error;
 mod files;
 mod keys;
@@ -12,9 +13,11 @@ mod storage;
 
 use std::path::PathBuf;
 
+use bulkhead_model::limits::TTL_DEFAULT_SECS;
 use tracing_subscriber::filter::LevelFilter;
 
 pub(crate) use self::audit::AuditConfig;
+pub(crate) use self::environment::Environment;
 use self::error::ConfigError;
 use self::files::Sources;
 pub(crate) use self::listener::ListenerConfig;
@@ -63,69 +66,58 @@ pub(crate) struct Leases {
 
 impl Config {
     /// Reads files and folders (their `*.hcl` and `*.json`), in order; of a key that is
-    /// given twice the last one counts.
+    /// given twice the last one counts, and the environment goes over all of them.
     ///
     /// # Errors
     /// [`ConfigError`], with file and line.
-    pub(crate) fn load(paths: &[PathBuf]) -> Result<Self, ConfigError> {
-        Self::from_sources(&Sources::read(paths)?)
+    pub(crate) fn load(paths: &[PathBuf], environment: &Environment) -> Result<Self, ConfigError> {
+        Self::from_sources(&Sources::read(paths)?, environment, None)
     }
 
-    fn from_sources(sources: &Sources) -> Result<Self, ConfigError> {
+    /// The config of a dev server: in memory, plain HTTP on one address, and besides
+    /// that what the files say, if there are any.
+    ///
+    /// # Errors
+    /// [`ConfigError`], with file and line.
+    pub(crate) fn dev(address: &str, paths: &[PathBuf], environment: &Environment) -> Result<Self, ConfigError> {
+        let sources = if paths.is_empty() { Sources::default() } else { Sources::read(paths)? };
+        Self::from_sources(&sources, environment, Some(address))
+    }
+
+    /// `dev`: the address of a dev server, if this is one.
+    fn from_sources(sources: &Sources, environment: &Environment, dev: Option<&str>) -> Result<Self, ConfigError> {
         let mut notes = Vec::new();
         let top = Stanza::top(sources.placed());
         top.check(keys::TOP, &mut notes)?;
-        let storage = storage::read(&top, &mut notes)?;
-        let listeners = listener::read_all(&top, &mut notes)?;
-        let audits = audit::read_all(&top)?;
-        seal(&top)?;
-        let level = top.string("log_level")?.unwrap_or_default();
-        let level = crate::log::level(&level)
-            .ok_or_else(|| top.wrong("log_level", "is not one of trace, debug, info, warn, error"))?;
-        let format = match top.string("log_format")?.unwrap_or_default().as_str() {
-            "" | "standard" => LogFormat::Standard,
-            "json" => LogFormat::Json,
-            _ => return Err(top.wrong("log_format", "is neither \"standard\" nor \"json\"")),
+        let storage = match (storage::read(&top, environment, &mut notes)?, dev) {
+            (Some(storage), None) => storage,
+            (None | Some(Storage::InMemory), Some(_)) => Storage::InMemory,
+            (Some(Storage::Raft { .. }), Some(_)) => {
+                let text = "-dev keeps everything in memory: leave storage \"raft\" out of its config";
+                return Err(ConfigError::Missing(text.to_owned()));
+            }
+            (None, None) => return Err(storage::missing()),
         };
-        let leases = Leases {
-            default_ttl_secs: top.secs("default_lease_ttl")?.unwrap_or(0),
-            max_ttl_secs: top.secs("max_lease_ttl")?.unwrap_or(0),
-        };
-        if leases.max_ttl_secs > 0 && leases.default_ttl_secs > leases.max_ttl_secs {
-            return Err(top.wrong("default_lease_ttl", "is longer than max_lease_ttl"));
+        let mut listeners = listener::read_all(&top, &mut notes)?;
+        match dev {
+            Some(address) => listeners.insert(0, ListenerConfig::plain(address)),
+            None if listeners.is_empty() => return Err(listener::missing()),
+            None => {}
         }
+        let audits = audit::read_all(&top, &mut notes)?;
+        seal(&top)?;
         Ok(Self {
             storage,
             listeners,
             audits,
-            addresses: Addresses {
-                api: top.string("api_addr")?.unwrap_or_default(),
-                cluster: top.string("cluster_addr")?.unwrap_or_default(),
-                cluster_name: top.string("cluster_name")?.unwrap_or_default(),
-            },
-            log: LogConfig { level, format },
-            leases,
+            addresses: addresses(&top, environment)?,
+            log: log(&top)?,
+            leases: leases(&top)?,
             pid_file: top.string("pid_file")?.filter(|p| !p.is_empty()).map(PathBuf::from),
             plugin_directory: top.string("plugin_directory")?.filter(|p| !p.is_empty()).map(PathBuf::from),
-            unsafe_allow_api_audit_creation: top.flag("unsafe_allow_api_audit_creation")?,
+            unsafe_allow_api_audit_creation: dev.is_some() || top.flag("unsafe_allow_api_audit_creation")?,
             notes,
         })
-    }
-
-    /// The config of a dev server: in memory, plain HTTP on one address.
-    pub(crate) fn dev(address: &str) -> Self {
-        Self {
-            storage: Storage::InMemory,
-            listeners: vec![ListenerConfig::plain(address)],
-            audits: Vec::new(),
-            addresses: Addresses::default(),
-            log: LogConfig { level: LevelFilter::INFO, format: LogFormat::Standard },
-            leases: Leases::default(),
-            pid_file: None,
-            plugin_directory: None,
-            unsafe_allow_api_audit_creation: true,
-            notes: Vec::new(),
-        }
     }
 
     /// The address clients should use: as given, else the first listener's.
@@ -135,8 +127,54 @@ impl Config {
         }
         self.listeners.first().map_or_else(String::new, |listener| {
             let scheme = if listener.tls.is_some() { "https" } else { "http" };
-            format!("{scheme}://{}", listener.address)
+            match listener.port_of_all() {
+                Some(port) => format!("{scheme}://0.0.0.0:{port}"),
+                None => format!("{scheme}://{}", listener.address),
+            }
         })
+    }
+
+    /// Whether `api_addr` was left to a listener on all addresses, so that it names none
+    /// that a client on another machine could use.
+    pub(crate) fn is_api_addr_vague(&self) -> bool {
+        self.addresses.api.is_empty() && self.listeners.first().is_some_and(ListenerConfig::is_on_all)
+    }
+}
+
+fn addresses(top: &Stanza<'_>, environment: &Environment) -> Result<Addresses, ConfigError> {
+    let (api, cluster) = (top.string("api_addr")?, top.string("cluster_addr")?);
+    Ok(Addresses {
+        api: environment.api_addr.clone().or(api).unwrap_or_default(),
+        cluster: environment.cluster_addr.clone().or(cluster).unwrap_or_default(),
+        cluster_name: top.string("cluster_name")?.unwrap_or_default(),
+    })
+}
+
+fn log(top: &Stanza<'_>) -> Result<LogConfig, ConfigError> {
+    let level = top.string("log_level")?.unwrap_or_default();
+    let level = crate::log::level(&level)
+        .ok_or_else(|| top.wrong("log_level", "is not one of trace, debug, info, warn, error"))?;
+    let format = match top.string("log_format")?.unwrap_or_default().as_str() {
+        "" | "standard" => LogFormat::Standard,
+        "json" => LogFormat::Json,
+        _ => return Err(top.wrong("log_format", "is neither \"standard\" nor \"json\"")),
+    };
+    Ok(LogConfig { level, format })
+}
+
+fn leases(top: &Stanza<'_>) -> Result<Leases, ConfigError> {
+    let leases = Leases {
+        default_ttl_secs: top.secs("default_lease_ttl")?.unwrap_or(0),
+        max_ttl_secs: top.secs("max_lease_ttl")?.unwrap_or(0),
+    };
+    match leases.max_ttl_secs {
+        0 if leases.default_ttl_secs > TTL_DEFAULT_SECS => {
+            Err(top.wrong("default_lease_ttl", "is longer than 768h: set max_lease_ttl as well"))
+        }
+        longest if longest > 0 && leases.default_ttl_secs > longest => {
+            Err(top.wrong("default_lease_ttl", "is longer than max_lease_ttl"))
+        }
+        _ => Ok(leases),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The operator's log, on standard error: Vault's line format or JSON, with a level
 //! that can be changed while the server runs.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
+use std::io;
 use std::time::SystemTime;
 
 use time::OffsetDateTime;
@@ -48,11 +49,14 @@ fn targets(level: LevelFilter) -> Targets {
 /// Starts the log. In a process that has one already (tests), that one stays.
 pub(crate) fn start(level: LevelFilter, format: LogFormat) -> LogLevel {
     let (filter, handle) = reload::Layer::new(targets(level));
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer();
     let base = tracing_subscriber::registry().with(filter);
     let started = match format {
-        LogFormat::Standard => base.with(lines.event_format(VaultLines)).try_init().is_ok(),
-        LogFormat::Json => base.with(lines.json().flatten_event(true)).try_init().is_ok(),
+        LogFormat::Standard => base.with(lines.with_writer(io::stderr).event_format(VaultLines)).try_init().is_ok(),
+        LogFormat::Json => {
+            let lines = lines.with_writer(|| JsonLines(io::stderr()));
+            base.with(lines.json().flatten_event(true)).try_init().is_ok()
+        }
     };
     LogLevel(started.then_some(handle))
 }
@@ -101,7 +105,8 @@ where
     }
 }
 
-/// An event's text and fields. Line breaks are escaped, so that nobody can forge a line.
+/// An event's text and fields, made legible: parts of them may come from a client or a
+/// guest, which must not forge a line or act on the terminal of whoever reads it.
 #[derive(Default)]
 struct Parts {
     message: String,
@@ -110,7 +115,7 @@ struct Parts {
 
 impl Visit for Parts {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let text = format!("{value:?}").replace('\n', "\\n").replace('\r', "\\r");
+        let text = legible(&format!("{value:?}"));
         if field.name() == "message" {
             self.message = text;
         } else {
@@ -118,3 +123,47 @@ impl Visit for Parts {
         }
     }
 }
+
+/// The text with every active character escaped.
+fn legible(text: &str) -> String {
+    let mut legible = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_active(c) { legible.extend(c.escape_default()) } else { legible.push(c) }
+    }
+    legible
+}
+
+/// Whether a terminal or a reader of lines does something else with a character than
+/// show it: controls (escape sequences begin with one), separators of lines and
+/// paragraphs, and those that turn the direction of the text.
+fn is_active(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Standard error for JSON, which escapes the first 32 controls by itself and leaves
+/// the other active characters as they are.
+struct JsonLines<W>(W);
+
+impl<W: io::Write> io::Write for JsonLines<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let mut legible = String::with_capacity(line.len());
+        for c in String::from_utf8_lossy(line).chars() {
+            if c != '\n' && is_active(c) {
+                // All of them have four digits, so that JSON's escape can name them.
+                let _ = write!(legible, "\\u{:04x}", u32::from(c));
+            } else {
+                legible.push(c);
+            }
+        }
+        self.0.write_all(legible.as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests;

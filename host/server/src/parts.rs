@@ -12,6 +12,7 @@ use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Request;
 use bulkhead_model::seam::entropy::Entropy;
 use bulkhead_model::seam::ledger::Ledger;
+use bulkhead_model::seam::plugin::Plugin;
 use bulkhead_sandbox::{Sandbox, SandboxLimits};
 use serde_json::{Map, Value, json};
 
@@ -28,8 +29,8 @@ const SEAL_MAX: Duration = Duration::from_secs(10);
 pub(crate) struct Broker(pub(crate) Arc<Node>);
 
 impl Front for Broker {
-    async fn answer(&self, request: Request) -> Reply {
-        self.0.handle(request).await.into_reply()
+    async fn answer(&self, request: Request, time_max: Duration) -> Reply {
+        self.0.handle_within(request, time_max).await.into_reply()
     }
 }
 
@@ -51,11 +52,12 @@ impl Assembled {
         entropy: Arc<dyn Entropy>,
         dev_plugins: Option<&Path>,
     ) -> Result<Self, ServerError> {
-        // Storage first: a second process on the same directory must end before it
-        // does anything else.
+        // Beside the storage, which takes about as long. Nothing outside is touched by it,
+        // so a second process on the same directory still ends before it does anything.
+        let loading = tokio::task::spawn_blocking(official_plugins);
         let (ledger, durable) = ledger(config, &*entropy).await?;
-        let sandbox = Sandbox::new(SandboxLimits::default()).map_err(|e| ServerError::Sandbox(e.to_string()))?;
-        let mut plugins = guests::load(&sandbox)?;
+        let loaded = loading.await.map_err(|e| ServerError::Sandbox(format!("loading plugins panicked: {e}")))?;
+        let (sandbox, mut plugins) = loaded?;
         if let Some(dir) = dev_plugins {
             // Behind the official ones, so that an author's newer version takes their place.
             plugins.extend(guests::from_dir(&sandbox, dir)?);
@@ -83,6 +85,15 @@ impl Assembled {
             tracing::error!(%error, "storage did not close cleanly");
         }
     }
+}
+
+/// The sandbox and the plugins inside this binary, loaded into it.
+type Loaded = (Arc<Sandbox>, Vec<Arc<dyn Plugin>>);
+
+fn official_plugins() -> Result<Loaded, ServerError> {
+    let sandbox = Sandbox::new(SandboxLimits::default()).map_err(|e| ServerError::Sandbox(e.to_string()))?;
+    let plugins = guests::load(&sandbox)?;
+    Ok((sandbox, plugins))
 }
 
 async fn ledger(
@@ -133,6 +144,8 @@ fn facts(config: &Config) -> Facts {
         node_id,
         ha_enabled: matches!(config.storage, Storage::Raft { .. }),
         unsafe_allow_api_audit_creation: config.unsafe_allow_api_audit_creation,
+        default_lease_ttl_secs: config.leases.default_ttl_secs,
+        max_lease_ttl_secs: config.leases.max_ttl_secs,
         config: sanitized(config),
     }
 }

@@ -1,19 +1,19 @@
 //! A server's life: harden, configure, assemble, serve until told to stop, end in order.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bulkhead_api::{Api, Listener, Tls};
+use bulkhead_api::{Api, ApiError, Listener, Tls};
 use bulkhead_model::seam::entropy::Entropy;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
 use crate::banner;
-use crate::config::Config;
 use crate::config::error::ConfigError;
+use crate::config::{Config, Environment, ListenerConfig};
 use crate::dev;
 use crate::entropy::SystemEntropy;
 use crate::error::{ServerError, chain};
@@ -62,9 +62,7 @@ pub async fn run(options: ServerOptions) -> Result<(), ServerError> {
     harden()?;
     let config = configured(&options)?;
     let level = log::start(config.log.level, config.log.format);
-    for note in &config.notes {
-        tracing::warn!(key = %note.key, "a config key does nothing here: {}", note.reason);
-    }
+    warn_of(&config);
     // Before anything that takes time, so that a signal in between is not lost.
     let signals = Signals::take()?;
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
@@ -83,17 +81,28 @@ pub async fn run(options: ServerOptions) -> Result<(), ServerError> {
     }
 }
 
-/// Config files, or the dev server's config, with the flags on top.
+/// What in the config may not do what its writer thinks.
+fn warn_of(config: &Config) {
+    for note in &config.notes {
+        tracing::warn!(key = %note.key, "a config key does nothing here: {}", note.reason);
+    }
+    if config.is_api_addr_vague() {
+        tracing::warn!(
+            api_addr = %config.api_addr(),
+            "clients are told an address that other machines cannot reach: set api_addr"
+        );
+    }
+}
+
+/// Config files, or the dev server's config, with environment and flags on top.
 fn configured(options: &ServerOptions) -> Result<Config, ServerError> {
+    let environment = Environment::of_process()?;
     let mut config = match &options.dev {
-        Some(dev) if options.configs.is_empty() => {
-            Config::dev(dev.listen_address.as_deref().unwrap_or("127.0.0.1:8200"))
+        Some(dev) => {
+            let address = dev.listen_address.as_deref().filter(|address| !address.is_empty());
+            Config::dev(address.unwrap_or("127.0.0.1:8200"), &options.configs, &environment)?
         }
-        Some(_) => {
-            let text = "-dev and -config do not go together: a dev server has a config of its own";
-            return Err(ConfigError::Missing(text.to_owned()).into());
-        }
-        None => Config::load(&options.configs)?,
+        None => Config::load(&options.configs, &environment)?,
     };
     if let Some(dir) = options.dev.as_ref().and_then(|dev| dev.plugin_dir.clone()) {
         config.plugin_directory = Some(dir);
@@ -163,9 +172,23 @@ async fn bind(config: &Config) -> Result<(Vec<Listener>, Vec<Arc<Tls>>), ServerE
     for listener in &config.listeners {
         let tls = listener.tls.clone().map(Tls::load).transpose()?.map(Arc::new);
         certificates.extend(tls.clone());
-        listeners.push(Listener::bind(&listener.address, tls, listener.limits).await?);
+        listeners.push(bind_one(listener, tls).await?);
     }
     Ok((listeners, certificates))
+}
+
+/// Binds an address. One without a host is every address of both families, or of the
+/// older one on a machine that has no other.
+async fn bind_one(listener: &ListenerConfig, tls: Option<Arc<Tls>>) -> Result<Listener, ApiError> {
+    let Some(port) = listener.port_of_all() else {
+        return Listener::bind(&listener.address, tls, listener.limits).await;
+    };
+    match Listener::bind(&format!("[::]:{port}"), tls.clone(), listener.limits).await {
+        Err(ApiError::Bind { source, .. }) if source.kind() != io::ErrorKind::AddrInUse => {
+            Listener::bind(&format!("0.0.0.0:{port}"), tls, listener.limits).await
+        }
+        bound => bound,
+    }
 }
 
 fn announce_dev(dev: &DevOptions, address: &str, furnished: &dev::Furnished) -> Result<(), ServerError> {

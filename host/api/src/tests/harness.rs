@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::fake::entropy::FakeEntropy;
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::reply::Reply;
@@ -26,9 +27,11 @@ pub(super) struct Mirror {
 }
 
 impl Front for Mirror {
-    async fn answer(&self, request: Request) -> Reply {
+    async fn answer(&self, request: Request, time_max: Duration) -> Reply {
         match request.path.as_str() {
-            "wait" => self.go.notified().await,
+            "wait" if tokio::time::timeout(time_max, self.go.notified()).await.is_err() => {
+                return Failure::new(FailureKind::Timeout, "as asked").into();
+            }
             "panic" => panic!("as asked"),
             _ => {}
         }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use bulkhead_model::hcl::{Item, Value};
 
 use super::error::ConfigError;
-use super::stanza::Stanza;
+use super::keys::{self, Key};
+use super::stanza::{Note, Stanza};
 
 /// A declared audit device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,10 +19,10 @@ pub(crate) struct AuditConfig {
     pub(crate) options: BTreeMap<String, String>,
 }
 
-pub(super) fn read_all(top: &Stanza<'_>) -> Result<Vec<AuditConfig>, ConfigError> {
+pub(super) fn read_all(top: &Stanza<'_>, notes: &mut Vec<Note>) -> Result<Vec<AuditConfig>, ConfigError> {
     let mut audits: Vec<AuditConfig> = Vec::new();
     for stanza in top.blocks("audit")? {
-        let audit = read(&stanza)?;
+        let audit = read(&stanza, notes)?;
         if audits.iter().any(|known| known.path == audit.path) {
             return Err(stanza.error(format!("audit device {:?} is declared twice", audit.path)));
         }
@@ -31,7 +32,7 @@ pub(super) fn read_all(top: &Stanza<'_>) -> Result<Vec<AuditConfig>, ConfigError
 }
 
 /// Type and name are labels, or keys of those names, or the name is left out and is the type.
-fn read(stanza: &Stanza<'_>) -> Result<AuditConfig, ConfigError> {
+fn read(stanza: &Stanza<'_>, notes: &mut Vec<Note>) -> Result<AuditConfig, ConfigError> {
     let mut labels = stanza.labels().iter().cloned();
     let kind = labels.next().or(stanza.string("type")?);
     let kind =
@@ -41,6 +42,7 @@ fn read(stanza: &Stanza<'_>) -> Result<AuditConfig, ConfigError> {
             "audit {kind:?} is not offered: use audit \"file\" \"main\" {{ options {{ file_path = \"…\" }} }}"
         )));
     }
+    check(stanza, notes)?;
     let path = labels.next().or(stanza.string("path")?).unwrap_or_else(|| kind.clone());
     let mut options = BTreeMap::new();
     for item in stanza.items() {
@@ -53,6 +55,17 @@ fn read(stanza: &Stanza<'_>) -> Result<AuditConfig, ConfigError> {
     }
     let description = stanza.string("description")?.unwrap_or_default();
     Ok(AuditConfig { kind, path: path.trim_matches('/').to_owned(), description, options })
+}
+
+/// Options that are none are refused: an audit file that is not what was asked for is
+/// found out when it is needed.
+fn check(stanza: &Stanza<'_>, notes: &mut Vec<Note>) -> Result<(), ConfigError> {
+    let anywhere: Vec<Key> = keys::AUDIT.iter().chain(keys::AUDIT_OPTIONS).copied().collect();
+    stanza.check(&anywhere, notes)?;
+    for options in stanza.blocks("options")? {
+        options.check(keys::AUDIT_OPTIONS, notes)?;
+    }
+    Ok(())
 }
 
 fn option(stanza: &Stanza<'_>, item: &Item, options: &mut BTreeMap<String, String>) -> Result<(), ConfigError> {

@@ -6,7 +6,8 @@ use bulkhead_model::hcl::{self, Item};
 
 use super::error::ConfigError;
 
-/// Parsed files.
+/// Parsed files; by default none.
+#[derive(Default)]
 pub(super) struct Sources(Vec<(PathBuf, Vec<Item>)>);
 
 /// A top-level item and the file it is from.

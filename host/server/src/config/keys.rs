@@ -53,7 +53,6 @@ pub(super) const TOP: &[Key] = &[
     read("log_level"),
     read("max_lease_ttl"),
     read("pid_file"),
-    read("plugin_directory"),
     read("seal"),
     read("storage"),
     read("unsafe_allow_api_audit_creation"),
@@ -85,6 +84,8 @@ pub(super) const TOP: &[Key] = &[
     ignored("log_rotate_max_files", TO_STDERR),
     ignored("plugin_auto_download", NO_PLUGIN_FILES),
     ignored("plugin_auto_register", NO_PLUGIN_FILES),
+    // It is shown by `sys/config/state/sanitized` all the same.
+    ignored("plugin_directory", "nothing is read there yet: the official plugins are inside the program"),
     ignored("plugin_download_behavior", NO_PLUGIN_FILES),
     ignored("plugin_file_permissions", NO_PLUGIN_FILES),
     ignored("plugin_file_uid", NO_PLUGIN_FILES),
@@ -189,6 +190,27 @@ pub(super) const RAFT: &[Key] = &[
 pub(super) const IN_MEMORY: &[Key] = &[
     ignored("disable_transactions", "every request is a transaction"),
     ignored("max_value_size", "a value may have 1 MiB, always"),
+];
+
+/// Keys of an `audit` block. Those of its options may stand there as well.
+pub(super) const AUDIT: &[Key] =
+    &[read("description"), read("options"), read("path"), read("type"), ignored("local", ONE_NODE)];
+
+/// Options of an audit device of type `file`.
+pub(super) const AUDIT_OPTIONS: &[Key] = &[
+    read("file_path"),
+    read("hmac_accessor"),
+    read("log_raw"),
+    read("mode"),
+    read("path"),
+    ignored("elide_list_responses", "answers to LIST are written whole"),
+    ignored("fallback", ENTERPRISE),
+    ignored("filter", ENTERPRISE),
+    ignored("format", "a line is a JSON object, always"),
+    ignored("prefix", "lines have no prefix"),
+    ignored("skip_test", "a device is opened as the node unseals, always"),
+    // Ignoring it would write what somebody wanted to keep out of the file.
+    refused("exclude", ENTERPRISE),
 ];
 
 /// The known key that a mistyped one was most likely meant to be.

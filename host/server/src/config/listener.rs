@@ -1,5 +1,6 @@
 //! `listener "tcp"`: where and how the API is served.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::stanza::{Note, Stanza};
 /// One listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ListenerConfig {
-    /// `host:port`.
+    /// `host:port`, or `:port` for all addresses of the machine.
     pub(crate) address: String,
     /// `None`: plain HTTP.
     pub(crate) tls: Option<TlsFiles>,
@@ -23,6 +24,17 @@ impl ListenerConfig {
     /// Plain HTTP with the usual limits.
     pub(crate) fn plain(address: &str) -> Self {
         Self { address: with_port(address), tls: None, limits: ListenerLimits::default() }
+    }
+
+    /// The port, if the address has no host: `:8200` is every address of the machine.
+    pub(crate) fn port_of_all(&self) -> Option<u16> {
+        self.address.strip_prefix(':')?.parse().ok()
+    }
+
+    /// Whether it listens on every address of the machine.
+    pub(crate) fn is_on_all(&self) -> bool {
+        let given: Result<SocketAddr, _> = self.address.parse();
+        self.port_of_all().is_some() || given.is_ok_and(|address| address.ip().is_unspecified())
     }
 }
 
@@ -35,18 +47,16 @@ fn with_port(address: &str) -> String {
     if bare { format!("{address}:8200") } else { address.to_owned() }
 }
 
+/// Every listener of the config; perhaps none.
 pub(super) fn read_all(top: &Stanza<'_>, notes: &mut Vec<Note>) -> Result<Vec<ListenerConfig>, ConfigError> {
-    let stanzas = top.blocks("listener")?;
-    if stanzas.is_empty() {
-        return Err(ConfigError::Missing(format!(
-            "no listener: add listener \"tcp\" {{ address = {ADDRESS:?} tls_cert_file = \"…\" tls_key_file = \"…\" }}"
-        )));
-    }
-    let mut listeners = Vec::with_capacity(stanzas.len());
-    for stanza in &stanzas {
-        listeners.push(read(stanza, notes)?);
-    }
-    Ok(listeners)
+    top.blocks("listener")?.iter().map(|stanza| read(stanza, notes)).collect()
+}
+
+/// The error of a config that needs a listener and has none.
+pub(super) fn missing() -> ConfigError {
+    ConfigError::Missing(format!(
+        "no listener: add listener \"tcp\" {{ address = {ADDRESS:?} tls_cert_file = \"…\" tls_key_file = \"…\" }}"
+    ))
 }
 
 fn read(stanza: &Stanza<'_>, notes: &mut Vec<Note>) -> Result<ListenerConfig, ConfigError> {
@@ -61,11 +71,11 @@ fn read(stanza: &Stanza<'_>, notes: &mut Vec<Note>) -> Result<ListenerConfig, Co
     }
     stanza.check(keys::LISTENER, notes)?;
     let address = stanza.string("address")?.filter(|a| !a.is_empty()).unwrap_or_else(|| ADDRESS.to_owned());
-    let tls = if stanza.flag("tls_disable")? { None } else { Some(tls(stanza)?) };
+    let tls = if stanza.flag("tls_disable")? { None } else { Some(tls(stanza, notes)?) };
     Ok(ListenerConfig { address: with_port(&address), tls, limits: limits(stanza)? })
 }
 
-fn tls(stanza: &Stanza<'_>) -> Result<TlsFiles, ConfigError> {
+fn tls(stanza: &Stanza<'_>, notes: &mut Vec<Note>) -> Result<TlsFiles, ConfigError> {
     let file = |key: &str| -> Result<PathBuf, ConfigError> {
         let path = stanza.string(key)?.filter(|path| !path.is_empty());
         let path = path.ok_or_else(|| {
@@ -88,22 +98,32 @@ fn tls(stanza: &Stanza<'_>) -> Result<TlsFiles, ConfigError> {
     Ok(TlsFiles {
         certificate: file("tls_cert_file")?,
         key: file("tls_key_file")?,
-        clients: clients(stanza)?,
+        clients: clients(stanza, notes)?,
         version_min,
     })
 }
 
-fn clients(stanza: &Stanza<'_>) -> Result<ClientCertificates, ConfigError> {
+fn clients(stanza: &Stanza<'_>, notes: &mut Vec<Note>) -> Result<ClientCertificates, ConfigError> {
+    const AUTHORITY: &str = "tls_client_ca_file";
     let (ignore, require) =
         (stanza.flag("tls_disable_client_certs")?, stanza.flag("tls_require_and_verify_client_cert")?);
-    match (ignore, require) {
-        (true, true) => Err(stanza.wrong("tls_disable_client_certs", "contradicts tls_require_and_verify_client_cert")),
-        (true, false) => Ok(ClientCertificates::Ignored),
-        (false, false) => Ok(ClientCertificates::Requested),
-        (false, true) => match stanza.string("tls_client_ca_file")?.filter(|path| !path.is_empty()) {
-            Some(path) => Ok(ClientCertificates::Required(PathBuf::from(path))),
-            None => Err(stanza.wrong("tls_require_and_verify_client_cert", "needs tls_client_ca_file")),
-        },
+    let authority = stanza.string(AUTHORITY)?.filter(|path| !path.is_empty());
+    match (ignore, require, authority) {
+        (true, true, _) => {
+            Err(stanza.wrong("tls_disable_client_certs", "contradicts tls_require_and_verify_client_cert"))
+        }
+        (false, true, Some(path)) => Ok(ClientCertificates::Required(PathBuf::from(path))),
+        (false, true, None) => Err(stanza.wrong("tls_require_and_verify_client_cert", "needs tls_client_ca_file")),
+        (true, false, authority) => {
+            notes.extend(authority.map(|_| stanza.note(AUTHORITY, "client certificates are not asked for")));
+            Ok(ClientCertificates::Ignored)
+        }
+        (false, false, authority) => {
+            let reason =
+                "client certificates are asked for and not verified, without tls_require_and_verify_client_cert";
+            notes.extend(authority.map(|_| stanza.note(AUTHORITY, reason)));
+            Ok(ClientCertificates::Requested)
+        }
     }
 }
 

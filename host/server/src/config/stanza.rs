@@ -76,14 +76,28 @@ impl<'a> Stanza<'a> {
             .map_or_else(|| self.error(message.clone()), |placed| at(placed.path, placed.item, message.clone()))
     }
 
+    /// File and line of the block, for errors about another one.
+    pub(super) fn place(&self) -> String {
+        self.start.map_or_else(String::new, |start| format!("{}:{}", start.path.display(), start.item.line))
+    }
+
+    /// What is told about a key that does nothing here.
+    pub(super) fn note(&self, key: &str, reason: &'static str) -> Note {
+        Note { key: format!("{key}{}", self.within()), reason }
+    }
+
+    fn within(&self) -> String {
+        if self.name.is_empty() { String::new() } else { format!(" in {}", self.name) }
+    }
+
     /// Refuses keys that are not in the table, or that it refuses; notes those that do nothing.
     pub(super) fn check(&self, table: &[Key], notes: &mut Vec<Note>) -> Result<(), ConfigError> {
         for placed in &self.items {
             let key = placed.item.key.as_str();
-            let within = if self.name.is_empty() { String::new() } else { format!(" in {}", self.name) };
+            let within = self.within();
             match table.iter().find(|known| known.name == key).map(|known| known.fate) {
                 Some(Fate::Read) => {}
-                Some(Fate::Ignored(reason)) => notes.push(Note { key: format!("{key}{within}"), reason }),
+                Some(Fate::Ignored(reason)) => notes.push(self.note(key, reason)),
                 // Said to be off, it is as it should be.
                 Some(Fate::Refused(_)) if matches!(placed.item.value.scalar(), Some("false" | "")) => {}
                 Some(Fate::Refused(reason)) => {

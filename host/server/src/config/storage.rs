@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::environment::Environment;
 use super::error::ConfigError;
 use super::keys;
 use super::stanza::{Note, Stanza};
@@ -30,16 +31,32 @@ impl Storage {
     }
 }
 
-pub(super) fn read(top: &Stanza<'_>, notes: &mut Vec<Note>) -> Result<Storage, ConfigError> {
+/// The storage of the config, if it names one.
+pub(super) fn read(
+    top: &Stanza<'_>,
+    environment: &Environment,
+    notes: &mut Vec<Note>,
+) -> Result<Option<Storage>, ConfigError> {
     let mut stanzas = top.blocks("storage")?;
     stanzas.extend(top.blocks("backend")?);
-    let Some(stanza) = stanzas.pop() else {
-        return Err(ConfigError::Missing(
-            "no storage: add storage \"raft\" { path = \"/var/lib/bulkhead\" }, or storage \"inmem\" {} to try things out".to_owned(),
-        ));
-    };
+    // Whichever of the two counted, half of the operator's records might seem lost.
+    if let [first, second, ..] = &stanzas[..] {
+        return Err(second.error(format!("storage is given twice, here and at {}: keep one of them", first.place())));
+    }
+    stanzas.pop().map(|stanza| of_kind(&stanza, environment, notes)).transpose()
+}
+
+/// The error of a config that needs a storage and has none.
+pub(super) fn missing() -> ConfigError {
+    ConfigError::Missing(
+        "no storage: add storage \"raft\" { path = \"/var/lib/bulkhead\" }, or storage \"inmem\" {} to try things out"
+            .to_owned(),
+    )
+}
+
+fn of_kind(stanza: &Stanza<'_>, environment: &Environment, notes: &mut Vec<Note>) -> Result<Storage, ConfigError> {
     match stanza.label() {
-        Some("raft") => raft(&stanza, notes),
+        Some("raft") => raft(stanza, environment, notes),
         Some("inmem" | "inmem_ha" | "inmem_transactional" | "inmem_transactional_ha") => {
             stanza.check(keys::IN_MEMORY, notes)?;
             Ok(Storage::InMemory)
@@ -54,9 +71,11 @@ pub(super) fn read(top: &Stanza<'_>, notes: &mut Vec<Note>) -> Result<Storage, C
     }
 }
 
-fn raft(stanza: &Stanza<'_>, notes: &mut Vec<Note>) -> Result<Storage, ConfigError> {
+fn raft(stanza: &Stanza<'_>, environment: &Environment, notes: &mut Vec<Note>) -> Result<Storage, ConfigError> {
     stanza.check(keys::RAFT, notes)?;
-    let path = stanza.string("path")?.filter(|path| !path.is_empty());
+    let (path, node_id) = (stanza.string("path")?, stanza.string("node_id")?);
+    let path = environment.raft_path.clone().or(path).filter(|path| !path.is_empty());
     let path = path.ok_or_else(|| stanza.error("storage \"raft\" needs a path: the directory to keep data in"))?;
-    Ok(Storage::Raft { path: PathBuf::from(path), node_id: stanza.string("node_id")?.unwrap_or_default() })
+    let node_id = environment.raft_node_id.clone().or(node_id).unwrap_or_default();
+    Ok(Storage::Raft { path: PathBuf::from(path), node_id })
 }

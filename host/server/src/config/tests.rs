@@ -15,13 +15,13 @@ fn file(text: &str) -> (TempDir, PathBuf) {
 
 fn load(text: &str) -> Config {
     let (_dir, path) = file(text);
-    Config::load(&[path]).unwrap_or_else(|error| panic!("{text}: {error}"))
+    Config::load(&[path], &Environment::default()).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
 /// The error's text, with the folder taken out.
 fn refused(text: &str) -> String {
     let (dir, path) = file(text);
-    let error = Config::load(&[path]).expect_err(text).to_string();
+    let error = Config::load(&[path], &Environment::default()).expect_err(text).to_string();
     error.replace(&format!("{}/", dir.path().display()), "")
 }
 
@@ -83,6 +83,7 @@ fn a_config_as_vault_users_have_it_is_read() {
         [
             "ui",
             "disable_mlock",
+            "plugin_directory",
             "telemetry",
             "performance_multiplier in storage \"raft\"",
             "retry_join in storage \"raft\"",
@@ -107,10 +108,10 @@ fn a_folders_files_are_read_by_name_and_later_keys_count() {
     std::fs::write(dir.path().join("a.hcl"), format!("{IN_MEMORY}{LISTENER}cluster_name = \"a\"")).expect("writes");
     std::fs::write(dir.path().join("b.json"), "{\"cluster_name\": \"b\"}").expect("writes");
     std::fs::write(dir.path().join("c.txt"), "not read").expect("writes");
-    let config = Config::load(&[dir.path().to_owned()]).expect("loads");
+    let config = Config::load(&[dir.path().to_owned()], &Environment::default()).expect("loads");
     assert_eq!(config.addresses.cluster_name, "b");
     let empty = tempfile::tempdir().expect("a directory");
-    let error = Config::load(&[empty.path().to_owned()]).expect_err("is empty").to_string();
+    let error = Config::load(&[empty.path().to_owned()], &Environment::default()).expect_err("is empty").to_string();
     assert!(error.ends_with("holds no .hcl or .json file"), "{error}");
 }
 
@@ -124,6 +125,10 @@ fn a_bad_config_is_refused_with_its_place_and_what_to_do() {
         (
             "storage \"file\" {\n path = \"/data\"\n}",
             "main.hcl:1: storage \"file\" is not offered: use storage \"raft\" { path = \"/data\" }, which needs nothing else, or storage \"inmem\" {} to try things out",
+        ),
+        (
+            "storage \"inmem\" {}\n\nbackend \"raft\" {\n path = \"/x\"\n}",
+            "main.hcl:3: storage is given twice, here and at main.hcl:1: keep one of them",
         ),
         ("storage = 1", "main.hcl:1: storage must be a block, and is a number"),
         ("storage {}", "main.hcl:1: storage needs a type, as in storage \"raft\" { path = \"/var/lib/bulkhead\" }"),
@@ -201,6 +206,22 @@ fn other_bad_keys_are_refused_with_their_place_and_what_to_do() {
             "main.hcl:3: default_lease_ttl is longer than max_lease_ttl",
         ),
         (
+            "default_lease_ttl = \"769h\"",
+            "main.hcl:3: default_lease_ttl is longer than 768h: set max_lease_ttl as well",
+        ),
+        (
+            "audit \"file\" {\n options {\n file_pth = \"/x\"\n}\n}",
+            "main.hcl:5: unknown key file_pth in options; did you mean file_path?",
+        ),
+        (
+            "audit \"file\" {\n descripton = \"x\"\n}",
+            "main.hcl:4: unknown key descripton in audit \"file\"; did you mean description?",
+        ),
+        (
+            "audit \"file\" { options = { file_path = \"stdout\"\n exclude = \"[]\" } }",
+            "main.hcl:4: exclude in options is not offered: it belongs to Vault Enterprise",
+        ),
+        (
             "audit \"syslog\" {}",
             "main.hcl:3: audit \"syslog\" is not offered: use audit \"file\" \"main\" { options { file_path = \"…\" } }",
         ),
@@ -218,7 +239,7 @@ fn a_refused_key_that_is_off_does_no_harm() {
 
 #[test]
 fn every_table_of_keys_names_each_key_once() {
-    for table in [keys::TOP, keys::LISTENER, keys::RAFT, keys::IN_MEMORY] {
+    for table in [keys::TOP, keys::LISTENER, keys::RAFT, keys::IN_MEMORY, keys::AUDIT, keys::AUDIT_OPTIONS] {
         let mut names: Vec<&str> = table.iter().map(|key| key.name).collect();
         names.sort_unstable();
         let count = names.len();
@@ -237,10 +258,103 @@ fn an_audit_device_may_be_declared_in_openbaos_other_forms() {
     assert_eq!(audit.options["file_path"], "stdout");
 }
 
+/// The notes of a config with this in it.
+fn noted(text: &str) -> Vec<String> {
+    let config = load(&format!("{IN_MEMORY}{text}"));
+    config.notes.iter().map(|note| format!("{}: {}", note.key, note.reason)).collect()
+}
+
+#[test]
+fn audit_options_without_effect_are_noted_and_the_others_are_used() {
+    let text =
+        "audit \"file\" \"a\" { local = true\n options { file_path = \"/a\" log_raw = true format = \"json\" } }";
+    let notes = noted(&format!("{LISTENER}{text}"));
+    assert_eq!(
+        notes,
+        [
+            "local in audit \"file\" \"a\": this version runs a single node",
+            "format in options: a line is a JSON object, always"
+        ]
+    );
+    let options = &load(&format!("{IN_MEMORY}{LISTENER}{text}")).audits[0].options;
+    assert_eq!((options["file_path"].as_str(), options["log_raw"].as_str()), ("/a", "true"));
+}
+
+#[test]
+fn client_authorities_that_verify_nothing_are_noted() {
+    let listener = "listener \"tcp\" { tls_cert_file = \"a\" tls_key_file = \"b\" tls_client_ca_file = \"c\"";
+    for (more, reason) in [
+        ("", "client certificates are asked for and not verified, without tls_require_and_verify_client_cert"),
+        ("tls_disable_client_certs = true", "client certificates are not asked for"),
+    ] {
+        let notes = noted(&format!("{listener} {more} }}"));
+        assert_eq!(notes, [format!("tls_client_ca_file in listener \"tcp\": {reason}")]);
+    }
+    let notes = noted(&format!("{listener} tls_require_and_verify_client_cert = true }}"));
+    assert_eq!(notes, [""; 0]);
+}
+
+#[test]
+fn an_address_without_a_host_is_every_address() {
+    for (address, is_on_all, api_addr) in [
+        (":8200", true, "http://0.0.0.0:8200"),
+        ("0.0.0.0", true, "http://0.0.0.0:8200"),
+        ("[::]:8200", true, "http://[::]:8200"),
+        ("10.0.0.1:8200", false, "http://10.0.0.1:8200"),
+        ("localhost", false, "http://localhost:8200"),
+    ] {
+        let mut config = load(&format!("{IN_MEMORY}listener \"tcp\" {{ address = {address:?} tls_disable = true }}"));
+        assert_eq!((config.is_api_addr_vague(), config.api_addr().as_str()), (is_on_all, api_addr), "{address}");
+        config.addresses.api = "http://node:8200".to_owned();
+        assert!(!config.is_api_addr_vague(), "{address}");
+    }
+    assert_eq!(ListenerConfig::plain(":1234").port_of_all(), Some(1234));
+    assert_eq!(ListenerConfig::plain("127.0.0.1:1234").port_of_all(), None);
+}
+
+#[test]
+fn the_environment_goes_over_the_files_and_openbaos_names_over_vaults() {
+    let (_dir, path) = file(&format!(
+        "{LISTENER}storage \"raft\" {{ path = \"/file\" node_id = \"file\" }}\napi_addr = \"http://file\""
+    ));
+    let set = [
+        ("VAULT_API_ADDR", "http://vault"),
+        ("BAO_API_ADDR", "http://bao"),
+        ("VAULT_CLUSTER_ADDR", "https://vault"),
+        ("BAO_CLUSTER_ADDR", ""),
+        ("BAO_RAFT_PATH", "/bao"),
+    ];
+    let value =
+        |name: &str| set.iter().find(|(known, _)| *known == name).map(|(_, value)| std::ffi::OsString::from(value));
+    let environment = Environment::read(value).expect("is text");
+    let config = Config::load(&[path], &environment).expect("loads");
+    assert_eq!((config.addresses.api.as_str(), config.addresses.cluster.as_str()), ("http://bao", "https://vault"),);
+    assert_eq!(config.storage, Storage::Raft { path: "/bao".into(), node_id: "file".to_owned() });
+}
+
+#[test]
+fn a_dev_server_takes_what_else_its_files_say() {
+    let dev = |text: &str| {
+        let (_dir, path) = file(text);
+        Config::dev("127.0.0.1:1", &[path], &Environment::default())
+    };
+    let config = dev(&format!("{LISTENER}log_level = \"debug\"\nmax_lease_ttl = \"1h\"")).expect("loads");
+    let addresses: Vec<&str> = config.listeners.iter().map(|listener| listener.address.as_str()).collect();
+    assert_eq!(addresses, ["127.0.0.1:1", "127.0.0.1:8200"]);
+    assert_eq!((&config.storage, config.log.level), (&Storage::InMemory, LevelFilter::DEBUG));
+    assert_eq!((config.leases.max_ttl_secs, config.unsafe_allow_api_audit_creation), (3600, true));
+    let error = dev("storage \"raft\" { path = \"/x\" }").expect_err("is not in memory").to_string();
+    assert_eq!(error, "-dev keeps everything in memory: leave storage \"raft\" out of its config");
+    let bare = Config::dev("127.0.0.1:1", &[], &Environment::default()).expect("needs no file");
+    assert_eq!((bare.storage, bare.listeners.len(), bare.notes.len()), (Storage::InMemory, 1, 0));
+}
+
 #[test]
 fn a_missing_file_is_named() {
-    let error = Config::load(&[PathBuf::from("/nonexistent.hcl")]).expect_err("is missing").to_string();
+    let error = Config::load(&[PathBuf::from("/nonexistent.hcl")], &Environment::default())
+        .expect_err("is missing")
+        .to_string();
     assert_eq!(error, "reading /nonexistent.hcl");
-    let error = Config::load(&[]).expect_err("nothing is given").to_string();
+    let error = Config::load(&[], &Environment::default()).expect_err("nothing is given").to_string();
     assert_eq!(error, "no config: give one with -config=FILE, or use -dev to try things out");
 }
