@@ -8,7 +8,7 @@
 //! of the whole way down to the folder, so equal names in different folders or spaces
 //! have nothing in common, and a component moved elsewhere fails to decrypt. (The
 //! whole prefix as associated data would say the same at a cost that grows with the
-//! square of the depth.)
+//! square of the depth.) Whether it is a folder's name or a record's is bound as well.
 //!
 //! The names key never rotates. Rotation replaces a key because too much was encrypted
 //! under it with random nonces; a deterministic cipher has no nonces to run out of. And
@@ -187,10 +187,14 @@ impl Prefix {
         parse(rest).ok_or(StoreError::Damaged { space: self.space, what: "a ledger key has no valid name" })
     }
 
-    fn associated_data(&self) -> [u8; 2 * BLOCK] {
+    /// What a component below this folder is bound to. Its end is put into the tag's last
+    /// bit rather than behind it, which would cost a block: that the tags of two folders
+    /// differ by just this bit is as unlikely as that they are equal.
+    fn associated_data(&self, end: u8) -> [u8; 2 * BLOCK] {
         let mut bytes = [0; 2 * BLOCK];
         bytes[..BLOCK].copy_from_slice(&self.space.0);
         bytes[BLOCK..].copy_from_slice(&self.tag);
+        bytes[2 * BLOCK - 1] ^= end;
         bytes
     }
 }
@@ -226,7 +230,7 @@ fn push_name(
     out.resize(name_at, 0);
     out.extend_from_slice(segment.as_bytes());
     out.resize(name_at + padded_bytes, 0);
-    let tag = cipher.seal(&parent.associated_data(), &mut out[name_at..]);
+    let tag = cipher.seal(&parent.associated_data(end), &mut out[name_at..]);
     out[tag_at..name_at].copy_from_slice(&tag);
     out.push(end);
     Ok(tag)
@@ -237,7 +241,8 @@ fn open_name(cipher: &Siv, parent: &Prefix, component: &Component<'_>) -> Option
     // With room for a folder's slash, or adding it could leave a copy that nobody wipes.
     let mut name = Vec::with_capacity(component.padded.len() + 1);
     name.extend_from_slice(component.padded);
-    if !cipher.open(&parent.associated_data(), &mut name, &component.tag) {
+    let end = if component.is_folder { FOLDER } else { LEAF };
+    if !cipher.open(&parent.associated_data(end), &mut name, &component.tag) {
         return None;
     }
     let name_bytes = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());

@@ -95,6 +95,20 @@ fn a_component_moved_to_another_folder_does_not_open() {
 }
 
 #[test]
+fn a_folder_does_not_open_as_a_record_of_its_name() {
+    let (names, space) = (names(1), SpaceId([3; 16]));
+    let key = ledger_key(&names, space, "app/db");
+    let root = Prefix::root(space);
+    let folder = root.component(&key).expect("as it was written");
+    assert_eq!(names.open(&root, &folder).expect("as it was written"), "app");
+    let mut leaf = key[..root.bytes.len() + folder.bytes].to_vec();
+    *leaf.last_mut().expect("as it was written") = LEAF;
+    let leaf = root.component(&leaf).expect("as it was written");
+    assert!(!leaf.is_folder);
+    assert!(names.open(&root, &leaf).is_err());
+}
+
+#[test]
 fn a_key_of_too_many_segments_is_refused_before_it_is_too_long_for_the_ledger() {
     let names = names(1);
     let deep = |segments| Key::leaf(SpaceId([3; 16]), &vec!["x"; segments].join("/")).expect("a key");
