@@ -20,8 +20,9 @@ pub struct LedgerConfig {
     pub fresh_number: u64,
     /// How long things may take.
     pub timings: Timings,
-    /// Size of the log's files, in bytes; a multiple of 512. Source: ours. Why: large enough
-    /// for the largest entry and a group beside it, small enough to make within 0.1 s.
+    /// Size of the log's files, in bytes; a multiple of 512. One that must hold a larger group
+    /// is made larger. Source: ours. Why: only whole files are dropped, and what is left is
+    /// read at start.
     pub segment_bytes: u64,
     /// A snapshot is considered every so many log entries. Why: the log is read at start,
     /// which takes 2 ms for a thousand of them.
@@ -70,7 +71,7 @@ impl LedgerConfig {
             address: String::new(),
             fresh_number: u64::from_le_bytes(random(entropy)),
             timings: Timings::default(),
-            segment_bytes: 16 * 1024 * 1024,
+            segment_bytes: 4 * 1024 * 1024,
             snapshot_every_entries: 5_000,
             keep_entries: 2_000,
         }

@@ -133,7 +133,11 @@ impl Settling {
         }
         map.tree.rotate_memtable();
         drop(orders);
-        self.shared.settle(map)
+        self.shared.settle(map)?;
+        // There is a file more; whether to merge is for the thread to see.
+        self.shared.orders.lock().asked = true;
+        self.shared.changed.notify_all();
+        Ok(())
     }
 }
 

@@ -79,3 +79,22 @@ fn a_batch_is_seen_whole_or_not_at_all() {
         }
     });
 }
+
+#[test]
+fn files_are_merged_however_they_came_about() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Disk::open(dir.path()).unwrap();
+    for n in 0..40 {
+        put(&disk, &format!("key/{}", n % 7), &n.to_string());
+        disk.sync().unwrap();
+    }
+    let files = || std::fs::read_dir(dir.path().join("tables")).unwrap().count();
+    for _ in 0..200 {
+        if files() < 10 {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert!(files() < 10, "{} files of 40 are left", files());
+    assert_eq!(get(&disk, "key/4").as_deref(), Some("39"));
+}

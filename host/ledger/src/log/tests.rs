@@ -85,6 +85,21 @@ async fn an_append_larger_than_a_group_is_split_and_told_once_all_is_durable() {
 }
 
 #[tokio::test]
+async fn an_entry_larger_than_a_segment_gets_one_of_its_size() {
+    let disk = Arc::new(SimDisk::default());
+    let mut log = open(&disk).unwrap();
+    let written =
+        BTreeMap::from([(0, 700), (1, 300_000), (2, 700)].map(|(index, bytes)| (index, entry(1, index, bytes))));
+    for entry in written.values() {
+        append(&mut log, vec![entry.clone()]).await.unwrap();
+    }
+    disk.crash(|| false);
+    let mut log = open(&disk).unwrap();
+    assert_eq!(entries(&mut log).await, written);
+    log.close();
+}
+
+#[tokio::test]
 async fn votes_truncations_and_purges_survive_their_order() {
     let disk = Arc::new(SimDisk::default());
     let mut log = open(&disk).unwrap();

@@ -28,6 +28,9 @@ use crate::raft::{LogId, Types, Vote};
 /// A group takes no more records once it holds this many bytes.
 const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// What a segment's checkpoint adds to a group, at most.
+const CHECKPOINT_SECTORS: usize = 2;
+
 /// How long the log rests before the anchor is told. Why: a sync in the middle of steady
 /// work would delay the next group.
 const IDLE: Duration = Duration::from_millis(50);
@@ -238,10 +241,10 @@ impl Writer {
     fn write(&mut self, work: &[Work]) -> io::Result<()> {
         let chain = self.chain;
         let mut places = self.compose(work);
-        let fits = self.content.len().div_ceil(CONTENT_BYTES) <= self.active.sectors_left() as usize;
-        if !fits && self.active.sectors_used > 0 {
+        let needed = self.content.len().div_ceil(CONTENT_BYTES);
+        if needed > self.active.sectors_left() as usize && self.active.sectors_used > 0 {
             self.chain = chain;
-            self.rotate()?;
+            self.rotate(needed)?;
             places = self.compose(work);
         }
         self.framed.clear();
@@ -304,13 +307,15 @@ impl Writer {
         }
     }
 
-    fn rotate(&mut self) -> io::Result<()> {
+    /// Goes on in a new segment with room for this many sectors and a checkpoint.
+    fn rotate(&mut self, needed: usize) -> io::Result<()> {
         let Setup { files, directory, segment_bytes, .. } = &self.setup;
+        let bytes = ((needed + CHECKPOINT_SECTORS) as u64 * SECTOR_BYTES as u64).max(*segment_bytes);
         let made = self.spare.take().is_some_and(|spare| matches!(spare.join(), Ok(Ok(()))));
-        if !made {
-            segment::make_spare(files.as_ref(), directory, *segment_bytes)?;
+        if !made || bytes > *segment_bytes {
+            segment::make_spare(files.as_ref(), directory, bytes)?;
         }
-        self.active = segment::adopt_spare(files.as_ref(), directory, self.active.number + 1, *segment_bytes)?;
+        self.active = segment::adopt_spare(files.as_ref(), directory, self.active.number + 1, bytes)?;
         self.book.lock().segments.insert(self.active.number, Arc::clone(&self.active.file));
         Ok(())
     }
