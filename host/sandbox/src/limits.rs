@@ -16,7 +16,7 @@ pub struct SandboxLimits {
 #[derive(Clone, Debug)]
 pub struct PoolLimits {
     /// Instances alive at once. Source: ours. Why: each holds a memory slot, of which
-    /// up to 256 KiB stays resident, and 256 KiB of stack: 128 MiB for 256 of them.
+    /// up to 256 KiB stays resident, and 160 KiB of stack: 104 MiB for 256 of them.
     pub instances: u32,
     /// Instances alive at once for one mount. Source: ours. Why: a mount whose guest
     /// hangs must leave room for the others.
