@@ -86,6 +86,21 @@ impl Reply {
         self
     }
 
+    /// Sets an HTTP header of the answer; it is sent where the operator lets the mount set it
+    /// (`allowed_response_headers`).
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.response.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Puts the answer behind a single-use token even if the caller did not ask for it.
+    #[must_use]
+    pub const fn wrapped(mut self, ttl: Seconds) -> Self {
+        self.response.force_wrap = Some(ttl.0);
+        self
+    }
+
     /// Leases the answer: the host calls the `#[revoke]` handler of this kind when its
     /// time is over, and hands `internal` back. Zero seconds: the mount's default.
     ///

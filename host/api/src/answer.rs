@@ -88,13 +88,16 @@ fn request(id: String, head: Head, body: Body, origin: Origin) -> Request {
 }
 
 fn response(encoded: Encoded) -> Response<Full<Bytes>> {
-    let Encoded { status, content_type, bytes } = encoded;
+    let Encoded { status, content_type, bytes, headers: more } = encoded;
     let mut response = Response::new(Full::new(Bytes::from_owner(bytes)));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, NO_STORE);
     headers.insert(CONTENT_TYPE, content_type);
     headers.insert(STRICT_TRANSPORT_SECURITY, HSTS);
+    for (name, value) in more {
+        headers.insert(name, value);
+    }
     response
 }
 

@@ -79,11 +79,7 @@ fn head_of(parts: &Parts, path: ApiPath) -> Result<Head, Failure> {
 /// The answer for a path that is none. Two of them come from Go's HTTP server, before
 /// Vault sees the request, and are plain text.
 fn path_refused(error: PathError) -> Reply {
-    let plain = |text: &str| Reply::Raw {
-        status: 400,
-        content_type: "text/plain; charset=utf-8".to_owned(),
-        bytes: Hidden::new(text.as_bytes().to_vec()),
-    };
+    let plain = |text: &str| Reply::raw(400, "text/plain; charset=utf-8", text.as_bytes().to_vec());
     match error {
         PathError::Encoding => plain("400 Bad Request"),
         PathError::Character => plain(""),

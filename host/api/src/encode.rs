@@ -5,7 +5,7 @@ mod json;
 
 use bulkhead_model::reply::{AuthInfo, Envelope, Reply, WrapInfo};
 use hyper::StatusCode;
-use hyper::header::HeaderValue;
+use hyper::header::{HeaderName, HeaderValue};
 use zeroize::Zeroize;
 
 pub(crate) use self::json::push_string;
@@ -35,13 +35,15 @@ pub(crate) struct Encoded {
     pub(crate) status: StatusCode,
     pub(crate) content_type: HeaderValue,
     pub(crate) bytes: Wiped,
+    /// Beside the content type.
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Encoded {
     fn json(status: u16, bytes: Vec<u8>) -> Self {
         // A guest chooses some statuses, so one that HTTP does not have is our answer 500.
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { status, content_type: JSON, bytes: Wiped(bytes) }
+        Self { status, content_type: JSON, bytes: Wiped(bytes), headers: Vec::new() }
     }
 
     /// Vault's form of a failure.
@@ -50,26 +52,36 @@ impl Encoded {
         out.extend_from_slice(b"{\"errors\":");
         push_strings(&mut out, errors);
         out.extend_from_slice(b"}\n");
-        Self { status, content_type: JSON, bytes: Wiped(out) }
+        Self { status, content_type: JSON, bytes: Wiped(out), headers: Vec::new() }
     }
 
     /// Text of another type.
     pub(crate) fn text(status: StatusCode, content_type: &'static str, body: String) -> Self {
-        Self { status, content_type: HeaderValue::from_static(content_type), bytes: Wiped(body.into_bytes()) }
+        let content_type = HeaderValue::from_static(content_type);
+        Self { status, content_type, bytes: Wiped(body.into_bytes()), headers: Vec::new() }
+    }
+
+    /// Adds a plugin's headers. One that HTTP does not have is left out.
+    fn with(mut self, headers: &[(String, String)]) -> Self {
+        self.headers = headers
+            .iter()
+            .filter_map(|(name, value)| Some((name.parse().ok()?, HeaderValue::from_str(value).ok()?)))
+            .collect();
+        self
     }
 }
 
 /// Writes a reply down.
 pub(crate) fn encode(reply: Reply) -> Encoded {
     match reply {
-        Reply::Envelope(envelope) => encode_envelope(&envelope),
+        Reply::Envelope(envelope) => encode_envelope(&envelope).with(&envelope.headers),
         Reply::Bare { status, mut json } => {
             let mut bytes = std::mem::take(json.expose_mut());
             push_wiping(&mut bytes, b"\n");
             Encoded::json(status, bytes)
         }
-        Reply::Raw { status, content_type, mut bytes } => {
-            let mut encoded = Encoded::json(status, std::mem::take(bytes.expose_mut()));
+        Reply::Raw { status, content_type, mut bytes, headers } => {
+            let mut encoded = Encoded::json(status, std::mem::take(bytes.expose_mut())).with(&headers);
             encoded.content_type =
                 HeaderValue::from_str(&content_type).unwrap_or(HeaderValue::from_static("application/octet-stream"));
             encoded

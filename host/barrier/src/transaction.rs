@@ -158,6 +158,27 @@ impl Transaction {
         !self.writes.is_empty()
     }
 
+    /// Goes on over a later state, if everything read so far is the same there: reads from
+    /// here on see what was committed meanwhile. Says whether it does; if not, nothing has
+    /// changed, and a commit would conflict.
+    ///
+    /// # Errors
+    /// [`StoreError::Ledger`].
+    pub fn renew(&mut self, view: Arc<dyn View>) -> Result<bool, StoreError> {
+        for read in &self.reads {
+            if view.get(&read.key)?.map(|found| found.version) != read.version {
+                return Ok(false);
+            }
+        }
+        if !self.ranges.hold_in(&*view)? {
+            return Ok(false);
+        }
+        self.view = view;
+        // Listings may have been read without a check.
+        self.found.forget();
+        Ok(true)
+    }
+
     /// Everything as one change for the ledger: names and values encrypted, each value
     /// under a fresh nonce, with the checks of what was read.
     ///

@@ -1,17 +1,20 @@
 //! Makes tokens: for a login, for a wrapped answer, for whoever asks `auth/token`.
 
+use bulkhead_barrier::Transaction;
 use bulkhead_model::duration::format_go;
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::plugin::AuthGrant;
 use bulkhead_model::policy::PolicyName;
 use bulkhead_model::reply::{AuthInfo, Envelope, Reply, WrapInfo};
 use bulkhead_model::request::Request;
+use bulkhead_model::seam::entropy::base62;
 
 use crate::book::mounts::Mount;
 use crate::book::policies;
 use crate::book::tokens::{self, TokenHash, TokenRecord};
 use crate::fault::Fault;
 use crate::fields::rfc3339;
+use crate::open::Open;
 use crate::visit::{Visit, enveloped};
 
 /// A token that is in the visit's transaction.
@@ -49,16 +52,28 @@ pub(crate) fn missing_policies(visit: &mut Visit, names: &[String]) -> Result<Ve
 }
 
 /// Writes a token of this record, under a random name unless one is given.
-pub(crate) fn mint(visit: &mut Visit, mut record: TokenRecord, id: Option<Hidden<String>>) -> Result<AuthInfo, Fault> {
-    let token = id.unwrap_or_else(|| Hidden::new(format!("s.{}", visit.random_text(24))));
-    record.accessor = visit.random_text(24);
-    record.created_ms = visit.now_ms;
+pub(crate) fn mint(visit: &mut Visit, record: TokenRecord, id: Option<Hidden<String>>) -> Result<AuthInfo, Fault> {
+    mint_in(&visit.open, &mut visit.tx, visit.now_ms, record, id)
+}
+
+/// As [`mint`], in a transaction that is lent to a guest.
+fn mint_in(
+    open: &Open,
+    tx: &mut Transaction,
+    now_ms: u64,
+    mut record: TokenRecord,
+    id: Option<Hidden<String>>,
+) -> Result<AuthInfo, Fault> {
+    let entropy = &*open.parts.entropy;
+    let token = id.unwrap_or_else(|| Hidden::new(format!("s.{}", base62(entropy, 24))));
+    record.accessor = base62(entropy, 24);
+    record.created_ms = now_ms;
     record.creation_ttl_secs = record.ttl_secs;
     if record.ttl_secs > 0 {
-        record.expires_ms = visit.now_ms.saturating_add(record.ttl_secs.saturating_mul(1000));
+        record.expires_ms = now_ms.saturating_add(record.ttl_secs.saturating_mul(1000));
     }
-    let hash = visit.open.salt.hash(token.expose());
-    tokens::create(&mut visit.tx, &visit.open.salt, &hash, &record)?;
+    let hash = open.salt.hash(token.expose());
+    tokens::create(tx, &open.salt, &hash, &record)?;
     Ok(auth_info(&record, token))
 }
 
@@ -184,38 +199,58 @@ pub(crate) fn wrap_if_asked(visit: &mut Visit, request: &Request, reply: Reply) 
     if envelope.wrap.is_some() || (envelope.data.is_none() && envelope.auth.is_none()) {
         return Ok(Reply::Envelope(envelope));
     }
-    let wrapped_accessor = envelope.auth.as_ref().map(|auth| auth.accessor.clone());
-    let content = crate::sys::wrapping::stored(&envelope);
-    wrap(visit, ttl_secs, request.path.as_str(), wrapped_accessor, &content)
+    wrap_envelope(visit, ttl_secs, request.path.as_str(), &envelope)
 }
 
-/// Keeps content in the cubbyhole of a single-use token, and answers with that token.
+/// Puts an answer behind a wrapping token.
+pub(crate) fn wrap_envelope(visit: &mut Visit, ttl_secs: u64, path: &str, envelope: &Envelope) -> Result<Reply, Fault> {
+    let wrapped_accessor = envelope.auth.as_ref().map(|auth| auth.accessor.clone());
+    let content = crate::sys::wrapping::stored(envelope);
+    let asked = WrapAsk { ttl_secs, creation_path: path, wrapped_accessor };
+    let wrap = wrap(&visit.open, &mut visit.tx, visit.now_ms, asked, &content)?;
+    Ok(wrapped(wrap))
+}
+
+/// The answer that a wrapping token stands for another.
+pub(crate) fn wrapped(wrap: WrapInfo) -> Reply {
+    enveloped(Envelope { wrap: Some(wrap), ..Envelope::default() })
+}
+
+/// What a wrapping token is to be like.
+pub(crate) struct WrapAsk<'a> {
+    pub ttl_secs: u64,
+    /// Path of the request whose answer is wrapped.
+    pub creation_path: &'a str,
+    /// Accessor of the wrapped token, if the answer holds one.
+    pub wrapped_accessor: Option<String>,
+}
+
+/// Keeps content in the cubbyhole of a single-use token.
 pub(crate) fn wrap(
-    visit: &mut Visit,
-    ttl_secs: u64,
-    creation_path: &str,
-    wrapped_accessor: Option<String>,
+    open: &Open,
+    tx: &mut Transaction,
+    now_ms: u64,
+    asked: WrapAsk<'_>,
     content: &Hidden<Vec<u8>>,
-) -> Result<Reply, Fault> {
+) -> Result<WrapInfo, Fault> {
     let record = TokenRecord {
         policies: vec!["response-wrapping".into()],
-        path: creation_path.to_owned(),
+        path: asked.creation_path.to_owned(),
         num_uses: 1,
-        ttl_secs,
-        explicit_max_ttl_secs: ttl_secs,
+        ttl_secs: asked.ttl_secs,
+        explicit_max_ttl_secs: asked.ttl_secs,
         ..TokenRecord::default()
     };
-    let auth = mint(visit, record, None)?;
-    let hash: TokenHash = visit.open.salt.hash(auth.client_token.expose());
+    let auth = mint_in(open, tx, now_ms, record, None)?;
+    let hash: TokenHash = open.salt.hash(auth.client_token.expose());
     let key = crate::book::cubby_key(&hash, "response").expect("the name is plain");
-    visit.tx.put(&key, content.expose())?;
-    let wrap = WrapInfo {
+    tx.put(&key, content.expose())?;
+    Ok(WrapInfo {
         token: auth.client_token,
         accessor: auth.accessor,
-        ttl_secs,
-        creation_time: rfc3339(visit.now_ms),
-        creation_path: creation_path.to_owned(),
-        wrapped_accessor,
-    };
-    Ok(enveloped(Envelope { wrap: Some(wrap), ..Envelope::default() }))
+        ttl_secs: asked.ttl_secs,
+        creation_time: rfc3339(now_ms),
+        creation_path: asked.creation_path.to_owned(),
+        wrapped_accessor: asked.wrapped_accessor,
+    })
 }

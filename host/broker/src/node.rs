@@ -20,7 +20,7 @@ use crate::book::mounts::{Catalog, SystemTtls};
 use crate::fault::Fault;
 use crate::open::Open;
 use crate::step::record::Audited;
-use crate::step::{expire, upkeep};
+use crate::step::{duties, expire, upkeep};
 
 mod birth;
 mod unseal;
@@ -198,9 +198,9 @@ impl Node {
     async fn enter(self: &Arc<Self>, barrier: Barrier) -> Result<(), Fault> {
         let open = birth::open(self, Arc::new(barrier)).await?;
         let open = Arc::new(open);
-        let (for_expiry, for_upkeep) = (open.clone(), open.clone());
+        let (for_expiry, for_upkeep, for_duties) = (open.clone(), open.clone(), open.clone());
         let background = tokio::spawn(async move {
-            tokio::join!(expire::run(for_expiry), upkeep::run(for_upkeep));
+            tokio::join!(expire::run(for_expiry), upkeep::run(for_upkeep), duties::run(for_duties));
         });
         *self.state.write() = Some(Running { open, background });
         tracing::info!("the node is unsealed");

@@ -86,6 +86,8 @@ pub struct Envelope {
     pub errors: Vec<String>,
     /// Type of the mount that answered (Vault's `mount_type`); empty: left out.
     pub mount_type: String,
+    /// HTTP headers that a plugin set and the operator let through.
+    pub headers: Vec<(String, String)>,
 }
 
 /// The answer to one request.
@@ -107,11 +109,22 @@ pub enum Reply {
         content_type: String,
         /// The body.
         bytes: Hidden<Vec<u8>>,
+        /// HTTP headers that a plugin set and the operator let through.
+        headers: Vec<(String, String)>,
     },
     /// 204.
     Empty,
     /// Refused or failed.
     Failed(Failure),
+}
+
+impl Reply {
+    /// Bytes of another type than JSON.
+    #[must_use]
+    pub fn raw(status: u16, content_type: &str, bytes: Vec<u8>) -> Self {
+        let content_type = content_type.to_owned();
+        Self::Raw { status, content_type, bytes: Hidden::new(bytes), headers: Vec::new() }
+    }
 }
 
 impl From<Failure> for Reply {

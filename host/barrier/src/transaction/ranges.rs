@@ -1,8 +1,9 @@
 //! The stretches of keys a transaction walked over, as its change will have them checked.
 //! Bounded: what could not be committed any more is not kept.
 
-use bulkhead_model::change::RangeCheck;
+use bulkhead_model::change::{RangeCheck, keys_digest};
 use bulkhead_model::limits::CHANGE_BYTES_MAX;
+use bulkhead_model::seam::ledger::View;
 
 use super::RECORDS_MAX;
 use crate::error::StoreError;
@@ -37,6 +38,24 @@ impl Ranges {
         } else {
             self.checks.push(check);
         }
+    }
+
+    /// Whether the same keys are in all stretches of this state. Never, once too many were
+    /// walked over to know.
+    ///
+    /// # Errors
+    /// [`StoreError::Ledger`].
+    pub(super) fn hold_in(&self, view: &dyn View) -> Result<bool, StoreError> {
+        if self.is_over() {
+            return Ok(false);
+        }
+        for check in &self.checks {
+            let keys = view.keys(&check.from, &check.end, check.limit)?;
+            if keys_digest(keys.iter().map(Vec::as_slice)) != check.digest {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The checks, for a change that reads and writes so many records beside.

@@ -47,6 +47,28 @@ fn a_version_is_the_one_the_record_was_committed_at() {
 }
 
 #[test]
+fn a_renewed_transaction_sees_what_was_committed_meanwhile_unless_it_had_read_it() {
+    let node = Node::new(1, 1);
+    node.put("read", b"old");
+    let mut tx = node.begin();
+    assert_eq!(value(tx.get(&leaf("read")).expect("readable")), Some(b"old".to_vec()));
+    drop(tx.list(&Folder::new(SPACE, "folder/").expect("a folder"), None, 9).expect("readable"));
+    node.put("unread", b"new");
+    assert_eq!(value(tx.get_untracked(&leaf("unread")).expect("readable")), None);
+    assert!(tx.renew(node.view()).expect("readable"), "nothing that was read has changed");
+    assert_eq!(value(tx.get(&leaf("unread")).expect("readable")), Some(b"new".to_vec()));
+    tx.put(&leaf("own"), b"mine").expect("a write");
+
+    node.put("folder/name", b"new");
+    assert!(!tx.renew(node.view()).expect("readable"), "a listed folder has changed");
+    let mut other = node.begin();
+    drop(other.get(&leaf("read")).expect("readable"));
+    node.put("read", b"new");
+    assert!(!other.renew(node.view()).expect("readable"), "a record that was read has changed");
+    assert_eq!(value(tx.get(&leaf("own")).expect("readable")), Some(b"mine".to_vec()));
+}
+
+#[test]
 fn each_kind_of_read_conflicts_with_a_later_write_unless_it_is_untracked() {
     type Read = fn(&mut Transaction);
     let table: [(&str, bool, Read); 10] = [

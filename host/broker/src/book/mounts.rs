@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bulkhead_barrier::{Folder, Key, SpaceId, StoreError, Transaction};
 use bulkhead_model::framework::RouteTable;
 use bulkhead_model::limits::TTL_DEFAULT_SECS;
-use bulkhead_model::plugin::{MountFacts, PluginKind};
+use bulkhead_model::plugin::{Descriptor, MountFacts, PluginKind};
 use bulkhead_model::seam::plugin::Plugin;
 use serde::{Deserialize, Serialize};
 
@@ -87,8 +87,8 @@ pub(crate) enum Engine {
     Identity,
     /// A component.
     Plugin(Arc<dyn Plugin>, Arc<RouteTable>),
-    /// A component that this node does not have.
-    Missing,
+    /// Nobody: why, and what to do about it.
+    Missing(String),
 }
 
 /// A mount with what answers below it.
@@ -125,6 +125,11 @@ impl MountTable {
     /// The mount at exactly this full path.
     pub(crate) fn at(&self, full_path: &str) -> Option<&Arc<Mount>> {
         self.by_path.get(full_path)
+    }
+
+    /// All mounts, in no order.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Mount>> {
+        self.by_path.values()
     }
 
     /// Mounts of one table, in order of their paths.
@@ -195,7 +200,8 @@ pub(crate) fn load(tx: &mut Transaction, catalog: &Catalog) -> Result<MountTable
     Ok(table)
 }
 
-fn bind(entry: MountEntry, catalog: &Catalog) -> Mount {
+/// A mount of this entry, with what answers below it.
+pub(crate) fn bind(entry: MountEntry, catalog: &Catalog) -> Mount {
     let kind = match entry.table {
         Table::Secret => PluginKind::Secrets,
         Table::Auth => PluginKind::Auth,
@@ -205,10 +211,15 @@ fn bind(entry: MountEntry, catalog: &Catalog) -> Mount {
         (Table::Secret, "cubbyhole") => Engine::Cubbyhole,
         (Table::Secret, "identity") => Engine::Identity,
         (Table::Auth, "token") => Engine::Token,
-        (_, name) => catalog
-            .plugins
-            .get(&(kind, name.to_owned()))
-            .map_or(Engine::Missing, |(plugin, routes)| Engine::Plugin(plugin.clone(), routes.clone())),
+        (_, name) => match catalog.plugins.get(&(kind, name.to_owned())) {
+            Some((plugin, routes)) => match misfit(&entry, plugin.descriptor()) {
+                None => Engine::Plugin(plugin.clone(), routes.clone()),
+                Some(why) => Engine::Missing(why),
+            },
+            None => Engine::Missing(format!(
+                "the plugin {name:?} of this mount is not on this server: install it, or disable the mount"
+            )),
+        },
     };
     let (default_ttl, max_ttl) = catalog.ttls.of(&entry.tuning);
     let facts = MountFacts {
@@ -223,6 +234,18 @@ fn bind(entry: MountEntry, catalog: &Catalog) -> Mount {
         data_version: entry.data_version,
     };
     Mount { full_path: entry.full_path(), space: entry.space(), engine, facts, entry }
+}
+
+/// Why a plugin cannot serve a mount: its data is in a layout that the plugin cannot read.
+fn misfit(entry: &MountEntry, plugin: &Descriptor) -> Option<String> {
+    let (oldest, newest, has) = (plugin.oldest_readable_data, plugin.data_version, entry.data_version);
+    (!(oldest..=newest).contains(&has)).then(|| {
+        let (name, version) = (&entry.kind, &plugin.version);
+        format!(
+            "the plugin {name:?} on this server is version {version}, which reads data of layouts {oldest} to \
+             {newest}; this mount's data has layout {has}: run a version of the plugin that reads it"
+        )
+    })
 }
 
 fn key_of(entry: &MountEntry) -> Key {

@@ -8,11 +8,12 @@ use async_trait::async_trait;
 use bulkhead_barrier::{Folder, Key, StoreError, Transaction};
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::plugin::{MountFacts, Seconds, TimestampMs};
-use bulkhead_model::reply::HiddenJson;
-use bulkhead_model::seam::plugin::{CallHost, LogLevel, NamePage, StorageError};
+use bulkhead_model::reply::{Envelope, HiddenJson};
+use bulkhead_model::seam::plugin::{CallHost, LogLevel, NamePage, Stop, StorageError};
 
 use crate::book::jobs::{self, JobRecord};
 use crate::book::mounts::Mount;
+use crate::mint::{self, WrapAsk};
 use crate::open::Open;
 
 /// What one call works with. Taken apart again by [`GuestHost::into_parts`].
@@ -44,7 +45,7 @@ impl GuestHost {
     /// Drops the call's intents with its commit: what they were for has succeeded.
     pub(crate) fn fulfil(&mut self) -> Result<(), StoreError> {
         for id in std::mem::take(&mut self.intents) {
-            crate::step::expire::resolve_intent(&mut self.tx, self.mount.space, &id)?;
+            crate::step::intent::resolve(&mut self.tx, self.mount.space, &id)?;
         }
         Ok(())
     }
@@ -144,11 +145,15 @@ impl CallHost for GuestHost {
         let lock = self.open.lock(self.mount.space, name);
         let wait = std::time::Duration::from_millis(u64::from(timeout_ms));
         match tokio::time::timeout(wait, lock.lock_owned()).await {
-            Ok(guard) => {
-                self.held.push(guard);
-                Ok(())
-            }
-            Err(_) => Err(StorageError::Backend("the lock is taken".into())),
+            Ok(guard) => self.held.push(guard),
+            Err(_) => return Err(StorageError::Backend("the lock is taken".into())),
+        }
+        let view = self.open.ledger().view().map_err(|e| refused(e.into()))?;
+        match self.tx.renew(view).map_err(refused)? {
+            true => Ok(()),
+            // What was done outside cannot be done twice.
+            false if self.outside => Err(StorageError::Backend("the data changed meanwhile; try again".into())),
+            false => Err(StorageError::Stop(Stop::Conflict)),
         }
     }
 
@@ -167,14 +172,14 @@ impl CallHost for GuestHost {
 
     async fn intend(&mut self, kind: &str, data: HiddenJson) -> Result<String, String> {
         self.outside = true;
-        let id = crate::step::expire::intend(&self.open, &self.mount, kind, &data, self.now_ms).await?;
+        let id = crate::step::intent::intend(&self.open, &self.mount, kind, &data, self.now_ms).await?;
         self.intents.push(id.clone());
         Ok(id)
     }
 
     fn resolve(&mut self, id: &str) {
         // An unknown id is none of this mount's: there is nothing to drop.
-        if let Err(error) = crate::step::expire::resolve_intent(&mut self.tx, self.mount.space, id) {
+        if let Err(error) = crate::step::intent::resolve(&mut self.tx, self.mount.space, id) {
             tracing::error!(error = %error, "an intent could not be resolved");
         }
     }
@@ -205,8 +210,21 @@ impl CallHost for GuestHost {
         }
     }
 
-    async fn wrap(&mut self, _data: HiddenJson, _ttl: Seconds) -> Result<String, String> {
-        Err("wrapping from a plugin is not offered by this version".into())
+    async fn wrap(&mut self, data: HiddenJson, ttl: Seconds) -> Result<String, String> {
+        if ttl == 0 {
+            return Err("a wrapping token needs a lifetime".into());
+        }
+        let envelope = Envelope { data: Some(data), ..Envelope::default() };
+        let content = crate::sys::wrapping::stored(&envelope);
+        let asked = WrapAsk {
+            ttl_secs: ttl.min(self.mount.facts.max_ttl),
+            creation_path: &self.mount.full_path,
+            wrapped_accessor: None,
+        };
+        match mint::wrap(&self.open, &mut self.tx, self.now_ms, asked, &content) {
+            Ok(wrapped) => Ok(wrapped.token.expose().clone()),
+            Err(fault) => Err(fault.into_failure().errors.join("; ")),
+        }
     }
 
     fn entity(&mut self, _entity_id: &str) -> Option<serde_json::Value> {

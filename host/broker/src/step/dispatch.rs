@@ -9,14 +9,13 @@ use bulkhead_model::hidden::Hidden;
 use bulkhead_model::plugin::{Caller, GuestError, GuestRequest, Operation};
 use bulkhead_model::reply::{HiddenJson, Reply};
 use bulkhead_model::request::{Body, Request, Verb};
-use bulkhead_model::seam::plugin::{Call, CallFailure, Plugin, Returned};
+use bulkhead_model::seam::plugin::{Call, CallFailure, Plugin, Returned, Stop};
 use serde_json::{Map, Value};
 
 use crate::book::mounts::Mount;
 use crate::fault::{Fault, wrapped};
 use crate::fields::Fields;
 use crate::guest::GuestHost;
-use crate::open::Open;
 use crate::step::authorize::Authorized;
 use crate::step::route::{GuestTarget, Target};
 use crate::step::settle;
@@ -44,14 +43,7 @@ pub(crate) async fn dispatch(visit: &mut Visit, request: &Request, passed: &Auth
         Target::NoOperation { .. } => {
             Err(Failure::new(FailureKind::Unsupported, wrapped("unsupported operation")).into())
         }
-        Target::NoPlugin { mount } => Err(Failure::new(
-            FailureKind::Unavailable,
-            format!(
-                "the plugin {:?} of this mount is not on this server: install it, or disable the mount",
-                mount.entry.kind
-            ),
-        )
-        .into()),
+        Target::NoPlugin { why, .. } => Err(Failure::new(FailureKind::Unavailable, why.clone()).into()),
         Target::NoMount => Err(Failure::new(
             FailureKind::NotFound,
             format!("no handler for route {:?}. route entry not found.", passed.routed.path),
@@ -144,7 +136,7 @@ pub(crate) async fn call(
     // the guest never gives it back, nothing can be committed by mistake.
     let tx = std::mem::replace(&mut visit.tx, visit.open.begin()?);
     let host = GuestHost::new(visit.open.clone(), mount.clone(), tx, visit.now_ms, request_id);
-    let finished = plugin.call(Box::new(host), call).await.map_err(|e| call_failure(&visit.open, mount, &e))?;
+    let finished = plugin.call(Box::new(host), call).await.map_err(|e| call_failure(mount, &e))?;
     let mut host = finished.host.into_any().downcast::<GuestHost>().expect("a call gives back the host it was given");
     if finished.result.is_ok() {
         host.fulfil()?;
@@ -156,7 +148,7 @@ pub(crate) async fn call(
     Ok(finished.result)
 }
 
-fn call_failure(_open: &Open, mount: &Mount, failure: &CallFailure) -> Fault {
+fn call_failure(mount: &Mount, failure: &CallFailure) -> Fault {
     let (accessor, kind) = (&mount.entry.accessor, &mount.entry.kind);
     match failure {
         CallFailure::Trap(text) => {
@@ -170,6 +162,7 @@ fn call_failure(_open: &Open, mount: &Mount, failure: &CallFailure) -> Fault {
         CallFailure::Busy => {
             Failure::new(FailureKind::Unavailable, "all instances of the plugin are busy; try again").into()
         }
+        CallFailure::Stopped(Stop::Conflict) => Fault::Conflict,
         CallFailure::Stopped(stop) => {
             tracing::warn!(mount = %accessor, plugin = %kind, ?stop, "plugin call ended by the host");
             Failure::new(FailureKind::Internal, "the plugin used up a budget of this server").into()

@@ -7,24 +7,22 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bulkhead_barrier::{Key, SpaceId, StoreError, Transaction};
+use bulkhead_barrier::{SpaceId, StoreError, Transaction};
 use bulkhead_model::hidden::Hidden;
-use bulkhead_model::plugin::{GuestLease, JobOutcome};
-use bulkhead_model::reply::HiddenJson;
-use bulkhead_model::seam::entropy::uuid;
-use bulkhead_model::seam::plugin::{Call, Plugin, Returned};
+use bulkhead_model::plugin::GuestLease;
+use bulkhead_model::seam::plugin::{Call, Plugin};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use serde::{Deserialize, Serialize};
 
-use crate::book::jobs::{self, JobRecord};
+use crate::book::jobs;
 use crate::book::leases::{self, DUE_JOB, DUE_LEASE, Due, LeaseRecord};
 use crate::book::mounts::{Engine, Mount};
 use crate::book::tokens::{self, DUE_TOKEN};
-use crate::book::{opaque, space};
 use crate::fault::Fault;
 use crate::open::Open;
-use crate::step::dispatch::{self, mismatched};
+use crate::step::intent::{self, DUE_INTENT};
+use crate::step::upgrade::{self, DUE_UPGRADE};
+use crate::step::{dispatch, job};
 use crate::visit::{After, Visit};
 
 /// How often the index's head is looked at, in milliseconds. Source: ours. Why: an end
@@ -44,14 +42,10 @@ const AT_WORK_OF_MOUNT_MAX: usize = 4;
 const RETRY_MS: u64 = 10_000;
 /// Longest wait between attempts, in milliseconds: a day, as Vault retries irrevocable leases.
 const RETRY_MS_MAX: u64 = 86_400_000;
-/// How long a call may be at work before its intents are undone, in milliseconds.
-const INTENT_MS: u64 = 120_000;
 /// Records of a removed mount dropped in one change. Source: ours.
 const DROP_SLICE: u32 = 1_000;
 /// Kind byte of a removed mount's storage in the due index.
 const DUE_DROP: u8 = b'd';
-/// Kind byte of an intent in the due index.
-const DUE_INTENT: u8 = b'i';
 
 /// Works until the node is sealed.
 pub(crate) async fn run(open: Arc<Open>) {
@@ -148,8 +142,8 @@ fn lane(tx: &mut Transaction, due: &Due) -> Result<Lane, StoreError> {
             None => None,
         },
         DUE_JOB => jobs::get(tx, &due.id)?.map(|record| record.mount),
-        DUE_INTENT => intent_at(tx, due)?.map(|record| record.mount),
-        DUE_DROP => due.id.first_chunk().copied(),
+        DUE_INTENT => intent::at(tx, due)?.map(|record| record.mount),
+        DUE_DROP | DUE_UPGRADE => due.id.first_chunk().copied(),
         _ => None,
     })
 }
@@ -185,9 +179,10 @@ async fn attempt(open: &Arc<Open>, due: &Due, now_ms: u64) -> Result<(), Fault> 
             jobs::forget(&mut visit.tx, due)?;
         }
         DUE_LEASE => end_lease(&mut visit, due).await?,
-        DUE_JOB => run_job(&mut visit, due).await?,
-        DUE_INTENT => undo(&mut visit, due).await?,
+        DUE_JOB => job::run(&mut visit, due).await?,
+        DUE_INTENT => intent::undo(&mut visit, due).await?,
         DUE_DROP => drop_slice(&mut visit, due)?,
+        DUE_UPGRADE => upgrade::step(&mut visit, due).await?,
         _ => jobs::forget(&mut visit.tx, due)?,
     }
     let more = crate::step::settle::commit(visit).await?;
@@ -203,7 +198,8 @@ async fn put_off(open: &Open, due: &Due) -> Result<(), Fault> {
     // Not the time of the attempt: it may have taken longer than the wait.
     let now_ms = open.parts.clock.now_ms();
     let mut tx = open.begin()?;
-    match retry_later(&mut tx, due, now_ms) {
+    let wait_max_ms = if due.kind == DUE_JOB { job::wait_max_ms(open, &mut tx, due)? } else { u64::MAX };
+    match retry_later(&mut tx, due, now_ms, wait_max_ms) {
         Err(StoreError::Damaged { .. }) => set_aside(&mut tx, due, now_ms)?,
         done => done?,
     }
@@ -212,10 +208,10 @@ async fn put_off(open: &Open, due: &Due) -> Result<(), Fault> {
 
 /// Moves a thing to its next attempt. One that somebody moved meanwhile stays where they
 /// put it.
-fn retry_later(tx: &mut Transaction, due: &Due, now_ms: u64) -> Result<(), StoreError> {
+fn retry_later(tx: &mut Transaction, due: &Due, now_ms: u64, wait_max_ms: u64) -> Result<(), StoreError> {
     let later = |failures: &mut u32, due_ms: &mut u64| {
         *failures = failures.saturating_add(1);
-        *due_ms = now_ms.saturating_add(back_off(*failures));
+        *due_ms = now_ms.saturating_add(back_off(*failures).min(wait_max_ms));
     };
     match due.kind {
         DUE_LEASE => {
@@ -235,12 +231,13 @@ fn retry_later(tx: &mut Transaction, due: &Due, now_ms: u64) -> Result<(), Store
             jobs::save(tx, &job)
         }
         DUE_INTENT => {
-            let found = intent_at(tx, due)?;
+            let found = intent::at(tx, due)?;
             jobs::forget(tx, due)?;
-            let Some(mut intent) = found.filter(|intent| intent.due_ms == due.at_ms) else { return Ok(()) };
-            later(&mut intent.failures, &mut intent.due_ms);
-            save_intent(tx, &due.id, &intent)
+            let Some(mut record) = found.filter(|record| record.due_ms == due.at_ms) else { return Ok(()) };
+            later(&mut record.failures, &mut record.due_ms);
+            intent::save(tx, &due.id, &record)
         }
+        DUE_UPGRADE => upgrade::put_off(tx, due, later),
         // The host's own work fails only with the store, for all alike.
         _ => Ok(()),
     }
@@ -312,37 +309,12 @@ pub(crate) fn guest_lease(record: &LeaseRecord, unmounting: bool) -> GuestLease 
 ///
 /// # Errors
 /// [`Fault`] if this node does not have it: the work is kept until it is back.
-fn plugin_of(mount: &Mount) -> Result<Arc<dyn Plugin>, Fault> {
+pub(crate) fn plugin_of(mount: &Mount) -> Result<Arc<dyn Plugin>, Fault> {
     match &mount.engine {
         Engine::Plugin(plugin, _) => Ok(plugin.clone()),
         _ => {
             tracing::warn!(mount = %mount.entry.accessor, plugin = %mount.entry.kind, "plugin is not on this server");
             Err(Fault::invalid("the plugin of this mount is not on this server"))
-        }
-    }
-}
-
-async fn run_job(visit: &mut Visit, due: &Due) -> Result<(), Fault> {
-    let Some(record) = jobs::get(&mut visit.tx, &due.id)? else {
-        return jobs::forget(&mut visit.tx, due).map_err(Fault::from);
-    };
-    jobs::remove(&mut visit.tx, &due.id)?;
-    // With its mount a job loses its meaning.
-    let Some(mount) = visit.config.mounts.with_space(SpaceId(record.mount)).cloned() else { return Ok(()) };
-    let plugin = plugin_of(&mount)?;
-    let payload = Hidden::new(record.payload.clone());
-    let call = Call::RunJob { job: record.job.clone(), key: record.key.clone(), payload };
-    match dispatch::call(visit, &mount, &plugin, call, "job").await? {
-        Ok(Returned::JobDone(JobOutcome::Done)) => Ok(()),
-        Ok(Returned::JobDone(JobOutcome::Again(due_ms, payload))) => {
-            let again = JobRecord { payload: payload.expose().clone(), due_ms, failures: 0, ..record };
-            visit.after.push(After::LookForDue);
-            jobs::save(&mut visit.tx, &again).map_err(Fault::from)
-        }
-        Ok(_) => Err(mismatched()),
-        Err(error) => {
-            tracing::warn!(mount = %mount.entry.accessor, job = %record.job, "job failed: {error:?}");
-            Err(Fault::invalid("the plugin failed at the job"))
         }
     }
 }
@@ -364,90 +336,4 @@ fn drop_slice(visit: &mut Visit, due: &Due) -> Result<(), Fault> {
     }
     visit.after.push(After::LookForDue);
     Ok(())
-}
-
-#[derive(Serialize, Deserialize)]
-struct IntentRecord {
-    mount: [u8; 16],
-    kind: String,
-    /// JSON text.
-    data: Vec<u8>,
-    due_ms: u64,
-    /// Attempts to undo it that failed.
-    failures: u32,
-}
-
-fn intent_key(digest: &[u8; 32]) -> Key {
-    opaque(space::INTENTS, digest)
-}
-
-/// The intent that a place in the due index leads to.
-fn intent_at(tx: &mut Transaction, due: &Due) -> Result<Option<IntentRecord>, StoreError> {
-    match tx.get(&intent_key(&due.id))? {
-        Some(bytes) => intent(bytes.expose()).map(Some),
-        None => Ok(None),
-    }
-}
-
-fn intent(bytes: &[u8]) -> Result<IntentRecord, StoreError> {
-    // One from before failures were counted has none; a zero at the end says so.
-    let counted = postcard::from_bytes(bytes).or_else(|_| postcard::from_bytes(&[bytes, &[0]].concat()));
-    counted.map_err(|_| crate::book::damaged(space::INTENTS, "an intent"))
-}
-
-/// Writes an intent and its place in the due index.
-fn save_intent(tx: &mut Transaction, digest: &[u8; 32], record: &IntentRecord) -> Result<(), StoreError> {
-    let bytes = postcard::to_stdvec(record).expect("an intent is plain data");
-    tx.put(&intent_key(digest), &bytes)?;
-    tx.put(&leases::due_key(record.due_ms, DUE_INTENT, digest), &[])
-}
-
-/// Makes an intent durable, in an entry of its own, before the outside is touched.
-pub(crate) async fn intend(
-    open: &Arc<Open>,
-    mount: &Mount,
-    kind: &str,
-    data: &HiddenJson,
-    now_ms: u64,
-) -> Result<String, String> {
-    let id = uuid(&*open.parts.entropy);
-    let due_ms = now_ms.saturating_add(INTENT_MS);
-    let (kind, data) = (kind.to_owned(), data.expose().clone());
-    let record = IntentRecord { mount: mount.space.0, kind, data, due_ms, failures: 0 };
-    let write = async {
-        let mut tx = open.begin()?;
-        save_intent(&mut tx, &leases::digest(&id), &record)?;
-        open.commit(tx).await
-    };
-    write.await.map_err(|fault| fault.into_failure().errors.join("; "))?;
-    Ok(id)
-}
-
-/// Drops an intent in the commit that makes it good, if it is this mount's.
-pub(crate) fn resolve_intent(tx: &mut Transaction, mount: SpaceId, id: &str) -> Result<(), StoreError> {
-    let digest = leases::digest(id);
-    let key = intent_key(&digest);
-    let Some(bytes) = tx.get(&key)? else { return Ok(()) };
-    let Ok(record) = intent(bytes.expose()) else { return Ok(()) };
-    if record.mount == mount.0 {
-        tx.delete(&key)?;
-        tx.delete(&leases::due_key(record.due_ms, DUE_INTENT, &digest))?;
-    }
-    Ok(())
-}
-
-/// Has the guest undo an intent whose call did not commit in time. It goes only when it
-/// is undone, or its mount is gone: until then something outside may still be there.
-async fn undo(visit: &mut Visit, due: &Due) -> Result<(), Fault> {
-    jobs::forget(&mut visit.tx, due)?;
-    let Some(record) = intent_at(&mut visit.tx, due)? else { return Ok(()) };
-    if let Some(mount) = visit.config.mounts.with_space(SpaceId(record.mount)).cloned() {
-        let plugin = plugin_of(&mount)?;
-        let call = Call::Rollback { kind: record.kind, data: Hidden::new(record.data) };
-        if let Err(error) = dispatch::call(visit, &mount, &plugin, call, "rollback").await? {
-            tracing::warn!(mount = %mount.entry.accessor, "rollback refused: {error:?}");
-            return Err(Fault::invalid("the plugin refused to undo the intent"));
-        }
-    }
-    visit.tx.delete(&intent_key(&due.id)).map_err(Fault::from)
 }

@@ -3,10 +3,14 @@
 
 pub(crate) mod authorize;
 pub(crate) mod dispatch;
+pub(crate) mod duties;
 pub(crate) mod expire;
 pub(crate) mod gate;
 pub(crate) mod identify;
+pub(crate) mod intent;
+pub(crate) mod job;
 pub(crate) mod record;
 pub(crate) mod route;
 pub(crate) mod settle;
+pub(crate) mod upgrade;
 pub(crate) mod upkeep;

@@ -28,7 +28,7 @@ pub(crate) enum Target {
     /// The path is there, the operation is not.
     NoOperation { mount: Arc<Mount> },
     /// The mount's component is not on this node.
-    NoPlugin { mount: Arc<Mount> },
+    NoPlugin { mount: Arc<Mount>, why: String },
     /// Nothing is mounted there.
     NoMount,
 }
@@ -56,7 +56,7 @@ impl Target {
             Self::Host { mount, .. }
             | Self::NoPath { mount }
             | Self::NoOperation { mount }
-            | Self::NoPlugin { mount } => Some(mount),
+            | Self::NoPlugin { mount, .. } => Some(mount),
             Self::NoMount => None,
         }
     }
@@ -123,7 +123,7 @@ fn below(mount: &Arc<Mount>, rest: &str, verb: Verb) -> Target {
         Engine::Token => crate::token::routes(),
         Engine::Cubbyhole => crate::sys::cubbyhole::routes(),
         Engine::Identity => crate::sys::identity::routes(),
-        Engine::Missing => return Target::NoPlugin { mount: mount.clone() },
+        Engine::Missing(why) => return Target::NoPlugin { mount: mount.clone(), why: why.clone() },
         Engine::Plugin(plugin, routes) => return guest(mount, plugin, routes, rest, verb),
     };
     match table.find(rest, verb) {

@@ -30,29 +30,68 @@ pub(crate) fn guest_answer(
     answer: GuestAnswer,
 ) -> Result<Reply, Fault> {
     match answer.returned {
-        Returned::Secret { response, lease } => {
-            let granted = lease.is_some();
-            let mut reply = response_reply(response, answer.warnings, granted)?;
+        Returned::Secret { mut response, lease } => {
+            let (headers, wrap_secs) = taken_out(&mut response, guest);
+            let mut reply = response_reply(response, answer.warnings, lease.is_some())?;
             if let (Some(grant), Reply::Envelope(envelope)) = (lease, &mut reply) {
                 envelope.lease = Some(grant_lease(visit, request, guest, grant, envelope)?);
             }
-            Ok(reply)
+            finished(visit, request, reply, headers, wrap_secs)
         }
-        Returned::Login { response, auth } => {
+        Returned::Login { mut response, auth } => {
+            let (headers, wrap_secs) = taken_out(&mut response, guest);
             let mut reply = response_reply(response, answer.warnings, auth.is_some())?;
             if let (Some(grant), Reply::Envelope(envelope)) = (auth, &mut reply) {
                 login(visit, request, guest, *grant, envelope)?;
             }
-            Ok(reply)
+            finished(visit, request, reply, headers, wrap_secs)
         }
         _ => Err(mismatched()),
+    }
+}
+
+type Headers = Vec<(String, String)>;
+
+/// The headers that the operator lets this mount set, and how long the plugin wants its
+/// answer wrapped.
+fn taken_out(response: &mut GuestResponse, guest: &GuestTarget) -> (Headers, Option<u64>) {
+    let allowed = &guest.mount.entry.tuning.allowed_response_headers;
+    let mut headers = std::mem::take(&mut response.headers);
+    headers.retain(|(name, _)| allowed.iter().any(|a| a.eq_ignore_ascii_case(name)));
+    (headers, response.force_wrap.filter(|secs| *secs > 0))
+}
+
+/// Wraps the answer if the plugin wants that, else sets its headers.
+fn finished(
+    visit: &mut Visit,
+    request: &Request,
+    reply: Reply,
+    headers: Headers,
+    wrap_secs: Option<u64>,
+) -> Result<Reply, Fault> {
+    match (reply, wrap_secs) {
+        (Reply::Envelope(envelope), Some(secs)) if envelope.data.is_some() || envelope.auth.is_some() => {
+            // As in Vault, of the plugin's time and the caller's the shorter one.
+            let secs = request.wrap_ttl_secs.filter(|asked| *asked > 0).map_or(secs, |asked| asked.min(secs));
+            mint::wrap_envelope(visit, secs, request.path.as_str(), &envelope)
+        }
+        (Reply::Raw { status, .. }, Some(_)) if status < 300 => {
+            tracing::error!(request = %request.id, "a plugin wants bytes of its own wrapped, which cannot be");
+            Err(Failure::internal().into())
+        }
+        (Reply::Envelope(mut envelope), _) => {
+            envelope.headers = headers;
+            Ok(Reply::Envelope(envelope))
+        }
+        (Reply::Raw { status, content_type, bytes, .. }, _) => Ok(Reply::Raw { status, content_type, bytes, headers }),
+        (other, _) => Ok(other),
     }
 }
 
 /// A response as the envelope has it. `full`: there is more to come than the response.
 fn response_reply(response: GuestResponse, mut warnings: Vec<String>, full: bool) -> Result<Reply, Fault> {
     if let Some((content_type, bytes)) = response.raw {
-        return Ok(Reply::Raw { status: response.status.unwrap_or(200), content_type, bytes });
+        return Ok(Reply::Raw { status: response.status.unwrap_or(200), content_type, bytes, headers: Vec::new() });
     }
     let failed = response.status.is_some_and(|s| s >= 400);
     // A failure that only warns (kv v2's deleted versions of old) is an answer, not an error.

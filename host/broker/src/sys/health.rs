@@ -50,11 +50,7 @@ pub(crate) fn read(node: &Node, request: &Request) -> Result<Reply, Fault> {
         body["cluster_id"] = open.cluster_id.as_str().into();
     }
     match request.verb {
-        Verb::Head => Ok(Reply::Raw {
-            status,
-            content_type: "application/json".into(),
-            bytes: bulkhead_model::hidden::Hidden::new(Vec::new()),
-        }),
+        Verb::Head => Ok(Reply::raw(status, "application/json", Vec::new())),
         _ => Ok(bare(status, &body)),
     }
 }

@@ -112,7 +112,7 @@ fn add_mount(paths: &mut Map<String, Value>, mount: &Mount) {
         Engine::Token => crate::token::routes(),
         Engine::Cubbyhole => super::cubbyhole::routes(),
         Engine::Identity => super::identity::routes(),
-        Engine::Missing => return,
+        Engine::Missing(_) => return,
         Engine::Plugin(plugin, _) => {
             let holds = |r: &&Route| match &r.when_option {
                 Some((name, value)) => mount.entry.options.get(name).map_or("1", String::as_str) == value,

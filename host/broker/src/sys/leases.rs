@@ -1,8 +1,5 @@
 //! `sys/leases`: looking up, renewing, revoking.
 
-use std::future::Future;
-use std::pin::Pin;
-
 use bulkhead_barrier::SpaceId;
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::hidden::Hidden;
@@ -12,7 +9,7 @@ use bulkhead_model::request::Verb;
 use bulkhead_model::seam::plugin::{Call, Returned};
 use serde_json::{Value, json};
 
-use super::table::{Handler, HostRoute};
+use super::table::{Answer, Handler, HostRoute};
 use crate::book::leases::{self, LeaseRecord};
 use crate::book::mounts::{Engine, Mount};
 use crate::fault::Fault;
@@ -48,8 +45,6 @@ pub(super) const ROUTES: &[HostRoute] = &[
 
 /// A lease that failed this often is told as irrevocable. Source: Vault, 6 attempts.
 const IRREVOCABLE_FAILURES: u32 = 6;
-
-type Answer<'a> = Pin<Box<dyn Future<Output = Result<Reply, Fault>> + Send + 'a>>;
 
 fn asked_id(ask: &Ask<'_>) -> Result<String, Fault> {
     let id = match ask.capture("path") {

@@ -4,8 +4,6 @@ mod shown;
 mod tune;
 
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::pin::Pin;
 
 use bulkhead_barrier::SpaceId;
 use bulkhead_model::path::ApiPath;
@@ -13,16 +11,15 @@ use bulkhead_model::plugin::{PluginKind, Reason};
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Verb;
 use bulkhead_model::seam::entropy::random;
-use bulkhead_model::seam::plugin::Call;
 use serde_json::{Map, Value};
 
 pub(super) use shown::mount_json;
 
-use super::table::{Handler, HostRoute};
+use super::table::{Answer, Handler, HostRoute};
 use crate::book::leases;
 use crate::book::mounts::{self, Engine, Mount, MountEntry, Table};
 use crate::fault::Fault;
-use crate::step::dispatch;
+use crate::step::{duties, upgrade};
 use crate::visit::{After, Ask, Visit, flat};
 
 const ENABLE_FIELDS: &[&str] = &[
@@ -59,8 +56,6 @@ pub(super) const ROUTES: &[HostRoute] = &[
         .sudo()
         .fields(tune::FIELDS),
 ];
-
-type Answer<'a> = Pin<Box<dyn Future<Output = Result<Reply, Fault>> + Send + 'a>>;
 
 /// A mount's path in its table, with a slash at the end.
 fn mount_path(raw: &str) -> String {
@@ -136,34 +131,10 @@ async fn mount(visit: &mut Visit, ask: &Ask<'_>, table: Table) -> Result<Reply, 
         && let Engine::Plugin(plugin, _) = &mounted.engine
     {
         let plugin = plugin.clone();
-        initialise(visit, &mounted, &plugin, Reason::Mounted).await?;
+        duties::take_up(visit, &mounted, &plugin, Reason::Mounted).await?;
     }
     visit.after.push(After::LookForDue);
     Ok(Reply::Empty)
-}
-
-/// Has the guest prepare itself; what it refuses, the operator is told.
-pub(super) async fn initialise(
-    visit: &mut Visit,
-    mount: &std::sync::Arc<Mount>,
-    plugin: &std::sync::Arc<dyn bulkhead_model::seam::plugin::Plugin>,
-    reason: Reason,
-) -> Result<(), Fault> {
-    match dispatch::call(visit, mount, plugin, Call::Initialize(reason), "initialize").await? {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            use bulkhead_model::plugin::GuestError as E;
-            let text = match error {
-                E::InvalidRequest(text) | E::PreconditionFailed(text) | E::Unavailable(text) => text,
-                // What a plugin says of its insides is for the operator's log alone.
-                other => {
-                    tracing::error!(mount = %mount.entry.accessor, "plugin could not prepare the mount: {other:?}");
-                    "the plugin could not prepare the mount; see the server's log".to_owned()
-                }
-            };
-            Err(Fault::invalid(text))
-        }
-    }
 }
 
 fn new_entry(visit: &Visit, ask: &Ask<'_>, table: Table) -> Result<MountEntry, Fault> {
@@ -250,6 +221,8 @@ async fn unmount(visit: &mut Visit, ask: &Ask<'_>, table: Table) -> Result<Reply
     let Some(mount) = visit.config.mounts.at(&full).cloned() else { return Ok(Reply::Empty) };
     end_leases(visit, &mount).await?;
     mounts::remove(&mut visit.tx, &mount.entry)?;
+    duties::forget(&mut visit.tx, mount.space)?;
+    upgrade::forget(&mut visit.tx, mount.space)?;
     crate::step::expire::schedule_drop(visit, mount.space)?;
     visit.open.cache.drop_mount(mount.space);
     visit.after.push(After::LookForDue);
@@ -259,7 +232,7 @@ async fn unmount(visit: &mut Visit, ask: &Ask<'_>, table: Table) -> Result<Reply
 /// Ends the leases of a mount that goes: each is revoked while its guest is still there.
 /// Without the plugin nobody can revoke, and the mount could never go: they are dropped.
 async fn end_leases(visit: &mut Visit, mount: &Mount) -> Result<(), Fault> {
-    let orphaned = matches!(mount.engine, Engine::Missing);
+    let orphaned = matches!(mount.engine, Engine::Missing(_));
     let mut dropped = 0_usize;
     for id in leases::below(&mut visit.tx, &mount.full_path, usize::MAX)? {
         let Some(record) = leases::get(&mut visit.tx, &id)? else { continue };

@@ -1,20 +1,35 @@
-//! `sys/plugins/catalog`: which plugins this node has.
+//! `sys/plugins`: which plugins this node has, and what an operator has them do: forget
+//! what they keep in memory, bring their data to a new layout.
+
+use std::sync::Arc;
 
 use bulkhead_model::failure::Failure;
-use bulkhead_model::plugin::PluginKind;
-use bulkhead_model::reply::Reply;
+use bulkhead_model::plugin::{PluginKind, Reason};
+use bulkhead_model::reply::{Envelope, Reply, hidden_json};
 use bulkhead_model::request::Verb;
-use serde_json::{Value, json};
+use bulkhead_model::seam::plugin::Plugin;
+use serde_json::{Map, Value, json};
 
-use super::table::{Handler, HostRoute};
+use super::table::{Answer, Handler, HostRoute};
+use crate::book::mounts::{Engine, Mount, Table};
 use crate::fault::Fault;
-use crate::visit::{Ask, Visit, data, listed};
+use crate::step::{duties, upgrade};
+use crate::visit::{After, Ask, Visit, data, enveloped, listed};
 
 pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("plugins/catalog", &[Verb::Read], Handler::Now(all), "List the plugins.").sudo(),
     HostRoute::new("plugins/catalog/{type}", &[Verb::List], Handler::Now(list), "List plugins of a type.").sudo(),
     HostRoute::new("plugins/catalog/{type}/{name}", &[Verb::Read], Handler::Now(read), "Read a plugin.").sudo(),
+    HostRoute::new("plugins/reload/backend", &[Verb::Write], Handler::Later(reload), "Have plugins start afresh.")
+        .sudo()
+        .fields(&["plugin", "mounts", "scope"]),
+    HostRoute::new("plugins/finalize/{type}/{name}", &[Verb::Read], Handler::Now(layouts), "Tell of data layouts.")
+        .sudo(),
+    HostRoute::new("plugins/finalize/{type}/{name}", &[Verb::Write], Handler::Now(finalise), FINALISE).sudo(),
 ];
+
+const FINALISE: &str =
+    "Bring a plugin's data to the layout that it writes now; its older versions cannot read it then.";
 
 fn names(visit: &Visit, kind: PluginKind) -> Vec<String> {
     let mut names: Vec<_> =
@@ -71,4 +86,85 @@ fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         found[name] = value;
     }
     Ok(data(&found))
+}
+
+/// The mounts that a reload is about.
+fn to_reload(visit: &Visit, ask: &Ask<'_>) -> Result<Vec<Arc<Mount>>, Fault> {
+    let plugin = ask.fields.text_or_empty("plugin")?;
+    let paths = ask.fields.strings("mounts", true)?.unwrap_or_default();
+    match (plugin.is_empty(), paths.is_empty()) {
+        (true, true) => return Err(Fault::invalid("plugin or mounts must be provided")),
+        (false, false) => return Err(Fault::invalid("plugin and mounts cannot be set at the same time")),
+        _ => {}
+    }
+    if !plugin.is_empty() {
+        if !visit.open.catalog.plugins.keys().any(|(_, name)| *name == plugin) {
+            return Err(Fault::invalid(format!("plugin not found in the catalog: {plugin:?}")));
+        }
+        return Ok(visit.config.mounts.all().filter(|m| m.entry.kind == plugin).cloned().collect());
+    }
+    let at = |path: &String| {
+        let found = visit.config.mounts.at(&format!("{}/", path.trim_matches('/'))).cloned();
+        found.ok_or_else(|| Fault::invalid_wrapped(&format!("cannot fetch mount entry on {path:?}")))
+    };
+    paths.iter().map(at).collect()
+}
+
+/// A call has an instance of its own anyway: what is left to start afresh is what a plugin
+/// keeps in the node's memory.
+fn reload<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
+    Box::pin(async move {
+        for mount in to_reload(visit, ask)? {
+            let Engine::Plugin(plugin, _) = &mount.engine else { continue };
+            visit.open.cache.drop_mount(mount.space);
+            duties::take_up(visit, &mount, plugin, Reason::Reloaded).await?;
+        }
+        visit.after.push(After::LookForDue);
+        Ok(data(&json!({ "reload_id": ask.request.id })))
+    })
+}
+
+/// A plugin and its mounts.
+struct Mounted {
+    plugin: Arc<dyn Plugin>,
+    mounts: Vec<Arc<Mount>>,
+}
+
+/// What a path names.
+fn asked(visit: &Visit, ask: &Ask<'_>) -> Result<Mounted, Fault> {
+    let name = ask.capture("name");
+    let kind = kind(ask.capture("type")).ok_or_else(|| Fault::from(Failure::absent()))?;
+    let found = visit.open.catalog.plugins.get(&(kind, name.to_owned()));
+    let (plugin, _) = found.ok_or_else(|| Fault::invalid(format!("plugin not found in the catalog: {name:?}")))?;
+    let table = if kind == PluginKind::Auth { Table::Auth } else { Table::Secret };
+    let mounts = visit.config.mounts.of(table).into_iter().filter(|m| m.entry.kind == name).cloned();
+    Ok(Mounted { plugin: plugin.clone(), mounts: mounts.collect() })
+}
+
+fn layouts(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let Mounted { plugin, mounts } = asked(visit, ask)?;
+    let mut shown = Map::new();
+    for mount in mounts {
+        let running = upgrade::of(&mut visit.tx, mount.space)?;
+        let about = json!({
+            "data_version": mount.entry.data_version,
+            "upgrading": running.is_some(),
+            "failures": running.map_or(0, |record| record.failures),
+        });
+        shown.insert(mount.full_path.clone(), about);
+    }
+    Ok(data(&json!({ "data_version": plugin.descriptor().data_version, "mounts": shown })))
+}
+
+fn finalise(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let Mounted { plugin, mounts } = asked(visit, ask)?;
+    let behind = |m: &Arc<Mount>| m.entry.data_version < plugin.descriptor().data_version;
+    let mut upgrading = Vec::new();
+    for mount in mounts.into_iter().filter(behind) {
+        upgrade::begin(visit, &mount)?;
+        upgrading.push(mount.full_path.clone());
+    }
+    let data = Some(hidden_json(&json!({ "upgrading": upgrading })));
+    let status = (!upgrading.is_empty()).then_some(202);
+    Ok(enveloped(Envelope { data, status, ..Envelope::default() }))
 }

@@ -12,8 +12,9 @@ use crate::visit::{Ask, Visit};
 /// A handler that only reads and writes the visit.
 pub(crate) type Now = fn(&mut Visit, &Ask<'_>) -> Result<Reply, Fault>;
 /// A handler that waits for something.
-pub(crate) type Later =
-    for<'a> fn(&'a mut Visit, &'a Ask<'a>) -> Pin<Box<dyn Future<Output = Result<Reply, Fault>> + Send + 'a>>;
+pub(crate) type Later = for<'a> fn(&'a mut Visit, &'a Ask<'a>) -> Answer<'a>;
+/// What it comes to.
+pub(crate) type Answer<'a> = Pin<Box<dyn Future<Output = Result<Reply, Fault>> + Send + 'a>>;
 /// Tells create from update.
 pub(crate) type Exists = fn(&mut Visit, &[(&'static str, String)]) -> Result<bool, Fault>;
 

@@ -12,7 +12,7 @@ use crate::book::cubby_key;
 use crate::book::tokens::{self, TokenHash, TokenRecord};
 use crate::fault::Fault;
 use crate::fields::rfc3339;
-use crate::mint;
+use crate::mint::{self, WrapAsk};
 use crate::visit::{Ask, Visit, data, enveloped};
 
 const W: &[Verb] = &[Verb::Write];
@@ -151,7 +151,8 @@ fn unwrap(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 
 fn rewrap(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let (content, record) = take(visit, ask)?;
-    mint::wrap(visit, record.creation_ttl_secs, &record.path, None, &content)
+    let asked = WrapAsk { ttl_secs: record.creation_ttl_secs, creation_path: &record.path, wrapped_accessor: None };
+    mint::wrap(&visit.open, &mut visit.tx, visit.now_ms, asked, &content).map(mint::wrapped)
 }
 
 fn lookup(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {

@@ -1,8 +1,5 @@
 //! Renewing tokens.
 
-use std::future::Future;
-use std::pin::Pin;
-
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::plugin::{AuthGrant, IssuedAuth, TokenType};
 use bulkhead_model::reply::{Envelope, Reply};
@@ -14,7 +11,7 @@ use crate::book::tokens::{self, TokenHash, TokenRecord};
 use crate::fault::Fault;
 use crate::mint::{self, Lifetime};
 use crate::step::dispatch::{self, mismatched};
-use crate::sys::table::{Handler, HostRoute};
+use crate::sys::table::{Answer, Handler, HostRoute};
 use crate::visit::{Ask, Visit, enveloped};
 
 const W: &[Verb] = &[Verb::Write];
@@ -25,8 +22,6 @@ pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("renew-accessor", W, Handler::Later(renew_accessor), "Renew a token.")
         .fields(&["accessor", "increment"]),
 ];
-
-type Answer<'a> = Pin<Box<dyn Future<Output = Result<Reply, Fault>> + Send + 'a>>;
 
 fn renew<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
     Box::pin(async move {

@@ -53,6 +53,8 @@ pub enum Stop {
     Forward,
     /// The call used up a budget of the host.
     Budget(&'static str),
+    /// What the call has read has changed meanwhile: the request runs again.
+    Conflict,
 }
 
 /// What the host does for one call. The guest never says which mount it is: the
@@ -95,7 +97,8 @@ pub trait CallHost: Send {
     /// # Errors
     /// [`StorageError`].
     fn scan(&mut self, prefix: &str, after: Option<&str>, limit: u32) -> Result<NamePage, StorageError>;
-    /// Waits for the mount's advisory lock of this name; held until the call ends.
+    /// Waits for the mount's advisory lock of this name; held until the call's changes are
+    /// committed. Reads after it see what whoever held it before has committed.
     ///
     /// # Errors
     /// [`StorageError`]; `Backend` when the time is up.

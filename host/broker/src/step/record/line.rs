@@ -43,7 +43,7 @@ pub(super) fn path_parts(routed: &Routed) -> Vec<PathPart> {
             let secret = |(name, _): &&(&str, String)| route.hashes(name);
             (&mount.full_path, captures.iter().filter(secret).map(|(_, value)| value.as_str()).collect())
         }
-        Target::NoPath { mount } | Target::NoOperation { mount } | Target::NoPlugin { mount } => {
+        Target::NoPath { mount } | Target::NoOperation { mount } | Target::NoPlugin { mount, .. } => {
             let rest = path.strip_prefix(mount.full_path.as_str()).unwrap_or_default();
             return vec![PathPart::Plain(mount.full_path.clone()), PathPart::Name(rest.to_owned())];
         }
@@ -112,7 +112,7 @@ pub(super) fn response(device: &Device, request: &Request, trail: &Trail, reply:
         Reply::Bare { json, .. } => {
             about.insert("data".into(), hashed_json(device, json.expose(), &[], &Names::Api));
         }
-        Reply::Raw { bytes, content_type, status } => {
+        Reply::Raw { bytes, content_type, status, .. } => {
             let body = device.hash(&String::from_utf8_lossy(bytes.expose()));
             let raw = json!({ "http_raw_body": body, "http_content_type": content_type, "http_status_code": status });
             about.insert("data".into(), raw);

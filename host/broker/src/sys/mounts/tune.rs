@@ -1,13 +1,17 @@
 //! Tuning a mount.
 
+use std::sync::Arc;
+
 use bulkhead_model::plugin::Reason;
 use bulkhead_model::reply::Reply;
 use serde_json::{Map, Value};
 
-use super::{Answer, full_path, insert_strings, mount_path};
+use super::{full_path, insert_strings, mount_path};
 use crate::book::mounts::{self, Engine, MountEntry, Table, Tuning};
 use crate::fault::Fault;
 use crate::fields::{Fields, parse_seconds};
+use crate::step::duties;
+use crate::sys::table::Answer;
 use crate::visit::{After, Ask, Visit, flat, warning};
 
 pub(super) const FIELDS: &[&str] = &[
@@ -99,10 +103,10 @@ async fn change(visit: &mut Visit, ask: &Ask<'_>, full: String) -> Result<Reply,
     }
     let upgrading = options(&mut entry, &ask.fields)?;
     mounts::save(&mut visit.tx, &entry)?;
-    if upgrading {
-        return upgrade(visit, &full).await;
+    if entry.options != mount.entry.options {
+        reconfigured(visit, entry).await?;
     }
-    Ok(Reply::Empty)
+    Ok(if upgrading { warning(UPGRADING) } else { Reply::Empty })
 }
 
 /// Takes new mount options; says whether kv's version went up.
@@ -124,20 +128,18 @@ fn options(entry: &mut MountEntry, fields: &Fields) -> Result<bool, Fault> {
     Ok(upgrading)
 }
 
-/// Lets the guest move its data to the new layout, in jobs of its own.
-async fn upgrade(visit: &mut Visit, full: &str) -> Result<Reply, Fault> {
-    let config = crate::book::config::Config::load(&mut visit.tx, &visit.open.catalog)?;
-    if let Some(mount) = config.mounts.at(full)
-        && let Engine::Plugin(plugin, _) = &mount.engine
-    {
-        let (mount, plugin) = (mount.clone(), plugin.clone());
-        super::initialise(visit, &mount, &plugin, Reason::Reconfigured).await?;
+/// What Vault tells where kv goes from version 1 to 2.
+const UPGRADING: &str = "Upgrading mount from version 1 to version 2. This mount will be unavailable for a brief period and \
+                         will resume service shortly.";
+
+/// Tells the guest of its new options; what follows from them, it does in jobs of its own.
+async fn reconfigured(visit: &mut Visit, entry: MountEntry) -> Result<(), Fault> {
+    let mount = Arc::new(mounts::bind(entry, &visit.open.catalog));
+    if let Engine::Plugin(plugin, _) = &mount.engine {
+        duties::initialise(visit, &mount, plugin, Reason::Reconfigured).await?;
     }
     visit.after.push(After::LookForDue);
-    Ok(warning(
-        "Upgrading mount from version 1 to version 2. This mount will be unavailable for a brief period and will \
-         resume service shortly.",
-    ))
+    Ok(())
 }
 
 /// Tuning from the `config` object of a new mount.

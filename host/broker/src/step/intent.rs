@@ -1,0 +1,111 @@
+//! Intents: what a plugin is about to do outside, written down before it does it. One
+//! whose call did not commit is undone by the plugin, however often that takes.
+
+use std::sync::Arc;
+
+use bulkhead_barrier::{Key, SpaceId, StoreError, Transaction};
+use bulkhead_model::hidden::Hidden;
+use bulkhead_model::reply::HiddenJson;
+use bulkhead_model::seam::entropy::uuid;
+use bulkhead_model::seam::plugin::Call;
+use serde::{Deserialize, Serialize};
+
+use super::expire::plugin_of;
+use crate::book::leases::{self, Due};
+use crate::book::mounts::Mount;
+use crate::book::{jobs, opaque, space};
+use crate::fault::Fault;
+use crate::open::Open;
+use crate::step::dispatch;
+use crate::visit::Visit;
+
+/// Kind byte of an intent in the due index.
+pub(crate) const DUE_INTENT: u8 = b'i';
+/// How long a call may be at work before its intents are undone, in milliseconds.
+const INTENT_MS: u64 = 120_000;
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct IntentRecord {
+    pub mount: [u8; 16],
+    kind: String,
+    /// JSON text.
+    data: Vec<u8>,
+    pub due_ms: u64,
+    /// Attempts to undo it that failed.
+    pub failures: u32,
+}
+
+fn key_of(digest: &[u8; 32]) -> Key {
+    opaque(space::INTENTS, digest)
+}
+
+/// The intent that a place in the due index leads to.
+pub(crate) fn at(tx: &mut Transaction, due: &Due) -> Result<Option<IntentRecord>, StoreError> {
+    match tx.get(&key_of(&due.id))? {
+        Some(bytes) => decoded(bytes.expose()).map(Some),
+        None => Ok(None),
+    }
+}
+
+fn decoded(bytes: &[u8]) -> Result<IntentRecord, StoreError> {
+    // One from before failures were counted has none; a zero at the end says so.
+    let counted = postcard::from_bytes(bytes).or_else(|_| postcard::from_bytes(&[bytes, &[0]].concat()));
+    counted.map_err(|_| crate::book::damaged(space::INTENTS, "an intent"))
+}
+
+/// Writes an intent and its place in the due index.
+pub(crate) fn save(tx: &mut Transaction, digest: &[u8; 32], record: &IntentRecord) -> Result<(), StoreError> {
+    let bytes = postcard::to_stdvec(record).expect("an intent is plain data");
+    tx.put(&key_of(digest), &bytes)?;
+    tx.put(&leases::due_key(record.due_ms, DUE_INTENT, digest), &[])
+}
+
+/// Makes an intent durable, in an entry of its own, before the outside is touched.
+pub(crate) async fn intend(
+    open: &Arc<Open>,
+    mount: &Mount,
+    kind: &str,
+    data: &HiddenJson,
+    now_ms: u64,
+) -> Result<String, String> {
+    let id = uuid(&*open.parts.entropy);
+    let due_ms = now_ms.saturating_add(INTENT_MS);
+    let (kind, data) = (kind.to_owned(), data.expose().clone());
+    let record = IntentRecord { mount: mount.space.0, kind, data, due_ms, failures: 0 };
+    let write = async {
+        let mut tx = open.begin()?;
+        save(&mut tx, &leases::digest(&id), &record)?;
+        open.commit(tx).await
+    };
+    write.await.map_err(|fault| fault.into_failure().errors.join("; "))?;
+    Ok(id)
+}
+
+/// Drops an intent in the commit that makes it good, if it is this mount's.
+pub(crate) fn resolve(tx: &mut Transaction, mount: SpaceId, id: &str) -> Result<(), StoreError> {
+    let digest = leases::digest(id);
+    let key = key_of(&digest);
+    let Some(bytes) = tx.get(&key)? else { return Ok(()) };
+    let Ok(record) = decoded(bytes.expose()) else { return Ok(()) };
+    if record.mount == mount.0 {
+        tx.delete(&key)?;
+        tx.delete(&leases::due_key(record.due_ms, DUE_INTENT, &digest))?;
+    }
+    Ok(())
+}
+
+/// Has the guest undo an intent whose call did not commit in time. It goes only when it
+/// is undone, or its mount is gone: until then something outside may still be there.
+pub(crate) async fn undo(visit: &mut Visit, due: &Due) -> Result<(), Fault> {
+    jobs::forget(&mut visit.tx, due)?;
+    let Some(record) = at(&mut visit.tx, due)? else { return Ok(()) };
+    if let Some(mount) = visit.config.mounts.with_space(SpaceId(record.mount)).cloned() {
+        let plugin = plugin_of(&mount)?;
+        let call = Call::Rollback { kind: record.kind, data: Hidden::new(record.data) };
+        if let Err(error) = dispatch::call(visit, &mount, &plugin, call, "rollback").await? {
+            tracing::warn!(mount = %mount.entry.accessor, "rollback refused: {error:?}");
+            return Err(Fault::invalid("the plugin refused to undo the intent"));
+        }
+    }
+    visit.tx.delete(&key_of(&due.id)).map_err(Fault::from)
+}
