@@ -5,6 +5,7 @@
 mod api;
 mod canary;
 mod cli;
+mod contract;
 mod failure;
 mod plugins;
 mod races;

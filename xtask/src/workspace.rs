@@ -75,8 +75,8 @@ struct Target {
     crate_types: Vec<String>,
 }
 
-/// Every guest of the workspace: the packages in plugins/, and the examples that
-/// build a component.
+/// Every guest of the workspace: the packages in plugins/, and the examples and guests
+/// of the tests that build a component.
 ///
 /// # Errors
 /// cargo cannot read the workspace, or it has no guest.
@@ -93,7 +93,7 @@ pub(crate) fn guests() -> Done<Vec<Guest>> {
 fn guest_of(package: Package) -> Option<Guest> {
     let folder = package.manifest_path.parent()?.strip_prefix(root()).ok()?.to_path_buf();
     let official = folder.starts_with("plugins");
-    if !official && !folder.starts_with("examples") {
+    if !official && !folder.starts_with("examples") && !folder.starts_with("tests/guests") {
         return None;
     }
     let library = package.targets.iter().find(|target| target.crate_types.iter().any(|kind| kind == "cdylib"))?;
