@@ -4,6 +4,7 @@
 
 mod answer;
 mod body;
+mod crowd;
 mod decode;
 mod encode;
 mod error;
@@ -26,7 +27,7 @@ use bulkhead_model::seam::entropy::Entropy;
 use tokio::sync::Semaphore;
 
 pub use error::ApiError;
-pub use limits::{BUFFERED_BYTES_MAX, CONNECTIONS_MAX, ListenerLimits};
+pub use limits::{ADDRESS_CONNECTIONS_MAX, BUFFERED_BYTES_MAX, CONNECTIONS_MAX, ListenerLimits};
 pub use listener::Listener;
 pub use tls::{ClientCertificates, Tls, TlsFiles, TlsVersion};
 

@@ -9,6 +9,14 @@ use bulkhead_model::limits::{BODY_BYTES_MAX, JSON_STRINGS_MAX, REQUEST_MS_MAX};
 /// and a buffer; beyond this, new ones wait in the system's queue.
 pub const CONNECTIONS_MAX: usize = 8_192;
 
+/// Most connections of one client address to a listener, where its stanza says nothing; an
+/// IPv6 client is counted by its /64. Source: ours. Why: one client must not take all of
+/// [`CONNECTIONS_MAX`]. Behind a proxy all clients have one address, so it is generous.
+pub const ADDRESS_CONNECTIONS_MAX: usize = 1_024;
+
+/// Shortest time between two lines of the log about refused connections. Source: ours.
+pub(crate) const CROWDED_LOG_PAUSE: Duration = Duration::from_secs(10);
+
 /// Most bytes of request bodies held at once, over all connections. Source: ours,
 /// eight bodies of the largest size. Why: without it, a few dozen clients that each
 /// send a large body slowly take all memory.
@@ -66,6 +74,8 @@ pub struct ListenerLimits {
     pub body_max: Duration,
     /// Longest a connection may idle: `http_idle_timeout`.
     pub idle_max: Duration,
+    /// Most connections of one client address at once: `max_connections_per_address`.
+    pub address_connections_max: usize,
 }
 
 impl Default for ListenerLimits {
@@ -77,6 +87,7 @@ impl Default for ListenerLimits {
             header_max: HEADER_MAX,
             body_max: BODY_MAX,
             idle_max: IDLE_MAX,
+            address_connections_max: ADDRESS_CONNECTIONS_MAX,
         }
     }
 }

@@ -10,12 +10,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
 
 use bulkhead_model::limits::{HEADERS_BYTES_MAX, HEADERS_MAX};
 
 use crate::answer::answer;
+use crate::crowd::{Crowd, Place};
 use crate::error::ApiError;
 use crate::limits::{ACCEPT_PAUSE, DRAIN_MAX, HANDSHAKE_MAX, ListenerLimits};
 use crate::pace::{Pace, Paced, linger};
@@ -52,17 +53,18 @@ impl Listener {
     /// hand finish, within a bound, and returns.
     pub async fn serve<F: Front>(self, api: Arc<Api<F>>, mut stop: watch::Receiver<bool>) {
         let mut connections = JoinSet::new();
+        let crowd = Crowd::new(self.limits.address_connections_max);
         let shared = Arc::new(Shared { api, tls: self.tls, limits: self.limits, stop: stop.clone() });
         loop {
             tokio::select! {
                 () = stopped(&mut stop) => break,
                 Some(_) = connections.join_next() => {}
-                accepted = accept(&self.socket, &shared.api) => {
-                    if let Some((stream, peer, permit)) = accepted {
+                accepted = accept(&self.socket, &shared.api, &crowd) => {
+                    if let Some((stream, peer, room)) = accepted {
                         let shared = Arc::clone(&shared);
                         connections.spawn(async move {
                             shared.connection(stream, peer).await;
-                            drop(permit);
+                            drop(room);
                         });
                     }
                 }
@@ -82,14 +84,25 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// The next connection, once there is room for it.
+/// What a connection takes up while it lasts: one of all, and one of its client's.
+struct Room {
+    _of_all: OwnedSemaphorePermit,
+    _of_client: Place,
+}
+
+/// The next connection, once there is room for it. One too many of its client's is closed
+/// at once: before TLS, which costs more than anything else about it.
 async fn accept<F: Front>(
     socket: &TcpListener,
     api: &Api<F>,
-) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+    crowd: &Arc<Crowd>,
+) -> Option<(TcpStream, SocketAddr, Room)> {
     let permit = Arc::clone(&api.connections).acquire_owned().await.ok()?;
     match socket.accept().await {
-        Ok((stream, peer)) => Some((stream, peer, permit)),
+        Ok((stream, peer)) => {
+            let place = crowd.enter(peer.ip())?;
+            Some((stream, peer, Room { _of_all: permit, _of_client: place }))
+        }
         Err(error) => {
             tracing::warn!(%error, "accepting a connection failed");
             tokio::time::sleep(ACCEPT_PAUSE).await;

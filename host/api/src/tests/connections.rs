@@ -63,6 +63,28 @@ async fn an_idle_connection_ends_in_time() {
 }
 
 #[tokio::test]
+async fn a_client_with_as_many_connections_as_one_may_have_gets_no_other_until_one_ends() {
+    let served = Served::start(None, ListenerLimits { address_connections_max: 2, ..ListenerLimits::default() }).await;
+    let mut held = [served.connect().await, served.connect().await];
+    for client in &mut held {
+        client.send(&get("/v1/kv/x")).await;
+        assert_eq!(client.answer().await.expect("an answer").0, 200);
+    }
+    assert_eq!(served.connect().await.answer().await, None);
+    let [first, mut second] = held;
+    drop(first);
+    // The listener hears of the end in its own time.
+    let mut another = served.connect().await;
+    another.send(&get("/v1/kv/x")).await;
+    while another.answer().await.is_none() {
+        another = served.connect().await;
+        another.send(&get("/v1/kv/x")).await;
+    }
+    second.send(&get("/v1/kv/x")).await;
+    assert_eq!(second.answer().await.expect("an answer").0, 200);
+}
+
+#[tokio::test]
 async fn a_request_that_takes_too_long_is_answered_504() {
     let limits = ListenerLimits { request_max: Duration::from_millis(100), ..ListenerLimits::default() };
     let served = Served::start(None, limits).await;

@@ -48,7 +48,10 @@ pub(crate) fn refuse(request: &Request) -> Option<Reply> {
     };
     match path {
         "sys/replication/status" => failed(FailureKind::NotFound, &["unsupported path"]),
-        "sys/seal" | "sys/step-down" if request.verb != Verb::Write => failed(FailureKind::Unsupported, &[]),
+        // Help is about the path, and goes the usual way.
+        "sys/seal" | "sys/step-down" if request.verb != Verb::Write && !request.help => {
+            failed(FailureKind::Unsupported, &[])
+        }
         _ if path.starts_with("sys/rekey/") || path.starts_with("sys/generate-root/") => {
             failed(FailureKind::Unsupported, &["unsupported operation"])
         }

@@ -113,6 +113,7 @@ pub(super) const LISTENER: &[Key] = &[
     read("http_idle_timeout"),
     read("http_read_header_timeout"),
     read("http_read_timeout"),
+    read("max_connections_per_address"),
     read("max_request_duration"),
     read("max_request_json_strings"),
     read("max_request_size"),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bulkhead_api::{ClientCertificates, ListenerLimits, TlsFiles, TlsVersion};
+use bulkhead_api::{CONNECTIONS_MAX, ClientCertificates, ListenerLimits, TlsFiles, TlsVersion};
 
 use super::error::ConfigError;
 use super::keys;
@@ -141,6 +141,12 @@ fn limits(stanza: &Stanza<'_>) -> Result<ListenerLimits, ConfigError> {
         let strings = usize::try_from(strings).ok().filter(|n| (1..=100_000).contains(n));
         limits.json_strings_max =
             strings.ok_or_else(|| stanza.wrong("max_request_json_strings", "must be between 1 and 100000"))?;
+    }
+    if let Some(connections) = stanza.number("max_connections_per_address")? {
+        let connections = usize::try_from(connections).ok().filter(|n| (1..=CONNECTIONS_MAX).contains(n));
+        limits.address_connections_max = connections.ok_or_else(|| {
+            stanza.wrong("max_connections_per_address", &format!("must be between 1 and {CONNECTIONS_MAX}"))
+        })?;
     }
     for (key, limit) in [
         ("max_request_duration", &mut limits.request_max),

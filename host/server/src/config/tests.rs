@@ -55,6 +55,7 @@ fn a_config_as_vault_users_have_it_is_read() {
           tls_key_file = "tls/key.pem"
           tls_min_version = "tls13"
           max_request_duration = "30s"
+          max_connections_per_address = 100
           telemetry { unauthenticated_metrics_access = true }
         }
         listener "tcp" { address = "127.0.0.1" tls_disable = "true" }
@@ -68,6 +69,7 @@ fn a_config_as_vault_users_have_it_is_read() {
     assert_eq!((tls.certificate.as_path(), tls.key.as_path()), (Path::new("tls/cert.pem"), Path::new("tls/key.pem")));
     assert_eq!((tls.version_min, &tls.clients), (TlsVersion::Tls13, &ClientCertificates::Requested));
     assert_eq!(config.listeners[0].limits.request_max.as_secs(), 30);
+    assert_eq!(config.listeners[0].limits.address_connections_max, 100);
     assert_eq!((config.listeners[1].address.as_str(), &config.listeners[1].tls), ("127.0.0.1:8200", &None));
     assert_eq!(config.leases, Leases { default_ttl_secs: 604_800, max_ttl_secs: 2_592_000 });
     assert_eq!(config.log, LogConfig { level: LevelFilter::DEBUG, format: LogFormat::Json });
@@ -169,6 +171,10 @@ fn a_bad_listener_is_refused_with_its_place_and_what_to_do() {
         (
             "listener \"tcp\" { tls_disable = 1\n max_request_size = 99999999 }",
             "main.hcl:3: max_request_size must be between 1 and 33554432",
+        ),
+        (
+            "listener \"tcp\" { tls_disable = 1\n max_connections_per_address = 0 }",
+            "main.hcl:3: max_connections_per_address must be between 1 and 8192",
         ),
         (
             "listener \"tcp\" { tls_disable = 1\n max_request_duration = \"soon\" }",
