@@ -18,6 +18,7 @@ use futures::stream::FuturesUnordered;
 use serde::{Deserialize, Serialize};
 
 use crate::book::jobs::{self, JobRecord};
+use crate::book::kept::{self, Kept};
 use crate::book::leases::{self, DUE_JOB, DUE_LEASE, Due, LeaseRecord};
 use crate::book::mounts::{Engine, Mount};
 use crate::book::tokens::{self, DUE_TOKEN};
@@ -302,7 +303,7 @@ pub(crate) fn guest_lease(record: &LeaseRecord, unmounting: bool) -> GuestLease 
         path: record.path.clone(),
         issued_at: record.issued_ms,
         expires_at: record.expires_ms,
-        internal: Hidden::new(record.internal.clone()),
+        internal: record.internal.duplicate(),
         data_version: record.data_version,
         unmounting,
     }
@@ -330,12 +331,12 @@ async fn run_job(visit: &mut Visit, due: &Due) -> Result<(), Fault> {
     // With its mount a job loses its meaning.
     let Some(mount) = visit.config.mounts.with_space(SpaceId(record.mount)).cloned() else { return Ok(()) };
     let plugin = plugin_of(&mount)?;
-    let payload = Hidden::new(record.payload.clone());
+    let payload = record.payload.duplicate();
     let call = Call::RunJob { job: record.job.clone(), key: record.key.clone(), payload };
     match dispatch::call(visit, &mount, &plugin, call, "job").await? {
         Ok(Returned::JobDone(JobOutcome::Done)) => Ok(()),
         Ok(Returned::JobDone(JobOutcome::Again(due_ms, payload))) => {
-            let again = JobRecord { payload: payload.expose().clone(), due_ms, failures: 0, ..record };
+            let again = JobRecord { payload: Kept::from(payload), due_ms, failures: 0, ..record };
             visit.after.push(After::LookForDue);
             jobs::save(&mut visit.tx, &again).map_err(Fault::from)
         }
@@ -371,7 +372,7 @@ struct IntentRecord {
     mount: [u8; 16],
     kind: String,
     /// JSON text.
-    data: Vec<u8>,
+    data: Kept,
     due_ms: u64,
     /// Attempts to undo it that failed.
     failures: u32,
@@ -391,14 +392,15 @@ fn intent_at(tx: &mut Transaction, due: &Due) -> Result<Option<IntentRecord>, St
 
 fn intent(bytes: &[u8]) -> Result<IntentRecord, StoreError> {
     // One from before failures were counted has none; a zero at the end says so.
-    let counted = postcard::from_bytes(bytes).or_else(|_| postcard::from_bytes(&[bytes, &[0]].concat()));
+    let counted =
+        postcard::from_bytes(bytes).or_else(|_| postcard::from_bytes(Hidden::new([bytes, &[0]].concat()).expose()));
     counted.map_err(|_| crate::book::damaged(space::INTENTS, "an intent"))
 }
 
 /// Writes an intent and its place in the due index.
 fn save_intent(tx: &mut Transaction, digest: &[u8; 32], record: &IntentRecord) -> Result<(), StoreError> {
-    let bytes = postcard::to_stdvec(record).expect("an intent is plain data");
-    tx.put(&intent_key(digest), &bytes)?;
+    let bytes = kept::encoded(&[], record);
+    tx.put(&intent_key(digest), bytes.expose())?;
     tx.put(&leases::due_key(record.due_ms, DUE_INTENT, digest), &[])
 }
 
@@ -412,7 +414,7 @@ pub(crate) async fn intend(
 ) -> Result<String, String> {
     let id = uuid(&*open.parts.entropy);
     let due_ms = now_ms.saturating_add(INTENT_MS);
-    let (kind, data) = (kind.to_owned(), data.expose().clone());
+    let (kind, data) = (kind.to_owned(), Kept::of(data));
     let record = IntentRecord { mount: mount.space.0, kind, data, due_ms, failures: 0 };
     let write = async {
         let mut tx = open.begin()?;
@@ -443,7 +445,7 @@ async fn undo(visit: &mut Visit, due: &Due) -> Result<(), Fault> {
     let Some(record) = intent_at(&mut visit.tx, due)? else { return Ok(()) };
     if let Some(mount) = visit.config.mounts.with_space(SpaceId(record.mount)).cloned() {
         let plugin = plugin_of(&mount)?;
-        let call = Call::Rollback { kind: record.kind, data: Hidden::new(record.data) };
+        let call = Call::Rollback { kind: record.kind, data: record.data.into_hidden() };
         if let Err(error) = dispatch::call(visit, &mount, &plugin, call, "rollback").await? {
             tracing::warn!(mount = %mount.entry.accessor, "rollback refused: {error:?}");
             return Err(Fault::invalid("the plugin refused to undo the intent"));
