@@ -9,6 +9,7 @@ use bulkhead_model::reply::{AuthInfo, Envelope, Reply, WrapInfo};
 use bulkhead_model::request::Request;
 use bulkhead_model::seam::entropy::base62;
 
+use crate::book::kept::Kept;
 use crate::book::mounts::Mount;
 use crate::book::policies;
 use crate::book::tokens::{self, TokenHash, TokenRecord};
@@ -177,7 +178,7 @@ pub(crate) fn from_login(
         period_secs: asked.period_secs,
         renewable: grant.renewable,
         bound_cidrs: grant.bound_cidrs,
-        internal: grant.internal.expose().clone(),
+        internal: Kept::from(grant.internal),
         mount_accessor: mount.entry.accessor.clone(),
         ..TokenRecord::default()
     };

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use bulkhead_barrier::Transaction;
 use bulkhead_model::acl::Acl;
 use bulkhead_model::failure::Failure;
-use bulkhead_model::hidden::Hidden;
 use bulkhead_model::reply::{Envelope, Reply, hidden_json};
 use bulkhead_model::request::Request;
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::book::config::Config;
@@ -82,7 +82,7 @@ impl Visit {
 }
 
 /// An envelope around `data`.
-pub(crate) fn data(value: &Value) -> Reply {
+pub(crate) fn data(value: &impl Serialize) -> Reply {
     enveloped(Envelope { data: Some(hidden_json(value)), ..Envelope::default() })
 }
 
@@ -110,7 +110,7 @@ pub(crate) fn enveloped(envelope: Envelope) -> Reply {
 
 /// JSON without an envelope.
 pub(crate) fn bare(status: u16, value: &Value) -> Reply {
-    Reply::Bare { status, json: Hidden::new(value.to_string().into_bytes()) }
+    Reply::Bare { status, json: hidden_json(value) }
 }
 
 /// What Vault answers to LIST: the names, or 404 if there are none.

@@ -220,7 +220,8 @@ impl Rule {
         if exempt || (self.allowed.is_empty() && self.denied.is_empty() && self.required.is_empty()) {
             return true;
         }
-        let sent = (ask.parameters)();
+        let sent = Sent((ask.parameters)());
+        let sent = &sent.0;
         // The name in the policy is lowered, the one that was sent is not: as in Vault, `X`
         // is not the `x` that is required.
         if !self.required.iter().all(|name| sent.contains_key(&name.to_lowercase())) {
@@ -243,6 +244,15 @@ impl Rule {
             };
             allowed && !denied
         })
+    }
+}
+
+/// A request's parameters, wiped after the look at them.
+struct Sent(Map<String, Value>);
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        self.0.values_mut().for_each(crate::reply::wipe);
     }
 }
 

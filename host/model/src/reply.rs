@@ -3,7 +3,7 @@
 use zeroize::Zeroize;
 
 use crate::failure::Failure;
-use crate::hidden::Hidden;
+use crate::hidden::{Hidden, HiddenBuffer};
 
 /// JSON text that may hold secrets.
 pub type HiddenJson = Hidden<Vec<u8>>;
@@ -133,10 +133,15 @@ impl From<Failure> for Reply {
     }
 }
 
-/// Hides JSON text.
+/// Hides a value as JSON text.
+///
+/// # Panics
+/// If it is none: a type that JSON has no form for.
 #[must_use]
-pub fn hidden_json(value: &serde_json::Value) -> HiddenJson {
-    Hidden::new(value.to_string().into_bytes())
+pub fn hidden_json(value: &impl serde::Serialize) -> HiddenJson {
+    let mut buffer = HiddenBuffer::with_capacity(256);
+    serde_json::to_writer(&mut buffer, value).expect("a JSON value is plain data");
+    buffer.into_hidden()
 }
 
 /// Wipes a JSON value's strings.
@@ -146,5 +151,15 @@ pub fn wipe(value: &mut serde_json::Value) {
         serde_json::Value::Array(items) => items.iter_mut().for_each(wipe),
         serde_json::Value::Object(members) => members.values_mut().for_each(wipe),
         serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
+    }
+}
+
+/// A JSON value whose strings are wiped when it is dropped.
+#[derive(Default)]
+pub struct WipedJson(pub serde_json::Value);
+
+impl Drop for WipedJson {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
     }
 }

@@ -4,17 +4,18 @@
 use bulkhead_barrier::{Key, StoreError, Transaction};
 use serde::{Deserialize, Serialize};
 
+use super::kept::{self, Kept};
 use super::leases::{DUE_JOB, Due, due_key};
 use super::space;
 
 /// A scheduled job.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct JobRecord {
     pub mount: [u8; 16],
     pub job: String,
     pub key: String,
     /// JSON text.
-    pub payload: Vec<u8>,
+    pub payload: Kept,
     pub due_ms: u64,
     /// Runs that failed in a row.
     pub failures: u32,
@@ -47,8 +48,8 @@ pub(crate) fn save(tx: &mut Transaction, record: &JobRecord) -> Result<(), Store
     if let Some(old) = get(tx, &id)? {
         tx.delete(&due_key(old.due_ms, DUE_JOB, &id))?;
     }
-    let bytes = postcard::to_stdvec(record).expect("a job is plain data");
-    tx.put(&key_of(&id), &bytes)?;
+    let bytes = kept::encoded(&[], record);
+    tx.put(&key_of(&id), bytes.expose())?;
     tx.put(&due_key(record.due_ms, DUE_JOB, &id), &[])
 }
 

@@ -4,11 +4,12 @@
 use bulkhead_barrier::{Folder, Key, StoreError, Transaction};
 use serde::{Deserialize, Serialize};
 
+use super::kept::{self, Kept};
 use super::space;
 use super::tokens::TokenHash;
 
 /// A stored lease. Fields may be added at the end, with a new [`FORMAT`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct LeaseRecord {
     /// Path of the request that made it, then a random part.
     pub id: String,
@@ -25,9 +26,9 @@ pub(crate) struct LeaseRecord {
     pub renewed_ms: u64,
     pub renewable: bool,
     /// JSON text the engine wants back.
-    pub internal: Vec<u8>,
+    pub internal: Kept,
     /// The answer's data, to be shown again at renewal: JSON text.
-    pub data: Vec<u8>,
+    pub data: Kept,
     pub data_version: u32,
     /// Attempts to revoke that failed.
     pub failures: u32,
@@ -93,12 +94,7 @@ fn token_key(token: &TokenHash, id: &str) -> Key {
 pub(crate) fn get(tx: &mut Transaction, id: &str) -> Result<Option<LeaseRecord>, StoreError> {
     let Some(key) = key(id) else { return Ok(None) };
     let Some(bytes) = tx.get(&key)? else { return Ok(None) };
-    match bytes.expose().split_first() {
-        Some((&FORMAT, record)) => {
-            postcard::from_bytes(record).map(Some).map_err(|_| super::damaged(space::LEASES, "a lease record"))
-        }
-        _ => Err(super::damaged(space::LEASES, "a lease record")),
-    }
+    kept::decoded(&bytes, FORMAT, (space::LEASES, "a lease record")).map(Some)
 }
 
 /// Writes a lease and its place in the due index; `before` is what stood there, if anything.
@@ -106,7 +102,7 @@ pub(crate) fn get(tx: &mut Transaction, id: &str) -> Result<Option<LeaseRecord>,
 /// # Errors
 /// [`StoreError`] from the barrier.
 pub(crate) fn save(tx: &mut Transaction, before: Option<&LeaseRecord>, record: &LeaseRecord) -> Result<(), StoreError> {
-    let bytes = postcard::to_extend(record, vec![FORMAT]).expect("a lease record is plain data");
+    let bytes = kept::encoded(&[FORMAT], record);
     let id = digest(&record.id);
     let key = key(&record.id).ok_or(super::damaged(space::LEASES, "a lease id"))?;
     match before {
@@ -120,7 +116,7 @@ pub(crate) fn save(tx: &mut Transaction, before: Option<&LeaseRecord>, record: &
     }
     // The value leads from the index to the lease, since the key only holds a digest.
     tx.put(&due_key(record.due_ms, DUE_LEASE, &id), record.id.as_bytes())?;
-    tx.put(&key, &bytes)
+    tx.put(&key, bytes.expose())
 }
 
 /// Strikes a lease from the book.

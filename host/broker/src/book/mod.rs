@@ -4,6 +4,7 @@
 pub(crate) mod audits;
 pub(crate) mod config;
 pub(crate) mod jobs;
+pub(crate) mod kept;
 pub(crate) mod leases;
 pub(crate) mod mounts;
 pub(crate) mod policies;

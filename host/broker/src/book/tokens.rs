@@ -4,6 +4,7 @@
 use bulkhead_barrier::{Barrier, HmacKey, Key, StoreError, Transaction};
 use serde::{Deserialize, Serialize};
 
+use super::kept::{self, Kept};
 use super::{leases, space};
 
 /// Salted hash of a token or accessor.
@@ -23,7 +24,7 @@ impl Salt {
 }
 
 /// A stored token. Fields may be added at the end, with a new [`FORMAT`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TokenRecord {
     pub accessor: String,
     pub parent: Option<TokenHash>,
@@ -49,7 +50,7 @@ pub(crate) struct TokenRecord {
     /// 0: never renewed.
     pub renewed_ms: u64,
     /// What the auth method wants back at renewal, as JSON text.
-    pub internal: Vec<u8>,
+    pub internal: Kept,
     /// Accessor of the auth mount behind a login; empty: `auth/token`.
     pub mount_accessor: String,
 }
@@ -93,12 +94,7 @@ fn child_key(parent: &TokenHash, child: &TokenHash) -> Key {
 /// [`StoreError`] from the barrier.
 pub(crate) fn get(tx: &mut Transaction, hash: &TokenHash) -> Result<Option<TokenRecord>, StoreError> {
     let Some(bytes) = tx.get(&key(hash))? else { return Ok(None) };
-    match bytes.expose().split_first() {
-        Some((&FORMAT, record)) => {
-            postcard::from_bytes(record).map(Some).map_err(|_| super::damaged(space::TOKENS, "a token record"))
-        }
-        _ => Err(super::damaged(space::TOKENS, "a token record")),
-    }
+    kept::decoded(&bytes, FORMAT, (space::TOKENS, "a token record")).map(Some)
 }
 
 /// The hash of the token that an accessor belongs to.
@@ -115,9 +111,7 @@ pub(crate) fn by_accessor(tx: &mut Transaction, salt: &Salt, accessor: &str) -> 
 /// # Errors
 /// [`StoreError`] from the barrier.
 pub(crate) fn update(tx: &mut Transaction, hash: &TokenHash, record: &TokenRecord) -> Result<(), StoreError> {
-    let mut bytes = vec![FORMAT];
-    bytes = postcard::to_extend(record, bytes).expect("a token record is plain data");
-    tx.put(&key(hash), &bytes)
+    tx.put(&key(hash), kept::encoded(&[FORMAT], record).expose())
 }
 
 /// Writes a new token with everything that leads to it.

@@ -12,6 +12,7 @@ use bulkhead_model::reply::{Envelope, HiddenJson};
 use bulkhead_model::seam::plugin::{CallHost, LogLevel, NamePage, Stop, StorageError};
 
 use crate::book::jobs::{self, JobRecord};
+use crate::book::kept::Kept;
 use crate::book::mounts::Mount;
 use crate::mint::{self, WrapAsk};
 use crate::open::Open;
@@ -189,7 +190,7 @@ impl CallHost for GuestHost {
             mount: self.mount.space.0,
             job: job.to_owned(),
             key: key.to_owned(),
-            payload: payload.expose().clone(),
+            payload: Kept::from(payload),
             due_ms: at,
             failures: 0,
         };

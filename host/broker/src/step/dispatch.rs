@@ -86,7 +86,11 @@ fn parameters(request: &Request) -> Result<Map<String, Value>, Fault> {
         Body::Json(text) => match serde_json::from_slice::<Value>(text.expose()) {
             Ok(Value::Object(map)) => Ok(map),
             Ok(Value::Null) => Ok(Map::new()),
-            _ => Err(Fault::invalid("failed to decode JSON input: the body is not a JSON object")),
+            Ok(mut other) => {
+                bulkhead_model::reply::wipe(&mut other);
+                Err(Fault::invalid("failed to decode JSON input: the body is not a JSON object"))
+            }
+            Err(_) => Err(Fault::invalid("failed to decode JSON input: the body is not a JSON object")),
         },
         Body::Raw { .. } => Err(Failure::new(FailureKind::MediaType, "this path takes a JSON object").into()),
     }

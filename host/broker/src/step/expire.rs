@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bulkhead_barrier::{SpaceId, StoreError, Transaction};
-use bulkhead_model::hidden::Hidden;
 use bulkhead_model::plugin::GuestLease;
 use bulkhead_model::seam::plugin::{Call, Plugin};
 use futures::StreamExt;
@@ -299,7 +298,7 @@ pub(crate) fn guest_lease(record: &LeaseRecord, unmounting: bool) -> GuestLease 
         path: record.path.clone(),
         issued_at: record.issued_ms,
         expires_at: record.expires_ms,
-        internal: Hidden::new(record.internal.clone()),
+        internal: record.internal.duplicate(),
         data_version: record.data_version,
         unmounting,
     }

@@ -11,6 +11,7 @@ use bulkhead_model::seam::plugin::Call;
 use serde::{Deserialize, Serialize};
 
 use super::expire::plugin_of;
+use crate::book::kept::{self, Kept};
 use crate::book::leases::{self, Due};
 use crate::book::mounts::Mount;
 use crate::book::{jobs, opaque, space};
@@ -29,7 +30,7 @@ pub(crate) struct IntentRecord {
     pub mount: [u8; 16],
     kind: String,
     /// JSON text.
-    data: Vec<u8>,
+    data: Kept,
     pub due_ms: u64,
     /// Attempts to undo it that failed.
     pub failures: u32,
@@ -49,14 +50,15 @@ pub(crate) fn at(tx: &mut Transaction, due: &Due) -> Result<Option<IntentRecord>
 
 fn decoded(bytes: &[u8]) -> Result<IntentRecord, StoreError> {
     // One from before failures were counted has none; a zero at the end says so.
-    let counted = postcard::from_bytes(bytes).or_else(|_| postcard::from_bytes(&[bytes, &[0]].concat()));
+    let counted =
+        postcard::from_bytes(bytes).or_else(|_| postcard::from_bytes(Hidden::new([bytes, &[0]].concat()).expose()));
     counted.map_err(|_| crate::book::damaged(space::INTENTS, "an intent"))
 }
 
 /// Writes an intent and its place in the due index.
 pub(crate) fn save(tx: &mut Transaction, digest: &[u8; 32], record: &IntentRecord) -> Result<(), StoreError> {
-    let bytes = postcard::to_stdvec(record).expect("an intent is plain data");
-    tx.put(&key_of(digest), &bytes)?;
+    let bytes = kept::encoded(&[], record);
+    tx.put(&key_of(digest), bytes.expose())?;
     tx.put(&leases::due_key(record.due_ms, DUE_INTENT, digest), &[])
 }
 
@@ -70,7 +72,7 @@ pub(crate) async fn intend(
 ) -> Result<String, String> {
     let id = uuid(&*open.parts.entropy);
     let due_ms = now_ms.saturating_add(INTENT_MS);
-    let (kind, data) = (kind.to_owned(), data.expose().clone());
+    let (kind, data) = (kind.to_owned(), Kept::of(data));
     let record = IntentRecord { mount: mount.space.0, kind, data, due_ms, failures: 0 };
     let write = async {
         let mut tx = open.begin()?;
@@ -101,7 +103,7 @@ pub(crate) async fn undo(visit: &mut Visit, due: &Due) -> Result<(), Fault> {
     let Some(record) = at(&mut visit.tx, due)? else { return Ok(()) };
     if let Some(mount) = visit.config.mounts.with_space(SpaceId(record.mount)).cloned() {
         let plugin = plugin_of(&mount)?;
-        let call = Call::Rollback { kind: record.kind, data: Hidden::new(record.data) };
+        let call = Call::Rollback { kind: record.kind, data: record.data.into_hidden() };
         if let Err(error) = dispatch::call(visit, &mount, &plugin, call, "rollback").await? {
             tracing::warn!(mount = %mount.entry.accessor, "rollback refused: {error:?}");
             return Err(Fault::invalid("the plugin refused to undo the intent"));

@@ -9,6 +9,7 @@ use bulkhead_model::seam::plugin::{Call, Plugin, Returned};
 
 use super::expire::plugin_of;
 use crate::book::jobs::{self, JobRecord};
+use crate::book::kept::Kept;
 use crate::book::leases::Due;
 use crate::book::mounts::{Engine, Mount};
 use crate::fault::Fault;
@@ -42,7 +43,7 @@ pub(crate) fn schedule_regular(
                     mount: mount.space.0,
                     job: job.name.clone(),
                     key: REGULAR.to_owned(),
-                    payload: NO_PAYLOAD.to_vec(),
+                    payload: Kept::from(Hidden::new(NO_PAYLOAD.to_vec())),
                     due_ms: after(now_ms, every_secs),
                     failures: 0,
                 },
@@ -88,12 +89,14 @@ pub(crate) async fn run(visit: &mut Visit, due: &Due) -> Result<(), Fault> {
     let Some(mount) = visit.config.mounts.with_space(SpaceId(record.mount)).cloned() else { return Ok(()) };
     let plugin = plugin_of(&mount)?;
     let again = match outcome(visit, &mount, &plugin, &record).await? {
-        JobOutcome::Again(due_ms, payload) => Some((due_ms, payload.expose().clone())),
-        JobOutcome::Done => every_secs(&*plugin, &record).map(|secs| (after(visit.now_ms, secs), NO_PAYLOAD.to_vec())),
+        JobOutcome::Again(due_ms, payload) => Some((due_ms, payload)),
+        JobOutcome::Done => {
+            every_secs(&*plugin, &record).map(|secs| (after(visit.now_ms, secs), Hidden::new(NO_PAYLOAD.to_vec())))
+        }
     };
     if let Some((due_ms, payload)) = again {
         visit.after.push(After::LookForDue);
-        jobs::save(&mut visit.tx, &JobRecord { payload, due_ms, failures: 0, ..record })?;
+        jobs::save(&mut visit.tx, &JobRecord { payload: Kept::from(payload), due_ms, failures: 0, ..record })?;
     }
     Ok(())
 }
@@ -104,7 +107,7 @@ async fn outcome(
     plugin: &Arc<dyn Plugin>,
     record: &JobRecord,
 ) -> Result<JobOutcome, Fault> {
-    let payload = Hidden::new(record.payload.clone());
+    let payload = record.payload.duplicate();
     let call = Call::RunJob { job: record.job.clone(), key: record.key.clone(), payload };
     match dispatch::call(visit, mount, plugin, call, "job").await? {
         Ok(Returned::JobDone(outcome)) => Ok(outcome),

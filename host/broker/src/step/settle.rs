@@ -8,6 +8,7 @@ use bulkhead_model::reply::{Envelope, LeaseInfo, Reply};
 use bulkhead_model::request::Request;
 use bulkhead_model::seam::plugin::Returned;
 
+use crate::book::kept::Kept;
 use crate::book::leases::{self, LeaseRecord};
 use crate::book::tokens::TokenHash;
 use crate::fault::Fault;
@@ -154,8 +155,8 @@ fn grant_lease(
         ttl_secs,
         renewed_ms: 0,
         renewable: grant.renewable,
-        internal: grant.internal.expose().clone(),
-        data: envelope.data.as_ref().map(|d| d.expose().clone()).unwrap_or_default(),
+        internal: Kept::from(grant.internal),
+        data: envelope.data.as_ref().map(Kept::of).unwrap_or_default(),
         data_version: guest.plugin.descriptor().data_version,
         failures: 0,
         due_ms: expires_ms,

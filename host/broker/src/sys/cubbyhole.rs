@@ -5,7 +5,6 @@ use std::sync::LazyLock;
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::reply::{Envelope, Reply};
 use bulkhead_model::request::Verb;
-use serde_json::Value;
 
 use super::table::{Handler, HostRoute, HostTable};
 use crate::book::{cubby_folder, cubby_key};
@@ -52,7 +51,7 @@ fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         return Err(Failure::new(FailureKind::Internal, wrapped("missing data fields")).into());
     }
     let key = key(visit, ask.capture("path"))?;
-    let text = bulkhead_model::reply::hidden_json(&Value::Object(ask.fields.0.clone()));
+    let text = bulkhead_model::reply::hidden_json(&ask.fields.0);
     visit.tx.put(&key, text.expose())?;
     Ok(Reply::Empty)
 }

@@ -2,7 +2,6 @@
 
 use bulkhead_barrier::SpaceId;
 use bulkhead_model::failure::{Failure, FailureKind};
-use bulkhead_model::hidden::Hidden;
 use bulkhead_model::plugin::GuestError;
 use bulkhead_model::reply::{Envelope, LeaseInfo, Reply};
 use bulkhead_model::request::Verb;
@@ -10,6 +9,7 @@ use bulkhead_model::seam::plugin::{Call, Returned};
 use serde_json::{Value, json};
 
 use super::table::{Answer, Handler, HostRoute};
+use crate::book::kept::Kept;
 use crate::book::leases::{self, LeaseRecord};
 use crate::book::mounts::{Engine, Mount};
 use crate::fault::Fault;
@@ -122,14 +122,14 @@ async fn renew_lease(visit: &mut Visit, record: LeaseRecord, increment: Option<u
     }
     let ttl_secs = wanted.min(left_secs);
     let expires_ms = now_ms.saturating_add(ttl_secs.saturating_mul(1000));
-    let internal = renewal.internal.map_or_else(|| record.internal.clone(), |json| json.expose().clone());
-    let data = renewal.data.map_or_else(|| record.data.clone(), |json| json.expose().clone());
+    let internal = renewal.internal.map_or_else(|| record.internal.clone(), Kept::from);
+    let data = renewal.data.map_or_else(|| record.data.clone(), Kept::from);
     let renewed =
         LeaseRecord { expires_ms, due_ms: expires_ms, ttl_secs, renewed_ms: now_ms, internal, data, ..record.clone() };
     leases::save(&mut visit.tx, Some(&record), &renewed)?;
     Ok(enveloped(Envelope {
         lease: Some(LeaseInfo { id: renewed.id.clone(), renewable: renewed.renewable, duration_secs: ttl_secs }),
-        data: (!renewed.data.is_empty()).then(|| Hidden::new(renewed.data.clone())),
+        data: (!renewed.data.is_empty()).then(|| renewed.data.duplicate()),
         warnings,
         ..Envelope::default()
     }))

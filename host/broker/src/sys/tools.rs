@@ -1,11 +1,14 @@
 //! `sys/tools`: random bytes and hashes.
 
+use std::collections::BTreeMap;
+
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Verb;
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use super::table::{Handler, HostRoute};
 use crate::fault::Fault;
@@ -63,13 +66,13 @@ fn random(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         return Err(Fault::invalid(format!("'bytes' should be less than {RANDOM_BYTES_MAX}")));
     }
     let format = ask.fields.text("format")?.unwrap_or_else(|| "base64".into());
-    let mut drawn = vec![0; usize::try_from(bytes).expect("bounded above")];
+    let mut drawn = Zeroizing::new(vec![0; usize::try_from(bytes).expect("bounded above")]);
     visit.open.parts.entropy.fill(&mut drawn);
-    let text = encoded(&drawn, &format).ok_or_else(|| {
+    let text = encoded(&drawn, &format).map(Zeroizing::new).ok_or_else(|| {
         Fault::invalid(format!("unsupported encoding format {format:?}; must be \"hex\" or \"base64\""))
     })?;
     let mut envelope = bulkhead_model::reply::Envelope {
-        data: Some(bulkhead_model::reply::hidden_json(&json!({ "random_bytes": text }))),
+        data: Some(bulkhead_model::reply::hidden_json(&BTreeMap::from([("random_bytes", &**text)]))),
         ..Default::default()
     };
     if source == "seal" {

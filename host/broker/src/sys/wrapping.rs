@@ -1,11 +1,14 @@
 //! `sys/wrapping`: answers behind single-use tokens.
 
+use std::borrow::Cow;
+
 use bulkhead_model::failure::{Failure, FailureKind};
-use bulkhead_model::hidden::Hidden;
+use bulkhead_model::hidden::{Hidden, HiddenBuffer};
 use bulkhead_model::reply::{AuthInfo, Envelope, LeaseInfo, Reply};
 use bulkhead_model::request::Verb;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
+use serde_json::value::RawValue;
 
 use super::table::{Handler, HostRoute};
 use crate::book::cubby_key;
@@ -28,11 +31,14 @@ pub(super) const ROUTES: &[HostRoute] = &[
         .fields(&["token"]),
 ];
 
-/// A wrapped answer as it is kept: the envelope's parts that matter later.
+/// A wrapped answer as it is kept: the envelope's parts that matter later. Its data is
+/// borrowed, so that there is no further copy to wipe.
 #[derive(Serialize, Deserialize)]
-struct Stored {
-    data: Option<Value>,
-    auth: Option<StoredAuth>,
+struct Stored<'a> {
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    auth: Option<StoredAuth<'a>>,
     lease_id: String,
     renewable: bool,
     lease_duration: u64,
@@ -40,8 +46,9 @@ struct Stored {
 }
 
 #[derive(Serialize, Deserialize)]
-struct StoredAuth {
-    client_token: String,
+struct StoredAuth<'a> {
+    #[serde(borrow)]
+    client_token: Cow<'a, str>,
     accessor: String,
     policies: Vec<String>,
     metadata: Vec<(String, String)>,
@@ -58,7 +65,7 @@ pub(crate) fn stored(envelope: &Envelope) -> Hidden<Vec<u8>> {
     let stored = Stored {
         data: envelope.data.as_ref().and_then(|d| serde_json::from_slice(d.expose()).ok()),
         auth: envelope.auth.as_ref().map(|auth| StoredAuth {
-            client_token: auth.client_token.expose().clone(),
+            client_token: Cow::Borrowed(auth.client_token.expose()),
             accessor: auth.accessor.clone(),
             policies: auth.policies.clone(),
             metadata: auth.metadata.clone(),
@@ -73,11 +80,13 @@ pub(crate) fn stored(envelope: &Envelope) -> Hidden<Vec<u8>> {
         lease_duration: lease.map_or(0, |l| l.duration_secs),
         warnings: envelope.warnings.clone(),
     };
-    Hidden::new(serde_json::to_vec(&stored).expect("an envelope is plain data"))
+    let mut buffer = HiddenBuffer::with_capacity(1024);
+    serde_json::to_writer(&mut buffer, &stored).expect("an envelope is plain data");
+    buffer.into_hidden()
 }
 
 fn restored(bytes: &[u8]) -> Option<Envelope> {
-    let stored: Stored = serde_json::from_slice(bytes).ok()?;
+    let stored: Stored<'_> = serde_json::from_slice(bytes).ok()?;
     let has_lease = stored.lease_duration > 0 || !stored.lease_id.is_empty();
     Some(Envelope {
         lease: has_lease.then_some(LeaseInfo {
@@ -85,9 +94,9 @@ fn restored(bytes: &[u8]) -> Option<Envelope> {
             renewable: stored.renewable,
             duration_secs: stored.lease_duration,
         }),
-        data: stored.data.as_ref().map(bulkhead_model::reply::hidden_json),
+        data: stored.data.map(|json| Hidden::new(json.get().as_bytes().to_vec())),
         auth: stored.auth.map(|auth| AuthInfo {
-            client_token: Hidden::new(auth.client_token),
+            client_token: Hidden::new(auth.client_token.into_owned()),
             accessor: auth.accessor,
             token_policies: auth.policies.clone(),
             policies: auth.policies,
@@ -110,7 +119,7 @@ fn wrap(_visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         return Err(Fault::invalid("endpoint requires response wrapping to be used"));
     }
     // The step that wraps answers does the rest.
-    Ok(data(&Value::Object(ask.fields.0.clone())))
+    Ok(data(&ask.fields.0))
 }
 
 fn not_valid() -> Fault {

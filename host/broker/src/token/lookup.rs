@@ -2,7 +2,7 @@
 
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::hidden::Hidden;
-use bulkhead_model::reply::Reply;
+use bulkhead_model::reply::{Reply, WipedJson};
 use bulkhead_model::request::Verb;
 use serde_json::{Map, Value, json};
 
@@ -40,7 +40,7 @@ fn lookup(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let hash = visit.open.salt.hash(token.expose());
     let found = tokens::get(&mut visit.tx, &hash)?.filter(|r| !r.is_expired(visit.now_ms));
     let record = found.ok_or_else(|| Fault::from(Failure::new(FailureKind::Denied, "bad token")))?;
-    Ok(data(&shown(&record, token.expose(), visit.now_ms)))
+    Ok(data(&shown(&record, token.expose(), visit.now_ms).0))
 }
 
 fn lookup_self(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
@@ -49,15 +49,15 @@ fn lookup_self(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let left = record.num_uses.saturating_sub(1);
     record.num_uses = left;
     let token = ask.request.token.as_ref().map_or("", |t| t.expose().as_str());
-    Ok(data(&shown(&record, token, visit.now_ms)))
+    Ok(data(&shown(&record, token, visit.now_ms).0))
 }
 
 fn lookup_accessor(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let (_, record) = by_accessor(visit, ask)?.ok_or_else(|| Fault::invalid_wrapped("invalid accessor"))?;
-    Ok(data(&shown(&record, "", visit.now_ms)))
+    Ok(data(&shown(&record, "", visit.now_ms).0))
 }
 
-fn shown(record: &TokenRecord, id: &str, now_ms: u64) -> Value {
+fn shown(record: &TokenRecord, id: &str, now_ms: u64) -> WipedJson {
     let meta: Map<String, Value> = record.metadata.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect();
     let mut told = json!({
         "accessor": record.accessor,
@@ -94,7 +94,7 @@ fn shown(record: &TokenRecord, id: &str, now_ms: u64) -> Value {
     if !record.bound_cidrs.is_empty() {
         told["bound_cidrs"] = json!(record.bound_cidrs);
     }
-    told
+    WipedJson(told)
 }
 
 fn accessors(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {

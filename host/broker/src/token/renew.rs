@@ -136,7 +136,7 @@ async fn ask_method(
             token_type: TokenType::Service,
             bound_cidrs: record.bound_cidrs.clone(),
             renewable: record.renewable,
-            internal: Hidden::new(record.internal.clone()),
+            internal: record.internal.duplicate(),
         },
         entity_id: None,
         issued_at: record.created_ms,
