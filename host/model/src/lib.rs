@@ -13,6 +13,7 @@ pub mod hcl;
 pub mod hidden;
 pub mod json;
 pub mod limits;
+pub mod password;
 pub mod path;
 pub mod plugin;
 pub mod policy;

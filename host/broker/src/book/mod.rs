@@ -6,6 +6,7 @@ pub(crate) mod config;
 pub(crate) mod jobs;
 pub(crate) mod leases;
 pub(crate) mod mounts;
+pub(crate) mod passwords;
 pub(crate) mod policies;
 pub(crate) mod tokens;
 
@@ -43,6 +44,8 @@ pub(crate) mod space {
     pub(crate) const TOKEN_ROLES: SpaceId = SpaceId::host(13);
     /// Intents by id.
     pub(crate) const INTENTS: SpaceId = SpaceId::host(14);
+    /// Texts of password policies by name.
+    pub(crate) const PASSWORD_POLICIES: SpaceId = SpaceId::host(40);
 }
 
 /// A key whose bytes say nothing: hashes, and indexes over such.

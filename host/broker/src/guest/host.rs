@@ -7,12 +7,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bulkhead_barrier::{Folder, Key, StoreError, Transaction};
 use bulkhead_model::hidden::Hidden;
+use bulkhead_model::password::PasswordPolicy;
 use bulkhead_model::plugin::{MountFacts, Seconds, TimestampMs};
 use bulkhead_model::reply::HiddenJson;
 use bulkhead_model::seam::plugin::{CallHost, LogLevel, NamePage, StorageError};
 
 use crate::book::jobs::{self, JobRecord};
 use crate::book::mounts::Mount;
+use crate::book::passwords;
 use crate::open::Open;
 
 /// What one call works with. Taken apart again by [`GuestHost::into_parts`].
@@ -199,10 +201,17 @@ impl CallHost for GuestHost {
     }
 
     fn generate_password(&mut self, policy: Option<&str>) -> Result<String, String> {
-        match policy {
-            None => Ok(bulkhead_model::seam::entropy::base62(&*self.open.parts.entropy, 20)),
-            Some(_) => Err("named password policies are not offered by this version".into()),
-        }
+        let policy = match policy {
+            None => PasswordPolicy::default(),
+            Some(name) => passwords::policy(&mut self.tx, name)
+                .map_err(|error| {
+                    tracing::error!(error = %error, "a password policy could not be read");
+                    "the password policy could not be read".to_owned()
+                })?
+                .ok_or_else(|| format!("password policy {name:?} does not exist"))?,
+        };
+        let mut password = policy.generate(&*self.open.parts.entropy);
+        Ok(std::mem::take(password.expose_mut()))
     }
 
     async fn wrap(&mut self, _data: HiddenJson, _ttl: Seconds) -> Result<String, String> {

@@ -13,6 +13,7 @@ pub(crate) mod leader;
 pub(crate) mod leases;
 pub(crate) mod misc;
 pub(crate) mod mounts;
+pub(crate) mod passwords;
 pub(crate) mod plugins;
 pub(crate) mod policies;
 pub(crate) mod remount;
@@ -32,6 +33,7 @@ pub(crate) fn routes() -> &'static HostTable {
             mounts::ROUTES,
             remount::ROUTES,
             policies::ROUTES,
+            passwords::ROUTES,
             capabilities::ROUTES,
             internal::ROUTES,
             keys::ROUTES,
