@@ -3,6 +3,7 @@
 //! their in-memory twins in [`fake`].
 
 pub mod acl;
+pub mod answer;
 pub mod change;
 pub mod cidr;
 pub mod duration;
@@ -17,6 +18,7 @@ pub mod password;
 pub mod path;
 pub mod plugin;
 pub mod policy;
+pub mod quota;
 pub mod reply;
 pub mod request;
 pub mod seam;

@@ -6,6 +6,7 @@ pub(crate) mod dispatch;
 pub(crate) mod expire;
 pub(crate) mod gate;
 pub(crate) mod identify;
+pub(crate) mod quota;
 pub(crate) mod record;
 pub(crate) mod route;
 pub(crate) mod settle;

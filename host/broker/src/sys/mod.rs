@@ -16,6 +16,7 @@ pub(crate) mod mounts;
 pub(crate) mod passwords;
 pub(crate) mod plugins;
 pub(crate) mod policies;
+pub(crate) mod quotas;
 pub(crate) mod remount;
 pub(crate) mod seal;
 pub(crate) mod table;
@@ -34,6 +35,7 @@ pub(crate) fn routes() -> &'static HostTable {
             remount::ROUTES,
             policies::ROUTES,
             passwords::ROUTES,
+            quotas::ROUTES,
             capabilities::ROUTES,
             internal::ROUTES,
             keys::ROUTES,

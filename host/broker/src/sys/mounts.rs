@@ -19,8 +19,8 @@ use serde_json::{Map, Value};
 pub(super) use shown::mount_json;
 
 use super::table::{Handler, HostRoute};
-use crate::book::leases;
 use crate::book::mounts::{self, Engine, Mount, MountEntry, Table};
+use crate::book::{leases, quotas};
 use crate::fault::Fault;
 use crate::step::dispatch;
 use crate::visit::{After, Ask, Visit, flat};
@@ -250,6 +250,8 @@ async fn unmount(visit: &mut Visit, ask: &Ask<'_>, table: Table) -> Result<Reply
     let Some(mount) = visit.config.mounts.at(&full).cloned() else { return Ok(Reply::Empty) };
     end_leases(visit, &mount).await?;
     mounts::remove(&mut visit.tx, &mount.entry)?;
+    quotas::mount_gone(&mut visit.tx, &full)?;
+    visit.after.push(After::Refresh);
     crate::step::expire::schedule_drop(visit, mount.space)?;
     visit.open.cache.drop_mount(mount.space);
     visit.after.push(After::LookForDue);
