@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use bulkhead_model::answer::Answer;
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::{Body, Origin, Request, Verb};
 use bytes::Bytes;
@@ -34,11 +35,16 @@ pub(crate) async fn answer<F: Front>(
         Ok(below) => below,
         Err(page) => return Ok(page_response(page)),
     };
-    let reply = match decode::head(&parts, below) {
+    let Answer { reply, headers } = match decode::head(&parts, below) {
         Ok(head) => pass_on(&api, &origin, &limits, head, incoming).await,
-        Err(refused) => refused,
+        Err(refused) => refused.into(),
     };
     let mut response = response(encode(reply));
+    for (name, value) in headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(HeaderName::from_static(name), value);
+        }
+    }
     if let Some(namespace) = parts.headers.get(NAMESPACE) {
         response.headers_mut().insert(NAMESPACE, namespace.clone());
     }
@@ -52,7 +58,7 @@ async fn pass_on<F: Front>(
     limits: &ListenerLimits,
     head: Head,
     incoming: Incoming,
-) -> Reply {
+) -> Answer {
     let mut held = None;
     let body = if matches!(head.verb, Verb::Write | Verb::Patch) {
         match body::read(incoming, limits, &api.buffers).await {
@@ -61,7 +67,7 @@ async fn pass_on<F: Front>(
                 held = Some(read);
                 decode::body(&head, bytes, limits.json_strings_max)
             }
-            Err(reply) => return reply,
+            Err(reply) => return reply.into(),
         }
     } else {
         decode::body_of_query(&head)
@@ -78,7 +84,7 @@ async fn pass_on<F: Front>(
             };
             Carried::new(work, Arc::clone(&api.stragglers)).await
         }
-        Err(failure) => Reply::Failed(failure),
+        Err(failure) => Reply::Failed(failure).into(),
     }
 }
 

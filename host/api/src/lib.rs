@@ -1,5 +1,5 @@
 //! Vault's HTTP API over hyper and rustls: bytes to [`Request`], within limits, and
-//! [`Reply`] to bytes. What a request means, who may make it and what it does is not
+//! [`Answer`] to bytes. What a request means, who may make it and what it does is not
 //! known here: see the broker.
 
 mod answer;
@@ -21,7 +21,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bulkhead_model::reply::Reply;
+use bulkhead_model::answer::Answer;
 use bulkhead_model::request::Request;
 use bulkhead_model::seam::entropy::Entropy;
 use tokio::sync::Semaphore;
@@ -35,7 +35,7 @@ pub use tls::{ClientCertificates, Tls, TlsFiles, TlsVersion};
 pub trait Front: Send + Sync + 'static {
     /// Answers one request, at the latest after this time: whoever cuts a request off must
     /// be the one who records it. The future runs to its end even if the client hangs up.
-    fn answer(&self, request: Request, time_max: Duration) -> impl Future<Output = Reply> + Send;
+    fn answer(&self, request: Request, time_max: Duration) -> impl Future<Output = Answer> + Send;
 }
 
 /// What all listeners of a node share: who answers, and the bounds that hold for the

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bulkhead_model::answer::Answer;
 use bulkhead_model::failure::Failure;
 use bulkhead_model::reply::Reply;
 use parking_lot::Mutex;
@@ -38,7 +39,7 @@ impl Stragglers {
     }
 }
 
-type Work = Pin<Box<dyn Future<Output = Reply> + Send>>;
+type Work = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// A request in the care of its connection; when the connection drops it, it moves to
 /// the [`Stragglers`].
@@ -48,16 +49,16 @@ pub(crate) struct Carried {
 }
 
 impl Carried {
-    pub(crate) fn new(work: impl Future<Output = Reply> + Send + 'static, stragglers: Arc<Stragglers>) -> Self {
+    pub(crate) fn new(work: impl Future<Output = Answer> + Send + 'static, stragglers: Arc<Stragglers>) -> Self {
         Self { work: Some(Box::pin(work)), stragglers }
     }
 }
 
 impl Future for Carried {
-    type Output = Reply;
+    type Output = Answer;
 
     /// A panic in the request costs that request, and neither its connection nor the node.
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reply> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
         let Some(mut work) = self.work.take() else { return Poll::Pending };
         match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
             Ok(Poll::Ready(reply)) => Poll::Ready(reply),
@@ -67,7 +68,7 @@ impl Future for Carried {
             }
             Err(_) => {
                 tracing::error!("a request panicked");
-                Poll::Ready(Reply::Failed(Failure::internal()))
+                Poll::Ready(Reply::Failed(Failure::internal()).into())
             }
         }
     }

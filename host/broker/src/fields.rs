@@ -68,6 +68,17 @@ impl Fields {
         text.trim().parse().map(Some).map_err(|_| mismatch(name, "an integer"))
     }
 
+    /// A number, perhaps as a string.
+    pub(crate) fn float(&self, name: &str) -> Result<Option<f64>, Fault> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        text.trim().parse().map(Some).map_err(|_| {
+            Fault::invalid(format!(
+                "Field validation failed: error converting input for field {name:?}: '' cannot parse value as \
+                 'float64': strconv.ParseFloat: invalid syntax"
+            ))
+        })
+    }
+
     /// A duration in seconds: a number of seconds, or Go's notation with days.
     pub(crate) fn seconds(&self, name: &str) -> Result<Option<u64>, Fault> {
         match self.text(name)? {

@@ -16,11 +16,18 @@ use crate::node::Node;
 use crate::open::Open;
 use crate::step::authorize::authorize;
 use crate::step::record::{Audited, Trail};
-use crate::step::{dispatch, gate, identify, record, route, settle};
+use crate::step::{dispatch, gate, identify, quota, record, route, settle};
 use crate::visit::{After, Visit};
 
 /// Answers one request.
 pub(crate) async fn run(node: &Arc<Node>, request: Request, time_max: Duration) -> Audited {
+    match quota::admit(node, &request) {
+        Ok(headers) => admitted(node, request, time_max).await.with(headers),
+        Err(refused) => refused,
+    }
+}
+
+async fn admitted(node: &Arc<Node>, request: Request, time_max: Duration) -> Audited {
     if let Some(reply) = gate::answer_free(node, &request).await {
         return Audited::unrecorded(reply);
     }
@@ -148,6 +155,11 @@ pub(crate) fn settle_after(open: &Open, after: Vec<After>) -> bool {
             After::Rotated(rotated) => open.barrier.install(rotated),
             After::AuditDevices(devices) => *open.devices.write() = Arc::new(devices),
             After::LookForDue => open.due.notify_one(),
+            After::Refresh => {
+                if let Err(fault) = open.refresh() {
+                    tracing::error!(cause = ?fault, "a change shows with the next request, not at once");
+                }
+            }
             After::Seal => sealing = true,
         }
     }

@@ -84,14 +84,33 @@ impl Open {
     /// What is parsed of the transaction's epoch.
     pub(crate) fn config(&self, tx: &mut Transaction) -> Result<Arc<Config>, StoreError> {
         let known = self.config.read().clone();
-        if let Some(config) = known
+        if let Some(config) = &known
             && config.holds(tx)?
         {
-            return Ok(config);
+            return Ok(config.clone());
         }
-        let config = Arc::new(Config::load(tx, &self.catalog)?);
+        let mut config = Config::load(tx, &self.catalog)?;
+        if let Some(before) = known {
+            config.go_on_from(&before);
+        }
+        let config = Arc::new(config);
         *self.config.write() = Some(config.clone());
         Ok(config)
+    }
+
+    /// What was parsed last, without a look at whether it still holds.
+    pub(crate) fn known_config(&self) -> Option<Arc<Config>> {
+        self.config.read().clone()
+    }
+
+    /// Parses what holds now, for those who look at [`known_config`](Self::known_config).
+    ///
+    /// # Errors
+    /// [`Fault`] from the store.
+    pub(crate) fn refresh(&self) -> Result<(), Fault> {
+        let mut tx = self.begin()?;
+        self.config(&mut tx)?;
+        Ok(())
     }
 
     /// Proposes what the transaction wrote; nothing to write is committed already.

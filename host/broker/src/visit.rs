@@ -32,6 +32,8 @@ pub(crate) enum After {
     AuditDevices(Vec<crate::book::audits::Device>),
     /// The node seals itself.
     Seal,
+    /// What is parsed of the books is parsed anew at once: the next request is measured by it.
+    Refresh,
     /// Something may be due at once.
     LookForDue,
 }

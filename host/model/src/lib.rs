@@ -3,6 +3,7 @@
 //! their in-memory twins in [`fake`].
 
 pub mod acl;
+pub mod answer;
 pub mod change;
 pub mod cidr;
 pub mod duration;
@@ -13,9 +14,11 @@ pub mod hcl;
 pub mod hidden;
 pub mod json;
 pub mod limits;
+pub mod password;
 pub mod path;
 pub mod plugin;
 pub mod policy;
+pub mod quota;
 pub mod reply;
 pub mod request;
 pub mod seam;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use bulkhead_api::Front;
 use bulkhead_broker::{ConfiguredAudit, Facts, Node, Parts};
 use bulkhead_ledger::{LedgerConfig, RaftLedger};
+use bulkhead_model::answer::Answer;
 use bulkhead_model::fake::ledger::FakeLedger;
-use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Request;
 use bulkhead_model::seam::entropy::Entropy;
 use bulkhead_model::seam::ledger::Ledger;
@@ -29,8 +29,8 @@ const SEAL_MAX: Duration = Duration::from_secs(10);
 pub(crate) struct Broker(pub(crate) Arc<Node>);
 
 impl Front for Broker {
-    async fn answer(&self, request: Request, time_max: Duration) -> Reply {
-        self.0.handle_within(request, time_max).await.into_reply()
+    async fn answer(&self, request: Request, time_max: Duration) -> Answer {
+        self.0.handle_within(request, time_max).await.into_answer()
     }
 }
 

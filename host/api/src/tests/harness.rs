@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bulkhead_model::answer::Answer;
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::fake::entropy::FakeEntropy;
 use bulkhead_model::hidden::Hidden;
@@ -27,10 +28,10 @@ pub(super) struct Mirror {
 }
 
 impl Front for Mirror {
-    async fn answer(&self, request: Request, time_max: Duration) -> Reply {
+    async fn answer(&self, request: Request, time_max: Duration) -> Answer {
         match request.path.as_str() {
             "wait" if tokio::time::timeout(time_max, self.go.notified()).await.is_err() => {
-                return Failure::new(FailureKind::Timeout, "as asked").into();
+                return Reply::from(Failure::new(FailureKind::Timeout, "as asked")).into();
             }
             "panic" => panic!("as asked"),
             _ => {}
@@ -45,7 +46,8 @@ impl Front for Mirror {
             "id": request.id, "verb": format!("{:?}", request.verb), "path": request.path.as_str(), "body": body,
             "token": request.token.map(|t| t.expose().clone()), "certificates": request.origin.certificates.len(),
         });
-        Reply::Bare { status: 200, json: Hidden::new(json.to_string().into_bytes()) }
+        let reply = Reply::Bare { status: 200, json: Hidden::new(json.to_string().into_bytes()) };
+        Answer { reply, headers: vec![("retry-after", "7".to_owned())] }
     }
 }
 

@@ -15,6 +15,13 @@ async fn every_answer_has_vaults_headers() {
 }
 
 #[tokio::test]
+async fn header_lines_of_the_node_go_with_its_answer() {
+    let served = Served::plain().await;
+    assert!(served.ask(&get("/v1/kv/x")).await.1.contains("retry-after: 7\r\n"));
+    assert!(!served.ask(&get("/v1/kv/%2e%2e")).await.1.contains("retry-after"), "no answer of the node");
+}
+
+#[tokio::test]
 async fn paths_outside_the_api_are_as_in_vault() {
     let served = Served::plain().await;
     for (path, status, location, body) in [

@@ -1,5 +1,5 @@
-//! What the node has parsed of its slowly changing state: mounts, policies and audit
-//! devices of one epoch. Requests share it and check the epoch's version, which is
+//! What the node has parsed of its slowly changing state: mounts, policies and quotas
+//! of one epoch. Requests share it and check the epoch's version, which is
 //! exact: a change shows to the first request after its commit.
 
 use std::collections::HashMap;
@@ -12,6 +12,7 @@ use bulkhead_model::policy::{Policy, PolicyName};
 use parking_lot::RwLock;
 
 use super::mounts::{self, Catalog, MountTable};
+use super::quotas::Quotas;
 use super::{epoch_key, policies};
 
 /// ACLs kept parsed at most; beyond this they are parsed anew. Source: ours.
@@ -21,6 +22,7 @@ const ACLS_MAX: usize = 4_096;
 pub(crate) struct Config {
     version: Option<Version>,
     pub mounts: MountTable,
+    pub quotas: Arc<Quotas>,
     acls: RwLock<HashMap<Vec<String>, Arc<Acl>>>,
 }
 
@@ -31,7 +33,15 @@ impl Config {
     /// [`StoreError`] from the barrier.
     pub(crate) fn load(tx: &mut Transaction, catalog: &Catalog) -> Result<Self, StoreError> {
         let version = tx.version(&epoch_key())?;
-        Ok(Self { version, mounts: mounts::load(tx, catalog)?, acls: RwLock::default() })
+        let (mounts, quotas) = (mounts::load(tx, catalog)?, Arc::new(Quotas::load(tx)?));
+        Ok(Self { version, mounts, quotas, acls: RwLock::default() })
+    }
+
+    /// Takes over the counts of the epoch before, if its quotas were the same.
+    pub(crate) fn go_on_from(&mut self, before: &Self) {
+        if self.quotas.same(&before.quotas) {
+            self.quotas = before.quotas.clone();
+        }
     }
 
     /// Whether this is still what the transaction's snapshot says. Recorded in the read

@@ -7,7 +7,9 @@ pub(crate) mod jobs;
 pub(crate) mod kept;
 pub(crate) mod leases;
 pub(crate) mod mounts;
+pub(crate) mod passwords;
 pub(crate) mod policies;
+pub(crate) mod quotas;
 pub(crate) mod tokens;
 
 use bulkhead_barrier::{Folder, Key, SpaceId, StoreError, Transaction};
@@ -44,6 +46,10 @@ pub(crate) mod space {
     pub(crate) const TOKEN_ROLES: SpaceId = SpaceId::host(13);
     /// Intents by id.
     pub(crate) const INTENTS: SpaceId = SpaceId::host(14);
+    /// Texts of password policies by name.
+    pub(crate) const PASSWORD_POLICIES: SpaceId = SpaceId::host(40);
+    /// Rate limits by name.
+    pub(crate) const QUOTAS: SpaceId = SpaceId::host(41);
 }
 
 /// A key whose bytes say nothing: hashes, and indexes over such.
@@ -56,8 +62,7 @@ pub(crate) fn damaged(space: SpaceId, what: &'static str) -> StoreError {
     StoreError::Damaged { space, what }
 }
 
-/// The record whose version changes with every change to mounts, policies or audit
-/// devices. One look at it tells a request whether what the node has parsed still holds.
+/// The record whose version changes with every change to mounts, policies or quotas. One look at it tells a request whether what the node has parsed still holds.
 pub(crate) fn epoch_key() -> Key {
     opaque(space::HOST, b"epoch")
 }

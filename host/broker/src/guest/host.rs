@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bulkhead_barrier::{Folder, Key, StoreError, Transaction};
 use bulkhead_model::hidden::Hidden;
+use bulkhead_model::password::PasswordPolicy;
 use bulkhead_model::plugin::{MountFacts, Seconds, TimestampMs};
 use bulkhead_model::reply::{Envelope, HiddenJson};
 use bulkhead_model::seam::plugin::{CallHost, LogLevel, NamePage, Stop, StorageError};
@@ -14,6 +15,7 @@ use bulkhead_model::seam::plugin::{CallHost, LogLevel, NamePage, Stop, StorageEr
 use crate::book::jobs::{self, JobRecord};
 use crate::book::kept::Kept;
 use crate::book::mounts::Mount;
+use crate::book::passwords;
 use crate::mint::{self, WrapAsk};
 use crate::open::Open;
 
@@ -205,10 +207,17 @@ impl CallHost for GuestHost {
     }
 
     fn generate_password(&mut self, policy: Option<&str>) -> Result<String, String> {
-        match policy {
-            None => Ok(bulkhead_model::seam::entropy::base62(&*self.open.parts.entropy, 20)),
-            Some(_) => Err("named password policies are not offered by this version".into()),
-        }
+        let policy = match policy {
+            None => PasswordPolicy::default(),
+            Some(name) => passwords::policy(&mut self.tx, name)
+                .map_err(|error| {
+                    tracing::error!(error = %error, "a password policy could not be read");
+                    "the password policy could not be read".to_owned()
+                })?
+                .ok_or_else(|| format!("password policy {name:?} does not exist"))?,
+        };
+        let mut password = policy.generate(&*self.open.parts.entropy);
+        Ok(std::mem::take(password.expose_mut()))
     }
 
     async fn wrap(&mut self, data: HiddenJson, ttl: Seconds) -> Result<String, String> {

@@ -193,7 +193,10 @@ pub(super) async fn open(node: &Arc<Node>, barrier: Arc<Barrier>) -> Result<Open
     }
     let catalog = node.catalog.clone();
     let ClusterRecord { id: cluster_id, name: cluster_name } = cluster;
-    Ok(Open::new(OpenParts { parts, barrier, catalog, cluster_id, cluster_name, devices }))
+    let open = Open::new(OpenParts { parts, barrier, catalog, cluster_id, cluster_name, devices });
+    // Quotas hold from the first request on.
+    open.refresh()?;
+    Ok(open)
 }
 
 /// Brings the book in line with the config file, and opens every device. A device that

@@ -5,6 +5,7 @@ mod line;
 
 use std::sync::Arc;
 
+use bulkhead_model::answer::{Answer, Headers};
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Request;
@@ -21,13 +22,25 @@ use crate::visit::Who;
 /// unrecorded is ever encoded.
 pub struct Audited {
     reply: Reply,
+    headers: Headers,
 }
 
 impl Audited {
     /// An answer that no audit device is asked about: Vault records neither the paths
     /// that are free for all nor what a sealed node refuses.
     pub(crate) fn unrecorded(reply: Reply) -> Self {
-        Self { reply }
+        Self { reply, headers: Headers::new() }
+    }
+
+    /// With these header lines.
+    pub(crate) fn with(self, headers: Headers) -> Self {
+        Self { headers, ..self }
+    }
+
+    /// The answer with its header lines.
+    #[must_use]
+    pub fn into_answer(self) -> Answer {
+        Answer { reply: self.reply, headers: self.headers }
     }
 
     /// The answer.
@@ -170,14 +183,14 @@ pub(crate) fn request(open: &Open, request: &Request, trail: &mut Trail) -> Resu
 pub(crate) fn response(open: &Open, request: &Request, trail: Trail, reply: Reply) -> Audited {
     let devices = if trail.about_devices { open.devices.read().clone() } else { Arc::clone(&trail.devices) };
     if devices.is_empty() {
-        return Audited { reply };
+        return Audited { reply, headers: Headers::new() };
     }
     let time = crate::fields::rfc3339(open.parts.clock.now_ms());
     if to_any(&devices, |device| line::response(device, request, &trail, &reply, &time)) {
-        return Audited { reply };
+        return Audited { reply, headers: Headers::new() };
     }
     let failure = Failure::new(FailureKind::Internal, "no audit device took the answer: it is withheld");
-    Audited { reply: failure.into() }
+    Audited { reply: failure.into(), headers: Headers::new() }
 }
 
 /// Hands a line to every device; true if one took it.

@@ -13,8 +13,10 @@ pub(crate) mod leader;
 pub(crate) mod leases;
 pub(crate) mod misc;
 pub(crate) mod mounts;
+pub(crate) mod passwords;
 pub(crate) mod plugins;
 pub(crate) mod policies;
+pub(crate) mod quotas;
 pub(crate) mod remount;
 pub(crate) mod seal;
 pub(crate) mod table;
@@ -32,6 +34,8 @@ pub(crate) fn routes() -> &'static HostTable {
             mounts::ROUTES,
             remount::ROUTES,
             policies::ROUTES,
+            passwords::ROUTES,
+            quotas::ROUTES,
             capabilities::ROUTES,
             internal::ROUTES,
             keys::ROUTES,

@@ -16,8 +16,8 @@ use serde_json::{Map, Value};
 pub(super) use shown::mount_json;
 
 use super::table::{Answer, Handler, HostRoute};
-use crate::book::leases;
 use crate::book::mounts::{self, Engine, Mount, MountEntry, Table};
+use crate::book::{leases, quotas};
 use crate::fault::Fault;
 use crate::step::{duties, upgrade};
 use crate::visit::{After, Ask, Visit, flat};
@@ -223,6 +223,8 @@ async fn unmount(visit: &mut Visit, ask: &Ask<'_>, table: Table) -> Result<Reply
     mounts::remove(&mut visit.tx, &mount.entry)?;
     duties::forget(&mut visit.tx, mount.space)?;
     upgrade::forget(&mut visit.tx, mount.space)?;
+    quotas::mount_gone(&mut visit.tx, &full)?;
+    visit.after.push(After::Refresh);
     crate::step::expire::schedule_drop(visit, mount.space)?;
     visit.open.cache.drop_mount(mount.space);
     visit.after.push(After::LookForDue);

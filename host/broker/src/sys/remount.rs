@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use super::mounts::full_path;
 use super::table::{Handler, HostRoute};
 use crate::book::mounts::{self, Table};
-use crate::book::{leases, opaque, space};
+use crate::book::{leases, opaque, quotas, space};
 use crate::fault::Fault;
-use crate::visit::{Ask, Visit, data, enveloped};
+use crate::visit::{After, Ask, Visit, data, enveloped};
 
 pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("remount", &[Verb::Write], Handler::Now(remount), "Move a mount to another path.")
@@ -59,6 +59,8 @@ fn remount(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let mut entry = mount.entry.clone();
     entry.path.clone_from(&to_path);
     mounts::save(&mut visit.tx, &entry)?;
+    quotas::mount_moved(&mut visit.tx, &from_full, &to_full)?;
+    visit.after.push(After::Refresh);
     let id = visit.uuid();
     let info = json!({ "source_mount": from_full, "target_mount": to_full, "status": "success" });
     visit.tx.put(&opaque(space::HOST, format!("move/{id}").as_bytes()), info.to_string().as_bytes())?;

@@ -1,0 +1,81 @@
+//! Which limit holds for a path: the nearest one alone counts.
+
+use std::collections::HashMap;
+
+use super::bucket::Limit;
+
+/// A limit and the paths it is for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LimitRule {
+    /// Empty: every path. With a slash at the end: a mount. With a star at the end: all
+    /// that begins so. Else this path alone.
+    pub path: String,
+    /// What a client may do there.
+    pub limit: Limit,
+}
+
+/// All limits of a node, ready to be asked.
+#[derive(Debug, Default)]
+pub struct QuotaRules {
+    rules: Vec<LimitRule>,
+    /// Places in `rules`, by path without a slash or star at the end.
+    exact: HashMap<String, usize>,
+    mounts: HashMap<String, usize>,
+    /// Longest first.
+    beginnings: Vec<(String, usize)>,
+    everywhere: Option<usize>,
+    exempt: Vec<String>,
+}
+
+impl QuotaRules {
+    /// Sorts rules. `exempt` holds beginnings of paths that no rule is for; one that starts
+    /// with `!` takes paths out of the exemption again.
+    #[must_use]
+    pub fn new(rules: Vec<LimitRule>, exempt: Vec<String>) -> Self {
+        let mut sorted = Self { exempt, ..Self::default() };
+        for (place, rule) in rules.iter().enumerate() {
+            if rule.path.is_empty() {
+                sorted.everywhere = Some(place);
+            } else if let Some(beginning) = rule.path.strip_suffix('*') {
+                sorted.beginnings.push((beginning.to_owned(), place));
+            } else if let Some(mount) = rule.path.strip_suffix('/') {
+                sorted.mounts.insert(mount.to_owned(), place);
+            } else {
+                sorted.exact.insert(rule.path.clone(), place);
+            }
+        }
+        sorted.beginnings.sort_by_key(|(beginning, _)| usize::MAX - beginning.len());
+        sorted.rules = rules;
+        sorted
+    }
+
+    /// The number of the rule for this path, with its limit. The path itself is nearest,
+    /// then the longest beginning, then the mount.
+    #[must_use]
+    pub fn find(&self, path: &str) -> Option<(usize, &Limit)> {
+        if self.rules.is_empty() || self.is_exempt(path) {
+            return None;
+        }
+        let bare = path.strip_suffix('/').unwrap_or(path);
+        let beginning = || self.beginnings.iter().find(|(b, _)| path.starts_with(b.as_str())).map(|(_, place)| *place);
+        // Mounts do not nest, so at most one of these is there.
+        let mount = || {
+            let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+            ends.filter_map(|end| self.mounts.get(&path[..end]).copied()).next()
+        };
+        let place = self.exact.get(bare).copied().or_else(beginning).or_else(mount).or(self.everywhere)?;
+        Some((place, &self.rules[place].limit))
+    }
+
+    /// The longest entry that the path begins with decides.
+    fn is_exempt(&self, path: &str) -> bool {
+        let fits = |entry: &&String| !beginning(entry).is_empty() && path.starts_with(beginning(entry));
+        let nearest = self.exempt.iter().filter(fits).max_by_key(|entry| beginning(entry).len());
+        nearest.is_some_and(|entry| !entry.starts_with('!'))
+    }
+}
+
+/// What a path begins with that an entry of the exemptions is about.
+fn beginning(entry: &str) -> &str {
+    entry.trim_start_matches('!').trim_end_matches('*')
+}
