@@ -20,3 +20,4 @@ pub mod reply;
 pub mod request;
 pub mod seam;
 pub mod suite;
+pub mod template;
