@@ -2,7 +2,9 @@
 //! barrier. Books never call steps, nor each other's storage.
 
 pub(crate) mod audits;
+pub(crate) mod batch;
 pub(crate) mod config;
+pub(crate) mod identity;
 pub(crate) mod jobs;
 pub(crate) mod leases;
 pub(crate) mod mounts;
@@ -43,6 +45,8 @@ pub(crate) mod space {
     pub(crate) const TOKEN_ROLES: SpaceId = SpaceId::host(13);
     /// Intents by id.
     pub(crate) const INTENTS: SpaceId = SpaceId::host(14);
+    /// Entities, groups, and every way to them.
+    pub(crate) const IDENTITY: SpaceId = SpaceId::host(15);
 }
 
 /// A key whose bytes say nothing: hashes, and indexes over such.
