@@ -23,6 +23,7 @@ use self::ranges::Ranges;
 
 mod found;
 mod listing;
+mod outside;
 mod ranges;
 
 /// What [`Transaction::version`] says of a record this transaction wrote itself. Nothing

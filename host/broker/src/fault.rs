@@ -4,6 +4,8 @@ use bulkhead_barrier::StoreError;
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::seam::ledger::LedgerError;
 
+use crate::book::config::AclError;
+
 /// Ends a visit early.
 #[derive(Debug)]
 pub(crate) enum Fault {
@@ -35,6 +37,18 @@ impl From<StoreError> for Fault {
 impl From<LedgerError> for Fault {
     fn from(error: LedgerError) -> Self {
         Self::Ledger(error)
+    }
+}
+
+impl From<AclError> for Fault {
+    fn from(error: AclError) -> Self {
+        match error {
+            AclError::Store(error) => Self::Store(error),
+            AclError::Policy { name, error } => {
+                let text = wrapped(&format!("error parsing templated policy {name:?}: {error}"));
+                Self::Answer(Failure::new(FailureKind::Denied, text))
+            }
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod fault;
 mod fields;
 mod guest;
 mod journey;
+mod login;
 mod mint;
 mod node;
 mod open;

@@ -3,18 +3,21 @@
 use bulkhead_barrier::Transaction;
 use bulkhead_model::duration::format_go;
 use bulkhead_model::hidden::Hidden;
-use bulkhead_model::plugin::AuthGrant;
+use bulkhead_model::limits::TOKEN_BYTES_MAX;
+use bulkhead_model::plugin::{AuthGrant, TokenType};
 use bulkhead_model::policy::PolicyName;
 use bulkhead_model::reply::{AuthInfo, Envelope, Reply, WrapInfo};
 use bulkhead_model::request::Request;
 use bulkhead_model::seam::entropy::base62;
 
+use crate::book::identity::id_text;
 use crate::book::kept::Kept;
 use crate::book::mounts::Mount;
-use crate::book::policies;
 use crate::book::tokens::{self, TokenHash, TokenRecord};
+use crate::book::{batch, policies};
 use crate::fault::Fault;
 use crate::fields::rfc3339;
+use crate::login;
 use crate::open::Open;
 use crate::visit::{Visit, enveloped};
 
@@ -54,17 +57,24 @@ pub(crate) fn missing_policies(visit: &mut Visit, names: &[String]) -> Result<Ve
 
 /// Writes a token of this record, under a random name unless one is given.
 pub(crate) fn mint(visit: &mut Visit, record: TokenRecord, id: Option<Hidden<String>>) -> Result<AuthInfo, Fault> {
-    mint_in(&visit.open, &mut visit.tx, visit.now_ms, record, id)
+    let made = make(&visit.open, &mut visit.tx, visit.now_ms, record, id)?;
+    auth_info(visit, &made.record, made.token)
 }
 
-/// As [`mint`], in a transaction that is lent to a guest.
-fn mint_in(
+/// A token that was written.
+struct Made {
+    record: TokenRecord,
+    token: Hidden<String>,
+    hash: TokenHash,
+}
+
+fn make(
     open: &Open,
     tx: &mut Transaction,
     now_ms: u64,
     mut record: TokenRecord,
     id: Option<Hidden<String>>,
-) -> Result<AuthInfo, Fault> {
+) -> Result<Made, Fault> {
     let entropy = &*open.parts.entropy;
     let token = id.unwrap_or_else(|| Hidden::new(format!("s.{}", base62(entropy, 24))));
     record.accessor = base62(entropy, 24);
@@ -75,25 +85,58 @@ fn mint_in(
     }
     let hash = open.salt.hash(token.expose());
     tokens::create(tx, &open.salt, &hash, &record)?;
-    Ok(auth_info(&record, token))
+    Ok(Made { record, token, hash })
 }
 
-/// The envelope's `auth` for a token.
-pub(crate) fn auth_info(record: &TokenRecord, client_token: Hidden<String>) -> AuthInfo {
-    AuthInfo {
+/// A batch token of this record: nothing is written. What such a token cannot have must
+/// not be in the record.
+pub(crate) fn mint_batch(visit: &mut Visit, mut record: TokenRecord) -> Result<AuthInfo, Fault> {
+    if record.ttl_secs == 0 {
+        return Err(Fault::invalid("batch tokens must have an end"));
+    }
+    record.created_ms = visit.now_ms;
+    record.creation_ttl_secs = record.ttl_secs;
+    record.renewable = false;
+    let token = batch::seal(&mut visit.tx, &record, &*visit.open.parts.entropy)?;
+    if token.expose().len() > TOKEN_BYTES_MAX {
+        return Err(Fault::invalid(format!(
+            "with its metadata and policies the batch token would be over {TOKEN_BYTES_MAX} bytes long"
+        )));
+    }
+    auth_info(visit, &record, token)
+}
+
+/// The envelope's `auth` for a token, with what it may do through its entity.
+pub(crate) fn auth_info(
+    visit: &mut Visit,
+    record: &TokenRecord,
+    client_token: Hidden<String>,
+) -> Result<AuthInfo, Fault> {
+    let persona = visit.config.clone().persona(&mut visit.tx, &record.entity_id)?;
+    let mut identity_policies = persona.map(|persona| persona.policies.clone()).unwrap_or_default();
+    identity_policies.sort();
+    let mut policies = [&record.policies[..], &identity_policies[..]].concat();
+    policies.sort();
+    policies.dedup();
+    Ok(AuthInfo {
         client_token,
         accessor: record.accessor.clone(),
-        policies: record.policies.clone(),
+        policies,
         token_policies: record.policies.clone(),
-        identity_policies: Vec::new(),
+        identity_policies,
         metadata: record.metadata.clone(),
         lease_duration_secs: record.ttl_secs,
         renewable: record.renewable,
         entity_id: record.entity_id.clone(),
-        token_type: "service".into(),
+        token_type: token_type(record).into(),
         orphan: record.is_orphan(),
         num_uses: record.num_uses,
-    }
+    })
+}
+
+/// What kind of token a record is of, as answers and audit lines tell it.
+pub(crate) fn token_type(record: &TokenRecord) -> &'static str {
+    if record.is_batch() { "batch" } else { "service" }
 }
 
 /// Lifetimes asked for, and the bounds they are held to.
@@ -166,6 +209,12 @@ pub(crate) fn from_login(
         explicit_max_secs: grant.explicit_max_ttl.unwrap_or(0),
     };
     let (ttl_secs, warnings) = lifetime(asked, default_secs, 0);
+    let batch = is_batch_login(&mount.entry.tuning.token_type, grant.token_type);
+    if batch && grant.num_uses > 0 {
+        // Nobody could count them, and to leave the limit out would be no service.
+        return Err(Fault::invalid("batch tokens cannot have \"num_uses\" set"));
+    }
+    let entity_id = entity(visit, mount, &grant)?;
     let name = mount.entry.path.trim_end_matches('/').replace('/', "-");
     let record = TokenRecord {
         policies: names,
@@ -180,9 +229,30 @@ pub(crate) fn from_login(
         bound_cidrs: grant.bound_cidrs,
         internal: Kept::from(grant.internal),
         mount_accessor: mount.entry.accessor.clone(),
+        entity_id,
         ..TokenRecord::default()
     };
-    Ok(Minted { auth: mint(visit, record, None)?, warnings })
+    let auth = if batch { mint_batch(visit, record)? } else { mint(visit, record, None)? };
+    Ok(Minted { auth, warnings })
+}
+
+/// Whether a login gets a batch token: the mount says so, or leaves it to the method.
+fn is_batch_login(tuned: &str, asked: TokenType) -> bool {
+    match tuned {
+        "batch" => true,
+        "service" => false,
+        "default-batch" => asked != TokenType::Service,
+        _ => asked == TokenType::Batch,
+    }
+}
+
+/// The id of the entity that logs in; empty if the method names nobody.
+fn entity(visit: &mut Visit, mount: &Mount, grant: &AuthGrant) -> Result<String, Fault> {
+    let Some(alias) = grant.alias.as_ref().filter(|alias| !alias.name.is_empty()) else { return Ok(String::new()) };
+    let accessor = &mount.entry.accessor;
+    let mut entity = login::entity_of(visit, accessor, &alias.name, Some(&alias.metadata))?;
+    login::refresh_groups(visit, &mut entity, accessor, &grant.group_aliases)?;
+    Ok(id_text(&entity.id))
 }
 
 /// Puts the answer behind a wrapping token if the caller asked for that and there is
@@ -205,7 +275,8 @@ pub(crate) fn wrap_if_asked(visit: &mut Visit, request: &Request, reply: Reply) 
 
 /// Puts an answer behind a wrapping token.
 pub(crate) fn wrap_envelope(visit: &mut Visit, ttl_secs: u64, path: &str, envelope: &Envelope) -> Result<Reply, Fault> {
-    let wrapped_accessor = envelope.auth.as_ref().map(|auth| auth.accessor.clone());
+    let accessor = envelope.auth.as_ref().map(|auth| auth.accessor.clone());
+    let wrapped_accessor = accessor.filter(|accessor| !accessor.is_empty());
     let content = crate::sys::wrapping::stored(envelope);
     let asked = WrapAsk { ttl_secs, creation_path: path, wrapped_accessor };
     let wrap = wrap(&visit.open, &mut visit.tx, visit.now_ms, asked, &content)?;
@@ -242,13 +313,12 @@ pub(crate) fn wrap(
         explicit_max_ttl_secs: asked.ttl_secs,
         ..TokenRecord::default()
     };
-    let auth = mint_in(open, tx, now_ms, record, None)?;
-    let hash: TokenHash = open.salt.hash(auth.client_token.expose());
-    let key = crate::book::cubby_key(&hash, "response").expect("the name is plain");
+    let made = make(open, tx, now_ms, record, None)?;
+    let key = crate::book::cubby_key(&made.hash, "response").expect("the name is plain");
     tx.put(&key, content.expose())?;
     Ok(WrapInfo {
-        token: auth.client_token,
-        accessor: auth.accessor,
+        token: made.token,
+        accessor: made.record.accessor,
         ttl_secs: asked.ttl_secs,
         creation_time: rfc3339(now_ms),
         creation_path: asked.creation_path.to_owned(),

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use crate::book::audits::Device;
 use crate::book::config::Config;
+use crate::book::identity::Names;
 use crate::book::mounts::Catalog;
 use crate::book::tokens::Salt;
 use crate::fault::Fault;
@@ -27,6 +28,8 @@ pub(crate) struct Open {
     pub barrier: Arc<Barrier>,
     pub catalog: Catalog,
     pub salt: Salt,
+    /// Keys of identity's indexes by name.
+    pub names: Names,
     /// Keys the fingerprint of a token that a guest sees, per mount.
     pub fingerprints: HmacKey,
     pub cluster_id: String,
@@ -55,6 +58,7 @@ impl Open {
     pub(crate) fn new(from: OpenParts) -> Self {
         Self {
             salt: Salt::of(&from.barrier),
+            names: Names::of(&from.barrier),
             fingerprints: from.barrier.hmac_key("token fingerprints"),
             active_since_ms: from.parts.clock.now_ms(),
             parts: from.parts,

@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::book::config::Config;
+use crate::book::identity::persona::Persona;
 use crate::book::tokens::{TokenHash, TokenRecord};
 use crate::fault::Fault;
 use crate::fields::Fields;
@@ -22,6 +23,8 @@ pub(crate) struct Who {
     pub hash: TokenHash,
     pub record: TokenRecord,
     pub acl: Arc<Acl>,
+    /// The entity behind the token, with its groups.
+    pub persona: Option<Arc<Persona>>,
 }
 
 /// What happens after the commit, and only then.

@@ -23,3 +23,4 @@ pub mod reply;
 pub mod request;
 pub mod seam;
 pub mod suite;
+pub mod template;

@@ -2,6 +2,7 @@
 
 use crate::hcl::{self, Item, Value};
 use crate::path::ApiPath;
+use crate::template::{self, Subject, TemplateError};
 
 /// The name of a policy, normalised (trimmed, lower case) and never `root`: what
 /// carries full power is no policy, so no API that takes names can hand it out.
@@ -156,7 +157,60 @@ impl Policy {
         }
         Ok(Self { rules })
     }
+
+    /// Whether a path of it depends on who asks.
+    #[must_use]
+    pub fn is_templated(&self) -> bool {
+        self.rules.iter().any(|rule| template::is_template(&rule.pattern))
+    }
+
+    /// The policy as it is for this subject. A rule about something the subject does not
+    /// have is left out, as in Vault.
+    ///
+    /// # Errors
+    /// [`PolicyError::Meaning`]: a value would change what the path around it means. The
+    /// whole policy is then of no use: to leave the rule out might lift a ban.
+    pub fn resolved(&self, subject: Option<&Subject>, values: TemplateValues) -> Result<Self, PolicyError> {
+        let mut rules = Vec::with_capacity(self.rules.len());
+        for rule in &self.rules {
+            if !template::is_template(&rule.pattern) {
+                rules.push(rule.clone());
+                continue;
+            }
+            let bad = |text: String| PolicyError::Meaning(format!("path {:?}: {text}", rule.pattern));
+            match template::expand(&rule.pattern, subject, values.forbidden()) {
+                Ok(pattern) if pattern.contains("+*") => return Err(bad(FORBIDDEN_WILDCARDS.into())),
+                Ok(pattern) => rules.push(PathRule { pattern, ..rule.clone() }),
+                Err(TemplateError::Unresolved) => {}
+                Err(error) => return Err(bad(error.to_string())),
+            }
+        }
+        Ok(Self { rules })
+    }
 }
+
+/// What a policy lets the values of its templates have; by default neither, as whoever may
+/// write a name or metadata could else widen what the path grants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TemplateValues {
+    /// `/`.
+    pub slashes: bool,
+    /// `*` and `+`.
+    pub wildcards: bool,
+}
+
+impl TemplateValues {
+    fn forbidden(self) -> &'static [char] {
+        match (self.slashes, self.wildcards) {
+            (false, false) => &['*', '+', '/'],
+            (false, true) => &['/'],
+            (true, false) => &['*', '+'],
+            (true, true) => &[],
+        }
+    }
+}
+
+const FORBIDDEN_WILDCARDS: &str = "invalid use of wildcards ('+*' is forbidden)";
 
 /// A stanza with its pattern as label, or (JSON) a body whose keys are patterns.
 fn path_items(item: &Item, rules: &mut Vec<PathRule>) -> Result<(), PolicyError> {
@@ -185,8 +239,9 @@ fn path_rule(pattern: &str, body: &[Item]) -> Result<PathRule, PolicyError> {
     let bad = |text: String| PolicyError::Meaning(format!("path {pattern:?}: {text}"));
     let pattern_text = pattern.strip_prefix('/').unwrap_or(pattern).to_owned();
     if pattern_text.contains("+*") {
-        return Err(bad("invalid use of wildcards ('+*' is forbidden)".into()));
+        return Err(bad(FORBIDDEN_WILDCARDS.into()));
     }
+    template::check(&pattern_text).map_err(|e| bad(format!("failed to validate policy templating: {e}")))?;
     let mut rule = PathRule { pattern: pattern_text, ..PathRule::default() };
     for item in body {
         match item.key.as_str() {

@@ -7,6 +7,7 @@ use crate::testing::{Node, SPACE, leaf};
 
 mod large;
 mod listing;
+mod outside;
 mod serial;
 
 fn opaque(bytes: &[u8]) -> Key {

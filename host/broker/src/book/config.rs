@@ -2,15 +2,14 @@
 //! of one epoch. Requests share it and check the epoch's version, which is
 //! exact: a change shows to the first request after its commit.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use bulkhead_barrier::{StoreError, Transaction};
 use bulkhead_model::acl::Acl;
 use bulkhead_model::change::Version;
-use bulkhead_model::policy::{Policy, PolicyName};
-use parking_lot::RwLock;
+use bulkhead_model::policy::{Policy, PolicyError, PolicyName};
 
+use super::identity::persona::{Acls, Persona, Personas};
 use super::mounts::{self, Catalog, MountTable};
 use super::quotas::Quotas;
 use super::{epoch_key, policies};
@@ -18,12 +17,33 @@ use super::{epoch_key, policies};
 /// ACLs kept parsed at most; beyond this they are parsed anew. Source: ours.
 const ACLS_MAX: usize = 4_096;
 
+/// The same of one entity's tokens. Source: ours. Why: there are many entities.
+const ACLS_OF_PERSONA_MAX: usize = 16;
+
 /// Everything parsed in one epoch.
 pub(crate) struct Config {
     version: Option<Version>,
     pub mounts: MountTable,
     pub quotas: Arc<Quotas>,
-    acls: RwLock<HashMap<Vec<String>, Arc<Acl>>>,
+    personas: Personas,
+    /// Rules of tokens without an entity.
+    acls: Acls,
+}
+
+/// Why the rules of a token could not be put together.
+pub(crate) enum AclError {
+    Store(StoreError),
+    /// This policy cannot be what it is meant to be for this caller.
+    Policy {
+        name: String,
+        error: PolicyError,
+    },
+}
+
+impl From<StoreError> for AclError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
 }
 
 impl Config {
@@ -34,7 +54,7 @@ impl Config {
     pub(crate) fn load(tx: &mut Transaction, catalog: &Catalog) -> Result<Self, StoreError> {
         let version = tx.version(&epoch_key())?;
         let (mounts, quotas) = (mounts::load(tx, catalog)?, Arc::new(Quotas::load(tx)?));
-        Ok(Self { version, mounts, quotas, acls: RwLock::default() })
+        Ok(Self { version, mounts, quotas, personas: Personas::default(), acls: Acls::default() })
     }
 
     /// Takes over the counts of the epoch before, if its quotas were the same.
@@ -53,25 +73,46 @@ impl Config {
         Ok(tx.version(&epoch_key())? == self.version)
     }
 
-    /// The rules of these policies together; a policy that does not exist grants nothing.
+    /// The persona behind a token's entity id; `None`: there is none any more.
     ///
     /// # Errors
     /// [`StoreError`] from the barrier.
-    pub(crate) fn acl(&self, tx: &mut Transaction, names: &[String], now_ms: u64) -> Result<Arc<Acl>, StoreError> {
+    pub(crate) fn persona(&self, tx: &mut Transaction, entity_id: &str) -> Result<Option<Arc<Persona>>, StoreError> {
+        self.personas.get(tx, entity_id)
+    }
+
+    /// The rules of these policies together, and of those that come with the persona; a
+    /// policy that does not exist grants nothing.
+    ///
+    /// # Errors
+    /// [`AclError`]: also where a value in a template would change what a policy means.
+    pub(crate) fn acl(
+        &self,
+        tx: &mut Transaction,
+        names: &[String],
+        persona: Option<&Persona>,
+        now_ms: u64,
+    ) -> Result<Arc<Acl>, AclError> {
         if names.iter().any(|n| n == "root") {
             return Ok(Arc::new(Acl::root()));
         }
-        if let Some(acl) = self.acls.read().get(names) {
+        let (acls, most) = persona.map_or((&self.acls, ACLS_MAX), |persona| (&persona.acls, ACLS_OF_PERSONA_MAX));
+        if let Some(acl) = acls.read().get(names) {
             return Ok(acl.clone());
         }
+        let through = persona.map_or(&[][..], |persona| &persona.policies);
         let mut parsed = Vec::new();
         let mut ends = false;
-        for name in names {
+        for name in names.iter().chain(through.iter().filter(|name| !names.contains(name))) {
             let Ok(policy_name) = PolicyName::parse(name) else { continue };
             let Some(record) = policies::read(tx, &policy_name, now_ms)? else { continue };
             ends |= record.expires_ms != 0;
             // Checked when it was written; a rule that this version cannot read grants nothing.
             let policy = Policy::parse(&record.text).unwrap_or_default();
+            let subject = persona.map(|persona| &persona.subject);
+            let policy = policy
+                .resolved(subject, record.template_values())
+                .map_err(|error| AclError::Policy { name: name.clone(), error })?;
             parsed.push((name.as_str(), policy));
         }
         let acl = Arc::new(Acl::of(parsed.iter().map(|(name, policy)| (*name, policy))));
@@ -79,8 +120,8 @@ impl Config {
             // A policy that ends is looked at anew by every request.
             return Ok(acl);
         }
-        let mut acls = self.acls.write();
-        if acls.len() >= ACLS_MAX {
+        let mut acls = acls.write();
+        if acls.len() >= most {
             acls.clear();
         }
         acls.insert(names.to_vec(), acl.clone());

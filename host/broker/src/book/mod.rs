@@ -2,7 +2,9 @@
 //! barrier. Books never call steps, nor each other's storage.
 
 pub(crate) mod audits;
+pub(crate) mod batch;
 pub(crate) mod config;
+pub(crate) mod identity;
 pub(crate) mod jobs;
 pub(crate) mod kept;
 pub(crate) mod leases;
@@ -50,6 +52,8 @@ pub(crate) mod space {
     pub(crate) const PASSWORD_POLICIES: SpaceId = SpaceId::host(40);
     /// Rate limits by name.
     pub(crate) const QUOTAS: SpaceId = SpaceId::host(41);
+    /// Entities, groups, and every way to them.
+    pub(crate) const IDENTITY: SpaceId = SpaceId::host(15);
 }
 
 /// A key whose bytes say nothing: hashes, and indexes over such.

@@ -1,7 +1,7 @@
 //! Policy texts by name.
 
 use bulkhead_barrier::{Folder, Key, StoreError, Transaction};
-use bulkhead_model::policy::PolicyName;
+use bulkhead_model::policy::{PolicyName, TemplateValues};
 use serde::{Deserialize, Serialize};
 
 use super::space;
@@ -23,6 +23,19 @@ pub(crate) struct PolicyRecord {
     pub cas_required: bool,
     /// 0: never.
     pub expires_ms: u64,
+    /// Whether values of templates may have a slash.
+    #[serde(default)]
+    pub allow_slashes: bool,
+    /// Whether values of templates may have a wildcard.
+    #[serde(default)]
+    pub allow_wildcards: bool,
+}
+
+impl PolicyRecord {
+    /// What values of templates may have.
+    pub(crate) fn template_values(&self) -> TemplateValues {
+        TemplateValues { slashes: self.allow_slashes, wildcards: self.allow_wildcards }
+    }
 }
 
 fn key(name: &PolicyName) -> Key {

@@ -261,7 +261,9 @@ fn caller(visit: &Visit, request: &Request, mount: &Mount) -> Caller {
         ..Caller::default()
     };
     let Some(who) = &visit.who else { return base };
-    let context = [&mount.space.0[..], who.record.accessor.as_bytes()].concat();
+    // A batch token has no accessor to be told by.
+    let id = if who.record.is_batch() { &who.hash[..] } else { who.record.accessor.as_bytes() };
+    let context = [&mount.space.0[..], id].concat();
     let fingerprint = hex::encode(visit.open.fingerprints.sign(&context));
     Caller {
         authenticated: true,

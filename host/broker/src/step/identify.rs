@@ -1,10 +1,11 @@
 //! Turns a bearer token into somebody.
 
-use bulkhead_barrier::Transaction;
+use bulkhead_barrier::{StoreError, Transaction};
 use bulkhead_model::failure::Failure;
 use bulkhead_model::request::Request;
 
-use crate::book::config::Config;
+use crate::book::batch;
+use crate::book::config::{AclError, Config};
 use crate::book::tokens::{self, TokenHash, TokenRecord};
 use crate::fault::Fault;
 use crate::open::Open;
@@ -22,13 +23,45 @@ pub(crate) fn identify(
     now_ms: u64,
 ) -> Result<Option<Who>, Fault> {
     let Some(token) = &request.token else { return Ok(None) };
-    let hash = open.salt.hash(token.expose());
-    let Some(record) = tokens::get(tx, &hash)? else { return Err(Failure::bad_token().into()) };
-    if record.is_expired(now_ms) || !address_fits(&record, request) {
-        return Err(Failure::bad_token().into());
-    }
-    let acl = config.acl(tx, &record.policies, now_ms)?;
-    Ok(Some(Who { hash, record, acl }))
+    let found = live(open, tx, token.expose(), now_ms)?.filter(|(_, record)| address_fits(record, request));
+    let (hash, record) = found.ok_or_else(Failure::bad_token)?;
+    let persona = match record.entity_id.as_str() {
+        "" => None,
+        // With its entity a token ends, or rests.
+        id => Some(config.persona(tx, id)?.filter(|p| !p.entity.disabled).ok_or_else(Failure::bad_token)?),
+    };
+    let acl = match config.acl(tx, &record.policies, persona.as_deref(), now_ms) {
+        Ok(acl) => acl,
+        Err(AclError::Store(error)) => return Err(error.into()),
+        Err(AclError::Policy { name, error }) => {
+            // Not the caller's to know; whoever may ask for capabilities is told.
+            tracing::warn!(policy = %name, error = %error, "a token is refused for one of its policies");
+            return Err(Failure::denied().into());
+        }
+    };
+    Ok(Some(Who { hash, record, acl, persona }))
+}
+
+/// The record of a token that may be used now: a stored one, or what a batch token says of
+/// itself while its parent is there.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn live(
+    open: &Open,
+    tx: &mut Transaction,
+    token: &str,
+    now_ms: u64,
+) -> Result<Option<(TokenHash, TokenRecord)>, StoreError> {
+    let hash = open.salt.hash(token);
+    let found = match batch::open(tx, token) {
+        Some(record) => match record.parent {
+            Some(parent) => tokens::get(tx, &parent)?.filter(|parent| !parent.is_expired(now_ms)).map(|_| record),
+            None => Some(record),
+        },
+        None => tokens::get(tx, &hash)?,
+    };
+    Ok(found.filter(|record| !record.is_expired(now_ms)).map(|record| (hash, record)))
 }
 
 /// Takes one use off a use-limited token, in the commit of what the use was for; the

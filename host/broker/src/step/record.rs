@@ -101,6 +101,7 @@ pub(crate) struct MountFacts {
 /// What a line tells about the caller.
 pub(crate) struct Caller {
     pub record: TokenRecord,
+    pub identity_policies: Vec<String>,
     pub uses_at_start: u64,
 }
 
@@ -143,7 +144,11 @@ impl Trail {
         if self.recorded {
             return;
         }
-        self.who = who.map(|w| Caller { record: w.record.clone(), uses_at_start: w.record.num_uses });
+        self.who = who.map(|who| Caller {
+            record: who.record.clone(),
+            identity_policies: who.persona.as_ref().map(|persona| persona.policies.clone()).unwrap_or_default(),
+            uses_at_start: who.record.num_uses,
+        });
     }
 
     pub(crate) fn authorized(&mut self, passed: &Authorized) {

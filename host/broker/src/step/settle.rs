@@ -141,6 +141,12 @@ fn grant_lease(
     let (default_ttl, max_ttl) = guest.mount.ttls();
     let longest = grant.max_ttl.filter(|t| *t > 0).map_or(max_ttl, |t| t.min(max_ttl));
     let ttl_secs = grant.ttl.filter(|t| *t > 0).unwrap_or(default_ttl).min(longest);
+    // What a batch token was given ends with it (CVE-2020-25816), or before that with its
+    // parent: it is not stored, so nothing else could keep the two together.
+    let batch = visit.who.as_ref().filter(|who| who.record.is_batch());
+    let left_secs = batch.map_or(u64::MAX, |who| who.record.secs_left(visit.now_ms));
+    let (ttl_secs, longest) = (ttl_secs.min(left_secs), longest.min(left_secs));
+    let token = batch.map_or_else(|| visit.who.as_ref().map(|who| who.hash), |who| who.record.parent);
     let expires_ms = visit.now_ms.saturating_add(ttl_secs.saturating_mul(1000));
     let path = format!("{}{}", guest.mount.full_path, guest.rest.trim_end_matches('/'));
     let record = LeaseRecord {
@@ -148,7 +154,7 @@ fn grant_lease(
         path,
         mount: guest.mount.space.0,
         kind: grant.kind,
-        token: visit.who.as_ref().map(|who| who.hash),
+        token,
         issued_ms: visit.now_ms,
         expires_ms,
         max_expires_ms: visit.now_ms.saturating_add(longest.saturating_mul(1000)),

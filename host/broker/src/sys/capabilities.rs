@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use bulkhead_model::acl::Acl;
 use bulkhead_model::failure::{Failure, FailureKind};
+use bulkhead_model::hidden::Hidden;
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Verb;
 use serde_json::{Map, Value, json};
 
 use super::table::{Handler, HostRoute};
-use crate::book::tokens::{self, TokenHash};
+use crate::book::tokens::{self, TokenRecord};
 use crate::fault::{Fault, wrapped};
+use crate::step::identify;
 use crate::visit::{Ask, Visit, flat};
 
 pub(super) const ROUTES: &[HostRoute] = &[
@@ -31,28 +33,36 @@ fn of_token(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let Some(token) = ask.fields.text("token")? else {
         return Err(Failure::new(FailureKind::Internal, wrapped("no token found")).into());
     };
-    let hash = visit.open.salt.hash(&token);
-    let acl = acl_of(visit, &hash)?.ok_or_else(|| Fault::invalid_wrapped("invalid token"))?;
+    let token = Hidden::new(token);
+    let found = identify::live(&visit.open.clone(), &mut visit.tx, token.expose(), visit.now_ms)?;
+    let acl = acl_of(visit, found.map(|(_, record)| record))?;
+    let acl = acl.ok_or_else(|| Fault::invalid_wrapped("invalid token"))?;
     answer(&acl, ask)
 }
 
 fn of_accessor(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let Some(accessor) = ask.fields.text("accessor")? else { return Err(Fault::invalid("missing accessor")) };
     let found = tokens::by_accessor(&mut visit.tx, &visit.open.salt, &accessor)?;
-    let acl = match found {
-        Some(hash) => acl_of(visit, &hash)?,
+    let record = match found {
+        Some(hash) => tokens::get(&mut visit.tx, &hash)?.filter(|record| !record.is_expired(visit.now_ms)),
         None => None,
     };
-    let acl = acl.ok_or_else(|| Fault::invalid_wrapped("invalid accessor"))?;
+    let acl = acl_of(visit, record)?.ok_or_else(|| Fault::invalid_wrapped("invalid accessor"))?;
     answer(&acl, ask)
 }
 
-fn acl_of(visit: &mut Visit, hash: &TokenHash) -> Result<Option<Arc<Acl>>, Fault> {
-    let Some(record) = tokens::get(&mut visit.tx, hash)?.filter(|r| !r.is_expired(visit.now_ms)) else {
-        return Ok(None);
-    };
+/// The rules of a token, unless it is none, or its entity is gone or disabled.
+fn acl_of(visit: &mut Visit, record: Option<TokenRecord>) -> Result<Option<Arc<Acl>>, Fault> {
+    let Some(record) = record else { return Ok(None) };
     let config = visit.config.clone();
-    Ok(Some(config.acl(&mut visit.tx, &record.policies, visit.now_ms)?))
+    let persona = match record.entity_id.as_str() {
+        "" => None,
+        id => match config.persona(&mut visit.tx, id)?.filter(|persona| !persona.entity.disabled) {
+            None => return Ok(None),
+            found => found,
+        },
+    };
+    Ok(Some(config.acl(&mut visit.tx, &record.policies, persona.as_deref(), visit.now_ms)?))
 }
 
 fn answer(acl: &Acl, ask: &Ask<'_>) -> Result<Reply, Fault> {

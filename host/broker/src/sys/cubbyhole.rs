@@ -7,6 +7,7 @@ use bulkhead_model::reply::{Envelope, Reply};
 use bulkhead_model::request::Verb;
 
 use super::table::{Handler, HostRoute, HostTable};
+use crate::book::tokens::TokenHash;
 use crate::book::{cubby_folder, cubby_key};
 use crate::fault::{Fault, wrapped};
 use crate::visit::{Ask, Visit, enveloped, listed};
@@ -27,8 +28,17 @@ pub(crate) fn routes() -> &'static HostTable {
     &TABLE
 }
 
+/// The token whose store it is. One that is not stored itself has none.
+fn owner(visit: &Visit) -> Result<TokenHash, Fault> {
+    let who = visit.who()?;
+    if who.record.is_batch() {
+        return Err(Fault::invalid("cubbyhole operations are only supported by 'service' type tokens"));
+    }
+    Ok(who.hash)
+}
+
 fn key(visit: &Visit, path: &str) -> Result<bulkhead_barrier::Key, Fault> {
-    let hash = visit.who()?.hash;
+    let hash = owner(visit)?;
     cubby_key(&hash, path).ok_or_else(|| Fault::invalid("cannot write to a path ending in '/'"))
 }
 
@@ -67,7 +77,7 @@ fn list(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         "" => String::new(),
         path => format!("{path}/"),
     };
-    let hash = visit.who()?.hash;
+    let hash = owner(visit)?;
     let Some(folder) = cubby_folder(&hash, &prefix) else { return listed(Vec::new()) };
     listed(visit.tx.list(&folder, None, bulkhead_model::limits::LIST_NAMES_MAX)?.keys)
 }

@@ -14,7 +14,17 @@ use crate::fault::Fault;
 use crate::fields::rfc3339;
 use crate::visit::{Ask, Visit, data, flat, warning};
 
-const FIELDS: &[&str] = &["name", "policy", "rules", "cas", "cas_required", "ttl", "expiration"];
+const FIELDS: &[&str] = &[
+    "name",
+    "policy",
+    "rules",
+    "cas",
+    "cas_required",
+    "ttl",
+    "expiration",
+    "allow_slashes_in_identity_templates",
+    "allow_wildcards_in_identity_templates",
+];
 
 pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("policies/acl", &[Verb::List], Handler::Now(list), "List the policies."),
@@ -63,8 +73,8 @@ fn described(visit: &mut Visit, raw: &str, text_name: &str) -> Result<Option<Val
         },
     };
     let mut told = json!({
-        "allow_slashes_in_identity_templates": false,
-        "allow_wildcards_in_identity_templates": false,
+        "allow_slashes_in_identity_templates": record.allow_slashes,
+        "allow_wildcards_in_identity_templates": record.allow_wildcards,
         "cas_required": record.cas_required,
         "name": name,
         "version": record.version,
@@ -114,6 +124,8 @@ fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         modified_ms: now_ms,
         cas_required: ask.fields.flag("cas_required")?.unwrap_or(before.is_some_and(|b| b.cas_required)),
         expires_ms: ask.fields.seconds("ttl")?.map_or(0, |secs| now_ms.saturating_add(secs * 1000)),
+        allow_slashes: ask.fields.flag("allow_slashes_in_identity_templates")?.unwrap_or(false),
+        allow_wildcards: ask.fields.flag("allow_wildcards_in_identity_templates")?.unwrap_or(false),
     };
     policies::write(&mut visit.tx, &name, &record)?;
     Ok(if deprecated { warning("'rules' is deprecated, please use 'policy' instead") } else { Reply::Empty })

@@ -57,6 +57,13 @@ struct StoredAuth<'a> {
     entity_id: String,
     orphan: bool,
     num_uses: u64,
+    /// All in effect; as those on the token in what was wrapped before entities were.
+    #[serde(default)]
+    all_policies: Vec<String>,
+    #[serde(default)]
+    identity_policies: Vec<String>,
+    #[serde(default)]
+    token_type: String,
 }
 
 /// What is kept of an envelope.
@@ -67,13 +74,16 @@ pub(crate) fn stored(envelope: &Envelope) -> Hidden<Vec<u8>> {
         auth: envelope.auth.as_ref().map(|auth| StoredAuth {
             client_token: Cow::Borrowed(auth.client_token.expose()),
             accessor: auth.accessor.clone(),
-            policies: auth.policies.clone(),
+            policies: auth.token_policies.clone(),
             metadata: auth.metadata.clone(),
             lease_duration: auth.lease_duration_secs,
             renewable: auth.renewable,
             entity_id: auth.entity_id.clone(),
             orphan: auth.orphan,
             num_uses: auth.num_uses,
+            all_policies: auth.policies.clone(),
+            identity_policies: auth.identity_policies.clone(),
+            token_type: auth.token_type.clone(),
         }),
         lease_id: lease.map(|l| l.id.clone()).unwrap_or_default(),
         renewable: lease.is_some_and(|l| l.renewable),
@@ -98,14 +108,14 @@ fn restored(bytes: &[u8]) -> Option<Envelope> {
         auth: stored.auth.map(|auth| AuthInfo {
             client_token: Hidden::new(auth.client_token.into_owned()),
             accessor: auth.accessor,
-            token_policies: auth.policies.clone(),
-            policies: auth.policies,
-            identity_policies: Vec::new(),
+            policies: if auth.all_policies.is_empty() { auth.policies.clone() } else { auth.all_policies },
+            token_policies: auth.policies,
+            identity_policies: auth.identity_policies,
             metadata: auth.metadata,
             lease_duration_secs: auth.lease_duration,
             renewable: auth.renewable,
             entity_id: auth.entity_id,
-            token_type: "service".into(),
+            token_type: if auth.token_type.is_empty() { "service".into() } else { auth.token_type },
             orphan: auth.orphan,
             num_uses: auth.num_uses,
         }),

@@ -1,12 +1,15 @@
 //! Making tokens.
 
+use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::reply::{Envelope, Reply};
 use bulkhead_model::request::Verb;
 
 use super::roles::{self, RoleRecord};
+use crate::book::identity::id_text;
 use crate::book::tokens::{self, TokenRecord};
 use crate::fault::Fault;
+use crate::login;
 use crate::mint::{self, Lifetime, sanitised};
 use crate::sys::table::{Handler, HostRoute};
 use crate::visit::{Ask, Visit, enveloped};
@@ -58,10 +61,13 @@ fn is_privileged(visit: &Visit, ask: &Ask<'_>) -> Result<bool, Fault> {
 fn make(visit: &mut Visit, ask: &Ask<'_>, orphan_path: bool, role: Option<RoleRecord>) -> Result<Reply, Fault> {
     let fields = &ask.fields;
     let parent = visit.who()?.record.clone();
+    if parent.is_batch() {
+        return Err(Fault::invalid("batch tokens cannot create more tokens"));
+    }
     if parent.num_uses > 0 {
         return Err(Fault::invalid("restricted use token cannot generate child tokens"));
     }
-    check_kind(ask)?;
+    let batch = is_batch(ask, role.as_ref())?;
     let privileged = is_privileged(visit, ask)?;
     let no_parent = fields.flag("no_parent")?.unwrap_or(false);
     if no_parent && !privileged {
@@ -81,6 +87,7 @@ fn make(visit: &mut Visit, ask: &Ask<'_>, orphan_path: bool, role: Option<RoleRe
         u64::try_from(uses).expect("checked above: not negative")
     };
     let is_root = policies == ["root"];
+    let asked = if batch { held_to_batch(ask, asked, is_root, uses)? } else { asked };
     // Root without a wish but the longest life gets just that.
     let ttl_secs = if is_root && asked.ttl_secs == 0 { asked.explicit_max_secs } else { asked.ttl_secs };
     let asked = Lifetime { ttl_secs, ..asked };
@@ -94,8 +101,12 @@ fn make(visit: &mut Visit, ask: &Ask<'_>, orphan_path: bool, role: Option<RoleRe
     warnings.extend(if is_root { Vec::new() } else { mint::missing_policies(visit, &policies)? });
     let renewable = fields.flag("renewable")?.unwrap_or(true) && role.as_ref().is_none_or(|r| r.renewable);
     let who = visit.who()?.hash;
+    let orphan = orphan_path || no_parent;
+    let entity_id =
+        entity_id(visit, ask, role.as_ref())?.unwrap_or(if orphan { String::new() } else { parent.entity_id });
     let record = TokenRecord {
-        parent: (!orphan_path && !no_parent).then_some(who),
+        parent: (!orphan).then_some(who),
+        entity_id,
         policies,
         path: path(ask, role.as_ref()),
         display_name: display_name(&fields.text_or_empty("display_name")?),
@@ -109,19 +120,62 @@ fn make(visit: &mut Visit, ask: &Ask<'_>, orphan_path: bool, role: Option<RoleRe
         bound_cidrs: role.map(|r| r.bound_cidrs).unwrap_or_default(),
         ..TokenRecord::default()
     };
-    let auth = mint::mint(visit, record, id)?;
+    let auth = if batch { mint::mint_batch(visit, record)? } else { mint::mint(visit, record, id)? };
     Ok(enveloped(Envelope { auth: Some(auth), warnings, ..Envelope::default() }))
 }
 
-fn check_kind(ask: &Ask<'_>) -> Result<(), Fault> {
-    if ask.fields.text("entity_alias")?.is_some_and(|a| !a.is_empty()) {
+/// Whether a batch token is to be made: the role decides, or leaves it to the caller.
+fn is_batch(ask: &Ask<'_>, role: Option<&RoleRecord>) -> Result<bool, Fault> {
+    let asked = ask.fields.text_or_empty("type")?;
+    if !matches!(asked.as_str(), "" | "service" | "batch") {
+        return Err(Fault::invalid("invalid 'token_type' value"));
+    }
+    Ok(match role.map_or("", |role| role.token_type.as_str()) {
+        "batch" => true,
+        "service" => false,
+        "default-batch" => asked != "service",
+        _ => asked == "batch",
+    })
+}
+
+/// The lifetime of a batch token, which cannot have what would have to be kept somewhere.
+fn held_to_batch(ask: &Ask<'_>, asked: Lifetime, is_root: bool, uses: u64) -> Result<Lifetime, Fault> {
+    let set = |name: &str| Fault::invalid(format!("batch tokens cannot have {name:?} set"));
+    if is_root {
+        return Err(Fault::invalid("batch tokens cannot be root tokens"));
+    }
+    if ask.fields.seconds("explicit_max_ttl")?.unwrap_or(0) > 0 {
+        return Err(set("explicit_max_ttl"));
+    }
+    if uses > 0 {
+        return Err(set("num_uses"));
+    }
+    if ask.fields.seconds("period")?.unwrap_or(0) > 0 {
+        return Err(set("period"));
+    }
+    Ok(Lifetime { period_secs: 0, ..asked })
+}
+
+/// The entity of the alias that the caller asked for; only a role lets it be asked for.
+fn entity_id(visit: &mut Visit, ask: &Ask<'_>, role: Option<&RoleRecord>) -> Result<Option<String>, Fault> {
+    let alias = ask.fields.text_or_empty("entity_alias")?;
+    if alias.is_empty() {
+        return Ok(None);
+    }
+    let Some(role) = role else {
         return Err(Fault::invalid("'entity_alias' is only allowed in combination with token role"));
+    };
+    if !role.allows_alias(&alias) {
+        return Err(Fault::invalid("invalid 'entity_alias' value"));
     }
-    match ask.fields.text_or_empty("type")?.as_str() {
-        "" | "service" | "default-service" => Ok(()),
-        "batch" | "default-batch" => Err(Fault::invalid("batch tokens are not offered by this version")),
-        _ => Err(Fault::invalid("invalid 'token_type' value")),
-    }
+    let accessor = visit.config.mounts.at("auth/token/").map(|mount| mount.entry.accessor.clone()).unwrap_or_default();
+    let entity = login::entity_of(visit, &accessor, &alias, None).map_err(|fault| match fault {
+        Fault::Answer(Failure { kind: FailureKind::Denied, .. }) => {
+            Failure::new(FailureKind::Denied, "entity from given entity alias is disabled").into()
+        }
+        other => other,
+    })?;
+    Ok(Some(id_text(&entity.id)))
 }
 
 /// A token id the caller chose: a privilege, since it may be weak.

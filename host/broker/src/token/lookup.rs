@@ -9,6 +9,8 @@ use serde_json::{Map, Value, json};
 use crate::book::tokens::{self, TokenHash, TokenRecord};
 use crate::fault::Fault;
 use crate::fields::rfc3339;
+use crate::mint;
+use crate::step::identify;
 use crate::sys::table::{Handler, HostRoute};
 use crate::visit::{Ask, Visit, data, listed};
 
@@ -37,10 +39,9 @@ fn lookup(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     if token.expose().is_empty() {
         return lookup_self(visit, ask);
     }
-    let hash = visit.open.salt.hash(token.expose());
-    let found = tokens::get(&mut visit.tx, &hash)?.filter(|r| !r.is_expired(visit.now_ms));
-    let record = found.ok_or_else(|| Fault::from(Failure::new(FailureKind::Denied, "bad token")))?;
-    Ok(data(&shown(&record, token.expose(), visit.now_ms).0))
+    let found = identify::live(&visit.open.clone(), &mut visit.tx, token.expose(), visit.now_ms)?;
+    let (_, record) = found.ok_or_else(|| Fault::from(Failure::new(FailureKind::Denied, "bad token")))?;
+    told(visit, &record, token.expose())
 }
 
 fn lookup_self(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
@@ -49,12 +50,23 @@ fn lookup_self(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let left = record.num_uses.saturating_sub(1);
     record.num_uses = left;
     let token = ask.request.token.as_ref().map_or("", |t| t.expose().as_str());
-    Ok(data(&shown(&record, token, visit.now_ms).0))
+    told(visit, &record, token)
 }
 
 fn lookup_accessor(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let (_, record) = by_accessor(visit, ask)?.ok_or_else(|| Fault::invalid_wrapped("invalid accessor"))?;
-    Ok(data(&shown(&record, "", visit.now_ms).0))
+    told(visit, &record, "")
+}
+
+/// What is told of a token, with the policies it has through its entity.
+fn told(visit: &mut Visit, record: &TokenRecord, id: &str) -> Result<Reply, Fault> {
+    let mut told = shown(record, id, visit.now_ms);
+    let persona = visit.config.clone().persona(&mut visit.tx, &record.entity_id)?;
+    if let Some(persona) = persona.filter(|persona| !persona.policies.is_empty()) {
+        told.0["external_namespace_policies"] = json!({});
+        told.0["identity_policies"] = json!(persona.policies);
+    }
+    Ok(data(&told.0))
 }
 
 fn shown(record: &TokenRecord, id: &str, now_ms: u64) -> WipedJson {
@@ -74,7 +86,7 @@ fn shown(record: &TokenRecord, id: &str, now_ms: u64) -> WipedJson {
         "path": record.path,
         "policies": record.policies,
         "ttl": record.secs_left(now_ms),
-        "type": "service",
+        "type": mint::token_type(record),
     });
     // The first root token has neither, as it was made by no request.
     if record.path != "auth/token/root" {

@@ -1,7 +1,7 @@
 //! Renewing tokens.
 
 use bulkhead_model::hidden::Hidden;
-use bulkhead_model::plugin::{AuthGrant, IssuedAuth, TokenType};
+use bulkhead_model::plugin::{Alias, AuthGrant, IssuedAuth, TokenType};
 use bulkhead_model::reply::{Envelope, Reply};
 use bulkhead_model::request::Verb;
 use bulkhead_model::seam::plugin::{Call, Returned};
@@ -9,8 +9,10 @@ use bulkhead_model::seam::plugin::{Call, Returned};
 use crate::book::mounts::{Engine, Table};
 use crate::book::tokens::{self, TokenHash, TokenRecord};
 use crate::fault::Fault;
+use crate::login;
 use crate::mint::{self, Lifetime};
 use crate::step::dispatch::{self, mismatched};
+use crate::step::identify;
 use crate::sys::table::{Answer, Handler, HostRoute};
 use crate::visit::{Ask, Visit, enveloped};
 
@@ -29,37 +31,39 @@ fn renew<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
         if token.expose().is_empty() {
             return Err(Fault::invalid("missing token ID"));
         }
-        let hash = visit.open.salt.hash(token.expose());
-        extend(visit, ask, hash, token, "token not found").await
+        let found = identify::live(&visit.open.clone(), &mut visit.tx, token.expose(), visit.now_ms)?;
+        let found = found.ok_or_else(|| Fault::invalid("token not found"))?;
+        extend(visit, ask, found, token).await
     })
 }
 
 fn renew_self<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
     Box::pin(async move {
-        let hash = visit.who()?.hash;
+        let who = visit.who()?;
+        let found = (who.hash, who.record.clone());
         let token = ask.request.token.as_ref().map_or_else(|| Hidden::new(String::new()), Hidden::duplicate);
-        extend(visit, ask, hash, token, "token not found").await
+        extend(visit, ask, found, token).await
     })
 }
 
 fn renew_accessor<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
     Box::pin(async move {
         let found = super::lookup::by_accessor(visit, ask)?;
-        let (hash, _) = found.ok_or_else(|| Fault::invalid_wrapped("invalid accessor"))?;
-        extend(visit, ask, hash, Hidden::new(String::new()), "token not found").await
+        let found = found.ok_or_else(|| Fault::invalid_wrapped("invalid accessor"))?;
+        extend(visit, ask, found, Hidden::new(String::new())).await
     })
 }
 
 async fn extend(
     visit: &mut Visit,
     ask: &Ask<'_>,
-    hash: TokenHash,
+    (hash, mut record): (TokenHash, TokenRecord),
     shown: Hidden<String>,
-    missing: &str,
 ) -> Result<Reply, Fault> {
     let increment = ask.fields.seconds_of_field("increment")?;
-    let found = tokens::get(&mut visit.tx, &hash)?.filter(|r| !r.is_expired(visit.now_ms));
-    let mut record = found.ok_or_else(|| Fault::invalid(missing))?;
+    if record.is_batch() {
+        return Err(Fault::invalid("batch tokens cannot be renewed"));
+    }
     if record.expires_ms == 0 {
         // The first root token was made by no request, and Vault tells the two apart.
         let first = record.path == "auth/token/root";
@@ -78,8 +82,19 @@ async fn extend(
     record.renewed_ms = visit.now_ms;
     let expires_ms = visit.now_ms.saturating_add(ttl_secs.saturating_mul(1000));
     tokens::set_expiry(&mut visit.tx, &hash, &mut record, expires_ms)?;
-    let auth = mint::auth_info(&record, shown);
+    if let Some(granted) = &granted {
+        refresh_groups(visit, &record, granted)?;
+    }
+    let auth = mint::auth_info(visit, &record, shown)?;
     Ok(enveloped(Envelope { auth: Some(auth), warnings, ..Envelope::default() }))
+}
+
+/// Has the entity in the external groups that its auth method names now.
+fn refresh_groups(visit: &mut Visit, record: &TokenRecord, granted: &AuthGrant) -> Result<(), Fault> {
+    let persona = visit.config.clone().persona(&mut visit.tx, &record.entity_id)?;
+    let Some(persona) = persona else { return Ok(()) };
+    let mut entity = persona.entity.clone();
+    login::refresh_groups(visit, &mut entity, &record.mount_accessor, &granted.group_aliases)
 }
 
 fn renewed_ttl(
@@ -120,9 +135,12 @@ async fn ask_method(
     }) else {
         return Err(Fault::invalid("the auth method of this token is not enabled any more"));
     };
+    let persona = visit.config.clone().persona(&mut visit.tx, &record.entity_id)?;
+    let mut aliases = persona.iter().flat_map(|persona| &persona.entity.aliases);
+    let alias = aliases.find(|alias| alias.mount_accessor == record.mount_accessor);
     let auth = IssuedAuth {
         grant: AuthGrant {
-            alias: None,
+            alias: alias.map(|alias| Alias { name: alias.name.clone(), metadata: alias.metadata.clone() }),
             group_aliases: Vec::new(),
             display_name: record.display_name.clone(),
             policies: record.policies.iter().filter(|p| *p != "default").cloned().collect(),
@@ -138,7 +156,7 @@ async fn ask_method(
             renewable: record.renewable,
             internal: record.internal.duplicate(),
         },
-        entity_id: None,
+        entity_id: (!record.entity_id.is_empty()).then(|| record.entity_id.clone()),
         issued_at: record.created_ms,
         expires_at: record.expires_ms,
         data_version: plugin.descriptor().data_version,

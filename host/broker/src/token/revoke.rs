@@ -4,6 +4,7 @@ use bulkhead_model::hidden::Hidden;
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Verb;
 
+use crate::book::batch;
 use crate::book::tokens::{self, TokenHash};
 use crate::fault::Fault;
 use crate::sys::table::{Handler, HostRoute};
@@ -27,6 +28,14 @@ fn named(ask: &Ask<'_>) -> Result<Hidden<String>, Fault> {
     if token.is_empty() { Err(Fault::invalid("missing token ID")) } else { Ok(Hidden::new(token)) }
 }
 
+/// A batch token is nowhere, so there is nothing to take away.
+fn refuse_batch(visit: &mut Visit, token: &Hidden<String>) -> Result<(), Fault> {
+    match batch::open(&mut visit.tx, token.expose()) {
+        Some(_) => Err(Fault::invalid("batch tokens cannot be revoked")),
+        None => Ok(()),
+    }
+}
+
 fn end(visit: &mut Visit, hash: &TokenHash) -> Result<Reply, Fault> {
     let now_ms = visit.now_ms;
     tokens::remove_tree(&mut visit.tx, &visit.open.salt, hash, now_ms)?;
@@ -35,12 +44,18 @@ fn end(visit: &mut Visit, hash: &TokenHash) -> Result<Reply, Fault> {
 }
 
 fn revoke(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let hash = visit.open.salt.hash(named(ask)?.expose());
+    let token = named(ask)?;
+    refuse_batch(visit, &token)?;
+    let hash = visit.open.salt.hash(token.expose());
     end(visit, &hash)
 }
 
 fn revoke_self(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let hash = visit.who()?.hash;
+    let who = visit.who()?;
+    if who.record.is_batch() {
+        return Err(Fault::invalid("batch tokens cannot be revoked"));
+    }
+    let hash = who.hash;
     end(visit, &hash)
 }
 
@@ -52,7 +67,9 @@ fn revoke_accessor(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 }
 
 fn revoke_orphan(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let hash = visit.open.salt.hash(named(ask)?.expose());
+    let token = named(ask)?;
+    refuse_batch(visit, &token)?;
+    let hash = visit.open.salt.hash(token.expose());
     let found = tokens::get(&mut visit.tx, &hash)?;
     let record = found.ok_or_else(|| Fault::invalid("token to revoke not found"))?;
     for child in tokens::children(&mut visit.tx, &hash, u32::MAX)? {

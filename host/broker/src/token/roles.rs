@@ -60,6 +60,9 @@ pub(super) struct RoleRecord {
     pub num_uses: u64,
     pub bound_cidrs: Vec<String>,
     pub no_default_policy: bool,
+    /// Empty: `default-service`.
+    pub token_type: String,
+    pub allowed_entity_aliases: Option<Vec<String>>,
 }
 
 fn glob(pattern: &str, name: &str) -> bool {
@@ -106,6 +109,12 @@ impl RoleRecord {
             return Err(Fault::invalid(format!("token policy {name:?} is disallowed by this role")));
         }
         Ok(named)
+    }
+
+    /// Whether tokens may be of an entity with this name in the token store.
+    pub(super) fn allows_alias(&self, alias: &str) -> bool {
+        let alias = alias.to_lowercase();
+        self.allowed_entity_aliases.iter().flatten().any(|allowed| glob(allowed, &alias))
     }
 
     fn check_allowed(&self, named: &[String], allowed: &[String]) -> Result<(), Fault> {
@@ -168,7 +177,7 @@ fn list(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
 fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let role = get(visit, ask.capture("role_name"))?.ok_or_else(|| Fault::from(Failure::absent()))?;
     let mut told = json!({
-        "allowed_entity_aliases": null,
+        "allowed_entity_aliases": role.allowed_entity_aliases,
         "allowed_policies": role.allowed_policies,
         "allowed_policies_glob": role.allowed_policies_glob,
         "disallowed_policies": role.disallowed_policies,
@@ -182,7 +191,7 @@ fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         "token_explicit_max_ttl": role.explicit_max_ttl_secs,
         "token_no_default_policy": role.no_default_policy,
         "token_period": role.period_secs,
-        "token_type": "default-service",
+        "token_type": if role.token_type.is_empty() { "default-service" } else { &role.token_type },
     });
     if role.num_uses > 0 {
         told["token_num_uses"] = role.num_uses.into();
@@ -199,11 +208,15 @@ fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let fields = &ask.fields;
     let list = |name: &str, old: &[String]| Ok::<_, Fault>(fields.strings(name, true)?.unwrap_or_else(|| old.to_vec()));
     let secs = |new: &str, old: &str| Ok::<_, Fault>(fields.seconds(new)?.or(fields.seconds(old)?));
-    match fields.text_or_empty("token_type")?.as_str() {
-        "" | "default-service" | "service" => {}
-        "batch" | "default-batch" => return Err(Fault::invalid("batch tokens are not offered by this version")),
+    let token_type = match fields.text_or_empty("token_type")?.as_str() {
+        "" => before.token_type,
+        known @ ("default-service" | "service" | "default-batch" | "batch") => known.to_owned(),
         other => return Err(Fault::invalid(format!("invalid 'token_type' value {other:?}"))),
-    }
+    };
+    let aliases = match fields.strings("allowed_entity_aliases", true)? {
+        Some(aliases) => Some(normalised(&aliases)),
+        None => before.allowed_entity_aliases,
+    };
     let suffix = fields.text("path_suffix")?.unwrap_or(before.path_suffix);
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     if !suffix.is_empty() && !suffix.chars().all(plain) {
@@ -232,11 +245,36 @@ fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         num_uses: uses.unwrap_or(before.num_uses),
         bound_cidrs,
         no_default_policy: fields.flag("token_no_default_policy")?.unwrap_or(before.no_default_policy),
+        token_type,
+        allowed_entity_aliases: aliases,
     };
+    check_batch(&role)?;
     let key = key(name).ok_or_else(|| Fault::invalid("invalid role name"))?;
     let bytes = serde_json::to_vec(&role).expect("a role is plain data");
     visit.tx.put(&key, &bytes)?;
     Ok(Reply::Empty)
+}
+
+/// A role of batch tokens must not promise what those cannot have.
+fn check_batch(role: &RoleRecord) -> Result<(), Fault> {
+    let refused = match role {
+        role if role.token_type != "batch" => return Ok(()),
+        role if !role.orphan => "non-orphan",
+        role if role.period_secs > 0 => "periodic",
+        role if role.renewable => "renewable",
+        role if role.explicit_max_ttl_secs > 0 => {
+            return Err(Fault::invalid(
+                "'token_type' cannot be 'batch' when role is set to generate tokens with an explicit max TTL",
+            ));
+        }
+        role if role.num_uses > 0 => {
+            return Err(Fault::invalid(
+                "'token_type' cannot be 'batch' when role is set to generate tokens with limited use count",
+            ));
+        }
+        _ => return Ok(()),
+    };
+    Err(Fault::invalid(format!("'token_type' cannot be 'batch' when role is set to generate {refused} tokens")))
 }
 
 fn delete(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {

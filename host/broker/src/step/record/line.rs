@@ -138,9 +138,15 @@ fn caller(device: &Device, request: &Request, trail: &Trail) -> Value {
         let record = &caller.record;
         auth.insert("accessor".into(), accessor(device, &record.accessor).into());
         auth.insert("display_name".into(), record.display_name.as_str().into());
-        auth.insert("policies".into(), json!(record.policies));
+        auth.insert("policies".into(), json!([&record.policies[..], &caller.identity_policies[..]].concat()));
         auth.insert("token_policies".into(), json!(record.policies));
-        auth.insert("token_type".into(), "service".into());
+        if !caller.identity_policies.is_empty() {
+            auth.insert("identity_policies".into(), json!(caller.identity_policies));
+        }
+        if !record.entity_id.is_empty() {
+            auth.insert("entity_id".into(), record.entity_id.as_str().into());
+        }
+        auth.insert("token_type".into(), crate::mint::token_type(record).into());
         if !record.metadata.is_empty() {
             let pairs = record.metadata.iter().map(|(k, v)| (k.clone(), Value::from(secret(device, v))));
             auth.insert("metadata".into(), Value::Object(pairs.collect()));
@@ -238,6 +244,10 @@ fn secret(device: &Device, text: &str) -> String {
 
 /// Accessors are hashed unless the operator set `hmac_accessor` to false.
 fn accessor(device: &Device, text: &str) -> String {
+    // Batch tokens have none.
+    if text.is_empty() {
+        return String::new();
+    }
     let plain = device.entry.options.get("hmac_accessor").is_some_and(|v| v == "false" || v == "0");
     if plain { text.to_owned() } else { secret(device, text) }
 }
