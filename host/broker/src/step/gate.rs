@@ -49,7 +49,7 @@ pub(crate) fn refuse(request: &Request) -> Option<Reply> {
     match path {
         "sys/replication/status" => failed(FailureKind::NotFound, &["unsupported path"]),
         "sys/seal" | "sys/step-down" if request.verb != Verb::Write => failed(FailureKind::Unsupported, &[]),
-        _ if path.starts_with("sys/rekey/") || path.starts_with("sys/generate-root/") => {
+        _ if path.starts_with("sys/rekey/") && !path.ends_with("backup") || path.starts_with("sys/generate-root/") => {
             failed(FailureKind::Unsupported, &["unsupported operation"])
         }
         _ => None,
