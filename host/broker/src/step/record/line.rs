@@ -337,3 +337,6 @@ pub(super) fn names(routed: &Routed) -> Names {
         _ => Names::Callers(Vec::new()),
     }
 }
+
+#[cfg(test)]
+mod tests;
