@@ -11,13 +11,14 @@ use http_body_util::Full;
 use hyper::Response;
 use hyper::body::Incoming;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, STRICT_TRANSPORT_SECURITY};
+use hyper::http::request::Parts;
 
 use crate::decode::{self, Head};
 use crate::encode::{Encoded, encode};
 use crate::limits::ListenerLimits;
 use crate::request_id::request_id;
 use crate::straggler::Carried;
-use crate::{Api, Front, body, site};
+use crate::{Api, Front, body, cross, site};
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSubDomains");
@@ -31,24 +32,35 @@ pub(crate) async fn answer<F: Front>(
     request: hyper::Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, incoming) = request.into_parts();
+    let (mut answer, crossing) = match cross::cross(&*api.front, &parts) {
+        Ok(headers) => (served(api, origin, limits, &parts, incoming).await, headers),
+        Err((refused, headers)) => (response(refused), headers),
+    };
+    cross::add(answer.headers_mut(), crossing);
+    Ok(answer)
+}
+
+async fn served<F: Front>(
+    api: Arc<Api<F>>,
+    origin: Arc<Origin>,
+    limits: ListenerLimits,
+    parts: &Parts,
+    incoming: Incoming,
+) -> Response<Full<Bytes>> {
     let below = match site::below_v1(&parts.method, parts.uri.path(), parts.uri.query()) {
         Ok(below) => below,
-        Err(page) => return Ok(page_response(page)),
+        Err(page) => return page_response(page),
     };
-    let Answer { reply, headers } = match decode::head(&parts, below) {
+    let Answer { reply, headers } = match decode::head(parts, below) {
         Ok(head) => pass_on(&api, &origin, &limits, head, incoming).await,
         Err(refused) => refused.into(),
     };
     let mut response = response(encode(reply));
-    for (name, value) in headers {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            response.headers_mut().insert(HeaderName::from_static(name), value);
-        }
-    }
+    cross::add(response.headers_mut(), headers);
     if let Some(namespace) = parts.headers.get(NAMESPACE) {
         response.headers_mut().insert(NAMESPACE, namespace.clone());
     }
-    Ok(response)
+    response
 }
 
 /// Reads the body, if the request has one, and asks the broker.

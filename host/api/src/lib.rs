@@ -4,6 +4,7 @@
 
 mod answer;
 mod body;
+mod cross;
 mod crowd;
 mod decode;
 mod encode;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bulkhead_model::answer::Answer;
+use bulkhead_model::cors::Crossing;
 use bulkhead_model::request::Request;
 use bulkhead_model::seam::entropy::Entropy;
 use tokio::sync::Semaphore;
@@ -36,6 +38,10 @@ pub trait Front: Send + Sync + 'static {
     /// Answers one request, at the latest after this time: whoever cuts a request off must
     /// be the one who records it. The future runs to its end even if the client hangs up.
     fn answer(&self, request: Request, time_max: Duration) -> impl Future<Output = Answer> + Send;
+
+    /// What becomes of a request that a web page of this origin made; `None`: there are no
+    /// rules, and browsers decide as they do by themselves.
+    fn crossing(&self, origin: &str, method: &str, asked: Option<&str>) -> Option<Crossing>;
 }
 
 /// What all listeners of a node share: who answers, and the bounds that hold for the

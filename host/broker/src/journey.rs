@@ -155,6 +155,7 @@ pub(crate) fn settle_after(open: &Open, after: Vec<After>) -> bool {
             After::Rotated(rotated) => open.barrier.install(rotated),
             After::AuditDevices(devices) => *open.devices.write() = Arc::new(devices),
             After::LookForDue => open.due.notify_one(),
+            After::CeremonyEnded(nonce) => open.ceremonies.lock().ended(&nonce),
             After::Refresh => {
                 if let Err(fault) = open.refresh() {
                     tracing::error!(cause = ?fault, "a change shows with the next request, not at once");

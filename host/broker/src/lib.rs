@@ -2,6 +2,7 @@
 //! settle. No HTTP, no wasm, no disk: those are met as traits of the model.
 
 mod book;
+mod ceremony;
 mod fault;
 mod fields;
 mod guest;

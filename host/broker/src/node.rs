@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bulkhead_barrier::{Barrier, SealConfig, UnsealProgress};
+use bulkhead_model::cors::Crossing;
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::limits::REQUEST_MS_MAX;
 use bulkhead_model::request::Request;
@@ -146,6 +147,13 @@ impl Node {
     /// What the node holds while it is open.
     pub(crate) fn open(&self) -> Option<Arc<Open>> {
         self.state.read().as_ref().map(|running| running.open.clone())
+    }
+
+    /// Rules for web pages of other sites, if the node has any and is open.
+    #[must_use]
+    pub fn crossing(&self, origin: &str, method: &str, asked: Option<&str>) -> Option<Crossing> {
+        let config = self.open()?.known_config()?;
+        config.settings.cors.as_ref().map(|cors| cors.decide(origin, method, asked))
     }
 
     /// Whether the node is sealed.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use bulkhead_barrier::{Barrier, HmacKey, SpaceId, StoreError, Transaction};
+use bulkhead_barrier::{Barrier, HmacKey, SealConfig, SpaceId, StoreError, Transaction};
 use bulkhead_model::change::Verdict;
 use bulkhead_model::seam::ledger::Ledger;
 use parking_lot::{Mutex, RwLock};
@@ -15,6 +15,7 @@ use crate::book::config::Config;
 use crate::book::identity::Names;
 use crate::book::mounts::Catalog;
 use crate::book::tokens::Salt;
+use crate::ceremony::Ceremonies;
 use crate::fault::Fault;
 use crate::guest::cache::GuestCache;
 use crate::node::Parts;
@@ -38,6 +39,8 @@ pub(crate) struct Open {
     pub devices: RwLock<Arc<Vec<Device>>>,
     pub cache: GuestCache,
     pub in_flight: AtomicU64,
+    /// What holders of key shares are at.
+    pub ceremonies: Mutex<Ceremonies>,
     /// Wakes whoever settles what is due.
     pub due: Notify,
     config: RwLock<Option<Arc<Config>>>,
@@ -69,6 +72,7 @@ impl Open {
             devices: RwLock::new(Arc::new(from.devices)),
             cache: GuestCache::default(),
             in_flight: AtomicU64::new(0),
+            ceremonies: Mutex::default(),
             due: Notify::new(),
             config: RwLock::new(None),
             locks: Mutex::default(),
@@ -115,6 +119,15 @@ impl Open {
         let mut tx = self.begin()?;
         self.config(&mut tx)?;
         Ok(())
+    }
+
+    /// How the unseal key is split.
+    ///
+    /// # Errors
+    /// [`Fault`] from the store; an open node has one.
+    pub(crate) fn seal_config(&self) -> Result<SealConfig, Fault> {
+        let config = bulkhead_barrier::read_seal_config(&*self.ledger().view()?)?;
+        config.ok_or_else(|| crate::book::damaged(crate::book::space::HOST, "the seal configuration").into())
     }
 
     /// Proposes what the transaction wrote; nothing to write is committed already.

@@ -37,6 +37,8 @@ pub(crate) enum After {
     Seal,
     /// What is parsed of the books is parsed anew at once: the next request is measured by it.
     Refresh,
+    /// What the ceremony of this nonce was for is done.
+    CeremonyEnded(String),
     /// Something may be due at once.
     LookForDue,
 }

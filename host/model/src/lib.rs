@@ -6,6 +6,7 @@ pub mod acl;
 pub mod answer;
 pub mod change;
 pub mod cidr;
+pub mod cors;
 pub mod duration;
 pub mod failure;
 pub mod fake;

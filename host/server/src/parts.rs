@@ -8,6 +8,7 @@ use bulkhead_api::Front;
 use bulkhead_broker::{ConfiguredAudit, Facts, Node, Parts};
 use bulkhead_ledger::{LedgerConfig, RaftLedger};
 use bulkhead_model::answer::Answer;
+use bulkhead_model::cors::Crossing;
 use bulkhead_model::fake::ledger::FakeLedger;
 use bulkhead_model::request::Request;
 use bulkhead_model::seam::entropy::Entropy;
@@ -31,6 +32,10 @@ pub(crate) struct Broker(pub(crate) Arc<Node>);
 impl Front for Broker {
     async fn answer(&self, request: Request, time_max: Duration) -> Answer {
         self.0.handle_within(request, time_max).await.into_answer()
+    }
+
+    fn crossing(&self, origin: &str, method: &str, asked: Option<&str>) -> Option<Crossing> {
+        self.0.crossing(origin, method, asked)
     }
 }
 

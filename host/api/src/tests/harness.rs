@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bulkhead_model::answer::Answer;
+use bulkhead_model::cors::{Cors, Crossing};
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::fake::entropy::FakeEntropy;
 use bulkhead_model::hidden::Hidden;
@@ -48,6 +49,11 @@ impl Front for Mirror {
         });
         let reply = Reply::Bare { status: 200, json: Hidden::new(json.to_string().into_bytes()) };
         Answer { reply, headers: vec![("retry-after", "7".to_owned())] }
+    }
+
+    fn crossing(&self, origin: &str, method: &str, asked: Option<&str>) -> Option<Crossing> {
+        let cors = Cors::new(vec!["http://page".to_owned()], Vec::new(), false).expect("is possible");
+        (origin != "http://unruled").then(|| cors.decide(origin, method, asked))
     }
 }
 

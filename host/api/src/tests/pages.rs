@@ -22,6 +22,33 @@ async fn header_lines_of_the_node_go_with_its_answer() {
 }
 
 #[tokio::test]
+async fn web_pages_of_other_sites_are_answered_before_anything_else() {
+    let served = Served::plain().await;
+    let request = |method: &str, path: &str, more: &str| {
+        format!("{method} {path} HTTP/1.1\r\nhost: x\r\n{more}\r\n").into_bytes()
+    };
+    for (method, path, more, status, line) in [
+        ("GET", "/v1/kv/x", "origin: http://page\r\n", 200, "access-control-allow-origin: http://page\r\n"),
+        ("GET", "/elsewhere", "origin: http://page\r\n", 404, "access-control-allow-origin: http://page\r\n"),
+        ("GET", "/v1/kv/x", "origin: http://evil\r\n", 403, "{\"errors\":[\"origin not allowed\"]}"),
+        ("GET", "/v1/kv/x", "origin: http://unruled\r\n", 200, "retry-after: 7"),
+        (
+            "OPTIONS",
+            "/v1/kv/x",
+            "origin: http://page\r\naccess-control-request-method: LIST\r\n",
+            200,
+            "access-control-allow-methods: DELETE,GET,OPTIONS,POST,PUT,LIST,SCAN\r\n",
+        ),
+        ("OPTIONS", "/v1/kv/x", "origin: http://page\r\n", 405, "content-length: 0"),
+    ] {
+        let (got, text) = served.ask(&request(method, path, more)).await;
+        assert_eq!(got, status, "{method} {path} {more}");
+        assert!(text.contains(line), "{method} {path} {more}: {text}");
+    }
+    assert!(!served.ask(&get("/v1/kv/x")).await.1.contains("access-control"), "no page asked");
+}
+
+#[tokio::test]
 async fn paths_outside_the_api_are_as_in_vault() {
     let served = Served::plain().await;
     for (path, status, location, body) in [

@@ -1,5 +1,5 @@
-//! What the node has parsed of its slowly changing state: mounts, policies and quotas
-//! of one epoch. Requests share it and check the epoch's version, which is
+//! What the node has parsed of its slowly changing state: mounts, policies, quotas
+//! and settings of one epoch. Requests share it and check the epoch's version, which is
 //! exact: a change shows to the first request after its commit.
 
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use bulkhead_model::policy::{Policy, PolicyError, PolicyName};
 use super::identity::persona::{Acls, Persona, Personas};
 use super::mounts::{self, Catalog, MountTable};
 use super::quotas::Quotas;
+use super::settings::Settings;
 use super::{epoch_key, policies};
 
 /// ACLs kept parsed at most; beyond this they are parsed anew. Source: ours.
@@ -25,6 +26,7 @@ pub(crate) struct Config {
     version: Option<Version>,
     pub mounts: MountTable,
     pub quotas: Arc<Quotas>,
+    pub settings: Settings,
     personas: Personas,
     /// Rules of tokens without an entity.
     acls: Acls,
@@ -54,7 +56,8 @@ impl Config {
     pub(crate) fn load(tx: &mut Transaction, catalog: &Catalog) -> Result<Self, StoreError> {
         let version = tx.version(&epoch_key())?;
         let (mounts, quotas) = (mounts::load(tx, catalog)?, Arc::new(Quotas::load(tx)?));
-        Ok(Self { version, mounts, quotas, personas: Personas::default(), acls: Acls::default() })
+        let settings = Settings::load(tx)?;
+        Ok(Self { version, mounts, quotas, settings, personas: Personas::default(), acls: Acls::default() })
     }
 
     /// Takes over the counts of the epoch before, if its quotas were the same.

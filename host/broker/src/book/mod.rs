@@ -12,6 +12,7 @@ pub(crate) mod mounts;
 pub(crate) mod passwords;
 pub(crate) mod policies;
 pub(crate) mod quotas;
+pub(crate) mod settings;
 pub(crate) mod tokens;
 
 use bulkhead_barrier::{Folder, Key, SpaceId, StoreError, Transaction};
@@ -66,7 +67,7 @@ pub(crate) fn damaged(space: SpaceId, what: &'static str) -> StoreError {
     StoreError::Damaged { space, what }
 }
 
-/// The record whose version changes with every change to mounts, policies or quotas. One look at it tells a request whether what the node has parsed still holds.
+/// The record whose version changes with every change to mounts, policies, quotas or settings. One look at it tells a request whether what the node has parsed still holds.
 pub(crate) fn epoch_key() -> Key {
     opaque(space::HOST, b"epoch")
 }

@@ -52,7 +52,7 @@ pub(crate) fn refuse(request: &Request) -> Option<Reply> {
         "sys/seal" | "sys/step-down" if request.verb != Verb::Write && !request.help => {
             failed(FailureKind::Unsupported, &[])
         }
-        _ if path.starts_with("sys/rekey/") || path.starts_with("sys/generate-root/") => {
+        _ if path.starts_with("sys/rekey/") && !path.ends_with("backup") || path.starts_with("sys/generate-root/") => {
             failed(FailureKind::Unsupported, &["unsupported operation"])
         }
         _ => None,

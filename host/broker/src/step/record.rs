@@ -68,6 +68,8 @@ pub(crate) struct Trail {
     pub granting: Vec<String>,
     pub denied_by: Option<String>,
     pub error: Option<String>,
+    /// Request headers to show, and whether hashed.
+    pub headers: Vec<(String, bool)>,
 }
 
 /// A stretch of a path.
@@ -121,6 +123,9 @@ impl Trail {
             granting: Vec::new(),
             denied_by: None,
             error: None,
+            headers: open.known_config().map_or_else(Vec::new, |config| {
+                config.settings.audited_headers.iter().map(|(name, hmac)| (name.clone(), *hmac)).collect()
+            }),
         }
     }
 

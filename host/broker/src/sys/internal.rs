@@ -22,6 +22,12 @@ pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("internal/ui/resultant-acl", &[Verb::Read], Handler::Now(resultant), "Tell what one may do."),
     HostRoute::new("internal/counters/tokens", &[Verb::Read], Handler::Now(token_count), "Count the tokens."),
     HostRoute::new("internal/counters/entities", &[Verb::Read], Handler::Now(entity_count), "Count the entities."),
+    HostRoute::new(
+        "internal/counters/requests",
+        &[Verb::Read],
+        Handler::Now(gone),
+        "Count requests, once upon a time.",
+    ),
     HostRoute::new("internal/specs/openapi", &[Verb::Read, Verb::Write], Handler::Now(openapi), "OpenAPI document.")
         .fields(&["generic_mount_paths", "context"]),
 ];
@@ -90,6 +96,11 @@ fn token_count(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
 
 fn entity_count(_visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
     Ok(data(&json!({ "counters": { "entities": { "total": 0 } } })))
+}
+
+/// Vault took this away, and says so.
+fn gone(_visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+    Err(Failure::new(FailureKind::NotFound, "The functionality has been removed on this path").into())
 }
 
 fn openapi(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {

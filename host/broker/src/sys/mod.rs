@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod capabilities;
 pub(crate) mod cubbyhole;
+pub(crate) mod generate_root;
 pub(crate) mod health;
 pub(crate) mod help;
 pub(crate) mod identity;
@@ -18,7 +19,9 @@ pub(crate) mod plugins;
 pub(crate) mod policies;
 pub(crate) mod quotas;
 pub(crate) mod remount;
+pub(crate) mod resplit;
 pub(crate) mod seal;
+pub(crate) mod settings;
 pub(crate) mod table;
 pub(crate) mod tools;
 pub(crate) mod wrapping;
@@ -36,6 +39,9 @@ pub(crate) fn routes() -> &'static HostTable {
             policies::ROUTES,
             passwords::ROUTES,
             quotas::ROUTES,
+            settings::ROUTES,
+            generate_root::ROUTES,
+            resplit::ROUTES,
             capabilities::ROUTES,
             internal::ROUTES,
             keys::ROUTES,

@@ -17,8 +17,7 @@ pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("policies/password", &[Verb::List], Handler::Now(list), "List the password policies."),
     HostRoute::new("policies/password/{name...}", &[Verb::Read], Handler::Now(read), "Read a password policy."),
     HostRoute::new("policies/password/{name...}", &[Verb::Write], Handler::Now(write), "Write a password policy.")
-        .fields(&["name", "policy", "entropy_source"])
-        .exists(exists),
+        .fields(&["name", "policy", "entropy_source"]),
     HostRoute::new("policies/password/{name...}", &[Verb::Delete], Handler::Now(delete), "Delete a password policy."),
     HostRoute::new(
         "policies/password/{name...}/generate",
@@ -34,11 +33,6 @@ fn list(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
 
 fn unknown() -> Fault {
     Failure::new(FailureKind::NotFound, wrapped("policy does not exist")).into()
-}
-
-fn exists(visit: &mut Visit, captures: &[(&'static str, String)]) -> Result<bool, Fault> {
-    let name = captures.iter().find(|(n, _)| *n == "name").map_or("", |(_, v)| v.as_str());
-    Ok(passwords::text(&mut visit.tx, name)?.is_some())
 }
 
 fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {

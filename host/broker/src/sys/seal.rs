@@ -75,7 +75,7 @@ pub(crate) async fn unseal(node: &Arc<Node>, request: &Request) -> Result<Reply,
 
 /// A share in hexadecimal or base64. A text of one or two digits could be both and is
 /// no share.
-fn decoded(text: &str) -> Option<Hidden<Vec<u8>>> {
+pub(super) fn decoded(text: &str) -> Option<Hidden<Vec<u8>>> {
     let bytes = hex::decode(text).ok().or_else(|| STANDARD.decode(text).ok())?;
     (bytes.len() >= 16).then(|| Hidden::new(bytes))
 }

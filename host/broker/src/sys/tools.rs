@@ -82,7 +82,7 @@ fn random(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 }
 
 /// What Go says of a text that is no base64.
-fn base64_error(error: &base64::DecodeError) -> String {
+pub(super) fn base64_error(error: &base64::DecodeError) -> String {
     match error {
         base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _) => {
             format!("illegal base64 data at input byte {at}")

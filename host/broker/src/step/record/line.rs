@@ -193,12 +193,29 @@ fn about_request(device: &Device, request: &Request, trail: &Trail) -> Value {
             about.insert("data".into(), device.hash(&String::from_utf8_lossy(bytes.expose())).into());
         }
     }
+    let headers = headers(device, request, trail);
+    if !headers.is_empty() {
+        about.insert("headers".into(), headers.into());
+    }
     if let Some(secs) = request.wrap_ttl_secs {
         about.insert("wrap_ttl".into(), secs.into());
     }
     about.insert("remote_address".into(), request.origin.address.to_string().into());
     about.insert("remote_port".into(), request.origin.port.into());
     about.into()
+}
+
+/// The request headers that the operator wants to see.
+fn headers(device: &Device, request: &Request, trail: &Trail) -> Map<String, Value> {
+    let mut shown = Map::new();
+    for (name, hashed) in &trail.headers {
+        let sent = request.headers.iter().filter(|(sent, _)| sent == name);
+        let values: Vec<_> = sent.map(|(_, v)| if *hashed { secret(device, v) } else { v.clone() }).collect();
+        if !values.is_empty() {
+            shown.insert(name.clone(), values.into());
+        }
+    }
+    shown
 }
 
 fn about_envelope(device: &Device, trail: &Trail, envelope: &Envelope, about: &mut Map<String, Value>) {
@@ -330,3 +347,6 @@ pub(super) fn names(routed: &Routed) -> Names {
         _ => Names::Callers(Vec::new()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+//! What holders of key shares do together while the node is open: each brings a share, and
+//! enough of them prove that those who hold the unseal key want it. Kept in the memory of
+//! this node; sealing ends it. What is done once it is proved is not known here.
+
+use bulkhead_barrier::{Barrier, SealConfig, Submitted, UnsealError, UnsealProgress};
+use bulkhead_model::hidden::Hidden;
+use bulkhead_model::seam::entropy::{Entropy, uuid};
+
+use crate::fault::Fault;
+use crate::open::Open;
+
+/// Ceremonies under way, at most one of each kind.
+#[derive(Default)]
+pub(crate) struct Ceremonies {
+    /// A root token is made, and handed out hidden by this one-time password.
+    pub root: Option<Ceremony<Hidden<String>>>,
+    /// The unseal key is split anew, in this way.
+    pub split: Option<Ceremony<SealConfig>>,
+}
+
+/// One ceremony.
+pub(crate) struct Ceremony<T> {
+    pub about: T,
+    nonce: String,
+    required: u8,
+    shares: UnsealProgress,
+    /// The request that brought the last share. Where its commit meets a conflict it runs
+    /// again, and does not have to bring it twice.
+    proved_by: Option<String>,
+}
+
+/// How far a ceremony is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// More shares are needed.
+    Collecting,
+    /// The shares are those of this cluster.
+    Proved,
+}
+
+/// Why a share did not help.
+pub(crate) enum ShareFault {
+    /// It cannot be one, or together they are not those of this cluster; the text says so.
+    Share(UnsealError),
+    /// That could not be found out.
+    Node(Fault),
+}
+
+impl<T> Ceremony<T> {
+    pub(crate) fn new(about: T, config: SealConfig, entropy: &dyn Entropy) -> Self {
+        let (nonce, required) = (uuid(entropy), config.threshold());
+        Self { about, nonce, required, shares: UnsealProgress::new(config), proved_by: None }
+    }
+
+    /// Names this ceremony, so that share holders see they take part in the same one.
+    pub(crate) fn nonce(&self) -> &str {
+        &self.nonce
+    }
+
+    /// Shares that are needed.
+    pub(crate) fn required(&self) -> u8 {
+        self.required
+    }
+
+    /// Shares brought so far.
+    pub(crate) fn progress(&self) -> usize {
+        if self.proved_by.is_some() { self.required.into() } else { self.shares.collected() }
+    }
+
+    /// Takes a share that this request brought.
+    pub(crate) fn submit(
+        &mut self,
+        open: &Open,
+        request_id: &str,
+        share: Hidden<Vec<u8>>,
+    ) -> Result<Standing, ShareFault> {
+        if self.proved_by.as_deref() == Some(request_id) {
+            return Ok(Standing::Proved);
+        }
+        // What another request proved and did not finish is not to be had for one share.
+        self.proved_by = None;
+        match self.shares.submit(share, &*open.parts.entropy).map_err(ShareFault::Share)? {
+            Submitted::Collecting => Ok(Standing::Collecting),
+            Submitted::Complete(secret) => {
+                let view = open.ledger().view().map_err(|e| ShareFault::Node(e.into()))?;
+                match Barrier::verify_unseal_key(&*view, &secret) {
+                    Ok(()) => {}
+                    Err(UnsealError::Ledger(error)) => return Err(ShareFault::Node(error.into())),
+                    Err(error) => return Err(ShareFault::Share(error)),
+                }
+                self.proved_by = Some(request_id.to_owned());
+                Ok(Standing::Proved)
+            }
+        }
+    }
+}
+
+impl Ceremonies {
+    /// Ends the ceremony of this nonce: what it was for is committed. Another that began
+    /// meanwhile stays, unless the shares it collects have become worthless.
+    pub(crate) fn ended(&mut self, nonce: &str) {
+        if self.root.as_ref().is_some_and(|c| c.nonce == nonce) {
+            self.root = None;
+        }
+        if self.split.as_ref().is_some_and(|c| c.nonce == nonce) {
+            *self = Self::default();
+        }
+    }
+}

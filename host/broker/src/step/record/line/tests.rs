@@ -1,0 +1,93 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bulkhead_barrier::SealConfig;
+use bulkhead_model::fake::entropy::FakeEntropy;
+use bulkhead_model::path::ApiPath;
+use bulkhead_model::request::Origin;
+use bulkhead_model::seam::audit::AuditSink;
+
+use super::*;
+use crate::book::audits::AuditEntry;
+
+struct Nowhere;
+
+impl AuditSink for Nowhere {
+    fn write(&self, _line: &[u8]) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn reopen(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+fn device() -> Device {
+    let config = SealConfig::new(1, 1).expect("is possible");
+    let barrier = bulkhead_barrier::init(config, 0, &FakeEntropy::seeded(1)).barrier;
+    let entry = AuditEntry {
+        path: "file/".into(),
+        kind: "file".into(),
+        description: String::new(),
+        options: BTreeMap::new(),
+        local: false,
+        from_config: false,
+        salt: "00".into(),
+    };
+    Device::new(entry, Arc::new(Nowhere), &barrier)
+}
+
+fn request_with(headers: &[(&str, &str)]) -> Request {
+    Request {
+        id: "1".into(),
+        verb: Verb::Read,
+        path: ApiPath::checked("kv/x".into()).expect("is canonical"),
+        namespace: String::new(),
+        token: None,
+        body: Body::Empty,
+        content_type: String::new(),
+        headers: headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+        wrap_ttl_secs: None,
+        help: false,
+        query: Vec::new(),
+        origin: Origin { address: std::net::IpAddr::from([127, 0, 0, 1]), port: 1, certificates: Vec::new() },
+    }
+}
+
+fn trail(headers: &[(&str, bool)]) -> Trail {
+    Trail {
+        devices: Arc::default(),
+        about_devices: false,
+        recorded: false,
+        path: Vec::new(),
+        names: Names::default(),
+        mount: None,
+        who: None,
+        operation: "",
+        granting: Vec::new(),
+        denied_by: None,
+        error: None,
+        headers: headers.iter().map(|(name, hmac)| ((*name).to_owned(), *hmac)).collect(),
+    }
+}
+
+fn shown(sent: &[(&str, &str)], wanted: &[(&str, bool)]) -> Value {
+    let line = super::request(&device(), &request_with(sent), &trail(wanted), "now");
+    let line: Value = serde_json::from_slice(&line).expect("a line is JSON");
+    line["request"]["headers"].clone()
+}
+
+#[test]
+fn a_line_shows_the_headers_that_the_operator_named_and_no_other() {
+    let sent = [("x-a", "plain"), ("x-b", "secret"), ("x-a", "again"), ("x-c", "unnamed")];
+    let headers = shown(&sent, &[("x-a", false), ("x-b", true), ("x-d", false)]);
+    assert_eq!(headers["x-a"], json!(["plain", "again"]));
+    assert_eq!(headers["x-b"], json!([device().hash("secret")]));
+    assert_eq!(headers.as_object().map(Map::len), Some(2), "{headers}");
+}
+
+#[test]
+fn a_line_has_no_headers_where_none_is_named_or_sent() {
+    assert_eq!(shown(&[("x-a", "plain")], &[]), Value::Null);
+    assert_eq!(shown(&[("x-a", "plain")], &[("x-b", false)]), Value::Null);
+}
