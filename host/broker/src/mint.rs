@@ -68,6 +68,7 @@ pub(crate) fn auth_info(record: &TokenRecord, client_token: Hidden<String>) -> A
     AuthInfo {
         client_token,
         accessor: record.accessor.clone(),
+        display_name: record.display_name.clone(),
         policies: record.policies.clone(),
         token_policies: record.policies.clone(),
         identity_policies: Vec::new(),

@@ -32,7 +32,7 @@ pub(crate) struct Open {
     pub cluster_id: String,
     pub cluster_name: String,
     pub active_since_ms: u64,
-    pub devices: RwLock<Arc<Vec<Device>>>,
+    pub devices: RwLock<Arc<Vec<Arc<Device>>>>,
     pub cache: GuestCache,
     pub in_flight: AtomicU64,
     /// Wakes whoever settles what is due.
@@ -48,7 +48,7 @@ pub(crate) struct OpenParts {
     pub catalog: Catalog,
     pub cluster_id: String,
     pub cluster_name: String,
-    pub devices: Vec<Device>,
+    pub devices: Vec<Arc<Device>>,
 }
 
 impl Open {

@@ -50,6 +50,8 @@ struct StoredAuth<'a> {
     #[serde(borrow)]
     client_token: Cow<'a, str>,
     accessor: String,
+    #[serde(default)]
+    display_name: String,
     policies: Vec<String>,
     metadata: Vec<(String, String)>,
     lease_duration: u64,
@@ -67,6 +69,7 @@ pub(crate) fn stored(envelope: &Envelope) -> Hidden<Vec<u8>> {
         auth: envelope.auth.as_ref().map(|auth| StoredAuth {
             client_token: Cow::Borrowed(auth.client_token.expose()),
             accessor: auth.accessor.clone(),
+            display_name: auth.display_name.clone(),
             policies: auth.policies.clone(),
             metadata: auth.metadata.clone(),
             lease_duration: auth.lease_duration_secs,
@@ -98,6 +101,7 @@ fn restored(bytes: &[u8]) -> Option<Envelope> {
         auth: stored.auth.map(|auth| AuthInfo {
             client_token: Hidden::new(auth.client_token.into_owned()),
             accessor: auth.accessor,
+            display_name: auth.display_name,
             token_policies: auth.policies.clone(),
             policies: auth.policies,
             identity_policies: Vec::new(),
