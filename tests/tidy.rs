@@ -76,7 +76,7 @@ const VENDORS: &[(&str, &[&str])] = &[
     ("hyper-util", &["host/api", "host/cli", "tests", "xtask"]),
     ("lsm-tree", &["host/ledger"]),
     ("openraft", &["host/ledger"]),
-    ("rustls", &["host/api", "host/cli", "tests"]),
+    ("rustls", &["host/api", "host/cli", "host/server", "tests"]),
     ("tokio-rustls", &["host/api", "host/cli"]),
     ("vsss-rs", &["host/barrier"]),
     ("wasmtime", &["host/sandbox"]),

@@ -14,14 +14,14 @@ use crate::book::tokens::TokenHash;
 use crate::fault::Fault;
 use crate::node::Node;
 use crate::open::Open;
-use crate::step::authorize::authorize;
+use crate::step::authorize::{Denied, authorize};
 use crate::step::record::{Audited, Trail};
 use crate::step::{dispatch, gate, identify, quota, record, route, settle};
 use crate::visit::{After, Visit};
 
 /// Answers one request.
 pub(crate) async fn run(node: &Arc<Node>, request: Request, time_max: Duration) -> Audited {
-    match quota::admit(node, &request) {
+    match quota::admit(node, &request).await {
         Ok(headers) => admitted(node, request, time_max).await.with(headers),
         Err(refused) => refused,
     }
@@ -52,7 +52,7 @@ async fn admitted(node: &Arc<Node>, request: Request, time_max: Duration) -> Aud
     };
     // First, so that the first line of a new audit device is the answer that made it.
     let sealing = settle_after(&open, after);
-    let audited = record::response(&open, &request, trail, reply);
+    let audited = record::response(&open, &request, trail, reply).await;
     if sealing {
         drop(open);
         node.seal().await;
@@ -82,12 +82,15 @@ async fn once(open: &Arc<Open>, request: &Request, trail: &mut Trail) -> Result<
     let config = open.config(&mut tx)?;
     let now_ms = open.parts.clock.now_ms();
     let routed = route::route(&config.mounts, request);
-    trail.routed(&routed);
+    trail.routed(open, &routed);
     let who = match identify::identify(open, &config, &mut tx, request, now_ms) {
         Ok(who) => who,
         Err(Fault::Answer(_)) if routed.target.is_open_to_bad_tokens() => None,
         Err(fault) => {
-            record::request(open, request, trail)?;
+            if matches!(fault, Fault::Answer(_)) {
+                trail.unknown();
+            }
+            record::request(open, request, trail).await?;
             return Err(fault);
         }
     };
@@ -98,13 +101,14 @@ async fn once(open: &Arc<Open>, request: &Request, trail: &mut Trail) -> Result<
     let passed = match authorize(&mut visit, request, routed).await {
         Ok(passed) => passed,
         Err(denied) => {
-            trail.denied(&denied);
-            record::request(open, request, trail)?;
-            return refuse(open, limited, denied.fault).await;
+            let Denied { fault, by } = denied;
+            trail.denied(by);
+            record::request(open, request, trail).await?;
+            return refuse(open, limited, fault).await;
         }
     };
     trail.authorized(&passed);
-    record::request(open, request, trail)?;
+    record::request(open, request, trail).await?;
     let outcome = dispatch::dispatch(&mut visit, request, &passed).await;
     let outcome = match outcome {
         Ok(reply) => crate::mint::wrap_if_asked(&mut visit, request, reply),
@@ -153,7 +157,7 @@ pub(crate) fn settle_after(open: &Open, after: Vec<After>) -> bool {
     for what in after {
         match what {
             After::Rotated(rotated) => open.barrier.install(rotated),
-            After::AuditDevices(devices) => *open.devices.write() = Arc::new(devices),
+            After::AuditDevices(opened) => crate::sys::audit::follow_book(open, opened),
             After::LookForDue => open.due.notify_one(),
             After::CeremonyEnded(nonce) => open.ceremonies.lock().ended(&nonce),
             After::Refresh => {

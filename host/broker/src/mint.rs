@@ -121,6 +121,7 @@ pub(crate) fn auth_info(
     Ok(AuthInfo {
         client_token,
         accessor: record.accessor.clone(),
+        display_name: record.display_name.clone(),
         policies,
         token_policies: record.policies.clone(),
         identity_policies,

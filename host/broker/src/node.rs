@@ -17,6 +17,7 @@ use bulkhead_model::seam::plugin::Plugin;
 use parking_lot::{Mutex, RwLock};
 use tokio::task::JoinHandle;
 
+use crate::book::audits::{AuditEntry, Device};
 use crate::book::mounts::{Catalog, SystemTtls};
 use crate::fault::Fault;
 use crate::open::Open;
@@ -34,7 +35,7 @@ pub use unseal::UnsealFailure;
 pub struct ConfiguredAudit {
     /// Name, without slashes at the ends.
     pub path: String,
-    /// `file`.
+    /// `file`, `socket`, `syslog` or `http`.
     pub kind: String,
     /// What the operator wrote about it.
     pub description: String,
@@ -65,6 +66,8 @@ pub struct Facts {
     pub ha_enabled: bool,
     /// Whether audit devices may be made over the API, as OpenBao's key of that name has it.
     pub unsafe_allow_api_audit_creation: bool,
+    /// Whether audit devices may put a prefix before their lines, as OpenBao's key of that name has it.
+    pub allow_audit_log_prefixing: bool,
     /// Lease lifetime where neither mount nor caller name one, in seconds; 0: 32 days.
     pub default_lease_ttl_secs: u64,
     /// Longest lease lifetime where the mount names none, in seconds; 0: 32 days.
@@ -89,6 +92,16 @@ pub struct Parts {
     pub audits: Vec<ConfiguredAudit>,
     /// Facts to tell.
     pub facts: Facts,
+}
+
+impl Parts {
+    /// Opens an audit device.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    pub(crate) fn audit_device(&self, entry: AuditEntry, barrier: &Barrier) -> Result<Arc<Device>, String> {
+        Device::open(entry, &*self.audit_sinks, self.facts.allow_audit_log_prefixing, barrier)
+    }
 }
 
 /// One node. Requests go in by [`Node::handle`].

@@ -36,7 +36,7 @@ pub(crate) struct Open {
     pub cluster_id: String,
     pub cluster_name: String,
     pub active_since_ms: u64,
-    pub devices: RwLock<Arc<Vec<Device>>>,
+    pub devices: RwLock<Arc<Vec<Arc<Device>>>>,
     pub cache: GuestCache,
     pub in_flight: AtomicU64,
     /// What holders of key shares are at.
@@ -54,7 +54,7 @@ pub(crate) struct OpenParts {
     pub catalog: Catalog,
     pub cluster_id: String,
     pub cluster_name: String,
-    pub devices: Vec<Device>,
+    pub devices: Vec<Arc<Device>>,
 }
 
 impl Open {

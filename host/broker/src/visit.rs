@@ -31,8 +31,8 @@ pub(crate) struct Who {
 pub(crate) enum After {
     /// The keyring that was written is used from now on.
     Rotated(bulkhead_barrier::Rotated),
-    /// Audit devices are opened or closed to match the book.
-    AuditDevices(Vec<crate::book::audits::Device>),
+    /// The audit devices are those of the book. One that was opened already is used.
+    AuditDevices(Option<Arc<crate::book::audits::Device>>),
     /// The node seals itself.
     Seal,
     /// What is parsed of the books is parsed anew at once: the next request is measured by it.

@@ -29,7 +29,8 @@ struct Rule {
     required: Vec<String>,
     min_wrap_secs: u64,
     max_wrap_secs: u64,
-    granting: Vec<String>,
+    /// The policies that have it, and what each says.
+    policies: Vec<(String, Capabilities)>,
 }
 
 /// A rule with its pattern.
@@ -69,9 +70,20 @@ pub enum Decision {
     },
     /// Turned away.
     Deny {
-        /// The deciding pattern, if one matched.
-        pattern: Option<String>,
+        /// The rule that decided, if one matched.
+        rule: Option<DenyingRule>,
     },
+}
+
+/// Why a request was turned away, for the audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DenyingRule {
+    /// The pattern that matched.
+    pub pattern: String,
+    /// The policies that have it; where some of them deny outright, those alone.
+    pub policies: Vec<String>,
+    /// Whether the rule has `deny`. Otherwise it does not grant what was asked.
+    pub denies: bool,
 }
 
 impl Acl {
@@ -177,16 +189,25 @@ impl Acl {
 /// What the one rule that matched says.
 fn decided(found: Option<Found<'_>>, ask: &Ask<'_>) -> Decision {
     match found {
-        None => Decision::Deny { pattern: None },
-        Some((_, rule)) if rule.lets(ask) => Decision::Allow { granting: rule.granting.clone() },
-        Some((pattern, _)) => Decision::Deny { pattern: Some(pattern.to_owned()) },
+        None => Decision::Deny { rule: None },
+        Some((_, rule)) if rule.lets(ask) => Decision::Allow { granting: rule.saying(ask.needs) },
+        Some((pattern, rule)) => {
+            let denies = rule.capabilities.has(Capabilities::DENY);
+            let policies = rule.saying(if denies { Capabilities::DENY } else { Capabilities::default() });
+            Decision::Deny { rule: Some(DenyingRule { pattern: pattern.to_owned(), policies, denies }) }
+        }
     }
 }
 
 impl Rule {
+    /// The policies that say this themselves.
+    fn saying(&self, capabilities: Capabilities) -> Vec<String> {
+        self.policies.iter().filter(|(_, said)| said.has(capabilities)).map(|(name, _)| name.clone()).collect()
+    }
+
     fn merge(&mut self, policy: &str, rule: &PathRule) {
         self.capabilities = self.capabilities.with(rule.capabilities);
-        self.granting.push(policy.to_owned());
+        self.policies.push((policy.to_owned(), rule.capabilities));
         if self.capabilities.has(Capabilities::DENY) {
             return;
         }

@@ -25,6 +25,8 @@ pub struct AuthInfo {
     pub client_token: Hidden<String>,
     /// Its accessor; empty for batch tokens.
     pub accessor: String,
+    /// What it is called; told to audit devices alone.
+    pub display_name: String,
     /// All policies in effect.
     pub policies: Vec<String>,
     /// Policies on the token itself.

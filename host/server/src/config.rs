@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use bulkhead_model::limits::TTL_DEFAULT_SECS;
 use tracing_subscriber::filter::LevelFilter;
 
-pub(crate) use self::audit::AuditConfig;
+pub(crate) use self::audit::{AuditConfig, check_audit_options};
 pub(crate) use self::environment::Environment;
 use self::error::ConfigError;
 use self::files::Sources;
@@ -38,6 +38,7 @@ pub(crate) struct Config {
     pub(crate) pid_file: Option<PathBuf>,
     pub(crate) plugin_directory: Option<PathBuf>,
     pub(crate) unsafe_allow_api_audit_creation: bool,
+    pub(crate) allow_audit_log_prefixing: bool,
     /// Keys that were given and do nothing, with the reason.
     pub(crate) notes: Vec<Note>,
 }
@@ -116,6 +117,7 @@ impl Config {
             pid_file: top.string("pid_file")?.filter(|p| !p.is_empty()).map(PathBuf::from),
             plugin_directory: top.string("plugin_directory")?.filter(|p| !p.is_empty()).map(PathBuf::from),
             unsafe_allow_api_audit_creation: dev.is_some() || top.flag("unsafe_allow_api_audit_creation")?,
+            allow_audit_log_prefixing: top.flag("allow_audit_log_prefixing")?,
             notes,
         })
     }

@@ -1,7 +1,7 @@
 //! Assembles a node: config, parts, run. The only room that knows every other one, the
 //! system's clock, its randomness and its signals. No rule of the product lives here.
 
-mod audit_file;
+mod audit;
 mod banner;
 mod clock;
 mod config;
@@ -17,7 +17,7 @@ mod run;
 mod signals;
 mod version;
 
-pub use audit_file::FileSinks;
+pub use audit::AuditSinks;
 pub use clock::SystemClock;
 pub use config::error::ConfigError;
 pub use entropy::SystemEntropy;

@@ -17,7 +17,7 @@ use bulkhead_model::seam::plugin::Plugin;
 use bulkhead_sandbox::{Sandbox, SandboxLimits};
 use serde_json::{Map, Value, json};
 
-use crate::audit_file::FileSinks;
+use crate::audit::AuditSinks;
 use crate::clock::SystemClock;
 use crate::config::{Config, Storage};
 use crate::error::ServerError;
@@ -72,7 +72,7 @@ impl Assembled {
             clock: Arc::new(SystemClock),
             entropy: Arc::clone(&entropy),
             plugins,
-            audit_sinks: Arc::new(FileSinks),
+            audit_sinks: Arc::new(AuditSinks),
             audits: config.audits.iter().map(configured).collect(),
             facts: facts(config),
         });
@@ -149,6 +149,7 @@ fn facts(config: &Config) -> Facts {
         node_id,
         ha_enabled: matches!(config.storage, Storage::Raft { .. }),
         unsafe_allow_api_audit_creation: config.unsafe_allow_api_audit_creation,
+        allow_audit_log_prefixing: config.allow_audit_log_prefixing,
         default_lease_ttl_secs: config.leases.default_ttl_secs,
         max_lease_ttl_secs: config.leases.max_ttl_secs,
         config: sanitized(config),

@@ -50,6 +50,7 @@ fn a_login_shows_its_token() {
     let auth = AuthInfo {
         client_token: Hidden::new("s.t".to_owned()),
         accessor: "acc".to_owned(),
+        display_name: String::new(),
         policies: vec!["default".to_owned()],
         token_policies: vec!["default".to_owned()],
         identity_policies: Vec::new(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bulkhead_barrier::{Barrier, Folder, HmacKey, Key, StoreError, Transaction};
-use bulkhead_model::seam::audit::AuditSink;
+use bulkhead_model::seam::audit::{AuditSink, AuditSinkMaker};
 use serde::{Deserialize, Serialize};
 
 use super::space;
@@ -14,7 +14,7 @@ use super::space;
 pub(crate) struct AuditEntry {
     /// With a slash at the end.
     pub path: String,
-    /// `file`.
+    /// `file`, `socket`, `syslog` or `http`.
     pub kind: String,
     pub description: String,
     pub options: BTreeMap<String, String>,
@@ -31,17 +31,82 @@ impl Drop for AuditEntry {
     }
 }
 
+/// How a device's lines are written: the options that all kinds of devices have.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Style {
+    /// Nothing is hashed.
+    pub raw: bool,
+    /// Accessors are hashed.
+    pub hashes_accessors: bool,
+    /// Of an answer to a list, the count of names is written instead of the names.
+    pub elides_lists: bool,
+    /// Stands before every line.
+    pub prefix: String,
+    /// No line is written as the device is enabled.
+    pub skips_test: bool,
+}
+
+impl Style {
+    /// Reads the options.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    fn of(options: &BTreeMap<String, String>, may_prefix: bool) -> Result<Self, String> {
+        match options.get("format").map(String::as_str) {
+            None | Some("" | "json") => {}
+            Some("jsonx") => return Err("format \"jsonx\" is not offered: leave it out, or use \"json\"".into()),
+            Some(other) => return Err(format!("unknown format type {other:?}")),
+        }
+        let prefix = options.get("prefix").cloned().unwrap_or_default();
+        if !prefix.is_empty() && !may_prefix {
+            return Err("audit log prefixing is not allowed: allow_audit_log_prefixing is not set in the config".into());
+        }
+        if prefix.contains(['\n', '\r']) {
+            return Err("prefix must be of one line".into());
+        }
+        Ok(Self {
+            raw: flag(options, "log_raw", false)?,
+            hashes_accessors: flag(options, "hmac_accessor", true)?,
+            elides_lists: flag(options, "elide_list_responses", false)?,
+            prefix,
+            skips_test: flag(options, "skip_test", false)?,
+        })
+    }
+}
+
+/// True or false in the spellings Go takes.
+fn flag(options: &BTreeMap<String, String>, name: &str, default: bool) -> Result<bool, String> {
+    match options.get(name).map(String::as_str) {
+        None => Ok(default),
+        Some("1" | "t" | "T" | "true" | "TRUE" | "True") => Ok(true),
+        Some("0" | "f" | "F" | "false" | "FALSE" | "False") => Ok(false),
+        Some(other) => Err(format!("{name} is neither true nor false: {other:?}")),
+    }
+}
+
 /// A device that takes lines.
 pub(crate) struct Device {
     pub entry: AuditEntry,
+    pub style: Style,
     pub sink: Arc<dyn AuditSink>,
     hasher: HmacKey,
 }
 
 impl Device {
-    pub(crate) fn new(entry: AuditEntry, sink: Arc<dyn AuditSink>, barrier: &Barrier) -> Self {
+    /// Opens a device.
+    ///
+    /// # Errors
+    /// A sentence for the operator: its options make no device, or it does not open.
+    pub(crate) fn open(
+        entry: AuditEntry,
+        sinks: &dyn AuditSinkMaker,
+        may_prefix: bool,
+        barrier: &Barrier,
+    ) -> Result<Arc<Self>, String> {
+        let style = Style::of(&entry.options, may_prefix)?;
+        let sink = sinks.make(&entry.kind, &entry.options)?;
         let hasher = barrier.hmac_key(&format!("audit device {}", entry.salt));
-        Self { entry, sink, hasher }
+        Ok(Arc::new(Self { entry, style, sink, hasher }))
     }
 
     /// Vault's form of a hashed text: `hmac-sha256:` and hexadecimal digits.
@@ -49,9 +114,10 @@ impl Device {
         format!("hmac-sha256:{}", hex::encode(self.hasher.sign(text.as_bytes())))
     }
 
-    /// Whether an option is set to `true`.
-    pub(crate) fn option(&self, name: &str) -> bool {
-        self.entry.options.get(name).is_some_and(|v| v == "true" || v == "1")
+    /// Whether this is the device of an entry, as it stands in the book now.
+    pub(crate) fn is_of(&self, entry: &AuditEntry) -> bool {
+        // Enabling a device again makes a new salt, but the config may have new options.
+        self.entry.path == entry.path && self.entry.salt == entry.salt && self.entry.options == entry.options
     }
 }
 
@@ -103,3 +169,6 @@ pub(crate) fn remove(tx: &mut Transaction, path: &str) -> Result<(), StoreError>
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

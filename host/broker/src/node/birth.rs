@@ -18,6 +18,7 @@ use crate::book::tokens::{self, Salt, TokenRecord};
 use crate::book::{opaque, space};
 use crate::fault::Fault;
 use crate::open::{Open, OpenParts};
+use crate::step::record;
 
 /// How to initialise.
 #[derive(Default)]
@@ -184,7 +185,7 @@ pub(super) async fn open(node: &Arc<Node>, barrier: Arc<Barrier>) -> Result<Open
     let cluster: ClusterRecord = stored
         .and_then(|bytes| serde_json::from_slice(bytes.expose()).ok())
         .ok_or(crate::book::damaged(space::HOST, "the cluster's name"))?;
-    let devices = audit_devices(&mut tx, &parts, &barrier)?;
+    let devices = audit_devices(&mut tx, &parts, &barrier).await?;
     if tx.has_writes() {
         match parts.ledger.propose(tx.into_change(&*parts.entropy)?).await? {
             Verdict::Committed(_) => {}
@@ -200,19 +201,24 @@ pub(super) async fn open(node: &Arc<Node>, barrier: Arc<Barrier>) -> Result<Open
 }
 
 /// Brings the book in line with the config file, and opens every device. A device that
-/// does not open keeps the node sealed: it would have to refuse every request.
-fn audit_devices(tx: &mut Transaction, parts: &Parts, barrier: &Barrier) -> Result<Vec<Device>, Fault> {
+/// does not open, or does not take the first line of its life, keeps the node sealed: it
+/// would have to refuse every request.
+async fn audit_devices(tx: &mut Transaction, parts: &Parts, barrier: &Barrier) -> Result<Vec<Arc<Device>>, Fault> {
     for entry in audits::all(tx)? {
         let wanted = |c: &ConfiguredAudit| c.path == entry.path.trim_end_matches('/');
         if entry.from_config && !parts.audits.iter().any(wanted) {
             audits::remove(tx, &entry.path)?;
         }
     }
+    let mut new = Vec::new();
     for configured in &parts.audits {
         let path = format!("{}/", configured.path);
         let salt = match audits::read(tx, &path)? {
             Some(known) => known.salt.clone(),
-            None => hex::encode(random::<32>(&*parts.entropy)),
+            None => {
+                new.push(path.clone());
+                hex::encode(random::<32>(&*parts.entropy))
+            }
         };
         audits::save(
             tx,
@@ -229,11 +235,14 @@ fn audit_devices(tx: &mut Transaction, parts: &Parts, barrier: &Barrier) -> Resu
     }
     let mut devices = Vec::new();
     for entry in audits::all(tx)? {
-        let sink = parts
-            .audit_sinks
-            .make(&entry.kind, &entry.options)
-            .map_err(|text| Failure::invalid(format!("audit device {:?} could not be opened: {text}", entry.path)))?;
-        devices.push(Device::new(entry, sink, barrier));
+        let path = entry.path.clone();
+        let unusable = |what: &str, text: String| Failure::invalid(format!("audit device {path:?} {what}: {text}"));
+        let device = parts.audit_device(entry, barrier).map_err(|text| unusable("could not be opened", text))?;
+        if new.contains(&path) && !device.style.skips_test {
+            let tested = record::test_line(&device, parts).await;
+            tested.map_err(|text| unusable("did not take a test line", text))?;
+        }
+        devices.push(device);
     }
     Ok(devices)
 }

@@ -1,7 +1,7 @@
 //! Asks the policies. Holding an [`Authorized`] is the proof that they said yes.
 
 use bulkhead_barrier::Key;
-use bulkhead_model::acl::{Ask, Decision};
+use bulkhead_model::acl::{Ask, Decision, DenyingRule};
 use bulkhead_model::failure::Failure;
 use bulkhead_model::plugin::{Existence, Operation};
 use bulkhead_model::policy::Capabilities;
@@ -22,10 +22,21 @@ pub(crate) struct Authorized {
     pub granting: Vec<String>,
 }
 
-/// A request that was turned away, with the pattern that decided, for the audit log.
+/// A request that was turned away, with what decided, for the audit log.
 pub(crate) struct Denied {
     pub fault: Fault,
-    pub pattern: Option<String>,
+    pub by: DeniedBy,
+}
+
+/// What turned a request away.
+pub(crate) enum DeniedBy {
+    /// The policies were not asked: there is no caller, or it could not be found out
+    /// what is asked of them.
+    Nobody,
+    /// No rule of the caller's policies matches.
+    NoRule,
+    /// This rule.
+    Rule(DenyingRule),
 }
 
 /// Decides about a request.
@@ -34,9 +45,9 @@ pub(crate) struct Denied {
 /// [`Denied`] if no policy grants it, or one denies it, or a token is missing.
 pub(crate) async fn authorize(visit: &mut Visit, request: &Request, routed: Routed) -> Result<Authorized, Denied> {
     let open_to_all = routed.target.is_unauthenticated();
-    let deny = |pattern, fault| Err(Denied { fault, pattern });
+    let deny = |by, fault| Err(Denied { fault, by });
     if visit.who.is_none() && !open_to_all {
-        return deny(None, Failure::bad_token().into());
+        return deny(DeniedBy::Nobody, Failure::bad_token().into());
     }
     let mut op = operation(request.verb);
     // What a path takes is no secret of the mount: Vault tells it to whoever has a token,
@@ -47,7 +58,7 @@ pub(crate) async fn authorize(visit: &mut Visit, request: &Request, routed: Rout
     if request.verb == Verb::Write && !may_both(visit, request, &routed) {
         op = match create_or_update(visit, request, &routed.target).await {
             Ok(op) => op,
-            Err(fault) => return deny(None, fault),
+            Err(fault) => return deny(DeniedBy::Nobody, fault),
         };
     }
     if open_to_all {
@@ -64,7 +75,7 @@ pub(crate) async fn authorize(visit: &mut Visit, request: &Request, routed: Rout
     let who = visit.who.as_ref().expect("checked above: somebody is there");
     match who.acl.decide(&ask) {
         Decision::Allow { granting } => Ok(Authorized { routed, operation: op, granting }),
-        Decision::Deny { pattern } => deny(pattern, Failure::denied().into()),
+        Decision::Deny { rule } => deny(rule.map_or(DeniedBy::NoRule, DeniedBy::Rule), Failure::denied().into()),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::step::route;
 ///
 /// # Errors
 /// The answer: 429.
-pub(crate) fn admit(node: &Node, request: &Request) -> Result<Headers, Audited> {
+pub(crate) async fn admit(node: &Node, request: &Request) -> Result<Headers, Audited> {
     let Some(open) = node.open() else { return Ok(Headers::new()) };
     let Some(config) = open.known_config() else { return Ok(Headers::new()) };
     let quotas = &config.quotas;
@@ -27,7 +27,7 @@ pub(crate) fn admit(node: &Node, request: &Request) -> Result<Headers, Audited> 
     let headers = if quotas.config.response_headers { headers(limit, &taken) } else { Headers::new() };
     match taken.verdict {
         Verdict::Admitted => Ok(headers),
-        Verdict::Over(_) | Verdict::Blocked(_) => Err(refuse(&open, &config, request).with(headers)),
+        Verdict::Over(_) | Verdict::Blocked(_) => Err(refuse(&open, &config, request).await.with(headers)),
     }
 }
 
@@ -52,17 +52,17 @@ fn whole_secs(ms: u64) -> String {
 }
 
 /// The answer, recorded if the operator asked for that: a flood would else fill the disk.
-fn refuse(open: &Open, config: &Config, request: &Request) -> Audited {
+async fn refuse(open: &Open, config: &Config, request: &Request) -> Audited {
     let path = request.path.as_str();
     let failure = Failure::new(FailureKind::Limited, format!("request path {path:?}: rate limit quota exceeded"));
     if !config.quotas.config.audit_logging {
         return Audited::unrecorded(failure.into());
     }
     let mut trail = Trail::new(open, request);
-    trail.routed(&route::route(&config.mounts, request));
-    trail.error = Some("rate limit quota exceeded".into());
-    match record::request(open, request, &mut trail) {
-        Ok(()) => record::response(open, request, trail, failure.into()),
+    trail.routed(open, &route::route(&config.mounts, request));
+    trail.too_often();
+    match record::request(open, request, &mut trail).await {
+        Ok(()) => record::response(open, request, trail, failure.into()).await,
         Err(fault) => Audited::unrecorded(Fault::into_failure(fault).into()),
     }
 }

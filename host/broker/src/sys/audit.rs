@@ -1,5 +1,8 @@
 //! `sys/audit` and `sys/audit-hash`.
 
+use std::pin::Pin;
+use std::sync::Arc;
+
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Verb;
@@ -9,17 +12,21 @@ use serde_json::{Map, Value, json};
 use super::table::{Handler, HostRoute};
 use crate::book::audits::{self, AuditEntry, Device};
 use crate::fault::Fault;
+use crate::open::Open;
+use crate::step::record;
 use crate::visit::{After, Ask, Visit, flat};
 
 pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("audit", &[Verb::Read], Handler::Now(list), "List the audit devices.").sudo(),
-    HostRoute::new("audit/{name...}", &[Verb::Write], Handler::Now(enable), "Enable an audit device.")
+    HostRoute::new("audit/{name...}", &[Verb::Write], Handler::Later(enable), "Enable an audit device.")
         .sudo()
         .fields(&["path", "type", "description", "options", "local"]),
     HostRoute::new("audit/{name...}", &[Verb::Delete], Handler::Now(disable), "Disable an audit device.").sudo(),
     HostRoute::new("audit-hash/{name...}", &[Verb::Write], Handler::Now(hash), "Hash a text as a device does.")
         .fields(&["path", "input"]),
 ];
+
+type Answer<'a> = Pin<Box<dyn Future<Output = Result<Reply, Fault>> + Send + 'a>>;
 
 fn list(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
     let mut shown = Map::new();
@@ -40,41 +47,37 @@ fn path(ask: &Ask<'_>) -> String {
     format!("{}/", ask.capture("name").trim_matches('/'))
 }
 
-fn enable(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    // CVE-2025-6000: whoever may call this chooses a file the server writes to.
-    if !visit.open.parts.facts.unsafe_allow_api_audit_creation {
-        return Err(Fault::invalid(
-            "cannot enable audit device via API; use declarative, config-based audit device management instead",
-        ));
-    }
-    let path = path(ask);
-    if audits::read(&mut visit.tx, &path)?.is_some() {
-        return Err(Fault::invalid(format!("path already in use at {path:?}")));
-    }
-    let kind = ask.fields.text_or_empty("type")?;
-    let options = ask.fields.texts("options")?.unwrap_or_default().into_iter().collect();
-    let sink = visit.open.parts.audit_sinks.make(&kind, &options).map_err(Fault::invalid)?;
-    let entry = AuditEntry {
-        path,
-        kind,
-        description: ask.fields.text_or_empty("description")?,
-        options,
-        local: ask.fields.flag("local")?.unwrap_or(false),
-        from_config: false,
-        salt: hex::encode(random::<32>(&*visit.open.parts.entropy)),
-    };
-    audits::save(&mut visit.tx, &entry)?;
-    let mut devices = remaining(visit, "");
-    devices.push(Device::new(entry, sink, &visit.open.barrier));
-    visit.after.push(After::AuditDevices(devices));
-    Ok(Reply::Empty)
-}
-
-/// The devices in use but the one at this path.
-fn remaining(visit: &Visit, path: &str) -> Vec<Device> {
-    let devices = visit.open.devices.read().clone();
-    let kept = devices.iter().filter(|d| d.entry.path != path);
-    kept.map(|d| Device::new(d.entry.clone(), d.sink.clone(), &visit.open.barrier)).collect()
+fn enable<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
+    Box::pin(async move {
+        // CVE-2025-6000: whoever may call this chooses a file the server writes to.
+        if !visit.open.parts.facts.unsafe_allow_api_audit_creation {
+            return Err(Fault::invalid(
+                "cannot enable audit device via API; use declarative, config-based audit device management instead",
+            ));
+        }
+        let path = path(ask);
+        if audits::read(&mut visit.tx, &path)?.is_some() {
+            return Err(Fault::invalid(format!("path already in use at {path:?}")));
+        }
+        let entry = AuditEntry {
+            path,
+            kind: ask.fields.text_or_empty("type")?,
+            description: ask.fields.text_or_empty("description")?,
+            options: ask.fields.texts("options")?.unwrap_or_default().into_iter().collect(),
+            local: ask.fields.flag("local")?.unwrap_or(false),
+            from_config: false,
+            salt: hex::encode(random::<32>(&*visit.open.parts.entropy)),
+        };
+        audits::save(&mut visit.tx, &entry)?;
+        let open = visit.open.clone();
+        let device = open.parts.audit_device(entry, &open.barrier).map_err(Fault::invalid)?;
+        if !device.style.skips_test {
+            let tested = record::test_line(&device, &open.parts).await;
+            tested.map_err(|text| Fault::invalid(format!("audit backend failed test message: {text}")))?;
+        }
+        visit.after.push(After::AuditDevices(Some(device)));
+        Ok(Reply::Empty)
+    })
 }
 
 fn disable(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
@@ -87,9 +90,33 @@ fn disable(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         Some(_) => {}
     }
     audits::remove(&mut visit.tx, &path)?;
-    let devices = remaining(visit, &path);
-    visit.after.push(After::AuditDevices(devices));
+    visit.after.push(After::AuditDevices(None));
     Ok(Reply::Empty)
+}
+
+/// Makes the devices in use those of the book. Whoever commits a change to the book
+/// calls this; the last one to do so has seen all changes, whatever order they came in.
+pub(crate) fn follow_book(open: &Open, opened: Option<Arc<Device>>) {
+    // One after the other: of two that read the book at once, the older reading could win.
+    let mut devices = open.devices.write();
+    match in_book(open, &devices, opened) {
+        Ok(present) => *devices = Arc::new(present),
+        Err(fault) => tracing::error!(cause = ?fault, "the audit devices could not be read; those in use stay"),
+    }
+}
+
+/// The devices of the book: those in use, the one just opened, and any others.
+fn in_book(open: &Open, used: &[Arc<Device>], opened: Option<Arc<Device>>) -> Result<Vec<Arc<Device>>, Fault> {
+    let mut present = Vec::new();
+    for entry in audits::all(&mut open.begin()?)? {
+        let known = used.iter().chain(&opened).find(|device| device.is_of(&entry));
+        let path = entry.path.clone();
+        match known.cloned().map_or_else(|| open.parts.audit_device(entry, &open.barrier), Ok) {
+            Ok(device) => present.push(device),
+            Err(text) => tracing::error!(device = %path, error = %text, "audit device could not be opened"),
+        }
+    }
+    Ok(present)
 }
 
 fn hash(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {

@@ -50,6 +50,8 @@ struct StoredAuth<'a> {
     #[serde(borrow)]
     client_token: Cow<'a, str>,
     accessor: String,
+    #[serde(default)]
+    display_name: String,
     policies: Vec<String>,
     metadata: Vec<(String, String)>,
     lease_duration: u64,
@@ -74,6 +76,7 @@ pub(crate) fn stored(envelope: &Envelope) -> Hidden<Vec<u8>> {
         auth: envelope.auth.as_ref().map(|auth| StoredAuth {
             client_token: Cow::Borrowed(auth.client_token.expose()),
             accessor: auth.accessor.clone(),
+            display_name: auth.display_name.clone(),
             policies: auth.token_policies.clone(),
             metadata: auth.metadata.clone(),
             lease_duration: auth.lease_duration_secs,
@@ -108,6 +111,7 @@ fn restored(bytes: &[u8]) -> Option<Envelope> {
         auth: stored.auth.map(|auth| AuthInfo {
             client_token: Hidden::new(auth.client_token.into_owned()),
             accessor: auth.accessor,
+            display_name: auth.display_name,
             policies: if auth.all_policies.is_empty() { auth.policies.clone() } else { auth.all_policies },
             token_policies: auth.policies,
             identity_policies: auth.identity_policies,

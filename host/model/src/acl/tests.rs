@@ -133,9 +133,29 @@ fn a_list_is_granted_by_either_spelling_of_the_folder() {
 fn sudo_paths_need_the_sudo_capability() {
     let acl = one(r#"path "sys/a" { capabilities = ["update"] } path "sys/b" { capabilities = ["update", "sudo"] }"#);
     let ask = |path| Ask { path, needs: Capabilities::UPDATE, sudo: true, wrap_ttl_secs: None, parameters: &Map::new };
-    assert_eq!(acl.decide(&ask("sys/a")), Decision::Deny { pattern: Some("sys/a".into()) });
+    assert_eq!(acl.decide(&ask("sys/a")), Decision::Deny { rule: Some(rule("sys/a", &["p"], false)) });
     assert_eq!(acl.decide(&ask("sys/b")), Decision::Allow { granting: vec!["p".into()] });
-    assert_eq!(acl.decide(&ask("sys/c")), Decision::Deny { pattern: None });
+    assert_eq!(acl.decide(&ask("sys/c")), Decision::Deny { rule: None });
+}
+
+fn rule(pattern: &str, policies: &[&str], denies: bool) -> DenyingRule {
+    DenyingRule { pattern: pattern.into(), policies: policies.iter().map(|&name| name.into()).collect(), denies }
+}
+
+#[test]
+fn a_decision_names_the_policies_that_made_it() {
+    let policy = |text| Policy::parse(text).expect("a policy");
+    let reads = policy(r#"path "kv/a" { capabilities = ["read"] } path "kv/b" { capabilities = ["read"] }"#);
+    let lists = policy(r#"path "kv/a" { capabilities = ["list"] } path "kv/b" { capabilities = ["deny"] }"#);
+    let acl = Acl::of([("reads", &reads), ("lists", &lists)]);
+    let decide =
+        |path, needs| acl.decide(&Ask { path, needs, sudo: false, wrap_ttl_secs: None, parameters: &Map::new });
+    let by = |names: &[&str]| Decision::Allow { granting: names.iter().map(|&name| name.into()).collect() };
+    assert_eq!(decide("kv/a", Capabilities::READ), by(&["reads"]));
+    assert_eq!(decide("kv/a", Capabilities::LIST), by(&["lists"]));
+    let ungranted = Decision::Deny { rule: Some(rule("kv/a", &["reads", "lists"], false)) };
+    assert_eq!(decide("kv/a", Capabilities::DELETE), ungranted);
+    assert_eq!(decide("kv/b", Capabilities::READ), Decision::Deny { rule: Some(rule("kv/b", &["lists"], true)) });
 }
 
 #[test]

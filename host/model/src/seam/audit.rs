@@ -1,13 +1,20 @@
-//! Where audit lines go. The file device lives in the server room.
+//! Where audit lines go. The devices themselves live in the server room.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
 
 /// A device that takes audit lines. A line counts as written when `write` returns `Ok`.
+#[async_trait]
 pub trait AuditSink: Send + Sync {
-    /// Appends one line (without its newline) and hands it to the operating system.
+    /// Writes one line (without its newline), and returns within a bounded time: what is
+    /// local hands it to the operating system, what is remote waits for it to be taken.
     ///
     /// # Errors
     /// What the system said; the request that caused the line must then fail, unless
     /// another device took it.
-    fn write(&self, line: &[u8]) -> Result<(), String>;
+    async fn write(&self, line: &[u8]) -> Result<(), String>;
 
     /// Opens the target anew, after the operator moved a file away.
     ///
@@ -18,13 +25,9 @@ pub trait AuditSink: Send + Sync {
 
 /// Makes audit devices from the options an operator gave.
 pub trait AuditSinkMaker: Send + Sync {
-    /// A device of this kind (`file`) with these options.
+    /// A device of this kind (`file`, `socket`, `syslog`, `http`) with these options.
     ///
     /// # Errors
     /// A sentence for the operator: what is wrong and what to do.
-    fn make(
-        &self,
-        kind: &str,
-        options: &std::collections::BTreeMap<String, String>,
-    ) -> Result<std::sync::Arc<dyn AuditSink>, String>;
+    fn make(&self, kind: &str, options: &BTreeMap<String, String>) -> Result<Arc<dyn AuditSink>, String>;
 }

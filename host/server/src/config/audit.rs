@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use bulkhead_model::hcl::{Item, Value};
 
 use super::error::ConfigError;
-use super::keys::{self, Key};
+use super::keys::{self, Fate, Key};
 use super::stanza::{Note, Stanza};
 
 /// A declared audit device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AuditConfig {
-    /// `file`.
+    /// `file`, `http`, `socket` or `syslog`.
     pub(crate) kind: String,
     /// Its name, without slashes at the ends.
     pub(crate) path: String,
@@ -37,12 +37,12 @@ fn read(stanza: &Stanza<'_>, notes: &mut Vec<Note>) -> Result<AuditConfig, Confi
     let kind = labels.next().or(stanza.string("type")?);
     let kind =
         kind.ok_or_else(|| stanza.error("audit needs a type and a name, as in audit \"file\" \"main\" { … }"))?;
-    if kind != "file" {
+    let Some(known) = keys::audit_options(&kind) else {
         return Err(stanza.error(format!(
             "audit {kind:?} is not offered: use audit \"file\" \"main\" {{ options {{ file_path = \"…\" }} }}"
         )));
-    }
-    check(stanza, notes)?;
+    };
+    check(stanza, &known, notes)?;
     let path = labels.next().or(stanza.string("path")?).unwrap_or_else(|| kind.clone());
     let mut options = BTreeMap::new();
     for item in stanza.items() {
@@ -59,11 +59,31 @@ fn read(stanza: &Stanza<'_>, notes: &mut Vec<Note>) -> Result<AuditConfig, Confi
 
 /// Options that are none are refused: an audit file that is not what was asked for is
 /// found out when it is needed.
-fn check(stanza: &Stanza<'_>, notes: &mut Vec<Note>) -> Result<(), ConfigError> {
-    let anywhere: Vec<Key> = keys::AUDIT.iter().chain(keys::AUDIT_OPTIONS).copied().collect();
+fn check(stanza: &Stanza<'_>, known: &[Key], notes: &mut Vec<Note>) -> Result<(), ConfigError> {
+    let anywhere: Vec<Key> = keys::AUDIT.iter().chain(known).copied().collect();
     stanza.check(&anywhere, notes)?;
     for options in stanza.blocks("options")? {
-        options.check(keys::AUDIT_OPTIONS, notes)?;
+        options.check(known, notes)?;
+    }
+    Ok(())
+}
+
+/// The same for options that came another way, whose device is not in the config.
+///
+/// # Errors
+/// A sentence for the operator.
+pub(crate) fn check_audit_options(kind: &str, options: &BTreeMap<String, String>) -> Result<(), String> {
+    let known = keys::audit_options(kind).ok_or_else(|| format!("unknown backend type: {kind:?}"))?;
+    for (name, value) in options {
+        match known.iter().find(|key| key.name == name).map(|key| key.fate) {
+            Some(Fate::Read | Fate::Ignored(_)) => {}
+            Some(Fate::Refused(_)) if matches!(value.as_str(), "false" | "") => {}
+            Some(Fate::Refused(reason)) => return Err(format!("option {name} is not offered: {reason}")),
+            None => {
+                let hint = keys::nearest(name, &known).map(|near| format!("; did you mean {near}?"));
+                return Err(format!("unknown option {name} of audit {kind:?}{}", hint.unwrap_or_default()));
+            }
+        }
     }
     Ok(())
 }

@@ -42,6 +42,7 @@ const METRICS: &str = "metrics are not exported yet";
 
 /// Keys outside of any block.
 pub(super) const TOP: &[Key] = &[
+    read("allow_audit_log_prefixing"),
     read("api_addr"),
     read("audit"),
     read("backend"),
@@ -56,7 +57,6 @@ pub(super) const TOP: &[Key] = &[
     read("seal"),
     read("storage"),
     read("unsafe_allow_api_audit_creation"),
-    ignored("allow_audit_log_prefixing", "an audit device's prefix is its own matter"),
     ignored("cache_size", NO_CACHE),
     ignored("default_max_request_duration", "set max_request_duration in the listener"),
     ignored("detect_deadlocks", "no lock is held while waiting"),
@@ -197,22 +197,33 @@ pub(super) const IN_MEMORY: &[Key] = &[
 pub(super) const AUDIT: &[Key] =
     &[read("description"), read("options"), read("path"), read("type"), ignored("local", ONE_NODE)];
 
-/// Options of an audit device of type `file`.
+/// Options of audit devices of every type.
 pub(super) const AUDIT_OPTIONS: &[Key] = &[
-    read("file_path"),
+    read("elide_list_responses"),
+    read("format"),
     read("hmac_accessor"),
     read("log_raw"),
-    read("mode"),
-    read("path"),
-    ignored("elide_list_responses", "answers to LIST are written whole"),
+    read("prefix"),
+    read("skip_test"),
     ignored("fallback", ENTERPRISE),
     ignored("filter", ENTERPRISE),
-    ignored("format", "a line is a JSON object, always"),
-    ignored("prefix", "lines have no prefix"),
-    ignored("skip_test", "a device is opened as the node unseals, always"),
     // Ignoring it would write what somebody wanted to keep out of the file.
     refused("exclude", ENTERPRISE),
 ];
+
+/// Options of each type of audit device besides these.
+pub(super) const AUDIT_TYPES: &[(&str, &[Key])] = &[
+    ("file", &[read("file_path"), read("mode"), read("path")]),
+    ("http", &[read("headers"), read("uri"), read("write_timeout")]),
+    ("socket", &[read("address"), read("socket_type"), read("write_timeout")]),
+    ("syslog", &[read("facility"), read("tag")]),
+];
+
+/// All options of a type of audit device; none if there is no such type.
+pub(super) fn audit_options(kind: &str) -> Option<Vec<Key>> {
+    let (_, own) = AUDIT_TYPES.iter().find(|(name, _)| *name == kind)?;
+    Some(AUDIT_OPTIONS.iter().chain(*own).copied().collect())
+}
 
 /// The known key that a mistyped one was most likely meant to be.
 pub(super) fn nearest(key: &str, table: &[Key]) -> Option<&'static str> {

@@ -228,13 +228,32 @@ fn other_bad_keys_are_refused_with_their_place_and_what_to_do() {
             "main.hcl:4: exclude in options is not offered: it belongs to Vault Enterprise",
         ),
         (
-            "audit \"syslog\" {}",
-            "main.hcl:3: audit \"syslog\" is not offered: use audit \"file\" \"main\" { options { file_path = \"…\" } }",
+            "audit \"nosuch\" {}",
+            "main.hcl:3: audit \"nosuch\" is not offered: use audit \"file\" \"main\" { options { file_path = \"…\" } }",
         ),
         ("audit \"file\" \"a\" {} audit \"file\" \"a/\" {}", "main.hcl:3: audit device \"a\" is declared twice"),
     ] {
         assert_eq!(refused(&format!("{IN_MEMORY}{LISTENER}{text}")), message, "for {text:?}");
     }
+}
+
+#[test]
+fn options_of_a_device_made_over_the_api_are_held_to_the_same_rule() {
+    let checked = |kind: &str, pairs: &[(&str, &str)]| {
+        let options = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        check_audit_options(kind, &options)
+    };
+    for (kind, pair, message) in [
+        ("file", ("file_pth", "/x"), "unknown option file_pth of audit \"file\"; did you mean file_path?"),
+        ("file", ("address", "/x"), "unknown option address of audit \"file\""),
+        ("socket", ("adress", "x"), "unknown option adress of audit \"socket\"; did you mean address?"),
+        ("file", ("exclude", "[]"), "option exclude is not offered: it belongs to Vault Enterprise"),
+        ("nosuch", ("a", "b"), "unknown backend type: \"nosuch\""),
+    ] {
+        assert_eq!(checked(kind, &[pair]), Err(message.to_owned()));
+    }
+    assert_eq!(checked("file", &[("file_path", "/x"), ("log_raw", "true"), ("exclude", "")]), Ok(()));
+    assert_eq!(checked("syslog", &[("facility", "AUTH"), ("tag", "t"), ("prefix", "p")]), Ok(()));
 }
 
 #[test]
@@ -245,7 +264,12 @@ fn a_refused_key_that_is_off_does_no_harm() {
 
 #[test]
 fn every_table_of_keys_names_each_key_once() {
-    for table in [keys::TOP, keys::LISTENER, keys::RAFT, keys::IN_MEMORY, keys::AUDIT, keys::AUDIT_OPTIONS] {
+    let devices = keys::AUDIT_TYPES.iter().filter_map(|(kind, _)| {
+        let options = keys::audit_options(kind)?;
+        Some(options.iter().chain(keys::AUDIT).filter(|key| key.name != "path").copied().collect())
+    });
+    let tables = [keys::TOP, keys::LISTENER, keys::RAFT, keys::IN_MEMORY].map(<[keys::Key]>::to_vec);
+    for table in tables.into_iter().chain(devices) {
         let mut names: Vec<&str> = table.iter().map(|key| key.name).collect();
         names.sort_unstable();
         let count = names.len();
@@ -272,14 +296,13 @@ fn noted(text: &str) -> Vec<String> {
 
 #[test]
 fn audit_options_without_effect_are_noted_and_the_others_are_used() {
-    let text =
-        "audit \"file\" \"a\" { local = true\n options { file_path = \"/a\" log_raw = true format = \"json\" } }";
+    let text = "audit \"file\" \"a\" { local = true\n options { file_path = \"/a\" log_raw = true fallback = true } }";
     let notes = noted(&format!("{LISTENER}{text}"));
     assert_eq!(
         notes,
         [
             "local in audit \"file\" \"a\": this version runs a single node",
-            "format in options: a line is a JSON object, always"
+            "fallback in options: it belongs to Vault Enterprise"
         ]
     );
     let options = &load(&format!("{IN_MEMORY}{LISTENER}{text}")).audits[0].options;

@@ -1,14 +1,32 @@
 //! One audit line: JSON in Vault's shape. It is an allow-list: every text a caller or a
 //! secret had a hand in is hashed unless it is named here.
 
+mod hashed;
+mod path;
+mod serial;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bulkhead_model::failure::{Failure, FailureKind};
+use bulkhead_model::hidden::{Hidden, HiddenBuffer};
 use bulkhead_model::plugin::Operation;
-use bulkhead_model::reply::{AuthInfo, Envelope, Reply};
+use bulkhead_model::reply::{AuthInfo, Envelope, Reply, hidden_json};
 use bulkhead_model::request::{Body, Request, Verb};
 use serde_json::{Map, Value, json};
 
-use super::{Names, PathPart, Trail};
+use super::trail::{Caller, MountFacts, Names, Told, Trail, Verdict};
 use crate::book::audits::Device;
-use crate::step::route::{Routed, Target};
+use crate::fields::rfc3339;
+use crate::step::authorize::DeniedBy;
+use hashed::Shown;
+
+pub(super) use path::{names, path_parts};
+
+/// What a line says of a request that nobody may make.
+pub(super) const DENIED: &str = "permission denied";
+
+/// Room for most lines. Source: ours.
+const LINE_BYTES: usize = 4096;
 
 /// The operation's name in a line.
 pub(super) fn operation(operation: Operation) -> &'static str {
@@ -30,103 +48,108 @@ fn verb(verb: Verb) -> &'static str {
     operation(crate::step::route::operation(verb))
 }
 
-/// Splits a path into what the API itself says and the names a caller chose. A path
-/// that nothing answers is all names.
-pub(super) fn path_parts(routed: &Routed) -> Vec<PathPart> {
-    let path = &routed.path;
-    let (point, names): (&str, Vec<&str>) = match &routed.target {
-        Target::NoMount => return vec![PathPart::Name(path.clone())],
-        Target::Guest(guest) => {
-            (&guest.mount.full_path, guest.captures.iter().map(|(_, value)| value.as_str()).collect())
-        }
-        Target::Host { mount, captures, route } => {
-            let secret = |(name, _): &&(&str, String)| route.hashes(name);
-            (&mount.full_path, captures.iter().filter(secret).map(|(_, value)| value.as_str()).collect())
-        }
-        Target::NoPath { mount } | Target::NoOperation { mount } | Target::NoPlugin { mount, .. } => {
-            let rest = path.strip_prefix(mount.full_path.as_str()).unwrap_or_default();
-            return vec![PathPart::Plain(mount.full_path.clone()), PathPart::Name(rest.to_owned())];
-        }
-    };
-    let mut rest = path.strip_prefix(point).unwrap_or_default();
-    let mut parts = vec![PathPart::Plain(point.to_owned())];
-    for name in names.into_iter().filter(|n| !n.is_empty()) {
-        // Captures come in the order of the path, each behind the one before.
-        let Some(at) = rest.find(name) else {
-            return vec![PathPart::Plain(point.to_owned()), PathPart::Name(rest.to_owned())];
-        };
-        parts.push(PathPart::Plain(rest[..at].to_owned()));
-        parts.push(PathPart::Name(name.to_owned()));
-        rest = &rest[at + name.len()..];
+/// What both lines of a request tell about it.
+pub(super) fn told(device: &Device, request: &Request, trail: &Trail) -> Told {
+    Told {
+        auth: hidden_json(&caller(device, request, trail)),
+        request: hidden_json(&about_request(device, request, trail)),
     }
-    parts.push(PathPart::Plain(rest.to_owned()));
-    parts
-}
-
-fn path(device: &Device, parts: &[PathPart]) -> String {
-    let show = |part: &PathPart| match part {
-        PathPart::Plain(text) => text.clone(),
-        PathPart::Name(name) if name.is_empty() || device.option("log_raw") => name.clone(),
-        PathPart::Name(name) => {
-            let (name, slash) = name.strip_suffix('/').map_or((name.as_str(), ""), |n| (n, "/"));
-            format!("{}{slash}", device.hash(name))
-        }
-    };
-    parts.iter().map(show).collect()
 }
 
 /// The line of a request.
-pub(super) fn request(device: &Device, request: &Request, trail: &Trail, time: &str) -> Vec<u8> {
-    let mut line = Map::new();
-    line.insert("time".into(), time.into());
-    line.insert("type".into(), "request".into());
-    line.insert("auth".into(), caller(device, request, trail));
-    line.insert("request".into(), about_request(device, request, trail));
-    if let Some(error) = &trail.error {
-        line.insert("error".into(), error.as_str().into());
+pub(super) fn request(device: &Device, told: &Told, trail: &Trail, time: &str) -> Hidden<Vec<u8>> {
+    let mut line = begun(device, "request", time);
+    part(&mut line, "auth", told.auth.expose());
+    part(&mut line, "request", told.request.expose());
+    if let Some(error) = trail.error {
+        part(&mut line, "error", Value::from(error).to_string().as_bytes());
     }
-    Value::Object(line).to_string().into_bytes()
+    ended(line)
 }
 
 /// The line of an answer.
-pub(super) fn response(device: &Device, request: &Request, trail: &Trail, reply: &Reply, time: &str) -> Vec<u8> {
-    let mut line = Map::new();
-    line.insert("time".into(), time.into());
-    line.insert("type".into(), "response".into());
-    line.insert("auth".into(), caller(device, request, trail));
-    line.insert("request".into(), about_request(device, request, trail));
-    let mut about = Map::new();
-    if let Some(mount) = &trail.mount {
-        about.insert("mount_class".into(), mount.class.into());
-        about.insert("mount_point".into(), mount.point.as_str().into());
-        about.insert("mount_type".into(), mount.kind.as_str().into());
-        about.insert("mount_accessor".into(), mount.accessor.as_str().into());
+pub(super) fn response(device: &Device, told: &Told, trail: &Trail, (reply, time): (&Reply, &str)) -> Hidden<Vec<u8>> {
+    let mut line = begun(device, "response", time);
+    match logged_in(trail, reply) {
+        Some(auth) => part(&mut line, "auth", hidden_json(&granted(device, auth)).expose()),
+        None => part(&mut line, "auth", told.auth.expose()),
     }
+    part(&mut line, "request", told.request.expose());
+    part(&mut line, "response", hidden_json(&about_reply(device, trail, reply)).expose());
+    if let Some(error) = failed(reply) {
+        part(&mut line, "error", Value::from(error).to_string().as_bytes());
+    }
+    ended(line)
+}
+
+/// The first line of a device's life.
+pub(super) fn test(device: &Device, id: &str, time: &str) -> Hidden<Vec<u8>> {
+    let mut line = begun(device, "request", time);
+    part(&mut line, "auth", br#"{"token_type":"default"}"#);
+    let request = json!({ "id": id, "operation": "update", "namespace": { "id": "root" }, "path": "sys/audit/test" });
+    part(&mut line, "request", request.to_string().as_bytes());
+    ended(line)
+}
+
+fn begun(device: &Device, kind: &str, time: &str) -> HiddenBuffer {
+    let mut line = HiddenBuffer::with_capacity(LINE_BYTES);
+    line.push(device.style.prefix.as_bytes());
+    line.push(b"{\"time\":\"");
+    line.push(time.as_bytes());
+    line.push(b"\",\"type\":\"");
+    line.push(kind.as_bytes());
+    line.push(b"\"");
+    line
+}
+
+/// Adds a member, which is JSON text already.
+fn part(line: &mut HiddenBuffer, name: &str, json: &[u8]) {
+    line.push(b",\"");
+    line.push(name.as_bytes());
+    line.push(b"\":");
+    line.push(json);
+}
+
+fn ended(mut line: HiddenBuffer) -> Hidden<Vec<u8>> {
+    line.push(b"}");
+    line.into_hidden()
+}
+
+/// The token of a login: its line tells of the new caller, as there was none before.
+fn logged_in<'a>(trail: &Trail, reply: &'a Reply) -> Option<&'a AuthInfo> {
     match reply {
-        Reply::Envelope(envelope) => about_envelope(device, trail, envelope, &mut about),
-        Reply::Failed(failure) => {
-            let texts: Vec<_> = failure.errors.iter().map(|e| shown(device, e)).collect();
-            about.insert("data".into(), json!({ "error": texts.join(", ") }));
-            line.insert("error".into(), json!(format!("{:?}", failure.kind).to_lowercase()));
-        }
-        Reply::Bare { json, .. } => {
-            about.insert("data".into(), hashed_json(device, json.expose(), &[], &Names::Api));
-        }
-        Reply::Raw { bytes, content_type, status, .. } => {
-            let body = device.hash(&String::from_utf8_lossy(bytes.expose()));
-            let raw = json!({ "http_raw_body": body, "http_content_type": content_type, "http_status_code": status });
-            about.insert("data".into(), raw);
-        }
-        Reply::Empty => {}
+        Reply::Envelope(envelope) if trail.who.is_none() => envelope.auth.as_ref(),
+        _ => None,
     }
-    line.insert("response".into(), about.into());
-    Value::Object(line).to_string().into_bytes()
+}
+
+/// Vault's words for what went wrong. The texts of the answer itself may quote what
+/// the caller sent, so they are among its data, hashed.
+fn failed(reply: &Reply) -> Option<&'static str> {
+    let Reply::Failed(failure) = reply else { return None };
+    // Vault answers for a secret that is not there without calling it an error.
+    if failure.errors.is_empty() {
+        return None;
+    }
+    Some(match failure.kind {
+        FailureKind::Invalid | FailureKind::MediaType => "1 error occurred:\n\t* invalid request\n\n",
+        FailureKind::Denied => "1 error occurred:\n\t* permission denied\n\n",
+        FailureKind::NotFound => "1 error occurred:\n\t* unsupported path\n\n",
+        FailureKind::Unsupported => "1 error occurred:\n\t* unsupported operation\n\n",
+        FailureKind::Precondition => "required index state not present",
+        FailureKind::TooLarge | FailureKind::HeaderTooLarge => "request entity too large",
+        FailureKind::Limited => "request path quota exceeded",
+        FailureKind::Internal => "internal error",
+        FailureKind::Upstream => "error from an outside system",
+        FailureKind::Unavailable => "unavailable",
+        FailureKind::Timeout => "the request took too long",
+    })
 }
 
 /// Error texts may quote what the caller sent.
 fn shown(device: &Device, text: &str) -> String {
-    let known = ["permission denied", "1 error occurred:\n\t* permission denied\n\n", "internal error"];
-    if device.option("log_raw") || known.contains(&text) { text.to_owned() } else { device.hash(text) }
+    let known = [DENIED, "1 error occurred:\n\t* permission denied\n\n", "internal error"];
+    if known.contains(&text) { text.to_owned() } else { secret(device, text) }
 }
 
 fn caller(device: &Device, request: &Request, trail: &Trail) -> Value {
@@ -135,73 +158,158 @@ fn caller(device: &Device, request: &Request, trail: &Trail) -> Value {
         auth.insert("client_token".into(), secret(device, token.expose()).into());
     }
     if let Some(caller) = &trail.who {
-        let record = &caller.record;
-        auth.insert("accessor".into(), accessor(device, &record.accessor).into());
-        auth.insert("display_name".into(), record.display_name.as_str().into());
-        auth.insert("policies".into(), json!([&record.policies[..], &caller.identity_policies[..]].concat()));
-        auth.insert("token_policies".into(), json!(record.policies));
+        auth.insert("accessor".into(), accessor(device, &caller.accessor).into());
+        auth.insert("display_name".into(), caller.display_name.as_str().into());
+        auth.insert("policies".into(), json!([&caller.policies[..], &caller.identity_policies[..]].concat()));
+        auth.insert("token_policies".into(), json!(caller.policies));
         if !caller.identity_policies.is_empty() {
             auth.insert("identity_policies".into(), json!(caller.identity_policies));
         }
-        if !record.entity_id.is_empty() {
-            auth.insert("entity_id".into(), record.entity_id.as_str().into());
-        }
-        auth.insert("token_type".into(), crate::mint::token_type(record).into());
-        if !record.metadata.is_empty() {
-            let pairs = record.metadata.iter().map(|(k, v)| (k.clone(), Value::from(secret(device, v))));
-            auth.insert("metadata".into(), Value::Object(pairs.collect()));
-        }
-        if caller.uses_at_start > 0 {
-            auth.insert("num_uses".into(), caller.uses_at_start.into());
-        }
     }
-    if let Some(pattern) = &trail.denied_by {
-        auth.insert("policy_results".into(), json!({ "allowed": false, "denying_rule": secret(device, pattern) }));
-    } else if !trail.granting.is_empty() {
-        let granting: Vec<_> = trail.granting.iter().map(|name| json!({ "type": "acl", "name": name })).collect();
-        auth.insert("policy_results".into(), json!({ "allowed": true, "granting_policies": granting }));
+    if let Some(verdict) = &trail.verdict {
+        auth.insert("policy_results".into(), decided(device, verdict));
+    }
+    if let Some(caller) = &trail.who {
+        insert_metadata(device, &caller.metadata, &mut auth);
+        insert_count("remaining_uses", caller.uses, &mut auth);
+        insert_text("entity_id", &caller.entity_id, &mut auth);
+    }
+    auth.insert("token_type".into(), trail.who.as_ref().map_or("default", |caller| caller.token_type).into());
+    if let Some(caller) = &trail.who {
+        insert_count("token_ttl", caller.ttl_secs, &mut auth);
+        // Vault has no fraction here.
+        auth.insert("token_issue_time".into(), rfc3339(caller.created_ms / 1000 * 1000).into());
     }
     auth.into()
+}
+
+fn decided(device: &Device, verdict: &Verdict) -> Value {
+    let by = match verdict {
+        Verdict::Allowed(granting) if granting.is_empty() => return json!({ "allowed": true }),
+        Verdict::Allowed(granting) => {
+            let one = |name: &String| json!({ "name": name, "namespace_id": "root", "type": "acl" });
+            let granting: Vec<_> = granting.iter().map(one).collect();
+            return json!({ "allowed": true, "granting_policies": granting });
+        }
+        Verdict::Denied(by) => by,
+    };
+    match by {
+        DeniedBy::Nobody => json!({ "allowed": false }),
+        DeniedBy::NoRule => json!({ "allowed": false, "denied_by": { "reason": "no rule matches" } }),
+        DeniedBy::Rule(rule) => {
+            let reason = if rule.denies { "the rule denies" } else { "the rule does not grant this" };
+            // A pattern holds names of secrets, as paths do.
+            let pattern = secret(device, &rule.pattern);
+            let by = json!({ "reason": reason, "policies": rule.policies, "rule": pattern });
+            json!({ "allowed": false, "denied_by": by })
+        }
+    }
+}
+
+fn insert_metadata(device: &Device, pairs: &[(String, String)], into: &mut Map<String, Value>) {
+    if !pairs.is_empty() {
+        let pairs = pairs.iter().map(|(name, value)| (name.clone(), Value::from(secret(device, value))));
+        into.insert("metadata".into(), Value::Object(pairs.collect()));
+    }
+}
+
+fn insert_text(name: &str, text: &str, into: &mut Map<String, Value>) {
+    if !text.is_empty() {
+        into.insert(name.into(), text.into());
+    }
+}
+
+fn insert_count(name: &str, count: u64, into: &mut Map<String, Value>) {
+    if count > 0 {
+        into.insert(name.into(), count.into());
+    }
 }
 
 fn about_request(device: &Device, request: &Request, trail: &Trail) -> Value {
     let mut about = Map::new();
     about.insert("id".into(), request.id.as_str().into());
+    if let Some(caller) = &trail.who {
+        about.insert("client_id".into(), client_id(caller).into());
+    }
     let operation = if trail.operation.is_empty() { verb(request.verb) } else { trail.operation };
     about.insert("operation".into(), operation.into());
-    if let Some(mount) = &trail.mount {
-        about.insert("mount_class".into(), mount.class.into());
-        about.insert("mount_point".into(), mount.point.as_str().into());
-        about.insert("mount_type".into(), mount.kind.as_str().into());
-        about.insert("mount_accessor".into(), mount.accessor.as_str().into());
-    }
+    insert_mount(trail.mount.as_ref(), "mount_running_version", &mut about);
     if let Some(token) = &request.token {
         about.insert("client_token".into(), secret(device, token.expose()).into());
     }
     if let Some(caller) = &trail.who {
-        about.insert("client_token_accessor".into(), accessor(device, &caller.record.accessor).into());
+        about.insert("client_token_accessor".into(), accessor(device, &caller.accessor).into());
     }
     about.insert("namespace".into(), json!({ "id": "root" }));
-    about.insert("path".into(), path(device, &trail.path).into());
-    let plain = trail.mount.as_ref().map_or(&[][..], |m| &m.plain_request_keys[..]);
+    about.insert("path".into(), path::shown(device, &trail.path).into());
+    let plain = trail.mount.as_ref().map_or(&[][..], |mount| &mount.plain_request_keys[..]);
     match &request.body {
         Body::Empty => {}
         Body::Json(text) => {
-            about.insert("data".into(), hashed_json(device, text.expose(), plain, &trail.names));
+            let data = Shown { device, plain, names: &trail.names }.json(text.expose());
+            about.insert("data".into(), data);
         }
         Body::Raw { bytes, .. } => {
-            about.insert("data".into(), device.hash(&String::from_utf8_lossy(bytes.expose())).into());
+            about.insert("data".into(), secret(device, &String::from_utf8_lossy(bytes.expose())).into());
         }
     }
     let headers = headers(device, request, trail);
     if !headers.is_empty() {
         about.insert("headers".into(), headers.into());
     }
+    about.insert("remote_address".into(), request.origin.address.to_string().into());
+    about.insert("remote_port".into(), request.origin.port.into());
     if let Some(secs) = request.wrap_ttl_secs {
         about.insert("wrap_ttl".into(), secs.into());
     }
-    about.insert("remote_address".into(), request.origin.address.to_string().into());
-    about.insert("remote_port".into(), request.origin.port.into());
+    if let Some(number) = request.origin.certificates.first().and_then(|der| serial::number(der)) {
+        about.insert("client_certificate_serial_number".into(), number.into());
+    }
+    about.into()
+}
+
+/// What Vault counts clients by: the entity, or for tokens without one their policies.
+fn client_id(caller: &Caller) -> String {
+    if !caller.entity_id.is_empty() {
+        return caller.entity_id.clone();
+    }
+    let mut policies: Vec<&str> = caller.policies.iter().map(String::as_str).collect();
+    policies.sort_unstable();
+    let named = format!("{}\0root", policies.join("\x7f"));
+    STANDARD.encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, named.as_bytes()))
+}
+
+/// Of all the names only the version's differs between requests and answers.
+fn insert_mount(mount: Option<&MountFacts>, version: &str, about: &mut Map<String, Value>) {
+    let Some(mount) = mount else { return };
+    about.insert("mount_point".into(), mount.point.as_str().into());
+    about.insert("mount_type".into(), mount.kind.as_str().into());
+    about.insert("mount_accessor".into(), mount.accessor.as_str().into());
+    insert_text(version, &mount.version, about);
+    insert_text("mount_running_sha256", &mount.sha256, about);
+    about.insert("mount_class".into(), mount.class.into());
+}
+
+fn about_reply(device: &Device, trail: &Trail, reply: &Reply) -> Value {
+    let mut about = Map::new();
+    insert_mount(trail.mount.as_ref(), "mount_running_plugin_version", &mut about);
+    match reply {
+        Reply::Envelope(envelope) => about_envelope(device, trail, envelope, &mut about),
+        Reply::Failed(Failure { errors, .. }) if !errors.is_empty() => {
+            let texts: Vec<_> = errors.iter().map(|error| shown(device, error)).collect();
+            about.insert("data".into(), json!({ "error": texts.join(", ") }));
+        }
+        Reply::Bare { json, .. } => {
+            let data = Shown { device, plain: &[], names: &Names::Api }.json(json.expose());
+            about.insert("data".into(), data);
+        }
+        Reply::Raw { bytes, content_type, status, .. } => {
+            let body = secret(device, &String::from_utf8_lossy(bytes.expose()));
+            let raw = json!({ "http_raw_body": body, "http_content_type": content_type, "http_status_code": status });
+            about.insert("data".into(), raw);
+        }
+        Reply::Empty | Reply::Failed(_) => {}
+    }
     about.into()
 }
 
@@ -219,133 +327,65 @@ fn headers(device: &Device, request: &Request, trail: &Trail) -> Map<String, Val
 }
 
 fn about_envelope(device: &Device, trail: &Trail, envelope: &Envelope, about: &mut Map<String, Value>) {
-    let plain = trail.mount.as_ref().map_or(&[][..], |m| &m.plain_response_keys[..]);
     if let Some(auth) = &envelope.auth {
         about.insert("auth".into(), granted(device, auth));
     }
-    if let Some(lease) = envelope.lease.as_ref().filter(|l| !l.id.is_empty()) {
+    if let Some(lease) = envelope.lease.as_ref().filter(|lease| !lease.id.is_empty()) {
         about.insert("secret".into(), json!({ "lease_id": secret(device, &lease.id) }));
     }
-    if let Some(wrap) = &envelope.wrap {
-        let info = json!({
-            "token": secret(device, wrap.token.expose()),
-            "accessor": accessor(device, &wrap.accessor),
-            "ttl": wrap.ttl_secs,
-            "creation_time": wrap.creation_time,
-        });
-        about.insert("wrap_info".into(), info);
-    }
     if let Some(data) = &envelope.data {
-        about.insert("data".into(), hashed_json(device, data.expose(), plain, &trail.names));
+        let plain = trail.mount.as_ref().map_or(&[][..], |mount| &mount.plain_response_keys[..]);
+        let shown = Shown { device, plain, names: &trail.names };
+        let elided = device.style.elides_lists && matches!(trail.operation, "list" | "scan");
+        let data = if elided { shown.counted(data.expose()) } else { shown.json(data.expose()) };
+        about.insert("data".into(), data);
     }
     if !envelope.warnings.is_empty() {
-        about.insert("warnings".into(), json!(envelope.warnings.len()));
+        let warnings = envelope.warnings.iter().map(|warning| Value::from(shown(device, warning)));
+        about.insert("warnings".into(), warnings.collect());
+    }
+    if let Some(wrap) = &envelope.wrap {
+        let mut info = json!({
+            "ttl": wrap.ttl_secs,
+            "token": secret(device, wrap.token.expose()),
+            "accessor": accessor(device, &wrap.accessor),
+            "creation_time": wrap.creation_time,
+            "creation_path": secret(device, &wrap.creation_path),
+        });
+        if let Some(wrapped) = &wrap.wrapped_accessor {
+            info["wrapped_accessor"] = accessor(device, wrapped).into();
+        }
+        about.insert("wrap_info".into(), info);
     }
 }
 
 fn granted(device: &Device, auth: &AuthInfo) -> Value {
-    json!({
-        "client_token": secret(device, auth.client_token.expose()),
-        "accessor": accessor(device, &auth.accessor),
-        "policies": auth.policies,
-        "token_policies": auth.token_policies,
-        "token_type": auth.token_type,
-        "token_ttl": auth.lease_duration_secs,
-    })
+    let mut told = Map::new();
+    told.insert("client_token".into(), secret(device, auth.client_token.expose()).into());
+    told.insert("accessor".into(), accessor(device, &auth.accessor).into());
+    insert_text("display_name", &auth.display_name, &mut told);
+    told.insert("policies".into(), json!(auth.policies));
+    told.insert("token_policies".into(), json!(auth.token_policies));
+    if !auth.identity_policies.is_empty() {
+        told.insert("identity_policies".into(), json!(auth.identity_policies));
+    }
+    insert_metadata(device, &auth.metadata, &mut told);
+    insert_count("num_uses", auth.num_uses, &mut told);
+    insert_text("entity_id", &auth.entity_id, &mut told);
+    told.insert("token_type".into(), auth.token_type.as_str().into());
+    insert_count("token_ttl", auth.lease_duration_secs, &mut told);
+    told.into()
 }
 
 /// A text that is always hashed, unless the operator asked for raw lines.
 fn secret(device: &Device, text: &str) -> String {
-    if device.option("log_raw") { text.to_owned() } else { device.hash(text) }
+    if device.style.raw { text.to_owned() } else { device.hash(text) }
 }
 
 /// Accessors are hashed unless the operator set `hmac_accessor` to false.
 fn accessor(device: &Device, text: &str) -> String {
     // Batch tokens have none.
-    if text.is_empty() {
-        return String::new();
-    }
-    let plain = device.entry.options.get("hmac_accessor").is_some_and(|v| v == "false" || v == "0");
-    if plain { text.to_owned() } else { secret(device, text) }
-}
-
-/// JSON with every string hashed, and every member's name too that a caller may have
-/// chosen: kv's members are named by callers. Numbers and booleans stay, as in Vault.
-fn hashed_json(device: &Device, text: &[u8], plain: &[String], names: &Names) -> Value {
-    match serde_json::from_slice(text) {
-        Ok(Value::Object(members)) => members
-            .into_iter()
-            .map(|(name, value)| {
-                let value = if plain.contains(&name) { value } else { hashed(device, value, names) };
-                (shown_name(device, name, names), value)
-            })
-            .collect(),
-        Ok(other) => hashed(device, other, names),
-        Err(_) => Value::Null,
-    }
-}
-
-fn hashed(device: &Device, value: Value, names: &Names) -> Value {
-    match value {
-        Value::String(text) => secret(device, &text).into(),
-        Value::Array(items) => items.into_iter().map(|item| hashed(device, item, names)).collect(),
-        Value::Object(members) => members
-            .into_iter()
-            .map(|(name, value)| (shown_name(device, name, names), hashed(device, value, names)))
-            .collect(),
-        Value::Null | Value::Bool(_) | Value::Number(_) => value,
-    }
-}
-
-/// Words of the API that stand beside names of callers. Whoever names a secret like one
-/// of them gives nothing away.
-const API_WORDS: [&str; 22] = [
-    "cas",
-    "cas_required",
-    "created_time",
-    "current_version",
-    "custom_metadata",
-    "data",
-    "delete_version_after",
-    "deletion_time",
-    "destroyed",
-    "key_info",
-    "keys",
-    "max_versions",
-    "metadata",
-    "oldest_version",
-    "options",
-    "subkeys",
-    "ttl",
-    "updated_time",
-    "version",
-    "versions",
-    "warnings",
-    "value",
-];
-
-fn shown_name(device: &Device, name: String, names: &Names) -> String {
-    let known = match names {
-        Names::Api => true,
-        Names::Callers(declared) => {
-            API_WORDS.contains(&name.as_str()) || declared.contains(&name) || name.bytes().all(|b| b.is_ascii_digit())
-        }
-    };
-    if known { name } else { secret(device, &name) }
-}
-
-/// Who named the members of a body.
-pub(super) fn names(routed: &Routed) -> Names {
-    match &routed.target {
-        Target::Guest(guest) => Names::Callers(guest.route().fields.iter().map(|f| f.name.clone()).collect()),
-        // Its answer names the paths that were asked about.
-        Target::Host { route, .. } if route.pattern.starts_with("capabilities") => {
-            let declared = route.fields.unwrap_or_default().iter().map(|f| (*f).to_owned());
-            Names::Callers(declared.chain(["capabilities".to_owned()]).collect())
-        }
-        Target::Host { route, .. } if route.fields.is_some() => Names::Api,
-        _ => Names::Callers(Vec::new()),
-    }
+    if device.style.hashes_accessors && !text.is_empty() { secret(device, text) } else { text.to_owned() }
 }
 
 #[cfg(test)]

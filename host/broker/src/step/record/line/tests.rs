@@ -1,24 +1,32 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use bulkhead_barrier::SealConfig;
 use bulkhead_model::fake::entropy::FakeEntropy;
 use bulkhead_model::path::ApiPath;
 use bulkhead_model::request::Origin;
-use bulkhead_model::seam::audit::AuditSink;
+use bulkhead_model::seam::audit::{AuditSink, AuditSinkMaker};
 
 use super::*;
 use crate::book::audits::AuditEntry;
 
 struct Nowhere;
 
+#[async_trait]
 impl AuditSink for Nowhere {
-    fn write(&self, _line: &[u8]) -> Result<(), String> {
+    async fn write(&self, _line: &[u8]) -> Result<(), String> {
         Ok(())
     }
 
     fn reopen(&self) -> Result<(), String> {
         Ok(())
+    }
+}
+
+impl AuditSinkMaker for Nowhere {
+    fn make(&self, _kind: &str, _options: &BTreeMap<String, String>) -> Result<Arc<dyn AuditSink>, String> {
+        Ok(Arc::new(Self))
     }
 }
 
@@ -34,7 +42,8 @@ fn device() -> Device {
         from_config: false,
         salt: "00".into(),
     };
-    Device::new(entry, Arc::new(Nowhere), &barrier)
+    let opened = Device::open(entry, &Nowhere, false, &barrier);
+    Arc::into_inner(opened.expect("opens")).expect("is ours alone")
 }
 
 fn request_with(headers: &[(&str, &str)]) -> Request {
@@ -64,16 +73,18 @@ fn trail(headers: &[(&str, bool)]) -> Trail {
         mount: None,
         who: None,
         operation: "",
-        granting: Vec::new(),
-        denied_by: None,
+        told: Vec::new(),
+        verdict: None,
         error: None,
         headers: headers.iter().map(|(name, hmac)| ((*name).to_owned(), *hmac)).collect(),
     }
 }
 
 fn shown(sent: &[(&str, &str)], wanted: &[(&str, bool)]) -> Value {
-    let line = super::request(&device(), &request_with(sent), &trail(wanted), "now");
-    let line: Value = serde_json::from_slice(&line).expect("a line is JSON");
+    let (device, trail) = (device(), trail(wanted));
+    let told = super::told(&device, &request_with(sent), &trail);
+    let line: Value =
+        serde_json::from_slice(super::request(&device, &told, &trail, "now").expose()).expect("a line is JSON");
     line["request"]["headers"].clone()
 }
 

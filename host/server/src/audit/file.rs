@@ -4,31 +4,27 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, IoSlice, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bulkhead_model::seam::audit::{AuditSink, AuditSinkMaker};
+use async_trait::async_trait;
+use bulkhead_model::seam::audit::AuditSink;
 use parking_lot::Mutex;
 
-/// Makes `file` devices.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct FileSinks;
-
-impl AuditSinkMaker for FileSinks {
-    fn make(&self, kind: &str, options: &BTreeMap<String, String>) -> Result<Arc<dyn AuditSink>, String> {
-        if kind != "file" {
-            return Err(format!("unknown backend type: {kind:?}; use \"file\""));
-        }
-        let given = options.get("file_path").or_else(|| options.get("path")).filter(|path| !path.is_empty());
-        match given.map(String::as_str) {
-            None => Err("file_path is required".to_owned()),
-            Some("stdout") => Ok(Arc::new(Stdout)),
-            Some("discard") => Ok(Arc::new(Discard)),
-            Some(path) => {
-                let mode = mode(options.get("mode").map_or("", String::as_str))?;
-                Ok(Arc::new(FileSink::open(PathBuf::from(path), mode)?))
-            }
+/// A `file` device with these options.
+///
+/// # Errors
+/// A sentence for the operator.
+pub(super) fn make(options: &BTreeMap<String, String>) -> Result<Arc<dyn AuditSink>, String> {
+    let given = options.get("file_path").or_else(|| options.get("path")).filter(|path| !path.is_empty());
+    match given.map(String::as_str) {
+        None => Err("file_path is required".to_owned()),
+        Some("stdout") => Ok(Arc::new(Stdout)),
+        Some("discard") => Ok(Arc::new(Discard)),
+        Some(path) => {
+            let mode = mode(options.get("mode").map_or("", String::as_str))?;
+            Ok(Arc::new(FileSink::open(PathBuf::from(path), mode)?))
         }
     }
 }
@@ -81,10 +77,10 @@ fn open(path: &PathBuf, mode: Option<u32>) -> io::Result<File> {
     Ok(file)
 }
 
+#[async_trait]
 impl AuditSink for FileSink {
-    fn write(&self, line: &[u8]) -> Result<(), String> {
-        let mut target = self.target.lock();
-        let result = append(&mut target, line);
+    async fn write(&self, line: &[u8]) -> Result<(), String> {
+        let result = self.append(line);
         result.map_err(|error| format!("writing {}: {error}", self.path.display()))
     }
 
@@ -92,6 +88,19 @@ impl AuditSink for FileSink {
         let fresh = Self::open(self.path.clone(), self.mode)?;
         *self.target.lock() = fresh.target.into_inner();
         Ok(())
+    }
+}
+
+impl FileSink {
+    /// A file that was moved away still takes lines, until the operator says that it is to
+    /// be opened anew. One that was deleted would take them to nobody.
+    fn append(&self, line: &[u8]) -> io::Result<()> {
+        let mut target = self.target.lock();
+        let about = target.file.metadata()?;
+        if about.is_file() && about.nlink() == 0 {
+            *target = Target { file: open(&self.path, self.mode)?, torn: false };
+        }
+        append(&mut target, line)
     }
 }
 
@@ -119,8 +128,9 @@ fn append(target: &mut Target, line: &[u8]) -> io::Result<()> {
 /// `file_path = "stdout"`.
 struct Stdout;
 
+#[async_trait]
 impl AuditSink for Stdout {
-    fn write(&self, line: &[u8]) -> Result<(), String> {
+    async fn write(&self, line: &[u8]) -> Result<(), String> {
         let mut out = io::stdout().lock();
         let result = out.write_all(line).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
         result.map_err(|error| format!("writing to standard output: {error}"))
@@ -134,8 +144,9 @@ impl AuditSink for Stdout {
 /// `file_path = "discard"`: takes every line and keeps none. For tests of other things.
 struct Discard;
 
+#[async_trait]
 impl AuditSink for Discard {
-    fn write(&self, _: &[u8]) -> Result<(), String> {
+    async fn write(&self, _: &[u8]) -> Result<(), String> {
         Ok(())
     }
 

@@ -5,30 +5,30 @@ fn options(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 fn make(pairs: &[(&str, &str)]) -> Result<Arc<dyn AuditSink>, String> {
-    FileSinks.make("file", &options(pairs))
+    super::make(&options(pairs))
 }
 
-#[test]
-fn lines_are_appended_to_a_file_that_only_its_owner_reads() {
+#[tokio::test]
+async fn lines_are_appended_to_a_file_that_only_its_owner_reads() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("audit.log");
     let sink = make(&[("file_path", path.to_str().expect("UTF-8"))]).expect("opens");
-    sink.write(b"{\"a\":1}").expect("writes");
-    sink.write(b"{\"b\":2}").expect("writes");
+    sink.write(b"{\"a\":1}").await.expect("writes");
+    sink.write(b"{\"b\":2}").await.expect("writes");
     assert_eq!(std::fs::read_to_string(&path).expect("reads"), "{\"a\":1}\n{\"b\":2}\n");
     assert_eq!(std::fs::metadata(&path).expect("exists").permissions().mode() & 0o777, 0o600);
 }
 
-#[test]
-fn after_reopening_lines_go_to_a_new_file() {
+#[tokio::test]
+async fn after_reopening_lines_go_to_a_new_file() {
     let dir = tempfile::tempdir().expect("a directory");
     let (path, moved) = (dir.path().join("audit.log"), dir.path().join("audit.log.1"));
     let sink = make(&[("file_path", path.to_str().expect("UTF-8")), ("mode", "0640")]).expect("opens");
-    sink.write(b"one").expect("writes");
+    sink.write(b"one").await.expect("writes");
     std::fs::rename(&path, &moved).expect("moves");
-    sink.write(b"two").expect("writes");
+    sink.write(b"two").await.expect("writes");
     sink.reopen().expect("reopens");
-    sink.write(b"three").expect("writes");
+    sink.write(b"three").await.expect("writes");
     assert_eq!(std::fs::read_to_string(&moved).expect("reads"), "one\ntwo\n");
     assert_eq!(std::fs::read_to_string(&path).expect("reads"), "three\n");
     assert_eq!(std::fs::metadata(&path).expect("exists").permissions().mode() & 0o777, 0o640);
@@ -45,7 +45,6 @@ fn unusable_options_are_refused_with_a_reason() {
     ] {
         assert_eq!(make(pairs).err().as_deref(), Some(message));
     }
-    assert!(FileSinks.make("syslog", &options(&[])).is_err());
 }
 
 #[test]
@@ -57,13 +56,29 @@ fn an_executable_file_is_refused_where_its_mode_is_left_alone() {
     assert!(make(&[("file_path", path.to_str().expect("UTF-8")), ("mode", "0000")]).is_err());
 }
 
-#[test]
-fn a_full_disk_is_an_error() {
+#[tokio::test]
+async fn a_full_disk_is_an_error() {
     let sink = make(&[("file_path", "/dev/full")]).expect("opens");
-    assert!(sink.write(b"x").expect_err("the device is full").contains("No space left"));
+    assert!(sink.write(b"x").await.expect_err("the device is full").contains("No space left"));
 }
 
-#[test]
-fn discard_takes_everything() {
-    make(&[("file_path", "discard")]).expect("opens").write(b"x").expect("takes it");
+#[tokio::test]
+async fn discard_takes_everything() {
+    make(&[("file_path", "discard")]).expect("opens").write(b"x").await.expect("takes it");
+}
+
+#[tokio::test]
+async fn a_deleted_file_is_made_anew_and_one_moved_away_is_kept() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (path, moved) = (dir.path().join("audit.log"), dir.path().join("audit.log.1"));
+    let sink = make(&[("file_path", path.to_str().expect("UTF-8"))]).expect("opens");
+    sink.write(b"one").await.expect("writes");
+    std::fs::rename(&path, &moved).expect("moves");
+    sink.write(b"two").await.expect("writes");
+    assert!(!path.exists());
+    std::fs::remove_file(&moved).expect("deletes");
+    sink.write(b"three").await.expect("writes");
+    assert_eq!(std::fs::read_to_string(&path).expect("reads"), "three\n");
+    std::fs::remove_dir_all(dir.path()).expect("deletes the folder too");
+    assert!(sink.write(b"four").await.expect_err("there is nowhere to write to").contains("No such file"));
 }
