@@ -17,6 +17,7 @@ use crate::book::tokens::Salt;
 use crate::fault::Fault;
 use crate::guest::cache::GuestCache;
 use crate::node::Parts;
+use crate::step::remove::InHand;
 
 /// A lock that a guest takes by name.
 type AdvisoryLock = Arc<tokio::sync::Mutex<()>>;
@@ -37,6 +38,8 @@ pub(crate) struct Open {
     pub in_flight: AtomicU64,
     /// Wakes whoever settles what is due.
     pub due: Notify,
+    /// Removals that requests work at.
+    pub in_hand: InHand,
     config: RwLock<Option<Arc<Config>>>,
     locks: Mutex<HashMap<(SpaceId, String), AdvisoryLock>>,
 }
@@ -66,6 +69,7 @@ impl Open {
             cache: GuestCache::default(),
             in_flight: AtomicU64::new(0),
             due: Notify::new(),
+            in_hand: InHand::default(),
             config: RwLock::new(None),
             locks: Mutex::default(),
         }

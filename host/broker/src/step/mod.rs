@@ -7,6 +7,7 @@ pub(crate) mod expire;
 pub(crate) mod gate;
 pub(crate) mod identify;
 pub(crate) mod record;
+pub(crate) mod remove;
 pub(crate) mod route;
 pub(crate) mod settle;
 pub(crate) mod upkeep;
