@@ -9,6 +9,7 @@ use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::limits::CONFLICT_RETRIES_MAX;
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Request;
+use tokio::time::Instant;
 
 use crate::book::tokens::TokenHash;
 use crate::fault::Fault;
@@ -43,7 +44,9 @@ async fn admitted(node: &Arc<Node>, request: Request, time_max: Duration) -> Aud
     }
     open.in_flight.fetch_add(1, Ordering::Relaxed);
     let mut trail = Trail::new(&open, &request);
-    let ended = tokio::time::timeout(time_max, pin!(attempts(&open, &request, &mut trail))).await;
+    // What takes long can say so, and what will become of it, in the tenth that is left.
+    let ends = Instant::now() + time_max.mul_f32(0.9);
+    let ended = tokio::time::timeout(time_max, pin!(attempts(&open, &request, &mut trail, ends))).await;
     open.in_flight.fetch_sub(1, Ordering::Relaxed);
     let (reply, after) = match ended {
         Ok(Ok((reply, after))) => (finish(reply, &request), after),
@@ -61,14 +64,19 @@ async fn admitted(node: &Arc<Node>, request: Request, time_max: Duration) -> Aud
 }
 
 /// Runs the request until its commit meets no conflict.
-async fn attempts(open: &Arc<Open>, request: &Request, trail: &mut Trail) -> Result<(Reply, Vec<After>), Fault> {
+async fn attempts(
+    open: &Arc<Open>,
+    request: &Request,
+    trail: &mut Trail,
+    ends: Instant,
+) -> Result<(Reply, Vec<After>), Fault> {
     for attempt in 0..CONFLICT_RETRIES_MAX {
         if attempt > 2 {
             // Losers step aside a little, each for another time.
             let [jitter] = bulkhead_model::seam::entropy::random::<1>(&*open.parts.entropy);
             tokio::time::sleep(Duration::from_micros(u64::from(jitter) * u64::from(attempt) * 8)).await;
         }
-        match once(open, request, trail).await {
+        match once(open, request, trail, (attempt, ends)).await {
             Err(Fault::Conflict) => {}
             done => return done,
         }
@@ -76,7 +84,12 @@ async fn attempts(open: &Arc<Open>, request: &Request, trail: &mut Trail) -> Res
     Err(Fault::Conflict)
 }
 
-async fn once(open: &Arc<Open>, request: &Request, trail: &mut Trail) -> Result<(Reply, Vec<After>), Fault> {
+async fn once(
+    open: &Arc<Open>,
+    request: &Request,
+    trail: &mut Trail,
+    (attempt, ends): (u32, Instant),
+) -> Result<(Reply, Vec<After>), Fault> {
     open.ledger().linearizable().await?;
     let mut tx = open.begin()?;
     let config = open.config(&mut tx)?;
@@ -96,8 +109,18 @@ async fn once(open: &Arc<Open>, request: &Request, trail: &mut Trail) -> Result<
     };
     trail.identified(who.as_ref());
     let limited = who.as_ref().filter(|who| who.record.num_uses > 0).map(|who| who.hash);
-    let mut visit =
-        Visit { open: open.clone(), config, tx, now_ms, who, after: Vec::new(), outside: false, held: Vec::new() };
+    let mut visit = Visit {
+        open: open.clone(),
+        config,
+        tx,
+        now_ms,
+        who,
+        after: Vec::new(),
+        attempt,
+        ends: Some(ends),
+        outside: false,
+        held: Vec::new(),
+    };
     let passed = match authorize(&mut visit, request, routed).await {
         Ok(passed) => passed,
         Err(denied) => {

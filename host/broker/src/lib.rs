@@ -16,5 +16,8 @@ mod sys;
 mod token;
 mod visit;
 
+#[cfg(test)]
+mod tests;
+
 pub use node::{ConfiguredAudit, Facts, InitAnswer, InitError, InitOptions, Node, Parts, UnsealFailure};
 pub use step::record::Audited;

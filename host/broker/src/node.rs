@@ -204,6 +204,14 @@ impl Node {
         }
     }
 
+    /// Stops what works in the background, so that a test decides what is done when.
+    #[cfg(test)]
+    pub(crate) fn rest(&self) {
+        if let Some(running) = &*self.state.read() {
+            running.background.abort();
+        }
+    }
+
     /// Opens the audit devices' files anew, after an operator moved them away.
     pub fn reopen_audit(&self) {
         let Some(open) = self.open() else { return };

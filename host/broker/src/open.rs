@@ -19,6 +19,7 @@ use crate::ceremony::Ceremonies;
 use crate::fault::Fault;
 use crate::guest::cache::GuestCache;
 use crate::node::Parts;
+use crate::step::remove::InHand;
 
 /// A lock that a guest takes by name.
 type AdvisoryLock = Arc<tokio::sync::Mutex<()>>;
@@ -43,6 +44,8 @@ pub(crate) struct Open {
     pub ceremonies: Mutex<Ceremonies>,
     /// Wakes whoever settles what is due.
     pub due: Notify,
+    /// Removals that requests work at.
+    pub in_hand: InHand,
     config: RwLock<Option<Arc<Config>>>,
     locks: Mutex<HashMap<(SpaceId, String), AdvisoryLock>>,
 }
@@ -74,6 +77,7 @@ impl Open {
             in_flight: AtomicU64::new(0),
             ceremonies: Mutex::default(),
             due: Notify::new(),
+            in_hand: InHand::default(),
             config: RwLock::new(None),
             locks: Mutex::default(),
         }

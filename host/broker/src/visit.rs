@@ -51,6 +51,10 @@ pub(crate) struct Visit {
     pub now_ms: u64,
     pub who: Option<Who>,
     pub after: Vec<After>,
+    /// Attempts before this one, each of which met a conflict.
+    pub attempt: u32,
+    /// When long work must have come to an answer; none: there is no hurry.
+    pub ends: Option<tokio::time::Instant>,
     /// The outside was touched: no second attempt.
     pub outside: bool,
     /// A guest's advisory locks, held until the commit.

@@ -28,6 +28,10 @@ impl Kept {
         self.0
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.0.expose().len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.expose().is_empty()
     }

@@ -38,6 +38,13 @@ pub(crate) struct LeaseRecord {
 
 const FORMAT: u8 = 1;
 
+impl LeaseRecord {
+    /// Bytes that are written for it, roughly.
+    pub(crate) fn stored_bytes(&self) -> usize {
+        2 * self.id.len() + self.path.len() + self.internal.len() + self.data.len()
+    }
+}
+
 /// Kind byte of a lease in the due index.
 pub(crate) const DUE_LEASE: u8 = b'l';
 /// Kind byte of a job in the due index.
@@ -139,44 +146,96 @@ pub(crate) fn remove(tx: &mut Transaction, record: &LeaseRecord) -> Result<(), S
 /// # Errors
 /// [`StoreError`] from the barrier.
 pub(crate) fn expire_now(tx: &mut Transaction, id: &str, now_ms: u64) -> Result<(), StoreError> {
-    let Some(old) = get(tx, id)? else { return Ok(()) };
-    let new = LeaseRecord { expires_ms: old.expires_ms.min(now_ms), due_ms: now_ms, ..old.clone() };
-    save(tx, Some(&old), &new)
+    match get(tx, id)? {
+        Some(old) => fall_due(tx, &old, now_ms),
+        None => Ok(()),
+    }
 }
 
-/// Lets all leases of a token fall due now.
+/// As [`expire_now`], for a lease that was read.
 ///
 /// # Errors
 /// [`StoreError`] from the barrier.
-pub(crate) fn token_ended(tx: &mut Transaction, token: &TokenHash, now_ms: u64) -> Result<(), StoreError> {
-    let (from, end) = ([&token[..], &[0; 32]].concat(), [&token[..], &[0xff; 33]].concat());
-    for key in tx.opaque_range(space::TOKEN_LEASES, &from, &end, u32::MAX)? {
-        let Some(id) = tx.get(&super::opaque(space::TOKEN_LEASES, &key))? else { continue };
-        let id = String::from_utf8_lossy(id.expose()).into_owned();
-        expire_now(tx, &id, now_ms)?;
-    }
-    Ok(())
+pub(crate) fn fall_due(tx: &mut Transaction, old: &LeaseRecord, now_ms: u64) -> Result<(), StoreError> {
+    let new = LeaseRecord { expires_ms: old.expires_ms.min(now_ms), due_ms: now_ms, ..old.clone() };
+    save(tx, Some(old), &new)
 }
 
-/// Names below a prefix of lease ids; folders end in a slash.
+/// Strikes a lease whose record cannot be read. Its places in the indexes lead nowhere
+/// from then on, and go when they are come upon.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn remove_unread(tx: &mut Transaction, id: &str) -> Result<(), StoreError> {
+    key(id).map_or(Ok(()), |key| tx.delete(&key))
+}
+
+/// Places of up to `limit` leases in a token's index of them, in no order.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn of_token(tx: &mut Transaction, token: &TokenHash, limit: u32) -> Result<Vec<Vec<u8>>, StoreError> {
+    let (from, end) = ([&token[..], &[0; 32]].concat(), [&token[..], &[0xff; 33]].concat());
+    tx.opaque_range(space::TOKEN_LEASES, &from, &end, limit)
+}
+
+/// The lease behind a place in a token's index; none if it cannot be read, for then it
+/// must wait for whoever looks into the damage, and must not keep the token.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn behind(tx: &mut Transaction, place: &[u8]) -> Result<Option<LeaseRecord>, StoreError> {
+    let Some(id) = tx.get(&super::opaque(space::TOKEN_LEASES, place))? else { return Ok(None) };
+    match get(tx, &String::from_utf8_lossy(id.expose())) {
+        Err(StoreError::Damaged { .. }) => Ok(None),
+        found => found,
+    }
+}
+
+/// Lets a lease whose token has ended fall due now, and takes it out of the token's index.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn leave_token(
+    tx: &mut Transaction,
+    place: &[u8],
+    lease: Option<LeaseRecord>,
+    now_ms: u64,
+) -> Result<(), StoreError> {
+    tx.delete(&super::opaque(space::TOKEN_LEASES, place))?;
+    let Some(old) = lease else { return Ok(()) };
+    let expires_ms = old.expires_ms.min(now_ms);
+    save(tx, Some(&old), &LeaseRecord { token: None, expires_ms, due_ms: now_ms, ..old.clone() })
+}
+
+/// Names below a prefix of lease ids; folders end in a slash. Leases that come or go
+/// meanwhile are no conflict.
 ///
 /// # Errors
 /// [`StoreError`] from the barrier.
 pub(crate) fn list(tx: &mut Transaction, prefix: &str) -> Result<Vec<String>, StoreError> {
     match Folder::new(space::LEASES, prefix) {
-        Ok(folder) => Ok(tx.list(&folder, None, usize::MAX)?.keys),
+        Ok(folder) => Ok(tx.list_untracked(&folder, None, usize::MAX)?.keys),
         Err(_) => Ok(Vec::new()),
     }
 }
 
-/// Ids of all leases below a prefix.
+/// Up to `limit` ids of leases below a prefix, behind `after`, and where to go on; in no
+/// order, but always the same. Bound to what it sees: for a transaction that only looks.
 ///
 /// # Errors
 /// [`StoreError`] from the barrier.
-pub(crate) fn below(tx: &mut Transaction, prefix: &str, limit: usize) -> Result<Vec<String>, StoreError> {
-    let Ok(folder) = Folder::new(space::LEASES, prefix) else { return Ok(Vec::new()) };
-    let names = tx.scan(&folder, None, limit)?.keys;
-    Ok(names.into_iter().map(|name| format!("{prefix}{name}")).collect())
+pub(crate) fn page(
+    tx: &mut Transaction,
+    prefix: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<(Vec<String>, Option<String>), StoreError> {
+    let Ok(folder) = Folder::new(space::LEASES, prefix) else { return Ok((Vec::new(), None)) };
+    let after = after.and_then(|id| id.strip_prefix(prefix));
+    let page = tx.walk(&folder, after, limit)?;
+    let ids = page.keys.into_iter().map(|name| format!("{prefix}{name}")).collect();
+    Ok((ids, page.next.map(|name| format!("{prefix}{name}"))))
 }
 
 /// The id of the lease that a place in the due index leads to.

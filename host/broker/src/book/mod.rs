@@ -12,10 +12,11 @@ pub(crate) mod mounts;
 pub(crate) mod passwords;
 pub(crate) mod policies;
 pub(crate) mod quotas;
+pub(crate) mod removals;
 pub(crate) mod settings;
 pub(crate) mod tokens;
 
-use bulkhead_barrier::{Folder, Key, SpaceId, StoreError, Transaction};
+use bulkhead_barrier::{Folder, Key, SpaceId, StoreError};
 
 /// The spaces of the host's own books.
 pub(crate) mod space {
@@ -70,18 +71,6 @@ pub(crate) fn damaged(space: SpaceId, what: &'static str) -> StoreError {
 /// The record whose version changes with every change to mounts, policies, quotas or settings. One look at it tells a request whether what the node has parsed still holds.
 pub(crate) fn epoch_key() -> Key {
     opaque(space::HOST, b"epoch")
-}
-
-/// Empties a token's cubbyhole.
-///
-/// # Errors
-/// [`StoreError`] from the barrier.
-pub(crate) fn cubby_end(tx: &mut Transaction, token: &tokens::TokenHash) -> Result<(), StoreError> {
-    let folder = cubby_folder(token, "").expect("a hexadecimal name is a folder");
-    for name in tx.scan(&folder, None, usize::MAX)?.keys {
-        tx.delete(&cubby_key(token, &name).expect("a listed name is a key"))?;
-    }
-    Ok(())
 }
 
 /// A key in a token's cubbyhole.

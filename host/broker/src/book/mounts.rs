@@ -56,6 +56,9 @@ pub(crate) struct MountEntry {
     pub external_entropy_access: bool,
     pub plugin_version: String,
     pub data_version: u32,
+    /// Disabled: no request reaches it, but some of its leases are still to be revoked.
+    #[serde(default)]
+    pub leaving: bool,
 }
 
 impl MountEntry {
@@ -111,6 +114,8 @@ impl Mount {
 #[derive(Default)]
 pub(crate) struct MountTable {
     by_path: HashMap<String, Arc<Mount>>,
+    /// Those that only their leases are still there for.
+    leaving: Vec<Arc<Mount>>,
 }
 
 impl MountTable {
@@ -139,14 +144,21 @@ impl MountTable {
         mounts
     }
 
-    /// The mount that a new one at this path would collide with, above or below it.
+    /// The mount that a new one at this path would collide with, above or below it. Ids of
+    /// leases begin with the path, so one that leaves keeps its path until it is gone.
     pub(crate) fn collision(&self, full_path: &str) -> Option<&str> {
-        self.by_path.keys().map(String::as_str).find(|have| have.starts_with(full_path) || full_path.starts_with(*have))
+        let paths = self.by_path.values().chain(&self.leaving).map(|mount| mount.full_path.as_str());
+        paths.into_iter().find(|have| have.starts_with(full_path) || full_path.starts_with(*have))
     }
 
-    /// The mount with this space.
+    /// The mount with this space, leaving or not.
     pub(crate) fn with_space(&self, space: SpaceId) -> Option<&Arc<Mount>> {
-        self.by_path.values().find(|m| m.space.0 == space.0)
+        self.by_path.values().chain(&self.leaving).find(|m| m.space.0 == space.0)
+    }
+
+    /// The mount that leaves this full path.
+    pub(crate) fn leaving(&self, full_path: &str) -> Option<&Arc<Mount>> {
+        self.leaving.iter().find(|mount| mount.full_path == full_path)
     }
 }
 
@@ -194,8 +206,12 @@ pub(crate) fn load(tx: &mut Transaction, catalog: &Catalog) -> Result<MountTable
         let Some(bytes) = tx.get(&key)? else { continue };
         let entry: MountEntry =
             serde_json::from_slice(bytes.expose()).map_err(|_| super::damaged(space::MOUNTS, "a mount entry"))?;
-        let mount = bind(entry, catalog);
-        table.by_path.insert(mount.full_path.clone(), Arc::new(mount));
+        let mount = Arc::new(bind(entry, catalog));
+        if mount.entry.leaving {
+            table.leaving.push(mount);
+        } else {
+            table.by_path.insert(mount.full_path.clone(), mount);
+        }
     }
     Ok(table)
 }

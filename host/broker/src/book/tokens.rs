@@ -1,7 +1,10 @@
 //! Tokens. A token itself is never stored: its record lies under a salted hash, and
 //! so does the way from its accessor to it.
 
+pub(crate) mod tree;
+
 use bulkhead_barrier::{Barrier, HmacKey, Key, StoreError, Transaction};
+use bulkhead_model::hidden::Hidden;
 use serde::{Deserialize, Serialize};
 
 use super::kept::{self, Kept};
@@ -93,8 +96,11 @@ fn child_key(parent: &TokenHash, child: &TokenHash) -> Key {
 /// # Errors
 /// [`StoreError`] from the barrier.
 pub(crate) fn get(tx: &mut Transaction, hash: &TokenHash) -> Result<Option<TokenRecord>, StoreError> {
-    let Some(bytes) = tx.get(&key(hash))? else { return Ok(None) };
-    kept::decoded(&bytes, FORMAT, (space::TOKENS, "a token record")).map(Some)
+    tx.get(&key(hash))?.map(|bytes| decoded(&bytes)).transpose()
+}
+
+fn decoded(bytes: &Hidden<Vec<u8>>) -> Result<TokenRecord, StoreError> {
+    kept::decoded(bytes, FORMAT, (space::TOKENS, "a token record"))
 }
 
 /// The hash of the token that an accessor belongs to.
@@ -127,7 +133,7 @@ pub(crate) fn create(
     update(tx, hash, record)?;
     tx.put(&accessor_key(salt, &record.accessor), hash)?;
     if let Some(parent) = &record.parent {
-        tx.put(&child_key(parent, hash), &[])?;
+        tie(tx, parent, hash)?;
     }
     if record.expires_ms != 0 {
         tx.put(&leases::due_key(record.expires_ms, DUE_TOKEN, hash), &[])?;
@@ -159,71 +165,75 @@ pub(crate) fn set_expiry(
 ///
 /// # Errors
 /// [`StoreError`] from the barrier.
-pub(crate) fn children(tx: &mut Transaction, parent: &TokenHash, limit: u32) -> Result<Vec<TokenHash>, StoreError> {
-    let (from, end) = ([&parent[..], &[0; 32]].concat(), [&parent[..], &[0xff; 33]].concat());
-    let keys = tx.opaque_range(space::CHILDREN, &from, &end, limit)?;
-    Ok(keys.iter().filter_map(|key| key.get(32..64)?.try_into().ok()).collect())
+fn children(tx: &mut Transaction, parent: &TokenHash, limit: u32) -> Result<Vec<TokenHash>, StoreError> {
+    let (from, end) = children_of(parent);
+    Ok(children_in(&tx.opaque_range(space::CHILDREN, &from, &end, limit)?))
 }
 
-/// Removes one token. Its children become orphans unless they were removed before;
-/// its leases fall due at once.
-///
-/// # Errors
-/// [`StoreError`] from the barrier.
-pub(crate) fn remove(
+/// As [`children`], behind `after`, and children that come or go meanwhile are no conflict.
+fn children_untracked(
     tx: &mut Transaction,
-    salt: &Salt,
-    hash: &TokenHash,
-    record: &TokenRecord,
-    now_ms: u64,
-) -> Result<(), StoreError> {
+    parent: &TokenHash,
+    after: Option<&TokenHash>,
+    limit: u32,
+) -> Result<Vec<TokenHash>, StoreError> {
+    let (mut from, end) = children_of(parent);
+    if let Some(after) = after {
+        from = [&parent[..], &after[..], &[0]].concat();
+    }
+    Ok(children_in(&tx.opaque_range_untracked(space::CHILDREN, &from, &end, limit)?))
+}
+
+fn children_of(parent: &TokenHash) -> (Vec<u8>, Vec<u8>) {
+    ([&parent[..], &[0; 32]].concat(), [&parent[..], &[0xff; 33]].concat())
+}
+
+fn children_in(keys: &[Vec<u8>]) -> Vec<TokenHash> {
+    keys.iter().filter_map(|key| key.get(32..64)?.try_into().ok()).collect()
+}
+
+fn tie(tx: &mut Transaction, parent: &TokenHash, child: &TokenHash) -> Result<(), StoreError> {
+    tx.put(&child_key(parent, child), &[])
+}
+
+fn untie(tx: &mut Transaction, parent: &TokenHash, child: &TokenHash) -> Result<(), StoreError> {
+    tx.delete(&child_key(parent, child))
+}
+
+/// Takes a token's record out of the book with all that leads to it but the tie to its
+/// parent. Nobody can use the token any more.
+fn strike(tx: &mut Transaction, salt: &Salt, hash: &TokenHash, record: &TokenRecord) -> Result<(), StoreError> {
     tx.delete(&key(hash))?;
     tx.delete(&accessor_key(salt, &record.accessor))?;
-    if let Some(parent) = &record.parent {
-        tx.delete(&child_key(parent, hash))?;
-    }
     if record.expires_ms != 0 {
         tx.delete(&leases::due_key(record.expires_ms, DUE_TOKEN, hash))?;
-    }
-    leases::token_ended(tx, hash, now_ms)?;
-    super::cubby_end(tx, hash)
-}
-
-/// Cuts the tie between a token and its parent.
-///
-/// # Errors
-/// [`StoreError`] from the barrier.
-pub(crate) fn orphan(tx: &mut Transaction, hash: &TokenHash, record: &mut TokenRecord) -> Result<(), StoreError> {
-    if let Some(parent) = record.parent.take() {
-        tx.delete(&child_key(&parent, hash))?;
-    }
-    update(tx, hash, record)
-}
-
-/// Removes a token and all below it, leaves first.
-///
-/// # Errors
-/// [`StoreError`] from the barrier.
-pub(crate) fn remove_tree(tx: &mut Transaction, salt: &Salt, root: &TokenHash, now_ms: u64) -> Result<(), StoreError> {
-    let mut order = vec![*root];
-    let mut next = 0;
-    while let Some(hash) = order.get(next).copied() {
-        order.extend(children(tx, &hash, u32::MAX)?);
-        next += 1;
-    }
-    for hash in order.into_iter().rev() {
-        if let Some(record) = get(tx, &hash)? {
-            remove(tx, salt, &hash, &record, now_ms)?;
-        }
     }
     Ok(())
 }
 
-/// Hashes of all tokens.
+/// Cuts the tie between a token and its parent.
+fn orphan(tx: &mut Transaction, hash: &TokenHash, record: &mut TokenRecord) -> Result<(), StoreError> {
+    if let Some(parent) = record.parent.take() {
+        untie(tx, &parent, hash)?;
+    }
+    update(tx, hash, record)
+}
+
+/// Hashes of up to `limit` tokens, behind `after`; without it from the first. Tokens that
+/// come or go meanwhile are no conflict.
 ///
 /// # Errors
 /// [`StoreError`] from the barrier.
-pub(crate) fn all(tx: &mut Transaction) -> Result<Vec<TokenHash>, StoreError> {
-    let keys = tx.opaque_range(space::TOKENS, &[0; 32], &[0xff; 33], u32::MAX)?;
+pub(crate) fn page(tx: &mut Transaction, after: Option<&TokenHash>, limit: u32) -> Result<Vec<TokenHash>, StoreError> {
+    let from = after.map_or_else(|| vec![0; 32], |after| [&after[..], &[0]].concat());
+    let keys = tx.opaque_range_untracked(space::TOKENS, &from, &[0xff; 33], limit)?;
     Ok(keys.iter().filter_map(|key| key.as_slice().try_into().ok()).collect())
+}
+
+/// As [`get`], but a change of the record meanwhile is no conflict.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn get_untracked(tx: &mut Transaction, hash: &TokenHash) -> Result<Option<TokenRecord>, StoreError> {
+    tx.get_untracked(&key(hash))?.map(|bytes| decoded(&bytes)).transpose()
 }

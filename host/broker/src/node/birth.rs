@@ -173,6 +173,7 @@ fn default_mount(parts: &Parts, table: Table, path: &str, kind: &str, descriptio
         external_entropy_access: false,
         plugin_version: String::new(),
         data_version: 0,
+        leaving: false,
     }
 }
 

@@ -16,12 +16,13 @@ use futures::stream::FuturesUnordered;
 use crate::book::jobs;
 use crate::book::leases::{self, DUE_JOB, DUE_LEASE, Due, LeaseRecord};
 use crate::book::mounts::{Engine, Mount};
+use crate::book::removals::DUE_REMOVAL;
 use crate::book::tokens::{self, DUE_TOKEN};
 use crate::fault::Fault;
 use crate::open::Open;
 use crate::step::intent::{self, DUE_INTENT};
 use crate::step::upgrade::{self, DUE_UPGRADE};
-use crate::step::{dispatch, job};
+use crate::step::{dispatch, job, remove};
 use crate::visit::{After, Visit};
 
 /// How often the index's head is looked at, in milliseconds. Source: ours. Why: an end
@@ -74,6 +75,23 @@ pub(crate) async fn run(open: Arc<Open>) {
     }
 }
 
+/// Ends what is due, one thing after the other, until nothing is: [`run`] for tests that
+/// decide when.
+#[cfg(test)]
+pub(crate) async fn settle_all(open: &Arc<Open>) {
+    loop {
+        let mut work = Work::default();
+        work.look(open).expect("what is due can be read");
+        if work.waiting.is_empty() {
+            return;
+        }
+        while let Some(due) = work.start() {
+            settle(open, due).await;
+            work.at_work.clear();
+        }
+    }
+}
+
 /// The space of the mount that a due thing is of; none for what the host ends by itself.
 type Lane = Option<[u8; 16]>;
 
@@ -90,8 +108,9 @@ impl Work {
         let now_ms = open.parts.clock.now_ms();
         for limit in [BATCH, BATCH_MAX] {
             let mut tx = open.begin()?;
-            let due = leases::due(&mut tx, now_ms, limit)?;
+            let mut due = leases::due(&mut tx, now_ms, limit)?;
             let is_all = due.len() < limit as usize;
+            due.retain(|due| !open.in_hand.has(due));
             self.queue(&mut tx, due);
             if is_all || self.is_full() || self.next().is_some() {
                 break;
@@ -143,6 +162,7 @@ fn lane(tx: &mut Transaction, due: &Due) -> Result<Lane, StoreError> {
         DUE_JOB => jobs::get(tx, &due.id)?.map(|record| record.mount),
         DUE_INTENT => intent::at(tx, due)?.map(|record| record.mount),
         DUE_DROP | DUE_UPGRADE => due.id.first_chunk().copied(),
+        DUE_REMOVAL => remove::mount_of(tx, due)?,
         _ => None,
     })
 }
@@ -168,15 +188,14 @@ async fn settle(open: &Arc<Open>, due: Due) -> Due {
 }
 
 async fn attempt(open: &Arc<Open>, due: &Due, now_ms: u64) -> Result<(), Fault> {
+    if due.kind == DUE_REMOVAL {
+        return remove::turn(open, due).await;
+    }
+    if due.kind == DUE_TOKEN {
+        return remove::end_token(open, due, now_ms).await;
+    }
     let mut visit = visit(open, now_ms)?;
     match due.kind {
-        DUE_TOKEN => {
-            let ended = tokens::get(&mut visit.tx, &due.id)?.is_some_and(|record| record.is_expired(now_ms));
-            if ended {
-                tokens::remove_tree(&mut visit.tx, &open.salt, &due.id, now_ms)?;
-            }
-            jobs::forget(&mut visit.tx, due)?;
-        }
         DUE_LEASE => end_lease(&mut visit, due).await?,
         DUE_JOB => job::run(&mut visit, due).await?,
         DUE_INTENT => intent::undo(&mut visit, due).await?,
@@ -237,6 +256,9 @@ fn retry_later(tx: &mut Transaction, due: &Due, now_ms: u64, wait_max_ms: u64) -
             intent::save(tx, &due.id, &record)
         }
         DUE_UPGRADE => upgrade::put_off(tx, due, later),
+        DUE_REMOVAL => remove::retry_later(tx, due, later),
+        // What cannot be read fails here as well, and is set aside.
+        DUE_TOKEN => tokens::get(tx, &due.id).map(drop),
         // The host's own work fails only with the store, for all alike.
         _ => Ok(()),
     }
@@ -255,7 +277,18 @@ fn set_aside(tx: &mut Transaction, due: &Due, now_ms: u64) -> Result<(), StoreEr
 pub(crate) fn visit(open: &Arc<Open>, now_ms: u64) -> Result<Visit, Fault> {
     let mut tx = open.begin()?;
     let config = open.config(&mut tx)?;
-    Ok(Visit { open: open.clone(), config, tx, now_ms, who: None, after: Vec::new(), outside: false, held: Vec::new() })
+    Ok(Visit {
+        open: open.clone(),
+        config,
+        tx,
+        now_ms,
+        who: None,
+        after: Vec::new(),
+        attempt: 0,
+        ends: None,
+        outside: false,
+        held: Vec::new(),
+    })
 }
 
 /// Ends a lease: its guest revokes, then it is struck from the book.
@@ -269,8 +302,9 @@ async fn end_lease(visit: &mut Visit, due: &Due) -> Result<(), Fault> {
     leases::remove(&mut visit.tx, &record).map_err(Fault::from)
 }
 
+/// How long to wait after so many failures in a row.
 fn back_off(failures: u32) -> u64 {
-    RETRY_MS.saturating_mul(1 << failures.min(20)).min(RETRY_MS_MAX)
+    RETRY_MS.saturating_mul(1 << failures.saturating_sub(1).min(20)).min(RETRY_MS_MAX)
 }
 
 /// Has the guest revoke what a lease stands for. Idempotent on the guest's side.

@@ -6,7 +6,8 @@ use bulkhead_model::request::Request;
 
 use crate::book::batch;
 use crate::book::config::{AclError, Config};
-use crate::book::tokens::{self, TokenHash, TokenRecord};
+use crate::book::removals::Slice;
+use crate::book::tokens::{self, TokenHash, TokenRecord, tree};
 use crate::fault::Fault;
 use crate::open::Open;
 use crate::visit::Who;
@@ -73,7 +74,10 @@ pub(crate) fn count_use(open: &Open, tx: &mut Transaction, hash: &TokenHash, now
     let Some(record) = tokens::get(tx, hash)? else { return Ok(()) };
     match record.num_uses {
         0 => {}
-        1 => tokens::remove_tree(tx, &open.salt, hash, now_ms)?,
+        1 => {
+            // Where much is left of it, the scheduler goes on.
+            let _ = tree::end(tx, &open.salt, hash, now_ms, Slice::at_once(false))?;
+        }
         uses => tokens::update(tx, hash, &TokenRecord { num_uses: uses - 1, ..record })?,
     }
     Ok(())

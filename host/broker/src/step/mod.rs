@@ -11,6 +11,7 @@ pub(crate) mod intent;
 pub(crate) mod job;
 pub(crate) mod quota;
 pub(crate) mod record;
+pub(crate) mod remove;
 pub(crate) mod route;
 pub(crate) mod settle;
 pub(crate) mod upgrade;

@@ -12,10 +12,11 @@ use super::table::{Answer, Handler, HostRoute};
 use crate::book::kept::Kept;
 use crate::book::leases::{self, LeaseRecord};
 use crate::book::mounts::{Engine, Mount};
+use crate::book::removals::LeaseEnd;
 use crate::fault::Fault;
 use crate::fields::rfc3339;
 use crate::step::dispatch::{self, mismatched};
-use crate::step::expire;
+use crate::step::{expire, remove};
 use crate::visit::{After, Ask, Visit, data, enveloped, listed, nothing_to_tidy};
 
 const W: &[Verb] = &[Verb::Write];
@@ -30,21 +31,29 @@ pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("leases/revoke", W, Handler::Later(revoke), "Revoke a lease.").fields(&["lease_id", "sync"]),
     HostRoute::new("leases/revoke/{path...}", W, Handler::Later(revoke), "Revoke a lease.")
         .fields(&["lease_id", "sync"]),
-    HostRoute::new("leases/revoke-prefix/{path...}", W, Handler::Now(revoke_prefix), "Revoke all leases below a path.")
-        .sudo()
-        .fields(&["prefix", "sync"]),
-    HostRoute::new("leases/revoke-force/{path...}", W, Handler::Now(revoke_force), "Forget all leases below a path.")
+    HostRoute::new(
+        "leases/revoke-prefix/{path...}",
+        W,
+        Handler::Later(revoke_prefix),
+        "Revoke all leases below a path.",
+    )
+    .sudo()
+    .fields(&["prefix", "sync"]),
+    HostRoute::new("leases/revoke-force/{path...}", W, Handler::Later(revoke_force), "Forget all leases below a path.")
         .sudo()
         .fields(&["prefix"]),
     HostRoute::new("leases/tidy", W, Handler::Now(tidy), "Look for remains of ended leases."),
-    HostRoute::new("leases/count", &[Verb::Read], Handler::Now(count), "Count leases.").fields(&["type"]),
-    HostRoute::new("leases", &[Verb::Read], Handler::Now(irrevocable), "List irrevocable leases.")
+    HostRoute::new("leases/count", &[Verb::Read], Handler::Later(count), "Count leases.").fields(&["type"]),
+    HostRoute::new("leases", &[Verb::Read], Handler::Later(irrevocable), "List irrevocable leases.")
         .sudo()
         .fields(&["type", "limit"]),
 ];
 
 /// A lease that failed this often is told as irrevocable. Source: Vault, 6 attempts.
 const IRREVOCABLE_FAILURES: u32 = 6;
+
+/// Leases read at once where all are looked through. Source: ours.
+const LEASES_A_LOOK: usize = 1_000;
 
 fn asked_id(ask: &Ask<'_>) -> Result<String, Fault> {
     let id = match ask.capture("path") {
@@ -165,23 +174,24 @@ fn revoke<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
     })
 }
 
-/// All leases whose id is, or begins with, this path.
-fn matching(visit: &mut Visit, ask: &Ask<'_>) -> Result<Vec<String>, Fault> {
+/// Ends all leases whose id is, or begins with, the path asked for.
+async fn end_all(visit: &mut Visit, ask: &Ask<'_>, end: LeaseEnd) -> Result<Reply, Fault> {
     let path = ask.capture("path").trim_end_matches('/');
-    let mut ids = leases::below(&mut visit.tx, &format!("{path}/"), usize::MAX)?;
-    if leases::get(&mut visit.tx, path)?.is_some() {
-        ids.push(path.to_owned());
-    }
-    Ok(ids)
-}
-
-fn revoke_prefix(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let now_ms = visit.now_ms;
-    for id in matching(visit, ask)? {
-        leases::expire_now(&mut visit.tx, &id, now_ms)?;
+    if let Some(lease) = leases::get(&mut visit.tx, path)? {
+        match end {
+            LeaseEnd::FallDue => leases::fall_due(&mut visit.tx, &lease, visit.now_ms)?,
+            LeaseEnd::Forgotten => leases::remove(&mut visit.tx, &lease)?,
+        }
     }
     visit.after.push(After::LookForDue);
+    if let Some(rest) = remove::begin_leases(visit, &format!("{path}/"), None, end)? {
+        remove::finish(visit, rest, "the end of so many leases takes longer").await?;
+    }
     Ok(Reply::Empty)
+}
+
+fn revoke_prefix<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
+    Box::pin(end_all(visit, ask, LeaseEnd::FallDue))
 }
 
 /// Everything about a lease goes in one change, so there are never remains.
@@ -190,21 +200,30 @@ fn tidy(_visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
 }
 
 /// Forgets leases without asking their guests: for a mount whose outside is gone.
-fn revoke_force(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    for id in matching(visit, ask)? {
-        if let Some(record) = leases::get(&mut visit.tx, &id)? {
-            leases::remove(&mut visit.tx, &record)?;
-        }
-    }
-    Ok(Reply::Empty)
+fn revoke_force<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
+    Box::pin(end_all(visit, ask, LeaseEnd::Forgotten))
 }
 
-fn failed(visit: &mut Visit) -> Result<Vec<LeaseRecord>, Fault> {
+/// Ids of the leases that failed too often, and how often that was. Looked for in pages:
+/// there may be more leases than one transaction can read.
+async fn failed(visit: &Visit) -> Result<Vec<(String, u32)>, Fault> {
     let mut found = Vec::new();
-    for id in leases::below(&mut visit.tx, "", usize::MAX)? {
-        found.extend(leases::get(&mut visit.tx, &id)?.filter(|r| r.failures >= IRREVOCABLE_FAILURES));
+    let mut after = None;
+    loop {
+        let mut tx = visit.open.begin()?;
+        let (ids, next) = leases::page(&mut tx, "", after.as_deref(), LEASES_A_LOOK)?;
+        for id in ids {
+            let failures = leases::get(&mut tx, &id)?.map_or(0, |lease| lease.failures);
+            if failures >= IRREVOCABLE_FAILURES {
+                found.push((id, failures));
+            }
+        }
+        after = next;
+        if after.is_none() {
+            return Ok(found);
+        }
+        tokio::task::yield_now().await;
     }
-    Ok(found)
 }
 
 fn only_irrevocable(ask: &Ask<'_>) -> Result<(), Fault> {
@@ -214,17 +233,21 @@ fn only_irrevocable(ask: &Ask<'_>) -> Result<(), Fault> {
     }
 }
 
-fn count(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    only_irrevocable(ask)?;
-    Ok(data(&json!({ "counts": {}, "lease_count": failed(visit)?.len() })))
+fn count<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
+    Box::pin(async move {
+        only_irrevocable(ask)?;
+        Ok(data(&json!({ "counts": {}, "lease_count": failed(visit).await?.len() })))
+    })
 }
 
-fn irrevocable(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    only_irrevocable(ask)?;
-    let found = failed(visit)?;
-    let shown: Vec<_> = found
-        .iter()
-        .map(|r| json!({ "lease_id": r.id, "error": format!("revocation failed {} times", r.failures) }))
-        .collect();
-    Ok(data(&json!({ "lease_count": shown.len(), "leases": shown })))
+fn irrevocable<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
+    Box::pin(async move {
+        only_irrevocable(ask)?;
+        let shown: Vec<_> = failed(visit)
+            .await?
+            .into_iter()
+            .map(|(id, failures)| json!({ "lease_id": id, "error": format!("revocation failed {failures} times") }))
+            .collect();
+        Ok(data(&json!({ "lease_count": shown.len(), "leases": shown })))
+    })
 }

@@ -19,7 +19,7 @@ use super::table::{Answer, Handler, HostRoute};
 use crate::book::mounts::{self, Engine, Mount, MountEntry, Table};
 use crate::book::{leases, quotas};
 use crate::fault::Fault;
-use crate::step::{duties, upgrade};
+use crate::step::{duties, remove, upgrade};
 use crate::visit::{After, Ask, Visit, flat};
 
 const ENABLE_FIELDS: &[&str] = &[
@@ -187,6 +187,7 @@ fn new_entry(visit: &Visit, ask: &Ask<'_>, table: Table) -> Result<MountEntry, F
         external_entropy_access: ask.fields.flag("external_entropy_access")?.unwrap_or(false),
         plugin_version: String::new(),
         data_version: component.descriptor().data_version,
+        leaving: false,
     })
 }
 
@@ -218,17 +219,29 @@ async fn unmount(visit: &mut Visit, ask: &Ask<'_>, table: Table) -> Result<Reply
     if full == "auth/token/" {
         return Err(Fault::invalid("token credential backend cannot be disabled"));
     }
-    let Some(mount) = visit.config.mounts.at(&full).cloned() else { return Ok(Reply::Empty) };
+    // One that leaves already, but could not yet, is tried again.
+    let found = visit.config.mounts.at(&full).or_else(|| visit.config.mounts.leaving(&full)).cloned();
+    let Some(mount) = found else { return Ok(Reply::Empty) };
+    if remove::is_large(visit, &mount)? {
+        remove::mount(visit, &mount).await?;
+        return Ok(Reply::Empty);
+    }
     end_leases(visit, &mount).await?;
+    take_away(visit, &mount)?;
+    Ok(Reply::Empty)
+}
+
+/// Takes a mount without leases out of the book, with all that it has stored.
+pub(crate) fn take_away(visit: &mut Visit, mount: &Mount) -> Result<(), Fault> {
     mounts::remove(&mut visit.tx, &mount.entry)?;
     duties::forget(&mut visit.tx, mount.space)?;
     upgrade::forget(&mut visit.tx, mount.space)?;
-    quotas::mount_gone(&mut visit.tx, &full)?;
+    quotas::mount_gone(&mut visit.tx, &mount.full_path)?;
     visit.after.push(After::Refresh);
     crate::step::expire::schedule_drop(visit, mount.space)?;
     visit.open.cache.drop_mount(mount.space);
     visit.after.push(After::LookForDue);
-    Ok(Reply::Empty)
+    Ok(())
 }
 
 /// Ends the leases of a mount that goes: each is revoked while its guest is still there.
@@ -236,7 +249,7 @@ async fn unmount(visit: &mut Visit, ask: &Ask<'_>, table: Table) -> Result<Reply
 async fn end_leases(visit: &mut Visit, mount: &Mount) -> Result<(), Fault> {
     let orphaned = matches!(mount.engine, Engine::Missing(_));
     let mut dropped = 0_usize;
-    for id in leases::below(&mut visit.tx, &mount.full_path, usize::MAX)? {
+    for id in leases::page(&mut visit.tx, &mount.full_path, None, usize::MAX)?.0 {
         let Some(record) = leases::get(&mut visit.tx, &id)? else { continue };
         if orphaned {
             dropped += 1;

@@ -1,16 +1,20 @@
 //! `sys/remount`: moves a mount. Only its path changes, so it is one small change
 //! however much is stored below it.
 
+use bulkhead_barrier::Key;
 use bulkhead_model::failure::Failure;
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Verb;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::mounts::full_path;
 use super::table::{Handler, HostRoute};
 use crate::book::mounts::{self, Table};
-use crate::book::{leases, opaque, quotas, space};
+use crate::book::removals::LeaseEnd;
+use crate::book::{opaque, quotas, space};
 use crate::fault::Fault;
+use crate::step::remove;
 use crate::visit::{After, Ask, Visit, data, enveloped};
 
 pub(super) const ROUTES: &[HostRoute] = &[
@@ -19,6 +23,17 @@ pub(super) const ROUTES: &[HostRoute] = &[
         .fields(&["from", "to"]),
     HostRoute::new("remount/status/{migration_id}", &[Verb::Read], Handler::Now(status), "Tell how a move went."),
 ];
+
+/// How a key of a move begins.
+const MOVED: &[u8] = b"move/";
+/// How long it is told how a move went, in milliseconds: a day. Source: ours. Why: a move
+/// is done when its id is given out.
+const MOVED_MS_MAX: u64 = 86_400_000;
+/// Moves that are told of at most; the oldest are forgotten first. Source: ours.
+const MOVED_MAX: usize = 100;
+/// Moves looked at when another is kept. Why: those from before they were ever forgotten
+/// go bit by bit.
+const MOVED_A_LOOK: u32 = 1_000;
 
 /// Table and path of a mount as operators write it.
 fn place(raw: &str) -> (Table, String) {
@@ -52,10 +67,9 @@ fn remount(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         return Err(Fault::invalid(format!("path already in use at {taken:?}")));
     }
     // Lease ids begin with the path, so they end with it.
-    for id in leases::below(&mut visit.tx, &from_full, usize::MAX)? {
-        let now_ms = visit.now_ms;
-        leases::expire_now(&mut visit.tx, &id, now_ms)?;
-    }
+    // Where they are many, the scheduler goes on.
+    let _ = remove::begin_leases(visit, &from_full, Some(mount.space), LeaseEnd::FallDue)?;
+    visit.after.push(After::LookForDue);
     let mut entry = mount.entry.clone();
     entry.path.clone_from(&to_path);
     mounts::save(&mut visit.tx, &entry)?;
@@ -63,7 +77,7 @@ fn remount(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     visit.after.push(After::Refresh);
     let id = visit.uuid();
     let info = json!({ "source_mount": from_full, "target_mount": to_full, "status": "success" });
-    visit.tx.put(&opaque(space::HOST, format!("move/{id}").as_bytes()), info.to_string().as_bytes())?;
+    keep(visit, &id, info)?;
     Ok(enveloped(bulkhead_model::reply::Envelope {
         data: Some(bulkhead_model::reply::hidden_json(&json!({ "migration_id": id }))),
         flatten: true,
@@ -76,10 +90,46 @@ fn remount(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     }))
 }
 
+/// How a move went, as it is stored.
+#[derive(Serialize, Deserialize)]
+struct Moved {
+    /// Missing in those from before they were ever forgotten.
+    #[serde(default)]
+    at_ms: u64,
+    #[serde(flatten)]
+    info: Value,
+}
+
+fn moved_key(id: &str) -> Key {
+    opaque(space::HOST, &[MOVED, id.as_bytes()].concat())
+}
+
+/// Keeps how a move went, and forgets what nobody will ask for any more.
+fn keep(visit: &mut Visit, id: &str, info: Value) -> Result<(), Fault> {
+    let end = [&MOVED[..MOVED.len() - 1], b"0"].concat();
+    let mut kept = Vec::new();
+    for place in visit.tx.opaque_range(space::HOST, MOVED, &end, MOVED_A_LOOK)? {
+        let key = opaque(space::HOST, &place);
+        let at_ms = visit.tx.get(&key)?.and_then(|bytes| serde_json::from_slice::<Moved>(bytes.expose()).ok());
+        let at_ms = at_ms.map_or(0, |moved| moved.at_ms);
+        if visit.now_ms.saturating_sub(at_ms) > MOVED_MS_MAX {
+            visit.tx.delete(&key)?;
+        } else {
+            kept.push((at_ms, key));
+        }
+    }
+    kept.sort_unstable_by_key(|(at_ms, _)| *at_ms);
+    for (_, key) in kept.iter().take((kept.len() + 1).saturating_sub(MOVED_MAX)) {
+        visit.tx.delete(key)?;
+    }
+    let moved = serde_json::to_vec(&Moved { at_ms: visit.now_ms, info }).expect("a move is plain data");
+    visit.tx.put(&moved_key(id), &moved).map_err(Fault::from)
+}
+
 fn status(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let id = ask.capture("migration_id");
-    let stored = visit.tx.get(&opaque(space::HOST, format!("move/{id}").as_bytes()))?;
-    let info: Option<Value> = stored.and_then(|bytes| serde_json::from_slice(bytes.expose()).ok());
-    let info = info.ok_or_else(|| Fault::from(Failure::absent()))?;
+    let stored = visit.tx.get(&moved_key(id))?;
+    let moved: Option<Moved> = stored.and_then(|bytes| serde_json::from_slice(bytes.expose()).ok());
+    let info = moved.ok_or_else(|| Fault::from(Failure::absent()))?.info;
     Ok(data(&json!({ "migration_id": id, "migration_info": info })))
 }

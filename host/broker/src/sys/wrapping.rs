@@ -12,7 +12,8 @@ use serde_json::value::RawValue;
 
 use super::table::{Handler, HostRoute};
 use crate::book::cubby_key;
-use crate::book::tokens::{self, TokenHash, TokenRecord};
+use crate::book::removals::Slice;
+use crate::book::tokens::{self, TokenHash, TokenRecord, tree};
 use crate::fault::Fault;
 use crate::fields::rfc3339;
 use crate::mint::{self, WrapAsk};
@@ -163,7 +164,8 @@ fn take(visit: &mut Visit, ask: &Ask<'_>) -> Result<(Hidden<Vec<u8>>, TokenRecor
     let key = cubby_key(&hash, "response").ok_or_else(not_valid)?;
     let content = visit.tx.get(&key)?.ok_or_else(not_valid)?;
     let now_ms = visit.now_ms;
-    tokens::remove_tree(&mut visit.tx, &visit.open.salt, &hash, now_ms)?;
+    // Where much is left of it, the scheduler goes on.
+    let _ = tree::end(&mut visit.tx, &visit.open.salt, &hash, now_ms, Slice::at_once(false))?;
     Ok((content, record))
 }
 

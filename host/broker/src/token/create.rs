@@ -7,7 +7,7 @@ use bulkhead_model::request::Verb;
 
 use super::roles::{self, RoleRecord};
 use crate::book::identity::id_text;
-use crate::book::tokens::{self, TokenRecord};
+use crate::book::tokens::{TokenRecord, tree};
 use crate::fault::Fault;
 use crate::login;
 use crate::mint::{self, Lifetime, sanitised};
@@ -66,6 +66,10 @@ fn make(visit: &mut Visit, ask: &Ask<'_>, orphan_path: bool, role: Option<RoleRe
     }
     if parent.num_uses > 0 {
         return Err(Fault::invalid("restricted use token cannot generate child tokens"));
+    }
+    if tree::is_below_ended(&mut visit.tx, &parent)? {
+        let text = "the parent of this token was revoked just now; try again";
+        return Err(Failure::new(FailureKind::Unavailable, text).into());
     }
     let batch = is_batch(ask, role.as_ref())?;
     let privileged = is_privileged(visit, ask)?;
@@ -191,7 +195,7 @@ fn custom_id(visit: &mut Visit, ask: &Ask<'_>, privileged: bool) -> Result<Optio
         return Err(Fault::invalid("custom token ID cannot have a '.' in the value"));
     }
     let hash = visit.open.salt.hash(id.expose());
-    if tokens::get(&mut visit.tx, &hash)?.is_some() {
+    if tree::is_taken(&mut visit.tx, &hash)? {
         return Err(Fault::invalid("cannot create a token with a duplicate ID"));
     }
     Ok(Some(id))

@@ -1,8 +1,10 @@
 //! Looking tokens up.
 
+use bulkhead_barrier::StoreError;
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::hidden::Hidden;
-use bulkhead_model::reply::{Reply, WipedJson};
+use bulkhead_model::limits::LIST_NAMES_MAX;
+use bulkhead_model::reply::{Envelope, Reply, WipedJson};
 use bulkhead_model::request::Verb;
 use serde_json::{Map, Value, json};
 
@@ -11,8 +13,8 @@ use crate::fault::Fault;
 use crate::fields::rfc3339;
 use crate::mint;
 use crate::step::identify;
-use crate::sys::table::{Handler, HostRoute};
-use crate::visit::{Ask, Visit, data, listed};
+use crate::sys::table::{Answer, Handler, HostRoute};
+use crate::visit::{Ask, Visit, data, enveloped};
 
 pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("lookup", &[Verb::Read, Verb::Write], Handler::Now(lookup), "Look a token up.").fields(&["token"]),
@@ -20,8 +22,11 @@ pub(super) const ROUTES: &[HostRoute] = &[
         .fields(&["token"]),
     HostRoute::new("lookup-accessor", &[Verb::Write], Handler::Now(lookup_accessor), "Look a token up.")
         .fields(&["accessor"]),
-    HostRoute::new("accessors", &[Verb::List], Handler::Now(accessors), "List the accessors of all tokens.").sudo(),
+    HostRoute::new("accessors", &[Verb::List], Handler::Later(accessors), "List the accessors of all tokens.").sudo(),
 ];
+
+/// Tokens read at once where all are listed. Source: ours.
+const TOKENS_A_LOOK: u32 = 1_000;
 
 /// The token and record that a body's `accessor` leads to.
 pub(super) fn by_accessor(visit: &mut Visit, ask: &Ask<'_>) -> Result<Option<(TokenHash, TokenRecord)>, Fault> {
@@ -109,10 +114,37 @@ fn shown(record: &TokenRecord, id: &str, now_ms: u64) -> WipedJson {
     WipedJson(told)
 }
 
-fn accessors(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let mut found = Vec::new();
-    for hash in tokens::all(&mut visit.tx)? {
-        found.extend(tokens::get(&mut visit.tx, &hash)?.map(|record| record.accessor));
-    }
-    listed(found)
+/// Accessors of all tokens. The tokens are read in pages, and each accessor is written into
+/// the answer at once: there may be a million of them.
+fn accessors<'a>(visit: &'a mut Visit, _ask: &'a Ask<'a>) -> Answer<'a> {
+    Box::pin(async move {
+        let mut text = br#"{"keys":["#.to_vec();
+        let mut told = 0;
+        let mut after = None;
+        loop {
+            let mut tx = visit.open.begin()?;
+            let page = tokens::page(&mut tx, after.as_ref(), TOKENS_A_LOOK)?;
+            for hash in &page {
+                let Some(record) = tokens::get_untracked(&mut tx, hash)? else { continue };
+                if told > 0 {
+                    text.push(b',');
+                }
+                serde_json::to_writer(&mut text, &record.accessor).expect("a text can be written as JSON");
+                told += 1;
+            }
+            if told > LIST_NAMES_MAX {
+                return Err(StoreError::TooMany { what: "names", limit: LIST_NAMES_MAX }.into());
+            }
+            after = page.last().copied();
+            if after.is_none() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        if told == 0 {
+            return Err(Failure::absent().into());
+        }
+        text.extend_from_slice(b"]}");
+        Ok(enveloped(Envelope { data: Some(Hidden::new(text)), ..Envelope::default() }))
+    })
 }

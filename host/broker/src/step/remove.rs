@@ -1,0 +1,347 @@
+//! Goes on with removals that were too large for one change, slice by slice, each a change
+//! of its own. A request that began one does so until it is done, and then answers. If its
+//! time ends first, or the node does, the scheduler takes over: what is left to do stands
+//! in the due index.
+
+use std::sync::Arc;
+
+use bulkhead_barrier::{SpaceId, StoreError, Transaction};
+use bulkhead_model::failure::{Failure, FailureKind};
+use parking_lot::Mutex;
+
+use crate::book::jobs;
+use crate::book::leases::{self, Due};
+use crate::book::mounts::{self, Engine, Mount, MountEntry};
+use crate::book::removals::{self, LeaseEnd, Pace, RemovalRecord, Slice, What};
+use crate::book::tokens::{self, tree};
+use crate::fault::Fault;
+use crate::open::Open;
+use crate::step::{expire, settle};
+use crate::visit::Visit;
+
+/// Slices that the scheduler removes before it lets others have their turn. Source: ours.
+const SLICES_A_TURN: usize = 16;
+/// Leases that are revoked within the request that disables their mount. Source: ours. Why:
+/// each is a call of the plugin, and all of them share one change.
+const UNMOUNT_AT_ONCE_MAX: usize = 100;
+/// Leases of a mount that goes, looked up at once. Source: ours.
+const LEASES_A_LOOK: usize = 32;
+
+/// Removals that requests work at. The scheduler leaves them alone.
+#[derive(Default)]
+pub(crate) struct InHand(Mutex<Vec<Due>>);
+
+impl InHand {
+    pub(crate) fn has(&self, due: &Due) -> bool {
+        self.0.lock().contains(due)
+    }
+}
+
+/// A removal in a request's hand. However the request ends, the scheduler hears of it.
+struct Hold {
+    open: Arc<Open>,
+    due: Due,
+}
+
+impl Hold {
+    fn of(open: &Arc<Open>, due: Due) -> Self {
+        open.in_hand.0.lock().push(due);
+        Self { open: open.clone(), due }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut in_hand = self.open.in_hand.0.lock();
+        if let Some(at) = in_hand.iter().position(|due| *due == self.due) {
+            in_hand.swap_remove(at);
+        }
+        self.open.due.notify_one();
+    }
+}
+
+/// Commits what the visit did so far, which begins a removal, and goes on with it until
+/// nothing is left. `begun` tells the caller what holds from the first commit on.
+///
+/// # Errors
+/// [`Fault::Conflict`]: nothing has begun. 504: the time is up, and the removal goes on
+/// without the request. Others: it goes on as well, and fails or not as it may.
+pub(crate) async fn finish(visit: &mut Visit, due: Due, begun: &str) -> Result<(), Fault> {
+    // Before the commit, so that the scheduler never sees it free.
+    let hold = Hold::of(&visit.open, due);
+    let first = std::mem::replace(&mut visit.tx, visit.open.begin()?);
+    visit.open.commit(first).await?;
+    let ended = match visit.ends {
+        Some(ends) => tokio::time::timeout_at(ends, to_the_end(&visit.open, &due)).await,
+        None => Ok(to_the_end(&visit.open, &due).await),
+    };
+    drop(hold);
+    // What the visit has read may be among what is gone.
+    visit.tx = visit.open.begin()?;
+    ended.unwrap_or_else(|_| Err(Failure::new(FailureKind::Timeout, format!("{begun}, and goes on")).into()))
+}
+
+async fn to_the_end(open: &Arc<Open>, due: &Due) -> Result<(), Fault> {
+    let mut pace = Pace::default();
+    while !slice(open, due, &mut pace).await? {
+        // Reading takes the processor for a while, and others wait for it.
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}
+
+/// The scheduler's turn at a removal. What is left is due again at once, behind what waits
+/// already.
+///
+/// # Errors
+/// [`Fault`]: this slice failed.
+pub(crate) async fn turn(open: &Arc<Open>, due: &Due) -> Result<(), Fault> {
+    let mut pace = Pace::default();
+    for _ in 0..SLICES_A_TURN {
+        if slice(open, due, &mut pace).await? {
+            return Ok(());
+        }
+        tokio::task::yield_now().await;
+    }
+    let mut tx = open.begin()?;
+    removals::put_off(&mut tx, due, open.parts.clock.now_ms(), 0)?;
+    open.commit(tx).await?;
+    open.due.notify_one();
+    Ok(())
+}
+
+/// Ends a token whose time is over, with all below it. What does not fit into one change is
+/// due in its place, and so are its leases.
+///
+/// # Errors
+/// [`Fault`] from the store.
+pub(crate) async fn end_token(open: &Arc<Open>, due: &Due, now_ms: u64) -> Result<(), Fault> {
+    let mut contended = false;
+    loop {
+        let mut tx = open.begin()?;
+        if tokens::get(&mut tx, &due.id)?.is_some_and(|record| record.is_expired(now_ms)) {
+            let _ = tree::end(&mut tx, &open.salt, &due.id, now_ms, Slice::at_once(contended))?;
+        }
+        jobs::forget(&mut tx, due)?;
+        match open.commit(tx).await {
+            Err(Fault::Conflict) if !contended => contended = true,
+            done => {
+                open.due.notify_one();
+                return done;
+            }
+        }
+    }
+}
+
+/// Moves a removal that failed to its next attempt.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn retry_later(
+    tx: &mut Transaction,
+    due: &Due,
+    later: impl Fn(&mut u32, &mut u64),
+) -> Result<(), StoreError> {
+    let Some(RemovalRecord { mut failures, .. }) = removals::at(tx, due)? else { return Ok(()) };
+    let mut due_ms = due.at_ms;
+    later(&mut failures, &mut due_ms);
+    removals::put_off(tx, due, due_ms, failures)
+}
+
+/// The space of the mount that is being removed, if it is one.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn mount_of(tx: &mut Transaction, due: &Due) -> Result<Option<[u8; 16]>, StoreError> {
+    Ok(match removals::at(tx, due)? {
+        Some(RemovalRecord { what: What::Mount { space }, .. }) => Some(space),
+        _ => None,
+    })
+}
+
+/// Removes a slice; says whether it was the last. One that met a conflict, or was too large
+/// after all, is tried again with less.
+async fn slice(open: &Arc<Open>, due: &Due, pace: &mut Pace) -> Result<bool, Fault> {
+    match attempt(open, due, pace).await {
+        Ok(done) => {
+            pace.committed();
+            Ok(done)
+        }
+        Err(Fault::Conflict) => {
+            pace.met_conflict();
+            Ok(false)
+        }
+        Err(Fault::Store(StoreError::TooLarge { .. } | StoreError::TooMany { .. })) if pace.reduce() => Ok(false),
+        Err(fault) => Err(fault),
+    }
+}
+
+async fn attempt(open: &Arc<Open>, due: &Due, pace: &Pace) -> Result<bool, Fault> {
+    let now_ms = open.parts.clock.now_ms();
+    let mut tx = open.begin()?;
+    let Some(mut record) = removals::at(&mut tx, due)? else { return Ok(true) };
+    let done = match &mut record.what {
+        What::Tree { root, parent } => tree::go_on(&mut tx, &open.salt, (root, parent.as_ref()), now_ms, pace.slice())?,
+        What::Orphans { parent } => tree::free(&mut tx, &open.salt, parent, now_ms, pace.slice())?,
+        What::Leases { .. } => {
+            let after = end_leases(open, &mut tx, &record.what, now_ms, pace.slice())?;
+            let done = after.is_none();
+            if let What::Leases { after: place, .. } = &mut record.what {
+                *place = after;
+            }
+            done
+        }
+        What::Mount { space } => return end_mount(open, due, SpaceId(*space), now_ms, pace.slice()).await,
+    };
+    if done {
+        jobs::forget(&mut tx, due)?;
+    } else {
+        removals::save(&mut tx, due, &RemovalRecord { failures: 0, ..record })?;
+    }
+    open.commit(tx).await?;
+    Ok(done)
+}
+
+/// Ends the leases below a prefix. Where they are too many for one change, the rest goes
+/// on as the removal whose place this gives back.
+///
+/// # Errors
+/// [`Fault`] from the store.
+pub(crate) fn begin_leases(
+    visit: &mut Visit,
+    prefix: &str,
+    of: Option<SpaceId>,
+    end: LeaseEnd,
+) -> Result<Option<Due>, Fault> {
+    let what = |after| What::Leases { prefix: prefix.to_owned(), after, of: of.map(|space| space.0), end };
+    let (open, now_ms) = (visit.open.clone(), visit.now_ms);
+    match end_leases(&open, &mut visit.tx, &what(None), now_ms, Slice::at_once(visit.attempt > 0))? {
+        Some(after) => Ok(Some(removals::begin(&mut visit.tx, now_ms, what(Some(after)))?)),
+        None => Ok(None),
+    }
+}
+
+/// Ends leases below a prefix as far as the slice goes; gives back behind which to go on.
+fn end_leases(
+    open: &Open,
+    tx: &mut Transaction,
+    what: &What,
+    now_ms: u64,
+    mut slice: Slice,
+) -> Result<Option<String>, Fault> {
+    let What::Leases { prefix, after, of, end } = what else { return Ok(None) };
+    // In a transaction of its own: leases that come and go meanwhile are no conflict.
+    let (ids, next) = leases::page(&mut open.begin()?, prefix, after.as_deref(), slice.things_max())?;
+    let mut last = after.clone();
+    for id in ids {
+        match leases::get(tx, &id) {
+            Ok(Some(lease)) if of.is_none_or(|mount| mount == lease.mount) => {
+                if !slice.take(lease.stored_bytes()) {
+                    return Ok(last);
+                }
+                match end {
+                    LeaseEnd::FallDue => leases::fall_due(tx, &lease, now_ms)?,
+                    LeaseEnd::Forgotten => leases::remove(tx, &lease)?,
+                }
+            }
+            Ok(_) => {}
+            // It must not keep the others from their end.
+            Err(StoreError::Damaged { what, .. }) => {
+                tracing::error!(what, "a lease that is to end could not be read");
+                if *end == LeaseEnd::Forgotten {
+                    leases::remove_unread(tx, &id)?;
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+        last = Some(id);
+    }
+    Ok(next)
+}
+
+/// Whether a mount has so many leases that they cannot all end in the change that removes
+/// it.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn is_large(visit: &mut Visit, mount: &Mount) -> Result<bool, StoreError> {
+    let (ids, _) = leases::page(&mut visit.tx, &mount.full_path, None, UNMOUNT_AT_ONCE_MAX + 1)?;
+    Ok(ids.len() > UNMOUNT_AT_ONCE_MAX)
+}
+
+/// Removes a mount with many leases: from the first commit on no request reaches it, then
+/// its leases end, and then it goes.
+///
+/// # Errors
+/// [`Fault`], as of [`finish`].
+pub(crate) async fn mount(visit: &mut Visit, mount: &Mount) -> Result<(), Fault> {
+    let entry = MountEntry { leaving: true, ..mount.entry.clone() };
+    mounts::save(&mut visit.tx, &entry)?;
+    let due = removals::begin(&mut visit.tx, visit.now_ms, What::Mount { space: mount.space.0 })?;
+    finish(visit, due, "the mount is disabled; the revocation of its leases takes longer").await
+}
+
+/// Ends some leases of a mount that goes, and in the end the mount; says whether it is gone.
+async fn end_mount(open: &Arc<Open>, due: &Due, space: SpaceId, now_ms: u64, slice: Slice) -> Result<bool, Fault> {
+    let mut visit = expire::visit(open, now_ms)?;
+    let mount = visit.config.mounts.with_space(space).filter(|mount| mount.entry.leaving).cloned();
+    let Some(mount) = mount else {
+        jobs::forget(&mut visit.tx, due)?;
+        settle::commit(visit).await?;
+        return Ok(true);
+    };
+    let (ids, _) = leases::page(&mut open.begin()?, &mount.full_path, None, LEASES_A_LOOK)?;
+    if ids.is_empty() {
+        crate::sys::mounts::take_away(&mut visit, &mount)?;
+        jobs::forget(&mut visit.tx, due)?;
+        let after = settle::commit(visit).await?;
+        crate::journey::settle_after(open, after);
+        return Ok(true);
+    }
+    if !matches!(mount.engine, Engine::Plugin(..)) {
+        return forget_leases(open, &mount, now_ms, slice).await;
+    }
+    drop(visit);
+    for id in ids {
+        end_lease(open, &id, now_ms).await?;
+    }
+    Ok(false)
+}
+
+/// Revokes one lease of a mount that goes. Each is a change of its own: one that fails
+/// must not undo what the others did outside.
+async fn end_lease(open: &Arc<Open>, id: &str, now_ms: u64) -> Result<(), Fault> {
+    let mut visit = expire::visit(open, now_ms)?;
+    match leases::get(&mut visit.tx, id) {
+        Ok(Some(lease)) => {
+            expire::revoke(&mut visit, &lease, true).await?;
+            leases::remove(&mut visit.tx, &lease)?;
+        }
+        Ok(None) => {}
+        Err(StoreError::Damaged { what, .. }) => {
+            tracing::error!(what, "a lease of a disabled mount could not be read; it is dropped unread");
+            leases::remove_unread(&mut visit.tx, id)?;
+        }
+        Err(error) => return Err(error.into()),
+    }
+    match settle::commit(visit).await {
+        // Somebody else ended it.
+        Ok(_) | Err(Fault::Conflict) => Ok(()),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Drops leases of a mount whose plugin is not there: nobody can revoke them, and the mount
+/// could never go.
+async fn forget_leases(open: &Arc<Open>, mount: &Mount, now_ms: u64, slice: Slice) -> Result<bool, Fault> {
+    let mut tx = open.begin()?;
+    let prefix = mount.full_path.clone();
+    let what = What::Leases { prefix, after: None, of: None, end: LeaseEnd::Forgotten };
+    end_leases(open, &mut tx, &what, now_ms, slice)?;
+    open.commit(tx).await?;
+    tracing::warn!(
+        mount = %mount.entry.accessor, plugin = %mount.entry.kind,
+        "mount disabled without its plugin: leases were dropped, what they stand for was not revoked"
+    );
+    Ok(false)
+}

@@ -1,0 +1,311 @@
+//! A node over memory, and shortcuts to what tests want to know of it. Nothing works in
+//! the background unless a test starts it.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bulkhead_barrier::{Folder, SpaceId, Transaction};
+use bulkhead_model::change::{Change, Verdict};
+use bulkhead_model::failure::{Failure, FailureKind};
+use bulkhead_model::fake::clock::FakeClock;
+use bulkhead_model::fake::entropy::FakeEntropy;
+use bulkhead_model::fake::ledger::FakeLedger;
+use bulkhead_model::hidden::Hidden;
+use bulkhead_model::limits::REQUEST_MS_MAX;
+use bulkhead_model::path::ApiPath;
+use bulkhead_model::reply::{Envelope, Reply};
+use bulkhead_model::request::{Body, Origin, Request, Verb};
+use bulkhead_model::seam::audit::{AuditSink, AuditSinkMaker};
+use bulkhead_model::seam::ledger::{Ledger, LedgerError, Standing, View};
+use bulkhead_model::seam::plugin::Plugin;
+use serde_json::Value;
+
+use super::plugin::FakePlugin;
+use crate::book::space;
+use crate::book::tokens::{self, TokenHash, TokenRecord};
+use crate::fault::Fault;
+use crate::node::{Facts, InitOptions, Node, Parts};
+use crate::open::Open;
+use crate::step::expire;
+
+/// The root token.
+pub(crate) const ROOT: &str = "root";
+/// When the clock of a kit starts, in milliseconds.
+const START_MS: u64 = 1_000_000_000;
+
+/// A ledger that takes so many changes and then fails, as if the node had died.
+pub(crate) struct MortalLedger {
+    inner: Arc<FakeLedger>,
+    changes_left: AtomicUsize,
+    /// Whether it only falls silent then.
+    silent: AtomicBool,
+}
+
+#[async_trait]
+impl Ledger for MortalLedger {
+    fn view(&self) -> Result<Arc<dyn View>, LedgerError> {
+        self.inner.view()
+    }
+
+    async fn linearizable(&self) -> Result<(), LedgerError> {
+        self.inner.linearizable().await
+    }
+
+    async fn propose(&self, change: Change) -> Result<Verdict, LedgerError> {
+        // Others get their turn, as while a disk is at work.
+        tokio::task::yield_now().await;
+        let died = || LedgerError::Stopped { cause: "as the test wants it".into() };
+        let left = self.changes_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        if left.is_err() && self.silent.load(Ordering::SeqCst) {
+            return std::future::pending().await;
+        }
+        left.map_err(|_| died())?;
+        self.inner.propose(change).await
+    }
+
+    fn standing(&self) -> Standing {
+        self.inner.standing()
+    }
+}
+
+struct NoSinks;
+
+impl AuditSinkMaker for NoSinks {
+    fn make(&self, _: &str, _: &BTreeMap<String, String>) -> Result<Arc<dyn AuditSink>, String> {
+        Err("there are no audit devices here".into())
+    }
+}
+
+/// What a request was answered.
+pub(crate) struct Answer {
+    pub failed: Option<Failure>,
+    pub envelope: Envelope,
+}
+
+impl Answer {
+    pub(crate) fn kind(&self) -> Option<FailureKind> {
+        self.failed.as_ref().map(|failure| failure.kind)
+    }
+
+    /// The envelope's `data`.
+    pub(crate) fn data(&self) -> Value {
+        self.envelope
+            .data
+            .as_ref()
+            .map_or(Value::Null, |text| serde_json::from_slice(text.expose()).expect("the data of an answer is JSON"))
+    }
+
+    /// The token that was made.
+    pub(crate) fn token(&self) -> String {
+        self.envelope.auth.as_ref().expect("the answer has a token").client_token.expose().clone()
+    }
+}
+
+/// An open node and its surroundings.
+pub(crate) struct Kit {
+    pub clock: Arc<FakeClock>,
+    pub plugin: Arc<FakePlugin>,
+    pub node: Arc<Node>,
+    ledger: Arc<MortalLedger>,
+    share: Vec<u8>,
+}
+
+impl Kit {
+    /// A new cluster, unsealed.
+    pub(crate) async fn new() -> Self {
+        let ledger = mortal(Arc::new(FakeLedger::new()));
+        let clock = Arc::new(FakeClock::at_ms(START_MS));
+        let plugin = Arc::new(FakePlugin::new());
+        let node = node(&ledger, &clock, vec![plugin.clone()]);
+        let options = InitOptions { shares: 1, threshold: 1, root_token: Some(Hidden::new(ROOT.into())) };
+        let made = node.initialise(options).await.expect("a new ledger can be initialised");
+        let share = made.shares[0].expose().clone();
+        unseal(&node, &share).await;
+        Self { clock, plugin, node, ledger, share }
+    }
+
+    /// Another node over what the ledger of this one holds, as after a crash.
+    pub(crate) async fn restarted(self, plugins: bool) -> Self {
+        let ledger = mortal(self.ledger.inner.clone());
+        let plugins: Vec<Arc<dyn Plugin>> = if plugins { vec![self.plugin.clone()] } else { Vec::new() };
+        let node = node(&ledger, &self.clock, plugins);
+        unseal(&node, &self.share).await;
+        Self { node, ledger, ..self }
+    }
+
+    /// Lets the node die after so many more changes.
+    pub(crate) fn dies_after(&self, changes: usize) {
+        self.ledger.changes_left.store(changes, Ordering::SeqCst);
+    }
+
+    /// Lets the ledger give no answer any more after so many changes.
+    pub(crate) fn is_silent_after(&self, changes: usize) {
+        self.ledger.silent.store(true, Ordering::SeqCst);
+        self.dies_after(changes);
+    }
+
+    pub(crate) fn open(&self) -> Arc<Open> {
+        self.node.open().expect("the node is unsealed")
+    }
+
+    /// What the scheduler would do by now.
+    pub(crate) async fn settle(&self) {
+        expire::settle_all(&self.open()).await;
+    }
+
+    /// Writes into the books, past every request.
+    pub(crate) async fn write(&self, work: impl FnOnce(&mut Transaction, &Open)) {
+        let open = self.open();
+        let mut tx = open.begin().expect("memory has views");
+        work(&mut tx, &open);
+        open.commit(tx).await.expect("nobody else writes");
+    }
+
+    /// Records of a book whose keys say nothing.
+    pub(crate) fn count(&self, space: SpaceId) -> usize {
+        let mut tx = self.open().begin().expect("memory has views");
+        tx.opaque_range(space, &[0], &[0xff; 80], u32::MAX).expect("the book can be read").len()
+    }
+
+    /// Records of a book whose keys are names.
+    pub(crate) fn count_named(&self, space: SpaceId) -> usize {
+        let mut tx = self.open().begin().expect("memory has views");
+        tx.walk(&Folder::root(space), None, 900_000).expect("the book can be read").keys.len()
+    }
+
+    /// That the root token is all there is, and nothing falls due.
+    pub(crate) fn is_clean(&self) {
+        assert_eq!(self.count(space::TOKENS), 1, "tokens");
+        assert_eq!(self.count(space::ACCESSORS), 1, "accessors");
+        assert_eq!(self.count(space::CHILDREN), 0, "ties between tokens");
+        assert_eq!(self.count(space::TOKEN_LEASES), 0, "leases of tokens");
+        assert_eq!(self.count(space::DUE), 0, "due");
+        assert_eq!(self.count_named(space::LEASES), 0, "leases");
+        assert_eq!(self.count_named(space::CUBBYHOLE), 0, "names in cubbyholes");
+    }
+
+    /// Answers a request with all the time there is.
+    pub(crate) async fn ask(&self, verb: Verb, path: &str, token: &str, body: Value) -> Answer {
+        self.ask_within(Duration::from_millis(REQUEST_MS_MAX), request(verb, path, token, &body)).await
+    }
+
+    pub(crate) async fn ask_within(&self, time_max: Duration, request: Request) -> Answer {
+        match self.node.handle_within(request, time_max).await.into_reply() {
+            Reply::Envelope(envelope) => Answer { failed: None, envelope: *envelope },
+            Reply::Failed(failure) => Answer { failed: Some(failure), envelope: Envelope::default() },
+            Reply::Empty => Answer { failed: None, envelope: Envelope::default() },
+            _ => panic!("an answer of another form"),
+        }
+    }
+
+    pub(crate) async fn is_valid(&self, token: &str) -> bool {
+        self.ask(Verb::Read, "auth/token/lookup-self", token, Value::Null).await.failed.is_none()
+    }
+
+    /// Enables the test's plugin here.
+    pub(crate) async fn mount(&self, path: &str) {
+        let body = serde_json::json!({ "type": "leaser" });
+        let path = path.trim_end_matches('/');
+        let answer = self.ask(Verb::Write, &format!("sys/mounts/{path}"), ROOT, body).await;
+        assert_eq!(answer.failed, None);
+    }
+
+    /// A lease of an hour; its id.
+    pub(crate) async fn lease(&self, mount: &str, token: &str) -> String {
+        let answer = self.ask(Verb::Read, &format!("{mount}creds/one"), token, Value::Null).await;
+        assert_eq!(answer.failed, None);
+        answer.envelope.lease.expect("a lease was granted").id
+    }
+
+    /// Tokens `<name>-<n>` below a token, straight into the book.
+    pub(crate) async fn children(&self, parent: &str, name: &str, count: usize) {
+        for from in (0..count).step_by(1_000) {
+            self.write(|tx, open| {
+                for n in from..count.min(from + 1_000) {
+                    put_token(tx, open, &format!("{name}-{n}"), Some(parent));
+                }
+            })
+            .await;
+        }
+    }
+
+    /// Tokens `<name>-<n>`, each below the one before, the first below a token.
+    pub(crate) async fn chain(&self, parent: &str, name: &str, count: usize) {
+        let id = |n: usize| format!("{name}-{n}");
+        for from in (0..count).step_by(1_000) {
+            self.write(|tx, open| {
+                for n in from..count.min(from + 1_000) {
+                    let parent = if n == 0 { parent.to_owned() } else { id(n - 1) };
+                    put_token(tx, open, &id(n), Some(&parent));
+                }
+            })
+            .await;
+        }
+    }
+}
+
+/// Writes a token that lives for ten hours.
+pub(crate) fn put_token(tx: &mut Transaction, open: &Open, id: &str, parent: Option<&str>) -> TokenHash {
+    let now_ms = open.parts.clock.now_ms();
+    let record = TokenRecord {
+        accessor: format!("accessor-of-{id}"),
+        parent: parent.map(|parent| open.salt.hash(parent)),
+        policies: vec!["root".into()],
+        path: "auth/token/create".into(),
+        created_ms: now_ms,
+        ttl_secs: 36_000,
+        expires_ms: now_ms + 36_000_000,
+        ..TokenRecord::default()
+    };
+    let hash = open.salt.hash(id);
+    tokens::create(tx, &open.salt, &hash, &record).expect("a token can be written");
+    hash
+}
+
+pub(crate) fn request(verb: Verb, path: &str, token: &str, body: &Value) -> Request {
+    Request {
+        id: "00000000-0000-4000-8000-000000000000".into(),
+        verb,
+        path: ApiPath::checked(path.to_owned()).expect("a path of the API"),
+        namespace: String::new(),
+        token: Some(Hidden::new(token.to_owned())),
+        body: if body.is_null() { Body::Empty } else { Body::Json(Hidden::new(body.to_string().into_bytes())) },
+        content_type: String::new(),
+        headers: Vec::new(),
+        wrap_ttl_secs: None,
+        help: false,
+        query: Vec::new(),
+        origin: Origin { address: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 1, certificates: Vec::new() },
+    }
+}
+
+/// Whether a commit met a conflict.
+pub(crate) fn is_conflict(commit: &Result<(), Fault>) -> bool {
+    matches!(commit, Err(Fault::Conflict))
+}
+
+fn mortal(inner: Arc<FakeLedger>) -> Arc<MortalLedger> {
+    Arc::new(MortalLedger { inner, changes_left: AtomicUsize::new(usize::MAX), silent: AtomicBool::new(false) })
+}
+
+fn node(ledger: &Arc<MortalLedger>, clock: &Arc<FakeClock>, plugins: Vec<Arc<dyn Plugin>>) -> Arc<Node> {
+    Node::new(Parts {
+        ledger: ledger.clone(),
+        clock: clock.clone(),
+        // Another seed for each node: what one drew, the next must not draw again.
+        entropy: Arc::new(FakeEntropy::seeded(ledger.standing().applied_index)),
+        plugins,
+        audit_sinks: Arc::new(NoSinks),
+        audits: Vec::new(),
+        facts: Facts::default(),
+    })
+}
+
+async fn unseal(node: &Arc<Node>, share: &[u8]) {
+    node.unseal(Hidden::new(share.to_vec())).await.expect("the share is the right one");
+    node.rest();
+}

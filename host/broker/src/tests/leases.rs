@@ -1,0 +1,1 @@
+//! Many leases: by prefix, by force, with their mount, with a move.

@@ -1,0 +1,175 @@
+//! A plugin that does what the test says, and remembers what it was called for.
+
+use std::collections::HashMap;
+use std::future::pending;
+
+use async_trait::async_trait;
+use bulkhead_model::hidden::Hidden;
+use bulkhead_model::plugin::{
+    Descriptor, Existence, GuestError, GuestRequest, GuestResponse, JobOutcome, LeaseGrant, Operation, OperationDoc,
+    PluginKind, Route,
+};
+use bulkhead_model::seam::plugin::{Call, CallFailure, CallHost, Finished, Plugin, Returned};
+use parking_lot::Mutex;
+
+/// What a mount of the plugin does when the host wants something ended or done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Manner {
+    #[default]
+    Works,
+    /// Says no.
+    Refuses,
+    /// Never answers.
+    Hangs,
+    /// A job wants to run again in this many milliseconds.
+    Again(u64),
+}
+
+/// A call that the host made for itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Called {
+    /// Path of the mount.
+    pub mount: String,
+    /// `revoke`, `job` or `rollback`.
+    pub what: &'static str,
+    /// The lease's id, the job's key, the intent's kind.
+    pub about: String,
+}
+
+/// The plugin `leaser`. Its routes: `creds/<name>` grants a lease, `job/<name>` schedules
+/// a job for now, `intend/<name>` makes an intent and traps.
+pub(crate) struct FakePlugin {
+    about: Descriptor,
+    manners: Mutex<HashMap<String, Manner>>,
+    calls: Mutex<Vec<Called>>,
+}
+
+impl FakePlugin {
+    pub(crate) fn new() -> Self {
+        let routes = ["creds/{name}", "job/{name}", "intend/{name}"].map(route).to_vec();
+        let about = Descriptor {
+            name: "leaser".into(),
+            version: "1.0.0".into(),
+            summary: String::new(),
+            help: String::new(),
+            data_version: 1,
+            oldest_readable_data: 1,
+            routes,
+            seal_wrapped: Vec::new(),
+            local: Vec::new(),
+            lease_kinds: vec!["creds".into()],
+            jobs: Vec::new(),
+        };
+        Self { about, manners: Mutex::default(), calls: Mutex::default() }
+    }
+
+    /// From now on the mount at this path does this.
+    pub(crate) fn behave(&self, mount: &str, manner: Manner) {
+        self.manners.lock().insert(mount.into(), manner);
+    }
+
+    /// Calls for this mount so far.
+    pub(crate) fn calls(&self, mount: &str) -> Vec<Called> {
+        self.calls.lock().iter().filter(|called| called.mount == mount).cloned().collect()
+    }
+
+    async fn ended(&self, mount: String, what: &'static str, about: String) -> Result<Returned, GuestError> {
+        let manner = self.manners.lock().get(&mount).copied().unwrap_or_default();
+        self.calls.lock().push(Called { mount, what, about });
+        match manner {
+            Manner::Works => Ok(if what == "job" { Returned::JobDone(JobOutcome::Done) } else { Returned::Done }),
+            Manner::Refuses => Err(GuestError::Upstream("the outside is not there".into())),
+            Manner::Hangs => pending().await,
+            Manner::Again(at_ms) => Ok(Returned::JobDone(JobOutcome::Again(at_ms, Hidden::new(b"{}".to_vec())))),
+        }
+    }
+}
+
+fn route(pattern: &str) -> Route {
+    let operation = OperationDoc {
+        operation: Operation::Read,
+        id: String::new(),
+        summary: String::new(),
+        description: String::new(),
+        responses: Vec::new(),
+        active_only: false,
+        deprecated: false,
+        unpublished: false,
+    };
+    Route {
+        pattern: pattern.into(),
+        synopsis: String::new(),
+        description: String::new(),
+        fields: Vec::new(),
+        operations: vec![operation],
+        existence: Existence::None,
+        unauthenticated: false,
+        sudo: false,
+        accepts_unknown_fields: true,
+        raw_body: false,
+        request_headers: Vec::new(),
+        when_option: None,
+    }
+}
+
+/// A secret with a lease of an hour.
+fn granted() -> Returned {
+    let data = Some(Hidden::new(br#"{"user":"u"}"#.to_vec()));
+    let lease = LeaseGrant {
+        kind: "creds".into(),
+        ttl: Some(3600),
+        max_ttl: None,
+        renewable: true,
+        internal: Hidden::new(b"{}".to_vec()),
+    };
+    Returned::Secret { response: GuestResponse { data, ..GuestResponse::default() }, lease: Some(lease) }
+}
+
+async fn handle(host: &mut dyn CallHost, asked: &GuestRequest) -> Result<Returned, CallFailure> {
+    let (what, name) = asked.path.split_once('/').expect("every route has a name below it");
+    let nothing = || Hidden::new(b"{}".to_vec());
+    match what {
+        "creds" => return Ok(granted()),
+        "job" => {
+            let at_ms = host.now_ms();
+            host.schedule("job", name, nothing(), at_ms).expect("a job can be scheduled");
+        }
+        _ => {
+            host.intend(name, nothing()).await.expect("an intent can be made");
+            return Err(CallFailure::Trap("as the test wants it".into()));
+        }
+    }
+    Ok(Returned::Secret { response: GuestResponse::default(), lease: None })
+}
+
+#[async_trait]
+impl Plugin for FakePlugin {
+    fn descriptor(&self) -> &Descriptor {
+        &self.about
+    }
+
+    fn kind(&self) -> PluginKind {
+        PluginKind::Secrets
+    }
+
+    fn sha256(&self) -> &'static str {
+        "0000000000000000000000000000000000000000000000000000000000000000"
+    }
+
+    fn imports(&self) -> &[String] {
+        &[]
+    }
+
+    async fn call(&self, mut host: Box<dyn CallHost>, call: Call) -> Result<Finished, CallFailure> {
+        let mount = host.mount().path.clone();
+        let result = match call {
+            Call::Handle(asked) => Ok(handle(&mut *host, &asked).await?),
+            Call::RevokeLease(lease) => self.ended(mount, "revoke", lease.id).await,
+            Call::RunJob { key, .. } => self.ended(mount, "job", key).await,
+            Call::Rollback { kind, .. } => self.ended(mount, "rollback", kind).await,
+            Call::Initialize(_) => Ok(Returned::Done),
+            _ => Err(GuestError::UnsupportedOperation),
+        };
+        Ok(Finished { host, result })
+    }
+}
