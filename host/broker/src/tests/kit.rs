@@ -25,6 +25,7 @@ use bulkhead_model::seam::plugin::Plugin;
 use serde_json::Value;
 
 use super::plugin::FakePlugin;
+use crate::book::leases::{self, LeaseRecord};
 use crate::book::space;
 use crate::book::tokens::{self, TokenHash, TokenRecord};
 use crate::fault::Fault;
@@ -221,6 +222,23 @@ impl Kit {
         answer.envelope.lease.expect("a lease was granted").id
     }
 
+    /// Leases of an hour of this mount, straight into the book.
+    pub(crate) async fn leases(&self, mount: &str, count: usize) {
+        let mut tx = self.open().begin().expect("memory has views");
+        let mounted = self.open().config(&mut tx).expect("the mounts can be read").mounts.at(mount).cloned();
+        let space = mounted.expect("it is mounted").space;
+        for from in (0..count).step_by(1_000) {
+            self.write(|tx, open| {
+                let now_ms = open.parts.clock.now_ms();
+                for n in from..count.min(from + 1_000) {
+                    let record = lease(format!("{mount}creds/one/{n}"), space, now_ms);
+                    leases::save(tx, None, &record).expect("a lease can be written");
+                }
+            })
+            .await;
+        }
+    }
+
     /// Tokens `<name>-<n>` below a token, straight into the book.
     pub(crate) async fn children(&self, parent: &str, name: &str, count: usize) {
         for from in (0..count).step_by(1_000) {
@@ -264,6 +282,27 @@ pub(crate) fn put_token(tx: &mut Transaction, open: &Open, id: &str, parent: Opt
     let hash = open.salt.hash(id);
     tokens::create(tx, &open.salt, &hash, &record).expect("a token can be written");
     hash
+}
+
+fn lease(id: String, mount: SpaceId, now_ms: u64) -> LeaseRecord {
+    LeaseRecord {
+        id,
+        path: "creds/one".into(),
+        mount: mount.0,
+        kind: "creds".into(),
+        token: None,
+        issued_ms: now_ms,
+        expires_ms: now_ms + 3_600_000,
+        max_expires_ms: now_ms + 3_600_000,
+        ttl_secs: 3_600,
+        renewed_ms: 0,
+        renewable: true,
+        internal: b"{}".to_vec(),
+        data: b"{}".to_vec(),
+        data_version: 1,
+        failures: 0,
+        due_ms: now_ms + 3_600_000,
+    }
 }
 
 pub(crate) fn request(verb: Verb, path: &str, token: &str, body: &Value) -> Request {

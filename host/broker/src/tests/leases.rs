@@ -1,1 +1,181 @@
-//! Many leases: by prefix, by force, with their mount, with a move.
+//! Many leases at once: ended by prefix, by force, with their mount, by a move.
+
+use std::time::Duration;
+
+use bulkhead_model::failure::FailureKind;
+use bulkhead_model::request::Verb;
+use serde_json::{Value, json};
+
+use super::kit::{Kit, ROOT, request};
+use super::plugin::Manner;
+use crate::book::space;
+
+async fn with_leases(count: usize) -> Kit {
+    let kit = Kit::new().await;
+    kit.mount("a/").await;
+    kit.leases("a/", count).await;
+    kit
+}
+
+async fn disable(kit: &Kit, path: &str) -> super::kit::Answer {
+    kit.ask(Verb::Delete, &format!("sys/mounts/{path}"), ROOT, Value::Null).await
+}
+
+async fn is_mounted(kit: &Kit, path: &str) -> bool {
+    kit.ask(Verb::Read, &format!("sys/mounts/{path}"), ROOT, Value::Null).await.failed.is_none()
+}
+
+#[tokio::test]
+async fn any_number_of_leases_falls_due_by_prefix() {
+    let kit = with_leases(3_000).await;
+    kit.mount("b/").await;
+    let other = kit.lease("b/", ROOT).await;
+    assert_eq!(kit.ask(Verb::Write, "sys/leases/revoke-prefix/a", ROOT, Value::Null).await.failed, None);
+    kit.settle().await;
+    assert_eq!(kit.plugin.calls("a/").len(), 3_000);
+    assert_eq!(kit.plugin.calls("b/"), []);
+    let looked_up = kit.ask(Verb::Write, "sys/leases/lookup", ROOT, json!({ "lease_id": other })).await;
+    assert_eq!(looked_up.failed, None);
+    assert_eq!(kit.count_named(space::LEASES), 1);
+    assert_eq!(kit.count(space::DUE), 1);
+}
+
+#[tokio::test]
+async fn any_number_of_leases_is_forgotten_by_force() {
+    let kit = with_leases(3_000).await;
+    assert_eq!(kit.ask(Verb::Write, "sys/leases/revoke-force/a", ROOT, Value::Null).await.failed, None);
+    kit.is_clean();
+    assert_eq!(kit.plugin.calls("a/"), []);
+}
+
+#[tokio::test]
+async fn leases_that_a_dead_node_began_to_end_are_ended() {
+    for changes in [1, 2] {
+        let kit = with_leases(3_000).await;
+        kit.dies_after(changes);
+        assert!(kit.ask(Verb::Write, "sys/leases/revoke-prefix/a", ROOT, Value::Null).await.failed.is_some());
+        let kit = kit.restarted(true).await;
+        kit.settle().await;
+        assert_eq!(kit.plugin.calls("a/").len(), 3_000);
+        kit.is_clean();
+    }
+}
+
+#[tokio::test]
+async fn a_mount_with_many_leases_goes_when_all_are_revoked() {
+    let kit = with_leases(300).await;
+    assert_eq!(disable(&kit, "a").await.failed, None);
+    assert_eq!(kit.plugin.calls("a/").len(), 300);
+    assert!(!is_mounted(&kit, "a").await);
+    kit.mount("a/").await;
+    kit.settle().await;
+    kit.is_clean();
+}
+
+#[tokio::test]
+async fn a_mount_that_leaves_is_reached_by_no_request_and_keeps_its_path() {
+    let kit = with_leases(300).await;
+    kit.dies_after(20);
+    assert!(disable(&kit, "a").await.failed.is_some());
+    let kit = kit.restarted(true).await;
+    assert!(!is_mounted(&kit, "a").await);
+    let asked = kit.ask(Verb::Read, "a/creds/one", ROOT, Value::Null).await;
+    assert_eq!(asked.kind(), Some(FailureKind::NotFound));
+    let again = kit.ask(Verb::Write, "sys/mounts/a", ROOT, json!({ "type": "leaser" })).await;
+    assert_eq!(again.kind(), Some(FailureKind::Invalid));
+    kit.settle().await;
+    kit.is_clean();
+    kit.mount("a/").await;
+}
+
+#[tokio::test]
+async fn a_mount_whose_plugin_hangs_leaves_without_the_request() {
+    let kit = with_leases(300).await;
+    kit.plugin.behave("a/", Manner::Hangs);
+    let asked = request(Verb::Delete, "sys/mounts/a", ROOT, &Value::Null);
+    let answer = kit.ask_within(Duration::from_millis(200), asked).await;
+    assert_eq!(answer.kind(), Some(FailureKind::Timeout));
+    assert!(!is_mounted(&kit, "a").await);
+    kit.plugin.behave("a/", Manner::Works);
+    kit.settle().await;
+    kit.is_clean();
+}
+
+#[tokio::test]
+async fn a_mount_whose_plugin_refuses_is_tried_again_later() {
+    let kit = with_leases(300).await;
+    kit.plugin.behave("a/", Manner::Refuses);
+    assert!(disable(&kit, "a").await.failed.is_some());
+    kit.settle().await;
+    let tried = kit.plugin.calls("a/").len();
+    kit.clock.advance_secs(9);
+    kit.settle().await;
+    assert_eq!(kit.plugin.calls("a/").len(), tried);
+    kit.plugin.behave("a/", Manner::Works);
+    kit.clock.advance_secs(1);
+    kit.settle().await;
+    kit.is_clean();
+}
+
+#[tokio::test]
+async fn a_mount_without_its_plugin_goes_with_all_its_leases() {
+    let kit = with_leases(3_000).await.restarted(false).await;
+    assert_eq!(disable(&kit, "a").await.failed, None);
+    kit.settle().await;
+    kit.is_clean();
+    assert_eq!(kit.plugin.calls("a/"), []);
+}
+
+#[tokio::test]
+async fn a_move_ends_any_number_of_leases() {
+    let kit = with_leases(1_200).await;
+    let moved = kit.ask(Verb::Write, "sys/remount", ROOT, json!({ "from": "a", "to": "b" })).await;
+    assert_eq!(moved.failed, None);
+    kit.mount("a/").await;
+    kit.lease("a/", ROOT).await;
+    kit.settle().await;
+    assert_eq!(kit.plugin.calls("b/").len(), 1_200);
+    assert_eq!(kit.count_named(space::LEASES), 1);
+}
+
+#[tokio::test]
+async fn no_more_than_the_last_hundred_moves_of_a_day_are_told_of() {
+    let kit = with_leases(0).await;
+    let before = kit.count(space::HOST);
+    let (mut from, mut to) = ("a", "b");
+    let mut ids = Vec::new();
+    for _ in 0..105 {
+        let moved = kit.ask(Verb::Write, "sys/remount", ROOT, json!({ "from": from, "to": to })).await;
+        ids.push(moved.data()["migration_id"].as_str().expect("a move has an id").to_owned());
+        (from, to) = (to, from);
+        kit.clock.advance_secs(1);
+    }
+    assert_eq!(kit.count(space::HOST), before + 100);
+    let status = |id: &str| format!("sys/remount/status/{id}");
+    assert!(kit.ask(Verb::Read, &status(&ids[4]), ROOT, Value::Null).await.failed.is_some());
+    let told = kit.ask(Verb::Read, &status(&ids[104]), ROOT, Value::Null).await.data();
+    let info = json!({ "source_mount": "a/", "target_mount": "b/", "status": "success" });
+    assert_eq!(told["migration_info"], info);
+    kit.clock.advance_secs(86_401);
+    kit.ask(Verb::Write, "sys/remount", ROOT, json!({ "from": "b", "to": "a" })).await;
+    assert_eq!(kit.count(space::HOST), before + 1);
+}
+
+#[tokio::test]
+async fn leases_that_cannot_be_revoked_are_counted_among_many() {
+    let kit = with_leases(2_500).await;
+    kit.mount("b/").await;
+    kit.plugin.behave("b/", Manner::Refuses);
+    let id = kit.lease("b/", ROOT).await;
+    kit.ask(Verb::Write, "sys/leases/revoke", ROOT, json!({ "lease_id": id })).await;
+    // The waits up to the sixth attempt: 10 s, doubled each time.
+    for wait_secs in [0, 10, 20, 40, 80, 160] {
+        kit.clock.advance_secs(wait_secs);
+        kit.settle().await;
+    }
+    let count = kit.node.handle(request(Verb::Read, "sys/leases/count", ROOT, &json!({ "type": "irrevocable" })));
+    assert!(matches!(count.await.into_reply(), bulkhead_model::reply::Reply::Envelope(_)));
+    let told = kit.ask(Verb::Read, "sys/leases", ROOT, json!({ "type": "irrevocable" })).await.data();
+    assert_eq!(told["lease_count"], 1);
+    assert_eq!(told["leases"][0]["lease_id"], id);
+}
