@@ -44,7 +44,7 @@ pub(crate) async fn run(node: &Arc<Node>, request: Request, time_max: Duration) 
         Err(_) => (Failure::new(FailureKind::Timeout, "the request took too long").into(), Vec::new()),
     };
     // First, so that the first line of a new audit device is the answer that made it.
-    let sealing = settle_after(&open, after);
+    let sealing = settle::after(&open, after);
     let audited = record::response(&open, &request, trail, reply);
     if sealing {
         drop(open);
@@ -138,18 +138,4 @@ fn finish(mut reply: Reply, request: &Request) -> Reply {
         envelope.request_id.clone_from(&request.id);
     }
     reply
-}
-
-/// Does what waited for the commit; says whether the node is to seal itself.
-pub(crate) fn settle_after(open: &Open, after: Vec<After>) -> bool {
-    let mut sealing = false;
-    for what in after {
-        match what {
-            After::Rotated(rotated) => open.barrier.install(rotated),
-            After::AuditDevices(devices) => *open.devices.write() = Arc::new(devices),
-            After::LookForDue => open.due.notify_one(),
-            After::Seal => sealing = true,
-        }
-    }
-    sealing
 }

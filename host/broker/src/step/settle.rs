@@ -1,6 +1,8 @@
 //! Turns what a guest returned into an answer, a lease or a token, and commits the
 //! visit: one change, one log entry.
 
+use std::sync::Arc;
+
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::limits::CONFLICT_RETRIES_MAX;
 use bulkhead_model::plugin::{AuthGrant, GuestResponse, LeaseGrant};
@@ -168,4 +170,18 @@ pub(crate) async fn commit_use(open: &Open, hash: &TokenHash) -> Result<(), Faul
         }
     }
     Err(Fault::Conflict)
+}
+
+/// Does what waited for the commit; says whether the node is to seal itself.
+pub(crate) fn after(open: &Open, what_waited: Vec<After>) -> bool {
+    let mut sealing = false;
+    for what in what_waited {
+        match what {
+            After::Rotated(rotated) => open.barrier.install(rotated),
+            After::AuditDevices(devices) => *open.devices.write() = Arc::new(devices),
+            After::LookForDue => open.due.notify_one(),
+            After::Seal => sealing = true,
+        }
+    }
+    sealing
 }
