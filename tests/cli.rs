@@ -5,6 +5,7 @@
 use std::fs;
 use std::process::Command;
 
+use bulkhead_tests::beside::{self, Line, Side};
 use bulkhead_tests::node::Node;
 use bulkhead_tests::programs::{self, Program};
 use bulkhead_tests::shape::Variables;
@@ -35,6 +36,45 @@ fn an_unmodified_bao_has_its_whole_session_with_bulkhead() {
     session_with(Program::Bao, true);
 }
 
+/// The lines that both clients are given, each with a fresh server of its own kind.
+fn lines_for_both() -> Vec<Line> {
+    beside::parse(&fs::read_to_string(programs::here("cli/beside.txt")).unwrap())
+}
+
+#[test]
+fn the_lines_for_both_hold_every_command_with_each_form_of_output_that_it_has() {
+    let lines = lines_for_both();
+    let mut missing = Vec::new();
+    for (name, help) in all_helps().iter().filter(|(name, help)| !name.is_empty() && listed(help).is_empty()) {
+        let forms = ["-format=json", "-format=yaml", "-format=table", "-field="];
+        let has = |form: &str| help.contains(&format!("  {}=<", form.split('=').next().unwrap_or_default()));
+        let forms = forms.iter().filter(|form| has(form));
+        for form in [""].iter().chain(forms) {
+            let begin = format!("cli {name} ");
+            let told = |line: &Line| format!("{} ", line.command).contains(&begin) && line.command.contains(form);
+            if !lines.iter().any(told) {
+                missing.push(format!("{begin}{form}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "cli/beside.txt lacks:\n  {}", missing.join("\n  "));
+}
+
+#[test]
+fn each_command_line_is_answered_as_bao_answers_it_or_the_difference_has_a_reason() {
+    if programs::bao().is_none() {
+        println!("skipped: no bao here, by BULKHEAD_WITHOUT_PEER");
+        return;
+    }
+    let lines = lines_for_both();
+    let (ours, theirs) = (Side::start(Program::Bulkhead).unwrap(), Side::start(Program::Bao).unwrap());
+    let faults = beside::compare(&ours, &theirs, &lines);
+    for line in lines.iter().filter(|line| line.reason.is_some()) {
+        println!("  differs: {}: {}", line.command, line.reason.as_deref().unwrap_or_default());
+    }
+    assert!(faults.is_empty(), "{} of {} lines:\n  {}", faults.len(), lines.len(), faults.join("\n  "));
+}
+
 #[test]
 fn our_own_client_has_the_same_session() {
     session_with(Program::Bulkhead, false);
@@ -63,6 +103,45 @@ fn both_forms_of_version_print_one_line_that_names_bulkhead() {
         assert!(said.starts_with("Bulkhead v") && said.contains(" (") && said.contains("), built "), "{word}: {said}");
         assert_eq!(said.lines().count(), 1, "{word}: {said}");
     }
+}
+
+/// What `bulkhead … --help` prints, which must end well.
+fn help_of(words: &[String]) -> String {
+    let output = Command::new(Program::Bulkhead.path()).args(words).arg("--help").output().unwrap();
+    assert!(output.status.success(), "{words:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The names that a help text lists: their lines have four spaces, a name, and more spaces.
+fn listed(help: &str) -> Vec<String> {
+    let is_entry = |line: &&str| line.starts_with("    ") && !line.starts_with("     ") && !line.starts_with("    $");
+    let list = ["Common commands:\n", "Subcommands:\n"].iter().find_map(|title| help.split_once(title));
+    let lines = list.map_or("", |(_, list)| list).lines().filter(is_entry);
+    lines.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+/// Every command and group by its words, with its help.
+fn all_helps() -> Vec<(String, String)> {
+    let mut helps = Vec::new();
+    let mut left = vec![Vec::new()];
+    while let Some(words) = left.pop() {
+        let help = help_of(&words);
+        left.extend(listed(&help).into_iter().map(|word| [words.as_slice(), &[word]].concat()));
+        helps.push((words.join(" "), help));
+    }
+    helps
+}
+
+#[test]
+fn every_command_and_group_that_help_lists_has_a_help_with_an_example() {
+    let helps = all_helps();
+    for (name, help) in &helps {
+        assert!(name.is_empty() || help.starts_with(&format!("Usage: bulkhead {name}")), "{help}");
+        let mut examples = help.lines().filter(|line| line.trim_start().starts_with("$ "));
+        assert!(examples.any(|line| line.contains(format!("bulkhead {name}").trim_end())), "{help}");
+    }
+    let commands = helps.iter().filter(|(_, help)| listed(help).is_empty()).count();
+    assert!(commands >= 56, "{commands} commands");
 }
 
 #[test]

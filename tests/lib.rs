@@ -5,10 +5,14 @@
 //! - `programs` finds executables, `node` starts and stops them, `http` speaks to them.
 //! - `case` reads `api/*.yaml`, `shape` compares an answer with what is expected,
 //!   `likeness` compares two servers' answers, `runner` does it all for a file.
+//! - `transcript` runs a session at the command line, `beside` compares two clients, and
+//!   `masks` takes out what differs from run to run.
 
+pub mod beside;
 pub mod case;
 pub mod http;
 pub mod likeness;
+pub mod masks;
 pub mod node;
 pub mod programs;
 pub mod runner;

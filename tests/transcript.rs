@@ -13,15 +13,14 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::LazyLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use regex::Regex;
 use serde_json::Value;
 
+use crate::masks;
 use crate::node::READY_SECS_MAX;
 use crate::shape::{Variables, fill};
 
@@ -154,13 +153,13 @@ impl Client {
         if ran.exit != entry.exit {
             wrong.push(format!("exit code {} instead of {}", ran.exit, entry.exit));
         }
-        let got: Vec<String> = lines(&ran.output, &self.home);
+        let got: Vec<String> = masks::lines(&ran.output, &self.home);
         let wanted: Vec<(String, bool)> =
-            entry.output.iter().map(|(line, optional)| (varied(line, &self.home), *optional)).collect();
+            entry.output.iter().map(|(line, optional)| (masks::line(line, &self.home), *optional)).collect();
         wrong.extend(line_differences(&wanted, &got));
-        let errors = lines(&ran.errors, &self.home);
+        let errors = masks::lines(&ran.errors, &self.home);
         let is_compared = |line: &&String| self.same_errors || line.trim_start().starts_with("* ");
-        for line in entry.errors.iter().map(|line| varied(line, &self.home)).filter(|line| is_compared(&line)) {
+        for line in entry.errors.iter().map(|line| masks::line(line, &self.home)).filter(|line| is_compared(&line)) {
             if !errors.contains(&line) {
                 wrong.push(format!("error output lacks {line:?}"));
             }
@@ -189,42 +188,6 @@ fn line_differences(wanted: &[(String, bool)], got: &[String]) -> Vec<String> {
     }
     wrong.extend(rest.iter().map(|line| format!("+ {line}")));
     wrong
-}
-
-/// What differs from run to run, and how it is written in a session.
-static VARYING: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
-    let varying = |pattern, name| (Regex::new(pattern).expect("a pattern of ours"), name);
-    vec![
-        varying(r"127\.0\.0\.1:\d+", "<address>"),
-        varying(r#""(?P<name>running_sha256|build_date)": "[^"]*""#, "$name"),
-        varying(r"\b[0-9a-f]{64}\b", "n/a"),
-        varying("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<uuid>"),
-        varying(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z| ?[+-]\d\d:?\d\d( UTC)?)", "<time>"),
-        varying(r"\d\d \w{3} \d\d \d\d:\d\d UTC", "<time>"),
-        varying(r"\b(hv)?[sb]\.[A-Za-z0-9_-]{20,}", "<token>"),
-        varying(r"\b[a-z0-9_-]+_[0-9a-f]{8}\b", "<accessor>"),
-        varying(r"(vault|bulkhead)-cluster-[0-9a-f]{8}", "<cluster>"),
-        varying(r"v?\d+\.\d+\.\d+([+-][\w.]+)?", "<version>"),
-        varying(r#""[A-Za-z0-9+/]{44}"|"[0-9a-f]{66}""#, "\"<share>\""),
-        varying(r"\b[A-Za-z0-9]{24}\b", "<accessor>"),
-        varying(r"(?P<name>Encryption Count|Raft (Committed|Applied) Index|.raft_\w+_index.:) +\d+", "$name <n>"),
-        varying(r"\b(\d+h)?\d+m\d+s\b", "<duration>"),
-        varying(r"\b1[78]\d{8}\b", "<unix>"),
-        varying(r"-{3,}", "---"),
-        varying(r"={2,}", "=="),
-        varying(r"[ \t]+", " "),
-        varying(r"\b(OpenBao|Bulkhead|bulkhead|bao|Vault)\b", "<product>"),
-    ]
-});
-
-fn varied(line: &str, home: &Path) -> String {
-    let line = line.replace(&home.display().to_string(), "<dir>");
-    let line = VARYING.iter().fold(line, |text, (pattern, name)| pattern.replace_all(&text, *name).into_owned());
-    line.trim_end().to_owned()
-}
-
-fn lines(text: &str, home: &Path) -> Vec<String> {
-    text.lines().map(|line| varied(line, home)).filter(|line| !line.is_empty()).collect()
 }
 
 fn keep(name: &str, text: &str, variables: &mut Variables) {

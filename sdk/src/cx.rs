@@ -154,7 +154,8 @@ impl Cx {
         host::cache::get(key)
     }
 
-    /// Lets the node remember bytes until one of these storage keys (or folders) changes.
+    /// Lets the node remember bytes until one of these storage keys changes, or anything in one
+    /// of these folders. Below a folder there may be 64 records; with more, nothing is kept.
     pub fn remember(&self, key: &str, value: &[u8], ttl_secs: u64, depends_on: &[String]) {
         host::cache::put(key, value, ttl_secs, depends_on);
     }

@@ -38,7 +38,7 @@ enum Step {
     Fmt,
     /// the guests and the program, as the tests use them
     Build,
-    /// the laws in tests/tidy.rs
+    /// the laws in tests/tidy
     Tidy,
     /// cargo clippy -D warnings, hosts and guests
     Clippy,

@@ -1,5 +1,5 @@
 //! `freeze-wit`: a released contract never changes. The digests written here are what
-//! tests/tidy.rs compares with.
+//! tests/tidy compares with.
 
 use sha2::{Digest, Sha256};
 

@@ -54,7 +54,7 @@ async fn admitted(node: &Arc<Node>, request: Request, time_max: Duration) -> Aud
         Err(_) => (Failure::new(FailureKind::Timeout, "the request took too long").into(), Vec::new()),
     };
     // First, so that the first line of a new audit device is the answer that made it.
-    let sealing = settle_after(&open, after);
+    let sealing = settle::after(&open, after);
     let audited = record::response(&open, &request, trail, reply).await;
     if sealing {
         drop(open);
@@ -172,24 +172,4 @@ fn finish(mut reply: Reply, request: &Request) -> Reply {
         envelope.request_id.clone_from(&request.id);
     }
     reply
-}
-
-/// Does what waited for the commit; says whether the node is to seal itself.
-pub(crate) fn settle_after(open: &Open, after: Vec<After>) -> bool {
-    let mut sealing = false;
-    for what in after {
-        match what {
-            After::Rotated(rotated) => open.barrier.install(rotated),
-            After::AuditDevices(opened) => crate::sys::audit::follow_book(open, opened),
-            After::LookForDue => open.due.notify_one(),
-            After::CeremonyEnded(nonce) => open.ceremonies.lock().ended(&nonce),
-            After::Refresh => {
-                if let Err(fault) = open.refresh() {
-                    tracing::error!(cause = ?fault, "a change shows with the next request, not at once");
-                }
-            }
-            After::Seal => sealing = true,
-        }
-    }
-    sealing
 }

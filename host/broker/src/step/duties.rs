@@ -80,7 +80,7 @@ async fn tell(open: &Arc<Open>, space: SpaceId, reason: Reason) -> Result<(), Fa
         match settle::commit(visit).await {
             Err(Fault::Conflict) if !outside => {}
             Ok(after) => {
-                crate::journey::settle_after(open, after);
+                settle::after(open, after);
                 return Ok(());
             }
             Err(fault) => return Err(fault),

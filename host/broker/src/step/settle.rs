@@ -215,3 +215,23 @@ pub(crate) async fn commit_use(open: &Open, hash: &TokenHash) -> Result<(), Faul
     }
     Err(Fault::Conflict)
 }
+
+/// Does what waited for the commit; says whether the node is to seal itself.
+pub(crate) fn after(open: &Open, what_waited: Vec<After>) -> bool {
+    let mut sealing = false;
+    for what in what_waited {
+        match what {
+            After::Rotated(rotated) => open.barrier.install(rotated),
+            After::AuditDevices(opened) => crate::sys::audit::follow_book(open, opened),
+            After::LookForDue => open.due.notify_one(),
+            After::CeremonyEnded(nonce) => open.ceremonies.lock().ended(&nonce),
+            After::Refresh => {
+                if let Err(fault) = open.refresh() {
+                    tracing::error!(cause = ?fault, "a change shows with the next request, not at once");
+                }
+            }
+            After::Seal => sealing = true,
+        }
+    }
+    sealing
+}

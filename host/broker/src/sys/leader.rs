@@ -18,13 +18,14 @@ pub(super) const ROUTES: &[HostRoute] = &[
 
 /// The answer of `sys/leader`.
 pub(crate) fn read(node: &Node) -> Result<Reply, Fault> {
-    let Some(open) = node.open() else {
-        return Err(Failure::new(FailureKind::Unavailable, "Vault is sealed").into());
-    };
     let facts = &node.parts.facts;
+    // Without a cluster there is no leader, sealed or not.
     if !facts.ha_enabled {
         return Ok(bare(200, &json!({ "ha_enabled": false })));
     }
+    let Some(open) = node.open() else {
+        return Err(Failure::new(FailureKind::Unavailable, "Vault is sealed").into());
+    };
     let standing = node.parts.ledger.standing();
     Ok(bare(
         200,

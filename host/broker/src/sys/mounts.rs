@@ -144,13 +144,12 @@ fn new_entry(visit: &Visit, ask: &Ask<'_>, table: Table) -> Result<MountEntry, F
     if asked.is_empty() {
         return Err(Fault::invalid("backend type must be specified as a string"));
     }
+    if table == Table::Auth && asked == "token" {
+        return Err(Fault::invalid("token credential backend cannot be instantiated"));
+    }
     check_path(visit, table, &path)?;
-    match (table, asked.as_str()) {
-        (Table::Auth, "token") => return Err(Fault::invalid("token credential backend cannot be instantiated")),
-        (Table::Secret, "system" | "cubbyhole" | "identity" | "token") => {
-            return Err(Fault::invalid(format!("mount type of {asked:?} is not mountable")));
-        }
-        _ => {}
+    if table == Table::Secret && matches!(asked.as_str(), "system" | "cubbyhole" | "identity" | "token") {
+        return Err(Fault::invalid(format!("mount type of {asked:?} is not mountable")));
     }
     let (plugin, implied) = plugin_of(&asked);
     let kind = if table == Table::Auth { PluginKind::Auth } else { PluginKind::Secrets };

@@ -190,7 +190,9 @@ pub(crate) fn run(words: &[String], env: Environment) -> u8 {
 }
 
 fn unknown(words: &[String], terminal: &Terminal) -> u8 {
-    match words.first() {
+    // Flags alone, or nothing but what is behind `--`: no command was named at all.
+    let names_one = words.iter().take_while(|word| *word != "--").any(|word| !word.starts_with('-'));
+    match words.first().filter(|_| names_one) {
         Some(first) if first.starts_with('-') => {
             terminal.error("Invalid flags before the subcommand. If these flags are for the subcommand, please put them after the subcommand.");
             EXIT_LOCAL

@@ -14,7 +14,7 @@ pub(super) const COMMAND: Command = Command {
     words: "server",
     about: "Start a Bulkhead server",
     usage: "[options]",
-    help: "Starts a server. It is sealed until it is initialized and unsealed with \"bulkhead operator\ninit\" and \"bulkhead operator unseal\". SIGTERM ends it, SIGHUP reloads certificates, log\nlevel and audit files.\n\nStart one by a configuration (HCL or JSON; a directory for all files in it):\n\n    $ bulkhead server -config=/etc/bulkhead/config.hcl\n\nTry it out, in memory and unsealed:\n\n    $ bulkhead server -dev -dev-root-token-id=root",
+    help: "Starts a server. It is sealed until it is initialized and unsealed with \"bulkhead operator\ninit\" and \"bulkhead operator unseal\". SIGTERM ends it, SIGHUP reloads certificates, log\nlevel and audit files.\n\nStart one by a configuration (HCL or JSON; a directory for all files in it):\n\n    $ bulkhead server -config=/etc/bulkhead/config.hcl\n\nTry it out, in memory and unsealed:\n\n    $ bulkhead server -dev -dev-root-token-id=root\n\nWith a configuration beside -dev, its listeners, limits and audit devices count as well; what\nis stored stays in memory, so that storage \"raft\" is refused:\n\n    $ bulkhead server -dev -config=limits.hcl",
     prints: Prints::Lines,
     is_client: false,
     flags: &[

@@ -1,0 +1,105 @@
+//! The direction inside the broker: journey → step → book.
+
+use syn::{Item, UseTree};
+
+use crate::holds;
+use crate::text::{Source, sources, uses};
+
+const BOOKS: &str = "host/broker/src/book/";
+const STEPS: &str = "host/broker/src/step/";
+
+/// Modules of the broker that a book does not know: whoever walks over the books.
+const ABOVE_BOOKS: &[&str] = &["journey", "step", "sys", "token", "visit", "mint", "guest", "node", "open"];
+
+/// Modules of the broker that a step does not know.
+const ABOVE_STEPS: &[&str] = &["journey"];
+
+/// Books that use another one, and why. This list only shrinks.
+const NEIGHBOURS: &[(&str, &str, &str)] = &[
+    ("config", "mounts", "it keeps the mount table of one epoch, parsed"),
+    ("config", "policies", "it keeps the policies of one epoch, parsed"),
+    ("jobs", "leases", "jobs stand in the one list of what falls due"),
+    ("leases", "tokens", "leases are found by the hash of their token"),
+    ("tokens", "leases", "tokens stand in the list of what falls due, and their end is their leases'"),
+];
+
+#[test]
+fn books_know_nothing_above_them_and_steps_know_no_journey() {
+    let mut broken = Vec::new();
+    for source in sources() {
+        let above = match &source.path {
+            path if path.starts_with(BOOKS) => ABOVE_BOOKS,
+            path if path.starts_with(STEPS) => ABOVE_STEPS,
+            _ => continue,
+        };
+        for name in above.iter().filter(|name| mentions(&source, &["crate", name])) {
+            broken.push(format!("{} must not know crate::{name}", source.path));
+        }
+    }
+    holds(&broken);
+}
+
+#[test]
+fn books_do_not_use_each_other_beyond_the_list_that_shrinks() {
+    let files: Vec<Source> = sources().into_iter().filter(|source| source.path.starts_with(BOOKS)).collect();
+    let names: Vec<&str> = files.iter().filter_map(book).collect();
+    assert!(names.len() > 5, "only {} books found", names.len());
+    let mut used = Vec::new();
+    for source in &files {
+        let Some(one) = book(source) else { continue };
+        let others = names.iter().filter(|other| **other != one);
+        let found =
+            others.filter(|other| mentions(source, &["super", other]) || mentions(source, &["crate", "book", other]));
+        used.extend(found.map(|other| (one, *other)));
+    }
+    let is_listed = |pair: &(&str, &str)| NEIGHBOURS.iter().any(|(one, other, _)| (*one, *other) == *pair);
+    let new = used.iter().filter(|pair| !is_listed(pair));
+    let mut broken: Vec<String> = new.map(|(one, other)| format!("book {one} must not use book {other}")).collect();
+    let stale = NEIGHBOURS.iter().filter(|(one, other, _)| !used.contains(&(*one, *other)));
+    broken.extend(stale.map(|(one, other, _)| format!("{one} no longer uses {other}: take it off NEIGHBOURS")));
+    holds(&broken);
+}
+
+/// The book that a file is; a folder's own file is none.
+fn book(source: &Source) -> Option<&str> {
+    source.path.strip_prefix(BOOKS)?.strip_suffix(".rs").filter(|name| *name != "mod" && !name.contains('/'))
+}
+
+/// Whether a file imports from a module, or names it in its code.
+fn mentions(source: &Source, module: &[&str]) -> bool {
+    let file = syn::parse_file(&source.text).unwrap_or_else(|error| panic!("{}: {error}", source.path));
+    let imports = file.items.iter().filter_map(|item| match item {
+        Item::Use(item) => Some(paths(&item.tree)),
+        _ => None,
+    });
+    let inline = format!("{}::", module.join("::"));
+    imports.flatten().any(|path| path.iter().map(String::as_str).take(module.len()).eq(module.iter().copied()))
+        || source.code_lines().any(|(_, line)| uses(line, &inline))
+}
+
+/// Every path that an import names.
+fn paths(tree: &UseTree) -> Vec<Vec<String>> {
+    let below = |name: String, inner: Vec<Vec<String>>| -> Vec<Vec<String>> {
+        inner.into_iter().map(|path| [vec![name.clone()], path].concat()).collect()
+    };
+    match tree {
+        UseTree::Path(path) => below(path.ident.to_string(), paths(&path.tree)),
+        UseTree::Name(name) => vec![vec![name.ident.to_string()]],
+        UseTree::Rename(name) => vec![vec![name.ident.to_string()]],
+        UseTree::Glob(_) => vec![Vec::new()],
+        UseTree::Group(group) => group.items.iter().flat_map(paths).collect(),
+    }
+}
+
+#[test]
+fn imports_are_found_in_groups_too() {
+    let file = syn::parse_file("use super::{a::{self, B}, c as d}; use crate::step::*;").expect("Rust");
+    let found: Vec<String> = file
+        .items
+        .iter()
+        .filter_map(|item| if let Item::Use(item) = item { Some(paths(&item.tree)) } else { None })
+        .flatten()
+        .map(|path| path.join("::"))
+        .collect();
+    assert_eq!(found, ["super::a::self", "super::a::B", "super::c", "crate::step"]);
+}
