@@ -17,3 +17,6 @@ mod visit;
 
 pub use node::{ConfiguredAudit, Facts, InitAnswer, InitError, InitOptions, Node, Parts, UnsealFailure};
 pub use step::record::Audited;
+
+#[cfg(test)]
+mod tests;

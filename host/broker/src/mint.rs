@@ -10,8 +10,8 @@ use bulkhead_model::request::Request;
 
 use crate::book::identity::id_text;
 use crate::book::mounts::Mount;
-use crate::book::{batch, policies};
 use crate::book::tokens::{self, TokenHash, TokenRecord};
+use crate::book::{batch, policies};
 use crate::fault::Fault;
 use crate::fields::rfc3339;
 use crate::login;

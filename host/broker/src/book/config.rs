@@ -32,7 +32,10 @@ pub(crate) struct Config {
 pub(crate) enum AclError {
     Store(StoreError),
     /// This policy cannot be what it is meant to be for this caller.
-    Policy { name: String, error: PolicyError },
+    Policy {
+        name: String,
+        error: PolicyError,
+    },
 }
 
 impl From<StoreError> for AclError {
@@ -84,8 +87,7 @@ impl Config {
         if names.iter().any(|n| n == "root") {
             return Ok(Arc::new(Acl::root()));
         }
-        let (acls, most) =
-            persona.map_or((&self.acls, ACLS_MAX), |persona| (&persona.acls, ACLS_OF_PERSONA_MAX));
+        let (acls, most) = persona.map_or((&self.acls, ACLS_MAX), |persona| (&persona.acls, ACLS_OF_PERSONA_MAX));
         if let Some(acl) = acls.read().get(names) {
             return Ok(acl.clone());
         }

@@ -102,7 +102,8 @@ fn make(visit: &mut Visit, ask: &Ask<'_>, orphan_path: bool, role: Option<RoleRe
     let renewable = fields.flag("renewable")?.unwrap_or(true) && role.as_ref().is_none_or(|r| r.renewable);
     let who = visit.who()?.hash;
     let orphan = orphan_path || no_parent;
-    let entity_id = entity_id(visit, ask, role.as_ref())?.unwrap_or(if orphan { String::new() } else { parent.entity_id });
+    let entity_id =
+        entity_id(visit, ask, role.as_ref())?.unwrap_or(if orphan { String::new() } else { parent.entity_id });
     let record = TokenRecord {
         parent: (!orphan).then_some(who),
         entity_id,

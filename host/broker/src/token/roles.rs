@@ -263,10 +263,14 @@ fn check_batch(role: &RoleRecord) -> Result<(), Fault> {
         role if role.period_secs > 0 => "periodic",
         role if role.renewable => "renewable",
         role if role.explicit_max_ttl_secs > 0 => {
-            return Err(Fault::invalid("'token_type' cannot be 'batch' when role is set to generate tokens with an explicit max TTL"));
+            return Err(Fault::invalid(
+                "'token_type' cannot be 'batch' when role is set to generate tokens with an explicit max TTL",
+            ));
         }
         role if role.num_uses > 0 => {
-            return Err(Fault::invalid("'token_type' cannot be 'batch' when role is set to generate tokens with limited use count"));
+            return Err(Fault::invalid(
+                "'token_type' cannot be 'batch' when role is set to generate tokens with limited use count",
+            ));
         }
         _ => return Ok(()),
     };
