@@ -126,13 +126,13 @@ async fn no_entity_or_group_makes_root_not_even_one_written_behind_the_api() {
         }
     }
     let login = bench.login("ann").await;
-    let (open, id) = (bench.open(), parse_id(&login.entity()).unwrap());
-    let mut tx = open.begin().unwrap();
-    let mut entity = entities::get(&mut tx, &id).unwrap().unwrap();
+    let (open, id) = (bench.open(), parse_id(&login.entity()).expect("an id"));
+    let mut tx = open.begin().expect("a view");
+    let mut entity = entities::get(&mut tx, &id).expect("readable").expect("an entity");
     let before = entity.clone();
     entity.policies = vec!["root".into()];
-    entities::save(&mut tx, &open.names, Some(&before), &entity).unwrap();
-    open.commit(tx).await.unwrap();
+    entities::save(&mut tx, &open.names, Some(&before), &entity).expect("a write");
+    open.commit(tx).await.expect("no conflict");
     assert_eq!(bench.read("sys/auth", &login.token()).await.status, 403);
 }
 
