@@ -133,11 +133,10 @@ impl Fields {
 
     /// An object whose values are texts.
     pub(crate) fn texts(&self, name: &str) -> Result<Option<Vec<(String, String)>>, Fault> {
-        if let Some(Value::String(_)) = self.0.get(name) {
-            return Err(Fault::invalid(format!(
-                "Field validation failed: error converting input for field {name:?}: invalid key pair at index 0 in \
-                 field {name:?}"
-            )));
+        match self.0.get(name) {
+            Some(one @ Value::String(_)) => return pairs(name, std::slice::from_ref(one)).map(Some),
+            Some(Value::Array(many)) => return pairs(name, many).map(Some),
+            _ => {}
         }
         let Some(map) = self.object(name)? else { return Ok(None) };
         let text = |value: &Value| match value {
@@ -149,6 +148,20 @@ impl Fields {
         let pairs = map.iter().map(|(k, v)| text(v).map(|v| (k.clone(), v)));
         pairs.collect::<Option<Vec<_>>>().map(Some).ok_or_else(|| mismatch(name, "strings"))
     }
+}
+
+/// Pairs as the command line sends them: `name=value`, once or as a list.
+fn pairs(field: &str, items: &[Value]) -> Result<Vec<(String, String)>, Fault> {
+    let pair = |(at, item): (usize, &Value)| {
+        let (name, value) = item.as_str().and_then(|text| text.split_once('=')).ok_or_else(|| {
+            Fault::invalid(format!(
+                "Field validation failed: error converting input for field {field:?}: invalid key pair at index {at} \
+                 in field {field:?}"
+            ))
+        })?;
+        Ok((name.to_owned(), value.to_owned()))
+    };
+    items.iter().enumerate().map(pair).collect()
 }
 
 /// Seconds from Vault's notation, with the error texts of Go, which clients print.

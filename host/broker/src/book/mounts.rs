@@ -151,6 +151,11 @@ impl MountTable {
         paths.into_iter().find(|have| have.starts_with(full_path) || full_path.starts_with(*have))
     }
 
+    /// The mount with this accessor.
+    pub(crate) fn with_accessor(&self, accessor: &str) -> Option<&Arc<Mount>> {
+        self.by_path.values().find(|m| m.entry.accessor == accessor)
+    }
+
     /// The mount with this space, leaving or not.
     pub(crate) fn with_space(&self, space: SpaceId) -> Option<&Arc<Mount>> {
         self.by_path.values().chain(&self.leaving).find(|m| m.space.0 == space.0)

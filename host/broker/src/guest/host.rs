@@ -10,14 +10,20 @@ use bulkhead_model::hidden::Hidden;
 use bulkhead_model::password::PasswordPolicy;
 use bulkhead_model::plugin::{MountFacts, Seconds, TimestampMs};
 use bulkhead_model::reply::{Envelope, HiddenJson};
-use bulkhead_model::seam::plugin::{CallHost, LogLevel, NamePage, Stop, StorageError};
+use bulkhead_model::seam::plugin::{CallHost, HostEntity, LogLevel, NamePage, Stop, StorageError};
+use bulkhead_model::template;
 
+use crate::book::identity::persona::Persona;
 use crate::book::jobs::{self, JobRecord};
 use crate::book::kept::Kept;
 use crate::book::mounts::Mount;
 use crate::book::passwords;
 use crate::mint::{self, WrapAsk};
 use crate::open::Open;
+
+/// Longest template a guest may have expanded, in bytes. Source: ours. Why: each directive
+/// may grow into a value of some hundred bytes, in the host's memory.
+const TEMPLATE_BYTES_MAX: usize = 16 * 1024;
 
 /// What one call works with. Taken apart again by [`GuestHost::into_parts`].
 pub(crate) struct GuestHost {
@@ -60,6 +66,15 @@ impl GuestHost {
 
     fn key(&self, name: &str) -> Result<Key, StorageError> {
         Key::leaf(self.mount.space, name).map_err(|e| StorageError::Denied(e.to_string()))
+    }
+
+    /// The persona behind an entity id, as this call's transaction has it.
+    fn persona(&mut self, entity_id: &str) -> Option<Arc<Persona>> {
+        let found = self.open.config(&mut self.tx).and_then(|config| config.persona(&mut self.tx, entity_id));
+        found.unwrap_or_else(|error| {
+            tracing::error!(error = %error, "an entity could not be read");
+            None
+        })
     }
 
     fn folder(&self, prefix: &str) -> Result<Folder, StorageError> {
@@ -237,8 +252,18 @@ impl CallHost for GuestHost {
         }
     }
 
-    fn entity(&mut self, _entity_id: &str) -> Option<serde_json::Value> {
-        None
+    fn entity(&mut self, entity_id: &str) -> Option<HostEntity> {
+        let persona = self.persona(entity_id)?;
+        Some(HostEntity { subject: persona.subject.clone(), disabled: persona.entity.disabled })
+    }
+
+    fn expand(&mut self, template: &str, entity_id: &str) -> Result<String, String> {
+        if template.len() > TEMPLATE_BYTES_MAX {
+            return Err(format!("a template may have {TEMPLATE_BYTES_MAX} bytes at most"));
+        }
+        let persona = self.persona(entity_id).ok_or("there is no such entity")?;
+        // What a value may hold depends on where the guest puts it: that is its own check.
+        template::expand(template, Some(&persona.subject), &[]).map_err(|error| error.to_string())
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {

@@ -60,6 +60,7 @@ async fn host(
 ) -> Result<Reply, Fault> {
     let fields = Fields(parameters(request)?);
     let ignored = ignored(route, &fields.0);
+    let replaced = replaced(route, captures, &fields);
     let ask = Ask { request, captures: captures.to_vec(), fields };
     let mut reply = match route.handler {
         Handler::Now(handler) => handler(visit, &ask)?,
@@ -68,7 +69,20 @@ async fn host(
     if let (Reply::Envelope(envelope), false) = (&mut reply, ignored.is_empty()) {
         envelope.warnings.push(format!("Endpoint ignored these unrecognized parameters: [{}]", ignored.join(" ")));
     }
+    if let (Reply::Envelope(envelope), false) = (&mut reply, replaced.is_empty()) {
+        envelope.warnings.push(format!(
+            "Endpoint replaced the value of these parameters with the values captured from the endpoint's path: [{}]",
+            replaced.join(" ")
+        ));
+    }
     Ok(reply)
+}
+
+/// Names the caller sent that the path says already. Where callers name the members, they
+/// mean others.
+fn replaced(route: &HostRoute, captures: &[(&'static str, String)], sent: &Fields) -> Vec<&'static str> {
+    let named = captures.iter().map(|(name, _)| *name).filter(|name| sent.has(name));
+    if route.fields.is_some() { named.collect() } else { Vec::new() }
 }
 
 /// Names the caller sent that the route does not know, sorted.

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::mounts::mount_json;
 use super::table::{Handler, HostRoute};
+use crate::book::identity::entities;
 use crate::book::mounts::{Mount, Table};
 use crate::book::tokens;
 use crate::fault::Fault;
@@ -103,8 +104,9 @@ fn token_count(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
     Ok(data(&json!({ "counters": { "service_tokens": { "total": total } } })))
 }
 
-fn entity_count(_visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
-    Ok(data(&json!({ "counters": { "entities": { "total": 0 } } })))
+fn entity_count(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let total = entities::all(&mut visit.tx)?.len();
+    Ok(data(&json!({ "counters": { "entities": { "total": total } } })))
 }
 
 /// Vault took this away, and says so.

@@ -1,6 +1,9 @@
-//! Tests of the room as a whole: a node over a ledger in memory, with a plugin that does
-//! what the test says and a clock that the test moves. The kit is for all of them.
+//! Tests of the room as a whole, as its neighbours see it: a node over a ledger in memory,
+//! with plugins that do what the test says and a clock that the test moves.
 
+mod batch;
+mod bench;
+mod identity;
 mod kit;
 mod leases;
 mod plugin;

@@ -11,6 +11,7 @@ use crate::plugin::{
     MountFacts, PluginKind, Reason, Renewal, Seconds, TimestampMs, UpgradeStep,
 };
 use crate::reply::HiddenJson;
+use crate::template::Subject;
 
 /// How loud a guest's log line is.
 #[allow(missing_docs)]
@@ -137,11 +138,25 @@ pub trait CallHost: Send {
     /// A sentence for the guest.
     async fn wrap(&mut self, data: HiddenJson, ttl: Seconds) -> Result<String, String>;
 
-    /// The entity, as JSON in the shape of WIT `identity.entity`.
-    fn entity(&mut self, entity_id: &str) -> Option<serde_json::Value>;
+    /// The entity behind a caller or token, with the groups it is in.
+    fn entity(&mut self, entity_id: &str) -> Option<HostEntity>;
+    /// A template of identity, expanded for this entity.
+    ///
+    /// # Errors
+    /// A sentence for the guest.
+    fn expand(&mut self, template: &str, entity_id: &str) -> Result<String, String>;
 
     /// Gives the broker its own type back after the call.
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send>;
+}
+
+/// An entity, as a guest may know it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostEntity {
+    /// Its id, name, metadata, aliases and groups.
+    pub subject: Subject,
+    /// Whether its tokens are refused.
+    pub disabled: bool,
 }
 
 /// One export to call, with its arguments.

@@ -88,14 +88,14 @@ fn braces_are_opened_and_closed_in_turn() {
 
 #[test]
 fn a_rule_about_what_is_not_there_is_left_out_and_the_others_stay() {
-    let policy = Policy::parse(r#"path "a/{{identity.entity.metadata.none}}" {} path "b" {}"#).unwrap();
-    let resolved = policy.resolved(Some(&ann()), TemplateValues::default()).unwrap();
+    let policy = Policy::parse(r#"path "a/{{identity.entity.metadata.none}}" {} path "b" {}"#).expect("as written");
+    let resolved = policy.resolved(Some(&ann()), TemplateValues::default()).expect("as written");
     assert_eq!(resolved.rules.iter().map(|rule| rule.pattern.as_str()).collect::<Vec<_>>(), ["b"]);
 }
 
 #[test]
 fn a_value_that_would_make_a_forbidden_wildcard_ends_the_policy() {
-    let policy = Policy::parse(r#"path "+{{identity.entity.name}}" {}"#).unwrap();
+    let policy = Policy::parse(r#"path "+{{identity.entity.name}}" {}"#).expect("as written");
     let star = Subject { name: "*".into(), ..Subject::default() };
     let both = TemplateValues { slashes: true, wildcards: true };
     assert!(policy.resolved(Some(&star), both).is_err());
@@ -110,7 +110,7 @@ fn may_read(policy: &Policy, path: &str) -> bool {
 proptest! {
     #[test]
     fn a_value_grants_the_path_with_that_very_value_or_nothing(value in "[ab*+/{}. ]{0,6}", other in "[ab*+/{}. ]{0,6}") {
-        let policy = Policy::parse(r#"path "kv/{{identity.entity.name}}" { capabilities = ["read"] }"#).unwrap();
+        let policy = Policy::parse(r#"path "kv/{{identity.entity.name}}" { capabilities = ["read"] }"#).expect("as written");
         let subject = Subject { name: value.clone(), ..Subject::default() };
         match policy.resolved(Some(&subject), TemplateValues::default()) {
             Err(_) => prop_assert!(value.contains(['*', '+', '/'])),
@@ -122,7 +122,7 @@ proptest! {
 
     #[test]
     fn a_value_stays_within_its_segment(value in "[ab*+/]{1,6}", path in "[ab/]{0,8}") {
-        let policy = Policy::parse(r#"path "kv/{{identity.entity.name}}/*" { capabilities = ["read"] }"#).unwrap();
+        let policy = Policy::parse(r#"path "kv/{{identity.entity.name}}/*" { capabilities = ["read"] }"#).expect("as written");
         let subject = Subject { name: value.clone(), ..Subject::default() };
         if let Ok(resolved) = policy.resolved(Some(&subject), TemplateValues::default()) {
             let inside = path.split_once('/').is_some_and(|(first, _)| first == value);
@@ -133,7 +133,7 @@ proptest! {
     #[test]
     fn a_value_is_not_expanded_again(value in "[a-c{}.]{1,12}") {
         let subject = Subject { id: "secret".into(), name: format!("{{{{identity.entity.id}}}}{value}"), ..Subject::default() };
-        let out = expand("x{{identity.entity.name}}", Some(&subject), &[]).unwrap();
+        let out = expand("x{{identity.entity.name}}", Some(&subject), &[]).expect("as written");
         prop_assert_eq!(out, format!("x{}", subject.name));
     }
 

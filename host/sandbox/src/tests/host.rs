@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::plugin::{Caller, GuestRequest, MountFacts, Operation};
 use bulkhead_model::reply::HiddenJson;
-use bulkhead_model::seam::plugin::{CallHost, LogLevel, NamePage, Stop, StorageError};
+use bulkhead_model::seam::plugin::{CallHost, HostEntity, LogLevel, NamePage, Stop, StorageError};
 use parking_lot::Mutex;
 
 /// A log line as the broker got it.
@@ -175,8 +175,12 @@ impl CallHost for FakeHost {
         Ok("wrapped".to_owned())
     }
 
-    fn entity(&mut self, _entity_id: &str) -> Option<serde_json::Value> {
+    fn entity(&mut self, _entity_id: &str) -> Option<HostEntity> {
         None
+    }
+
+    fn expand(&mut self, _template: &str, _entity_id: &str) -> Result<String, String> {
+        Err("there is no such entity".into())
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {

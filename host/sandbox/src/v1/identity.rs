@@ -1,7 +1,6 @@
-//! `identity`: entities the broker knows. Groups and templates come with the identity
-//! store; until then there are no groups, and templates are refused.
+//! `identity`: entities and groups the broker knows, in the shape of the interface.
 
-use serde_json::Value;
+use bulkhead_model::template::{SubjectAlias, SubjectGroup};
 
 use super::wit::identity::{Entity, EntityAlias, Group, Host};
 use crate::instance::CallData;
@@ -9,48 +8,31 @@ use crate::instance::CallData;
 impl Host for CallData {
     fn lookup(&mut self, entity_id: String) -> wasmtime::Result<Option<Entity>> {
         self.budget.host_call()?;
-        Ok(self.host.entity(&entity_id).map(|entity| read_entity(&entity)))
+        Ok(self.host.entity(&entity_id).map(|entity| Entity {
+            id: entity.subject.id,
+            name: entity.subject.name,
+            disabled: entity.disabled,
+            metadata: entity.subject.metadata,
+            aliases: entity.subject.aliases.into_iter().map(lower_alias).collect(),
+        }))
     }
 
-    fn groups(&mut self, _entity_id: String) -> wasmtime::Result<Vec<Group>> {
+    fn groups(&mut self, entity_id: String) -> wasmtime::Result<Vec<Group>> {
         self.budget.host_call()?;
-        Ok(Vec::new())
+        let entity = self.host.entity(&entity_id).unwrap_or_default();
+        Ok(entity.subject.groups.into_iter().map(lower_group).collect())
     }
 
-    fn expand(&mut self, _template: String, _entity_id: String) -> wasmtime::Result<Result<String, String>> {
+    fn expand(&mut self, template: String, entity_id: String) -> wasmtime::Result<Result<String, String>> {
         self.budget.host_call()?;
-        Ok(Err("identity templates are not available in this version".to_owned()))
+        Ok(self.host.expand(&template, &entity_id))
     }
 }
 
-fn read_entity(entity: &Value) -> Entity {
-    let aliases = entity["aliases"].as_array().map(Vec::as_slice).unwrap_or_default();
-    Entity {
-        id: text(&entity["id"]),
-        name: text(&entity["name"]),
-        disabled: entity["disabled"].as_bool().unwrap_or(false),
-        metadata: pairs(&entity["metadata"]),
-        aliases: aliases.iter().map(read_alias).collect(),
-    }
+fn lower_alias(alias: SubjectAlias) -> EntityAlias {
+    EntityAlias { mount_accessor: alias.mount_accessor, name: alias.name, metadata: alias.metadata }
 }
 
-fn read_alias(alias: &Value) -> EntityAlias {
-    EntityAlias {
-        mount_accessor: text(&alias["mount-accessor"]),
-        name: text(&alias["name"]),
-        metadata: pairs(&alias["metadata"]),
-    }
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
-}
-
-/// Pairs as an object, or as an array of two-element arrays, the WIT's own shape.
-fn pairs(value: &Value) -> Vec<(String, String)> {
-    match value {
-        Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), text(value))).collect(),
-        Value::Array(pairs) => pairs.iter().map(|pair| (text(&pair[0]), text(&pair[1]))).collect(),
-        _ => Vec::new(),
-    }
+fn lower_group(group: SubjectGroup) -> Group {
+    Group { id: group.id, name: group.name, metadata: group.metadata }
 }

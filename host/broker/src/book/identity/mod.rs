@@ -46,7 +46,8 @@ pub(crate) struct Alias {
 }
 
 impl Alias {
-    fn is_at(&self, mount_accessor: &str, name: &str) -> bool {
+    /// Whether it is this name in this auth method; case does not tell names apart.
+    pub(crate) fn is_at(&self, mount_accessor: &str, name: &str) -> bool {
         self.mount_accessor == mount_accessor && self.name.to_lowercase() == name.to_lowercase()
     }
 }

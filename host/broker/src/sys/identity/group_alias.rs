@@ -1,0 +1,124 @@
+//! `identity/group-alias`: what auth methods call external groups. A group has one.
+
+use bulkhead_model::failure::Failure;
+use bulkhead_model::reply::Reply;
+use bulkhead_model::request::Verb;
+use serde_json::json;
+
+use super::entity::named;
+use super::group::{by_id as group_by_id, new_group, save};
+use super::{shown, taken};
+use crate::book::identity::groups::{self, GroupRecord};
+use crate::book::identity::{Alias, Id, id_text, parse_id};
+use crate::fault::Fault;
+use crate::login;
+use crate::sys::table::{Handler, HostRoute};
+use crate::visit::{Ask, Visit, data, listed};
+
+const W: &[Verb] = &[Verb::Write];
+const FIELDS: &[&str] = &["id", "name", "mount_accessor", "canonical_id"];
+
+pub(super) const ROUTES: &[HostRoute] = &[
+    HostRoute::new("group-alias", W, Handler::Now(write), "Make a group's alias.").fields(FIELDS),
+    HostRoute::new("group-alias/id", &[Verb::List], Handler::Now(list), "List aliases of groups."),
+    HostRoute::new("group-alias/id/{id}", &[Verb::Read], Handler::Now(read), "Read a group's alias."),
+    HostRoute::new("group-alias/id/{id}", W, Handler::Now(write), "Change a group's alias.").fields(FIELDS),
+    HostRoute::new("group-alias/id/{id}", &[Verb::Delete], Handler::Now(delete), "Delete a group's alias."),
+];
+
+/// The group that has the alias of this id, and the alias.
+pub(super) fn by_id(visit: &mut Visit, id: &str) -> Result<Option<(GroupRecord, Alias)>, Fault> {
+    let Some(id) = parse_id(id) else { return Ok(None) };
+    let group = groups::by_alias_id(&mut visit.tx, &id)?;
+    Ok(group.and_then(|group| {
+        let alias = group.alias.clone()?;
+        Some((group, alias))
+    }))
+}
+
+fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let (group, alias) = by_id(visit, ask.capture("id"))?.ok_or_else(Failure::absent)?;
+    Ok(data(&shown::alias(visit, &alias, &group.id)))
+}
+
+fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let id = named(ask, "id")?;
+    let found = match id.as_str() {
+        "" => None,
+        id => Some(by_id(visit, id)?.ok_or_else(|| Fault::invalid("invalid group alias ID"))?),
+    };
+    let (name, accessor) = (ask.fields.text_or_empty("name")?, ask.fields.text_or_empty("mount_accessor")?);
+    if name.is_empty() {
+        return Err(Fault::invalid("missing alias name"));
+    }
+    if accessor.is_empty() {
+        return Err(Fault::invalid("missing mount_accessor"));
+    }
+    taken::known_accessor(visit, &accessor)?;
+    let target = match ask.fields.text_or_empty("canonical_id")?.as_str() {
+        "" => None,
+        id => Some(external(visit, id)?),
+    };
+    let (from, mut alias) = match found {
+        Some((group, alias)) => (Some(group), alias),
+        None => (None, login::new_alias(visit)),
+    };
+    if let Some(other) = groups::by_alias(&mut visit.tx, &visit.open.names, &accessor, &name)?
+        && other.alias.is_some_and(|other| other.id != alias.id)
+    {
+        return Err(Fault::invalid("combination of mount and group alias name is already in use"));
+    }
+    (alias.name, alias.mount_accessor, alias.updated_ms) = (name, accessor, visit.now_ms);
+    let owner = place(visit, from, target, &alias)?;
+    Ok(data(&json!({ "canonical_id": id_text(&owner), "id": id_text(&alias.id) })))
+}
+
+fn external(visit: &mut Visit, id: &str) -> Result<GroupRecord, Fault> {
+    let group = group_by_id(visit, id)?;
+    let group = group.ok_or_else(|| Fault::invalid("invalid group ID given in 'canonical_id'"))?;
+    if group.external { Ok(group) } else { Err(Fault::invalid("alias can't be set on an internal group")) }
+}
+
+/// Gives an alias to the group it is to be of, and takes it from the one it was of.
+/// Without either, a group is made for it.
+fn place(
+    visit: &mut Visit,
+    from: Option<GroupRecord>,
+    target: Option<GroupRecord>,
+    alias: &Alias,
+) -> Result<Id, Fault> {
+    if let (Some(from), Some(target)) = (&from, &target)
+        && from.id != target.id
+    {
+        let mut left = GroupRecord { alias: None, ..from.clone() };
+        save(visit, Some(from), &mut left)?;
+    }
+    let before = target.or(from);
+    let mut group = match &before {
+        Some(group) => group.clone(),
+        None => GroupRecord { external: true, ..new_group(visit) },
+    };
+    group.alias = Some(alias.clone());
+    save(visit, before.as_ref(), &mut group)?;
+    Ok(group.id)
+}
+
+fn delete(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    if let Some((before, _)) = by_id(visit, ask.capture("id"))? {
+        let mut group = GroupRecord { alias: None, ..before.clone() };
+        save(visit, Some(&before), &mut group)?;
+    }
+    Ok(Reply::Empty)
+}
+
+fn list(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let (mut keys, mut about) = (Vec::new(), Vec::new());
+    for id in groups::all_aliases(&mut visit.tx)? {
+        let id = id_text(&id);
+        if let Some((group, alias)) = by_id(visit, &id)? {
+            about.push(shown::alias_in_list(visit, &alias, &group.id));
+            keys.push(id);
+        }
+    }
+    if keys.is_empty() { listed(keys) } else { Ok(data(&shown::list(keys, about))) }
+}

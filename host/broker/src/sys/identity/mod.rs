@@ -1,0 +1,31 @@
+//! `identity/`: entities, groups, and their names in auth methods. What lives here: what
+//! may be asked of the books of identity, and how they are shown. What must not: how a
+//! login finds its entity.
+
+mod alias;
+mod entity;
+mod group;
+mod group_alias;
+mod lookup;
+mod merge;
+mod shown;
+mod taken;
+
+use std::sync::LazyLock;
+
+use super::table::HostTable;
+
+/// The routes below `identity/`.
+pub(crate) fn routes() -> &'static HostTable {
+    static TABLE: LazyLock<HostTable> = LazyLock::new(|| {
+        HostTable::new(&[
+            entity::ROUTES,
+            merge::ROUTES,
+            alias::ROUTES,
+            group::ROUTES,
+            group_alias::ROUTES,
+            lookup::ROUTES,
+        ])
+    });
+    &TABLE
+}
