@@ -91,7 +91,7 @@ impl Quotas {
 }
 
 fn key(name: &str) -> Option<Key> {
-    Key::leaf(space::QUOTAS, &format!("rate-limit/{name}")).ok()
+    Key::leaf(space::QUOTAS, name).ok()
 }
 
 fn config_key() -> Key {
@@ -122,8 +122,7 @@ pub(crate) fn save_config(tx: &mut Transaction, config: &QuotaConfig) -> Result<
 /// # Errors
 /// [`StoreError`] from the barrier.
 pub(crate) fn names(tx: &mut Transaction) -> Result<Vec<String>, StoreError> {
-    let folder = Folder::new(space::QUOTAS, "rate-limit").expect("the name is one of ours");
-    Ok(tx.list(&folder, None, usize::MAX)?.keys)
+    Ok(tx.list(&Folder::root(space::QUOTAS), None, usize::MAX)?.keys)
 }
 
 /// All limits, by name.
@@ -154,7 +153,7 @@ pub(crate) fn get(tx: &mut Transaction, name: &str) -> Result<Option<LimitRecord
 /// [`StoreError`] from the barrier, or for a name that is no key.
 pub(crate) fn save(tx: &mut Transaction, record: &LimitRecord) -> Result<(), StoreError> {
     let bytes = serde_json::to_vec(record).expect("a limit is plain data");
-    tx.put(&Key::leaf(space::QUOTAS, &format!("rate-limit/{}", record.name))?, &bytes)?;
+    tx.put(&Key::leaf(space::QUOTAS, &record.name)?, &bytes)?;
     tx.put(&super::epoch_key(), &[])
 }
 
@@ -191,4 +190,59 @@ pub(crate) fn mount_moved(tx: &mut Transaction, from: &str, to: &str) -> Result<
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use bulkhead_barrier::SealConfig;
+    use bulkhead_model::fake::entropy::FakeEntropy;
+    use bulkhead_model::fake::ledger::FakeLedger;
+    use bulkhead_model::seam::ledger::Ledger;
+
+    use super::{LimitRecord, QuotaConfig, Quotas, Transaction, mount_gone, mount_moved, save, save_config};
+
+    fn empty() -> Transaction {
+        let config = SealConfig::new(1, 1).expect("is possible");
+        let made = bulkhead_barrier::init(config, 0, &FakeEntropy::seeded(1));
+        made.barrier.begin(FakeLedger::default().view().expect("a fake has one"))
+    }
+
+    fn record(name: &str, path: &str, rate: f64) -> LimitRecord {
+        let path = path.to_owned();
+        LimitRecord { name: name.to_owned(), path, rate, interval_secs: 1, block_secs: 0, inheritable: false }
+    }
+
+    fn paths(tx: &mut Transaction) -> Vec<String> {
+        super::all(tx).expect("reads").into_iter().map(|record| record.path).collect()
+    }
+
+    #[test]
+    fn a_node_without_quotas_has_vaults_exemptions_and_no_rule() {
+        let quotas = Quotas::load(&mut empty()).expect("reads");
+        assert!(quotas.rules.find("kv/x").is_none());
+        assert!(quotas.config.exempt_paths.contains(&"sys/health".to_owned()));
+    }
+
+    #[test]
+    fn counts_go_on_only_where_the_quotas_are_the_same() {
+        let mut tx = empty();
+        save(&mut tx, &record("a", "kv/", 1.5)).expect("writes");
+        let first = Quotas::load(&mut tx).expect("reads");
+        assert_eq!(first.rules.find("kv/x").map(|(_, limit)| limit.requests), Some(2), "half a request is a whole one");
+        assert!(first.same(&Quotas::load(&mut tx).expect("reads")));
+        save_config(&mut tx, &QuotaConfig { response_headers: true, ..QuotaConfig::default() }).expect("writes");
+        assert!(!first.same(&Quotas::load(&mut tx).expect("reads")));
+    }
+
+    #[test]
+    fn limits_follow_their_mount_and_end_with_it() {
+        let mut tx = empty();
+        for (name, path) in [("a", "kv/"), ("b", "kv/x"), ("c", "kvx/"), ("d", "")] {
+            save(&mut tx, &record(name, path, 1.0)).expect("writes");
+        }
+        mount_moved(&mut tx, "kv/", "new/").expect("writes");
+        assert_eq!(paths(&mut tx), ["new/", "new/x", "kvx/", ""]);
+        mount_gone(&mut tx, "new/").expect("writes");
+        assert_eq!(paths(&mut tx), ["kvx/", ""]);
+    }
 }

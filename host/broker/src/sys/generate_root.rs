@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bulkhead_model::hidden::Hidden;
-use bulkhead_model::reply::{Envelope, HiddenJson, Reply, wipe};
+use bulkhead_model::reply::{Envelope, Reply, hidden_json, wipe};
 use bulkhead_model::request::Verb;
 use bulkhead_model::seam::entropy::base62;
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ const TOKEN_BYTES: usize = 26;
 
 /// An envelope whose JSON is wiped behind it.
 fn secret_data(value: &mut Value) -> Reply {
-    let json = HiddenJson::new(value.to_string().into_bytes());
+    let json = hidden_json(value);
     wipe(value);
     enveloped(Envelope { data: Some(json), ..Envelope::default() })
 }

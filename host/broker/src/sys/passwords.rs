@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::password::PasswordPolicy;
-use bulkhead_model::reply::{HiddenJson, Reply, wipe};
+use bulkhead_model::reply::{Reply, hidden_json, wipe};
 use bulkhead_model::request::Verb;
 use serde_json::json;
 
@@ -70,7 +70,7 @@ fn generate(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let policy = passwords::policy(&mut visit.tx, ask.capture("name"))?.ok_or_else(unknown)?;
     let password = policy.generate(&*visit.open.parts.entropy);
     let mut shown = json!({ "password": password.expose() });
-    let json = HiddenJson::new(shown.to_string().into_bytes());
+    let json = hidden_json(&shown);
     wipe(&mut shown);
     Ok(enveloped(bulkhead_model::reply::Envelope { data: Some(json), ..Default::default() }))
 }

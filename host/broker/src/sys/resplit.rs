@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bulkhead_barrier::SealConfig;
 use bulkhead_model::hidden::Hidden;
-use bulkhead_model::reply::{Envelope, HiddenJson, Reply, wipe};
+use bulkhead_model::reply::{Envelope, Reply, hidden_json, wipe};
 use bulkhead_model::request::Verb;
 use serde_json::{Value, json};
 
@@ -144,7 +144,7 @@ fn handed_out(shares: &[Hidden<Vec<u8>>], nonce: &str) -> Reply {
         "verification_nonce": "",
         "verification_required": false,
     });
-    let json = HiddenJson::new(shown.to_string().into_bytes());
+    let json = hidden_json(&shown);
     wipe(&mut shown);
     enveloped(Envelope { data: Some(json), ..Envelope::default() })
 }
