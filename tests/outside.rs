@@ -3,6 +3,7 @@
 //! start processes and read files, as a user does.
 #![allow(clippy::unwrap_used)] // a test says what failed by where it stopped
 mod api;
+mod audit;
 mod canary;
 mod cli;
 mod contract;

@@ -154,10 +154,8 @@ fn shown(device: &Device, text: &str) -> String {
 
 fn caller(device: &Device, request: &Request, trail: &Trail) -> Value {
     let mut auth = Map::new();
-    if let Some(token) = &request.token {
+    if let (Some(token), Some(caller)) = (&request.token, &trail.who) {
         auth.insert("client_token".into(), secret(device, token.expose()).into());
-    }
-    if let Some(caller) = &trail.who {
         auth.insert("accessor".into(), accessor(device, &caller.accessor).into());
         auth.insert("display_name".into(), caller.display_name.as_str().into());
         auth.insert("policies".into(), json!([&caller.policies[..], &caller.identity_policies[..]].concat()));

@@ -191,7 +191,8 @@ impl Trail {
     }
 
     pub(crate) fn denied(&mut self, by: DeniedBy) {
-        self.verdict = Some(Verdict::Denied(by));
+        // Where nobody was asked there is no verdict.
+        self.verdict = (!matches!(by, DeniedBy::Nobody)).then_some(Verdict::Denied(by));
         self.error = Some(line::DENIED);
     }
 }
