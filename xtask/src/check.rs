@@ -10,7 +10,7 @@ use clap::ValueEnum;
 
 use crate::shell::{self, Done, Failed, cargo, exists, say, watch};
 use crate::workspace::{self, Profile};
-use crate::{deny, fuzz, peer, program};
+use crate::{deny, fuzz, peer, plugins, program};
 use count::Counts;
 
 /// How long each fuzz target runs here, in seconds: long enough to notice a parser
@@ -40,7 +40,7 @@ enum Step {
     Build,
     /// the laws in tests/tidy
     Tidy,
-    /// cargo clippy -D warnings, hosts and guests
+    /// cargo clippy -D warnings: the host, the guests also for wasm32, the fuzz targets
     Clippy,
     /// every test: units, guests' benches, the system against itself and `bao`
     Tests,
@@ -103,7 +103,10 @@ fn format() -> Done<Counts> {
 fn lint() -> Done<Counts> {
     let mut clippy = cargo();
     clippy.args(["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]);
-    shell::run(&mut clippy).map(|()| Counts::default())
+    shell::run(&mut clippy)?;
+    plugins::lint()?;
+    fuzz::lint()?;
+    Ok(Counts::default())
 }
 
 /// The tests that start processes find the two programs by these variables, and fail

@@ -81,12 +81,24 @@ fn host() -> Done<String> {
 
 fn build() -> Done {
     say("building the fuzz targets");
+    crate::shell::run(&mut instrumented("build")?)
+}
+
+/// Lints the targets, as they are built: so nothing is compiled for it that running them
+/// would not need as well.
+///
+/// # Errors
+/// There is a warning.
+pub(crate) fn lint() -> Done {
+    crate::shell::run(instrumented("clippy")?.args(["--", "-D", "warnings"]))
+}
+
+fn instrumented(verb: &str) -> Done<Command> {
     let mut command = cargo();
-    command.args(["build", "--locked", "--release", "--manifest-path", "fuzz/Cargo.toml", "--bins"]);
+    command.args([verb, "--locked", "--release", "--manifest-path", "fuzz/Cargo.toml", "--bins"]);
     command.arg("--target").arg(host()?).arg("--target-dir").arg(folder());
-    crate::shell::run(
-        command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", FLAGS.join(" ")).env_remove("CARGO_ENCODED_RUSTFLAGS"),
-    )
+    command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", FLAGS.join(" ")).env_remove("CARGO_ENCODED_RUSTFLAGS");
+    Ok(command)
 }
 
 fn run_target(target: &str, seconds: u64) -> Done {

@@ -68,15 +68,30 @@ fn build_dir() -> PathBuf {
 }
 
 fn compile(guests: &[Guest]) -> Done {
+    crate::shell::run(&mut for_guests("build", guests))
+}
+
+/// Lints the guests as they are built for the sandbox: what is only in them there is not
+/// seen when they are linted with the host.
+///
+/// # Errors
+/// There is a warning.
+pub(crate) fn lint() -> Done {
+    wasm_target::ensure()?;
+    crate::shell::run(for_guests("clippy", &workspace::guests()?).args(["--", "-D", "warnings"]))
+}
+
+fn for_guests(verb: &str, guests: &[Guest]) -> Command {
     let mut command = cargo();
-    command.args(["build", "--locked", "--profile", "guest", "--target", TARGET, "--lib"]);
+    command.args([verb, "--locked", "--profile", "guest", "--target", TARGET, "--lib"]);
     command.arg("--target-dir").arg(build_dir());
     for guest in guests {
         command.args(["--package", &guest.package]);
     }
     // Flags meant for the host (coverage, native CPU) must not reach the guests, whose
     // own come from .cargo/config.toml.
-    crate::shell::run(command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS"))
+    command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+    command
 }
 
 /// Turns a core module into a component.
