@@ -67,6 +67,8 @@ const GUEST: &[&str] = &["bulkhead-sdk"];
 /// Crates that stay in their rooms, so that replacing one is the work of one room.
 const VENDORS: &[(&str, &[&str])] = &[
     ("aes-siv", &["host/barrier"]),
+    ("argon2", &["host/sandbox"]),
+    ("bcrypt", &["host/sandbox"]),
     ("cap-std", &["host/sandbox", "host/server"]),
     ("clap", &["host/cli", "xtask"]),
     ("clap_complete", &["host/cli"]),

@@ -1,12 +1,18 @@
 //! What a handler may do beside answering. A `Cx` costs nothing: it stands for the call.
+//! Time, log, storage and the node's memory are here, the rest by noun in its own file.
 
-use crate::bindings::mounted::bulkhead::plugin::identity::Entity;
 use crate::bindings::mounted::bulkhead::plugin::storage::Page as StoredPage;
 use crate::bindings::mounted::bulkhead::plugin::system::{Level, Mount};
 use crate::bindings::mounted::bulkhead::plugin::types::Timestamp;
 use crate::error::{names_refused, put_refused};
 use crate::host;
 use crate::{Error, Keys, Page, Result, Stored};
+
+mod digest;
+mod effects;
+mod identity;
+
+pub use effects::{IntentId, Lock};
 
 /// Names asked of the host at a time while walking over a whole folder.
 const WALK_NAMES: u32 = 1_000;
@@ -50,26 +56,6 @@ impl Cx {
     /// A line at level info.
     pub fn log_info(&self, message: &str, fields: &[(&str, &str)]) {
         self.log(Level::Info, message, fields);
-    }
-
-    /// Random bytes, in lower-case hexadecimal.
-    #[must_use]
-    pub fn random_hex(&self, bytes: u32) -> String {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let bytes = host::digest::random(bytes);
-        bytes.iter().flat_map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]]).map(char::from).collect()
-    }
-
-    /// Whether two texts are equal, in time that does not tell where they differ.
-    #[must_use]
-    pub fn equal(&self, a: &[u8], b: &[u8]) -> bool {
-        host::digest::equal(a, b)
-    }
-
-    /// The entity behind a login.
-    #[must_use]
-    pub fn entity(&self, id: &str) -> Option<Entity> {
-        host::identity::lookup(id)
     }
 
     /// The record with this name.
@@ -162,14 +148,6 @@ impl Cx {
         Ok(names)
     }
 
-    /// Runs a job later, if this call commits; the same job and key replaces.
-    ///
-    /// # Errors
-    /// [`Error::Internal`] with the host's sentence.
-    pub fn schedule(&self, job: &str, key: &str, payload: &[u8], at_ms: Timestamp) -> Result<()> {
-        host::effects::schedule(job, key, payload, at_ms).map_err(Error::Internal)
-    }
-
     /// What the node remembers under this key, if it still does.
     #[must_use]
     pub fn cached(&self, key: &str) -> Option<Vec<u8>> {
@@ -179,6 +157,11 @@ impl Cx {
     /// Lets the node remember bytes until one of these storage keys (or folders) changes.
     pub fn remember(&self, key: &str, value: &[u8], ttl_secs: u64, depends_on: &[String]) {
         host::cache::put(key, value, ttl_secs, depends_on);
+    }
+
+    /// Lets the node forget it now.
+    pub fn forget(&self, key: &str) {
+        host::cache::remove(key);
     }
 }
 

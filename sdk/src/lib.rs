@@ -14,6 +14,7 @@ extern crate self as bulkhead_sdk;
 
 #[cfg(target_arch = "wasm32")]
 mod allocator;
+mod auth;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod bench;
 pub mod bindings;
@@ -31,17 +32,19 @@ mod storage;
 pub mod time;
 pub mod wire;
 
-pub use bindings::mounted::bulkhead::plugin::system::Mount;
+pub use auth::Auth;
+pub use bindings::mounted::bulkhead::plugin::identity::{Entity, EntityAlias, Group};
+pub use bindings::mounted::bulkhead::plugin::system::{Level, Mount};
 pub use bindings::mounted::bulkhead::plugin::types::{
     Alias, AuthGrant, Caller, Error, IssuedAuth, Lease, LeaseGrant, Operation, Renewal, Request, TokenType,
 };
 pub use bindings::mounted::exports::bulkhead::plugin::lifecycle::{JobOutcome, Reason, UpgradeStep};
 pub use bulkhead_sdk_derive::{Fields, Stored, plugin};
-pub use cx::Cx;
+pub use cx::{Cx, IntentId, Lock};
 pub use describe::key_template;
 pub use fields::{FieldValue, FromRequest, Page, Raw, Seconds};
 pub use plugin::{Plugin, capture};
-pub use reply::{Auth, IntoReply, Json, Keys, Leased, Reply};
+pub use reply::{IntoReply, Json, Keys, Leased, Reply};
 pub use secret::Secret;
 pub use storage::{Stored, decode_json, encode_json};
 
@@ -52,8 +55,8 @@ pub type Result<T, E = Error> = core::result::Result<T, E>;
 pub mod prelude {
     pub use crate::{
         Auth, AuthGrant, Cx, Error, Fields, FromRequest, IntoReply, IssuedAuth, JobOutcome, Json, Keys, Lease, Leased,
-        Operation, Page, Plugin, Raw, Reason, Renewal, Reply, Request, Result, Seconds, Secret, Stored, UpgradeStep,
-        plugin,
+        Operation, Page, Plugin, Raw, Reason, Renewal, Reply, Request, Result, Seconds, Secret, Stored, TokenType,
+        UpgradeStep, plugin,
     };
     pub use serde::{Deserialize, Serialize};
     pub use serde_json::{Value, json};

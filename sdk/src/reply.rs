@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::bindings::mounted::bulkhead::plugin::types::{AuthGrant, LeaseGrant, RawBody, Response, TokenType};
+use crate::bindings::mounted::bulkhead::plugin::types::{AuthGrant, LeaseGrant, RawBody, Response};
 use crate::{Error, Result, Seconds, json};
 
 /// An answer. Whatever its status, what the call wrote is committed; to undo it, return
@@ -196,72 +196,3 @@ pub trait Leased: Serialize + Sized {
 }
 
 impl Leased for serde_json::Value {}
-
-/// Answers a login. Start from [`Auth::named`] and set what the grant needs.
-#[derive(Debug)]
-pub struct Auth(pub AuthGrant);
-
-impl Auth {
-    /// A login under this alias name, with the mount's token settings.
-    #[must_use]
-    pub fn named(alias: &str) -> Self {
-        let alias_record = crate::Alias { name: alias.to_owned(), metadata: Vec::new() };
-        Self(AuthGrant {
-            alias: Some(alias_record),
-            group_aliases: Vec::new(),
-            display_name: alias.to_owned(),
-            policies: Vec::new(),
-            no_default_policy: false,
-            metadata: Vec::new(),
-            ttl: None,
-            max_ttl: None,
-            explicit_max_ttl: None,
-            period: None,
-            num_uses: 0,
-            token_type: TokenType::Default,
-            bound_cidrs: Vec::new(),
-            renewable: true,
-            internal: b"{}".to_vec(),
-            extra: Vec::new(),
-        })
-    }
-
-    /// The token's policies.
-    #[must_use]
-    pub fn policies(mut self, policies: Vec<String>) -> Self {
-        self.0.policies = policies;
-        self
-    }
-
-    /// The token's lifetime; zero: the mount's default.
-    #[must_use]
-    pub fn ttl(mut self, ttl: Seconds) -> Self {
-        self.0.ttl = Some(ttl.0).filter(|secs| *secs > 0);
-        self
-    }
-
-    /// Adds a fact the token carries.
-    #[must_use]
-    pub fn metadata(mut self, name: &str, value: &str) -> Self {
-        self.0.metadata.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    /// What the `#[renew_token]` handler is handed back.
-    ///
-    /// # Errors
-    /// [`Error::Internal`] if it cannot be written as JSON.
-    pub fn internal(mut self, internal: &impl Serialize) -> Result<Self> {
-        self.0.internal =
-            serde_json::to_vec(internal).map_err(|error| Error::internal(format!("encoding a grant: {error}")))?;
-        Ok(self)
-    }
-}
-
-impl IntoReply for Auth {
-    fn into_reply(self) -> Result<Reply> {
-        let mut reply = Reply::empty();
-        reply.auth = Some(self.0);
-        Ok(reply)
-    }
-}

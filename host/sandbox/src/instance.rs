@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bulkhead_model::plugin::{Descriptor, PluginKind};
 use bulkhead_model::seam::plugin::{Call, CallFailure, CallHost, Finished, Plugin, Stop};
+use tokio::sync::Semaphore;
 use wasmtime::component::InstancePre;
 use wasmtime::{Store, StoreLimits, Trap, UpdateDeadline};
 use zeroize::Zeroize;
@@ -34,6 +35,8 @@ pub(crate) struct CallData {
     pub(crate) meter: Arc<Meter>,
     pub(crate) wall_ms: u64,
     pub(crate) lent: Lent,
+    /// One is taken for the time a password is hashed; shared by all calls.
+    pub(crate) password_places: Arc<Semaphore>,
     store_limits: StoreLimits,
 }
 
@@ -78,6 +81,7 @@ impl Component {
             meter: Arc::clone(&meter),
             wall_ms: limits.call.wall_ms,
             lent: Lent::default(),
+            password_places: Arc::clone(&self.runtime.password_places),
             store_limits: store_limits(limits.pool.memory_bytes),
         };
         let mut store = Store::new(&self.runtime.engine, data);
@@ -213,6 +217,11 @@ impl Budget {
     /// Counts rounds of a key derivation.
     pub(crate) fn kdf_rounds(&mut self, rounds: u32) -> wasmtime::Result<()> {
         take(&mut self.left.kdf_rounds, rounds, "key derivation rounds")
+    }
+
+    /// Counts a password hash.
+    pub(crate) fn password_hash(&mut self) -> wasmtime::Result<()> {
+        take(&mut self.left.password_hashes, 1, "password hashes")
     }
 
     /// Counts random bytes.

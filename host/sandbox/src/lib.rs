@@ -20,6 +20,7 @@ mod grants;
 mod instance;
 mod limits;
 mod meter;
+mod password;
 mod sandbox;
 mod surface;
 mod ticker;

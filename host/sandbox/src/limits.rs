@@ -1,6 +1,8 @@
 //! What bounds a guest. Everything here has a unit, a source and a reason; sizes of
 //! requests and stored values are the node's and live in `bulkhead_model::limits`.
 
+use std::num::NonZeroUsize;
+
 /// All bounds of a sandbox. The defaults suit one node with guests written in Rust.
 #[derive(Clone, Debug, Default)]
 pub struct SandboxLimits {
@@ -28,11 +30,22 @@ pub struct PoolLimits {
     /// Linear memory of one instance, in bytes, at most 64 MiB. Source: ours. Why:
     /// instances × this is what hostile guests can make resident.
     pub memory_bytes: usize,
+    /// Password hashes computed at once, by all calls; further ones wait. Source: ours:
+    /// one a processor, at most 8. Why: each keeps a processor busy for up to seconds
+    /// and may take 256 MiB.
+    pub password_hashes: usize,
 }
 
 impl Default for PoolLimits {
     fn default() -> Self {
-        Self { instances: 256, per_mount: 192, wait_ms: 100, memory_bytes: 64 << 20 }
+        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Self {
+            instances: 256,
+            per_mount: 192,
+            wait_ms: 100,
+            memory_bytes: 64 << 20,
+            password_hashes: processors.min(PASSWORD_HASHES_MAX),
+        }
     }
 }
 
@@ -67,6 +80,9 @@ pub struct CallLimits {
     /// Rounds of PBKDF2 in one call, in all. Source: OWASP asks for 1.3 million at
     /// most (SHA-1). Why: they run on a thread that requests of others wait for.
     pub kdf_rounds: u32,
+    /// Password hashes computed or compared with. Source: ours. Why: each takes up to
+    /// seconds of a processor that is not charged to the call.
+    pub password_hashes: u32,
     /// Bytes one host call may carry out of the guest, or one result hold. Source:
     /// the request body's 32 MiB and room for the rest. Why: each is copied.
     pub lifted_bytes: usize,
@@ -85,6 +101,7 @@ impl Default for CallLimits {
             locks: 16,
             intents: 16,
             kdf_rounds: 4_000_000,
+            password_hashes: 16,
             lifted_bytes: 40 << 20,
         }
     }
@@ -109,6 +126,9 @@ impl Default for ComponentLimits {
         Self { wasm_bytes: 32 << 20, functions: 60_000, describe_ms: 250 }
     }
 }
+
+/// Password hashes at once, however many processors there are: 2 GiB of memory.
+const PASSWORD_HASHES_MAX: usize = 8;
 
 /// Names on one page of `storage.list` or `scan`. Source: ours. Why: a page is built
 /// and copied while nothing else runs on the thread; a guest goes on with `after`.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bulkhead_model::seam::plugin::Plugin;
+use tokio::sync::Semaphore;
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
@@ -29,6 +30,7 @@ pub(crate) struct Runtime {
     pub(crate) limits: SandboxLimits,
     pub(crate) admission: Admission,
     pub(crate) ticker: Ticker,
+    pub(crate) password_places: Arc<Semaphore>,
 }
 
 impl Sandbox {
@@ -42,7 +44,9 @@ impl Sandbox {
         let ticker =
             Ticker::start(engine.clone()).map_err(|error| SandboxError::Engine { cause: error.to_string() })?;
         let admission = Admission::new(&limits.pool);
-        Ok(Arc::new(Self { runtime: Arc::new(Runtime { engine, linker, limits, admission, ticker }) }))
+        let password_places = Arc::new(Semaphore::new(limits.pool.password_hashes.max(1)));
+        let runtime = Runtime { engine, linker, limits, admission, ticker, password_places };
+        Ok(Arc::new(Self { runtime: Arc::new(runtime) }))
     }
 
     /// Compiles a component and asks it to describe itself. Takes tens of milliseconds

@@ -40,14 +40,72 @@ pub(crate) mod system {
     pub(crate) fn log(level: Level, message: &str, fields: &[(String, String)]) {
         current(|world| world.log.push(LogLine { level, message: message.to_owned(), fields: fields.to_vec() }));
     }
+
+    pub(crate) fn generate_password(policy: Option<&str>) -> Result<String, String> {
+        const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        current(|world| {
+            let length = match policy {
+                None => 20,
+                Some(name) => *world.password_policies.get(name).ok_or_else(|| format!("no password policy {name}"))?,
+            };
+            Ok((0..length).map(|_| char::from(LETTERS[usize::from(world.random_byte()) % LETTERS.len()])).collect())
+        })
+    }
+
+    pub(crate) fn wrap(data: &[u8], ttl: u64) -> Result<String, String> {
+        let id = super::digest::uuid();
+        current(|world| {
+            let token = format!("s.{id}");
+            world.state.wrapped.insert(token.clone(), (data.to_vec(), world.now_ms + ttl * 1000));
+            Ok(token)
+        })
+    }
 }
 
-/// `digest`: what needs no cryptography.
+/// `digest`.
 pub(crate) mod digest {
     use super::current;
+    use crate::bench::digest::{self as bench, Algorithm};
 
     pub(crate) fn random(len: u32) -> Vec<u8> {
         current(|world| (0..len).map(|_| world.random_byte()).collect())
+    }
+
+    pub(crate) fn uuid() -> String {
+        let mut digits: Vec<u8> = random(16).iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect();
+        (digits[12], digits[16]) = (b'4', b'8');
+        let text = String::from_utf8(digits).expect("digits are ASCII");
+        [&text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]].join("-")
+    }
+
+    pub(crate) fn hash(algorithm: &str, data: &[u8]) -> Result<Vec<u8>, String> {
+        Ok(Algorithm::named(algorithm)?.hash(data))
+    }
+
+    pub(crate) fn hmac(algorithm: &str, key: &[u8], data: &[u8]) -> Result<Vec<u8>, String> {
+        Ok(Algorithm::named(algorithm)?.hmac(key, data))
+    }
+
+    pub(crate) fn hkdf(algorithm: &str, secret: &[u8], salt: &[u8], info: &[u8], len: u32) -> Result<Vec<u8>, String> {
+        Algorithm::named(algorithm)?.hkdf(secret, salt, info, len as usize)
+    }
+
+    pub(crate) fn pbkdf2(
+        algorithm: &str,
+        password: &[u8],
+        salt: &[u8],
+        rounds: u32,
+        len: u32,
+    ) -> Result<Vec<u8>, String> {
+        Algorithm::named(algorithm)?.pbkdf2(password, salt, rounds, len as usize)
+    }
+
+    pub(crate) fn password_hash(scheme: &str, password: &[u8]) -> Result<String, String> {
+        bench::password_hash(scheme, password, &random(16))
+    }
+
+    pub(crate) fn password_verify(hash: &str, password: &[u8]) -> Result<bool, String> {
+        bench::password_verify(hash, password)
     }
 
     pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
@@ -87,6 +145,17 @@ pub(crate) mod storage {
             world.touch(key);
         });
         Ok(())
+    }
+
+    /// The handle of a lock, which is held to the call's end as on the host.
+    #[derive(Debug)]
+    pub(crate) struct Lock;
+
+    pub(crate) fn acquire(name: &str, _timeout_ms: u32) -> Result<Lock, Error> {
+        current(|world| {
+            let free = !world.locks_of_others.contains(name) && world.locks.insert(name.to_owned());
+            if free { Ok(Lock) } else { Err(Error::Backend("the lock is taken".to_owned())) }
+        })
     }
 
     /// The host refuses such keys, so the bench does.
@@ -137,13 +206,25 @@ pub(crate) mod storage {
 /// `cache`.
 pub(crate) mod cache {
     use super::current;
+    use crate::bench::world::Remembered;
 
     pub(crate) fn get(key: &str) -> Option<Vec<u8>> {
-        current(|world| world.cache.get(key).map(|(value, _)| value.clone()))
+        current(|world| {
+            let kept = world.cache.get(key).filter(|kept| world.now_ms < kept.ends_ms);
+            kept.map(|kept| kept.value.clone())
+        })
     }
 
-    pub(crate) fn put(key: &str, value: &[u8], _ttl: u64, depends_on: &[String]) {
-        current(|world| world.cache.insert(key.to_owned(), (value.to_vec(), depends_on.to_vec())));
+    pub(crate) fn put(key: &str, value: &[u8], ttl: u64, depends_on: &[String]) {
+        current(|world| {
+            let ends_ms = world.now_ms.saturating_add(ttl.saturating_mul(1000));
+            let kept = Remembered { value: value.to_vec(), ends_ms, depends_on: depends_on.to_vec() };
+            world.cache.insert(key.to_owned(), kept);
+        });
+    }
+
+    pub(crate) fn remove(key: &str) {
+        current(|world| world.cache.remove(key));
     }
 }
 
@@ -151,6 +232,22 @@ pub(crate) mod cache {
 pub(crate) mod effects {
     use super::current;
     use crate::bench::world::Job;
+
+    pub(crate) fn intend(kind: &str, data: &[u8]) -> Result<String, String> {
+        let id = super::digest::uuid();
+        current(|world| {
+            // Counted first, so that they are kept in their order.
+            let id = format!("{:08}-{id}", world.intents_made);
+            world.intents_made += 1;
+            world.intents.insert(id.clone(), (kind.to_owned(), data.to_vec()));
+            world.intended.push(id.clone());
+            Ok(id)
+        })
+    }
+
+    pub(crate) fn resolve(id: &str) {
+        current(|world| world.state.resolved.insert(id.to_owned()));
+    }
 
     pub(crate) fn schedule(job: &str, key: &str, payload: &[u8], at: u64) -> Result<(), String> {
         let entry = Job { at, payload: payload.to_vec() };
@@ -166,9 +263,42 @@ pub(crate) mod effects {
 /// `identity`.
 pub(crate) mod identity {
     use super::current;
-    use crate::bindings::mounted::bulkhead::plugin::identity::Entity;
+    use crate::bench::world::World;
+    use crate::bindings::mounted::bulkhead::plugin::identity::{Entity, Group};
 
     pub(crate) fn lookup(entity_id: &str) -> Option<Entity> {
         current(|world| world.entities.iter().find(|entity| entity.id == entity_id).cloned())
+    }
+
+    pub(crate) fn groups(entity_id: &str) -> Vec<Group> {
+        let is_member = |(id, group): &(String, Group)| (id == entity_id).then(|| group.clone());
+        current(|world| world.groups.iter().filter_map(is_member).collect())
+    }
+
+    /// The entity's id, name and metadata; the host knows more.
+    pub(crate) fn expand(template: &str, entity_id: &str) -> Result<String, String> {
+        let mut out = String::new();
+        let mut rest = template;
+        while let Some((before, after)) = rest.split_once("{{") {
+            let (name, after) = after.split_once("}}").ok_or("a template is not closed")?;
+            let value = current(|world| value(world, entity_id, name.trim()));
+            out.push_str(before);
+            out.push_str(&value.ok_or_else(|| format!("no value for {}", name.trim()))?);
+            rest = after;
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+
+    fn value(world: &World, entity_id: &str, name: &str) -> Option<String> {
+        let entity = world.entities.iter().find(|entity| entity.id == entity_id)?;
+        match name.strip_prefix("identity.entity.")? {
+            "id" => Some(entity.id.clone()),
+            "name" => Some(entity.name.clone()),
+            other => {
+                let wanted = other.strip_prefix("metadata.")?;
+                entity.metadata.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone())
+            }
+        }
     }
 }

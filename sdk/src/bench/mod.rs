@@ -10,6 +10,8 @@ use std::marker::PhantomData;
 use serde_json::Value;
 
 mod answer;
+mod digest;
+mod effects;
 pub(crate) mod host;
 mod pattern;
 mod shape;
@@ -22,7 +24,7 @@ use crate::bindings::mounted::bulkhead::plugin::identity::Entity;
 use crate::bindings::mounted::bulkhead::plugin::types::{
     AuthGrant, Caller, Descriptor, Error, Existence, IssuedAuth, Lease, LeaseGrant, Operation, Renewal, Request, Route,
 };
-use crate::{Cx, JobOutcome, Plugin, Reason, Result, UpgradeStep};
+use crate::{Cx, Plugin, Reason, Result, UpgradeStep};
 use world::World;
 
 /// A mount of one plugin in memory.
@@ -30,6 +32,7 @@ pub struct Bench<P> {
     world: World,
     descriptor: Descriptor,
     caller: Caller,
+    loses_commit: bool,
     plugin: PhantomData<P>,
 }
 
@@ -55,7 +58,7 @@ impl<P: Plugin> Bench<P> {
         };
         let descriptor = P::describe();
         let world = World::new(descriptor.data_version);
-        Self { world, descriptor, caller, plugin: PhantomData }
+        Self { world, descriptor, caller, loses_commit: false, plugin: PhantomData }
     }
 
     /// Gives the mount an option.
@@ -76,6 +79,11 @@ impl<P: Plugin> Bench<P> {
     /// Lets the identity store know an entity.
     pub fn add_entity(&mut self, entity: Entity) {
         self.world.entities.push(entity);
+    }
+
+    /// Who calls from now on; at first somebody with a token and without an entity.
+    pub fn caller(&mut self) -> &mut Caller {
+        &mut self.caller
     }
 
     /// What the plugin says about itself.
@@ -177,7 +185,13 @@ impl<P: Plugin> Bench<P> {
             Existence::Key(template) => {
                 self.world.state.store.contains_key(&pattern::fill(template, &request.captures))
             }
-            Existence::Ask => self.run(|cx| P::exists(cx, request)).unwrap_or(true),
+            Existence::Ask => {
+                // Not the call whose commit the test wants lost.
+                let loses_commit = std::mem::take(&mut self.loses_commit);
+                let exists = self.run(|cx| P::exists(cx, request)).unwrap_or(true);
+                self.loses_commit = loses_commit;
+                exists
+            }
         }
     }
 
@@ -250,38 +264,6 @@ impl<P: Plugin> Bench<P> {
         unreachable!("the loop ends by returning")
     }
 
-    /// Moves the clock on and runs the jobs that are due; gives how many ran.
-    ///
-    /// # Errors
-    /// The first error of a job; it stays scheduled.
-    pub fn advance(&mut self, secs: u64) -> Result<usize> {
-        self.world.now_ms += secs * 1000;
-        let mut ran = 0;
-        while self.run_due_job()? {
-            ran += 1;
-        }
-        Ok(ran)
-    }
-
-    /// Runs the one job that has been due for longest; false if none is due.
-    ///
-    /// # Errors
-    /// What the handler returns; the job stays scheduled.
-    pub fn run_due_job(&mut self) -> Result<bool> {
-        let now = self.world.now_ms;
-        let due = self.world.state.jobs.iter().filter(|(_, job)| job.at <= now).min_by_key(|(_, job)| job.at);
-        let Some(((name, key), job)) = due.map(|(id, job)| (id.clone(), job.clone())) else { return Ok(false) };
-        let outcome = self.run(|cx| {
-            host::effects::cancel(&name, &key);
-            let outcome = P::run_job(cx, &name, &key, &job.payload)?;
-            if let JobOutcome::Again((at, payload)) = &outcome {
-                cx.schedule(&name, &key, payload, *at)?;
-            }
-            Ok(format!("{outcome:?}"))
-        });
-        outcome.map(|_| true)
-    }
-
     /// How many times the last call read from storage.
     #[must_use]
     pub fn gets(&self) -> usize {
@@ -305,28 +287,47 @@ impl<P: Plugin> Bench<P> {
         self.world.state.store.insert(key.to_owned(), value.to_owned());
     }
 
+    /// Takes a key away.
+    pub fn remove(&mut self, key: &str) {
+        self.world.state.store.remove(key);
+    }
+
     /// What the handlers logged.
     #[must_use]
     pub fn log(&self) -> &[LogLine] {
         &self.world.log
     }
 
-    /// Runs something as a call: twice, and undone if it fails.
+    /// Runs something as a call: twice, and undone if it fails. One that made an intent
+    /// has touched the outside, and the host does not run such a call again.
     fn run<R: std::fmt::Debug>(&mut self, call: impl Fn(&Cx) -> Result<R>) -> Result<R> {
         let before = self.world.state.clone();
-        let (first, state) = self.once(&call);
-        self.world.state = before.clone();
-        let (second, again) = self.once(&call);
-        assert_eq!(format!("{first:?}"), format!("{second:?}"), "a call that was run again came to another answer");
-        assert!(state == again, "a call that was run again wrote something else");
-        if second.is_err() {
-            self.world.state = before;
+        let (mut result, state) = self.once(&call);
+        if self.world.intended.is_empty() {
+            self.world.state = before.clone();
+            let (second, again) = self.once(&call);
+            assert_eq!(
+                format!("{result:?}"),
+                format!("{second:?}"),
+                "a call that was run again came to another answer"
+            );
+            assert!(state == again, "a call that was run again wrote something else");
+            result = second;
         }
-        second
+        if std::mem::take(&mut self.loses_commit) && result.is_ok() {
+            result = Err(Error::Unavailable("the node went away before the commit".to_owned()));
+        }
+        match &result {
+            Ok(_) => self.world.fulfil_intents(),
+            Err(_) => self.world.state = before,
+        }
+        result
     }
 
     fn once<R>(&mut self, call: impl Fn(&Cx) -> Result<R>) -> (Result<R>, world::State) {
         self.world.gets = 0;
+        self.world.intended.clear();
+        self.world.locks.clear();
         let result = host::with(&mut self.world, || call(&Cx::new()));
         (result, self.world.state.clone())
     }

@@ -1,3 +1,5 @@
+mod means;
+
 use serde_json::json;
 
 use crate::bench::Bench;

@@ -1,8 +1,8 @@
 //! What the bench's host remembers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::bindings::mounted::bulkhead::plugin::identity::Entity;
+use crate::bindings::mounted::bulkhead::plugin::identity::{Entity, Group};
 use crate::bindings::mounted::bulkhead::plugin::system::{Level, Mount};
 
 /// A line that a handler logged.
@@ -23,22 +23,42 @@ pub(crate) struct Job {
     pub(crate) payload: Vec<u8>,
 }
 
+/// A value in the node's memory.
+#[derive(Clone, Debug)]
+pub(crate) struct Remembered {
+    pub(crate) value: Vec<u8>,
+    pub(crate) ends_ms: u64,
+    pub(crate) depends_on: Vec<String>,
+}
+
 /// What a failed call must leave as it was.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct State {
     pub(crate) store: BTreeMap<String, Vec<u8>>,
     pub(crate) jobs: BTreeMap<(String, String), Job>,
-    pub(crate) intents: BTreeMap<String, (String, Vec<u8>)>,
+    /// Intents that are dropped with the commit.
+    pub(crate) resolved: BTreeSet<String>,
+    /// By token: the data, and until when.
+    pub(crate) wrapped: BTreeMap<String, (Vec<u8>, u64)>,
     pub(crate) seed: u64,
 }
 
 /// One mount and the node around it.
 pub(crate) struct World {
     pub(crate) state: State,
-    pub(crate) cache: BTreeMap<String, (Vec<u8>, Vec<String>)>,
+    /// Kind and data by id; they outlive a call that fails.
+    pub(crate) intents: BTreeMap<String, (String, Vec<u8>)>,
+    pub(crate) intents_made: usize,
+    /// Those of the call that runs, or ran last.
+    pub(crate) intended: Vec<String>,
+    pub(crate) locks: BTreeSet<String>,
+    pub(crate) locks_of_others: BTreeSet<String>,
+    pub(crate) cache: BTreeMap<String, Remembered>,
+    pub(crate) password_policies: BTreeMap<String, usize>,
     pub(crate) mount: Mount,
     pub(crate) now_ms: u64,
     pub(crate) entities: Vec<Entity>,
+    pub(crate) groups: Vec<(String, Group)>,
     pub(crate) log: Vec<LogLine>,
     pub(crate) gets: usize,
 }
@@ -59,10 +79,17 @@ impl World {
         };
         Self {
             state: State::default(),
+            intents: BTreeMap::new(),
+            intents_made: 0,
+            intended: Vec::new(),
+            locks: BTreeSet::new(),
+            locks_of_others: BTreeSet::new(),
             cache: BTreeMap::new(),
+            password_policies: BTreeMap::new(),
             mount,
             now_ms: 1_767_225_600_000,
             entities: Vec::new(),
+            groups: Vec::new(),
             log: Vec::new(),
             gets: 0,
         }
@@ -78,6 +105,14 @@ impl World {
     /// Forgets what depended on a key that was written.
     pub(crate) fn touch(&mut self, key: &str) {
         let depends = |on: &String| on == key || (on.ends_with('/') && key.starts_with(on.as_str()));
-        self.cache.retain(|_, (_, on)| !on.iter().any(depends));
+        self.cache.retain(|_, kept| !kept.depends_on.iter().any(depends));
+    }
+
+    /// Forgets what a call that commits has done or settled.
+    pub(crate) fn fulfil_intents(&mut self) {
+        let resolved = std::mem::take(&mut self.state.resolved);
+        for id in self.intended.iter().chain(&resolved) {
+            self.intents.remove(id);
+        }
     }
 }

@@ -1,13 +1,15 @@
 //! What a well-behaved guest can rely on.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::plugin::{GuestError, GuestLease, JobOutcome, PluginKind, Reason, UpgradeStep};
 use bulkhead_model::seam::plugin::{Call, CallFailure, Finished, LogLevel, Returned, Stop};
 
 use super::host::{FakeHost, Shared, mount, request, secret_stored};
-use super::{call, call_over, data, plugin, response};
+use super::{call, call_over, data, plugin, probe, response};
+use crate::{Sandbox, SandboxLimits};
 
 async fn run(call: Call) -> Result<Finished, CallFailure> {
     plugin().call(FakeHost::boxed(&mount("mount"), &Arc::default()), call).await
@@ -87,6 +89,28 @@ async fn digests_match_the_published_vectors() {
 #[tokio::test]
 async fn long_key_derivations_run_off_the_thread_and_are_answered() {
     assert_eq!(data(call("pbkdf2").await)["bytes"], 16);
+}
+
+#[tokio::test]
+async fn passwords_are_hashed_and_compared_and_bad_schemes_are_named() {
+    let seen = data(call("passwords").await);
+    for (at, form) in [(0, "$2b$04$"), (1, "$argon2id$v=19$m=64,t=1,p=1$")] {
+        let [hash, right, wrong] = [0, 1, 2].map(|member| &seen["seen"][at][member]);
+        assert!(hash.as_str().unwrap().starts_with(form), "{hash}");
+        assert_eq!((right, wrong), (&true.into(), &false.into()));
+    }
+    assert_eq!(seen["seen"][2], "bcrypt takes a cost from 4 to 14");
+    assert_eq!(seen["refused"], "not a password hash that can be compared with");
+}
+
+#[tokio::test]
+async fn a_password_hash_is_not_charged_to_the_processor_time_of_its_call() {
+    let mut limits = SandboxLimits::default();
+    limits.call.cpu_ms = 50;
+    let plugin = Sandbox::new(limits).unwrap().compile(probe()).unwrap();
+    let began = Instant::now();
+    assert_eq!(data(call_over(&plugin, &Arc::default(), "slow-password").await)["bytes"], 60);
+    assert!(began.elapsed() > Duration::from_millis(50), "the hash was too quick to prove anything");
 }
 
 #[tokio::test]

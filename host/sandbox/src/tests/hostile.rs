@@ -44,6 +44,16 @@ async fn h1_an_endless_loop_lets_others_run_on_the_same_thread() {
     assert!(matches!(looping.await.unwrap(), Err(CallFailure::Timeout)));
 }
 
+#[tokio::test(flavor = "current_thread")]
+async fn h1_a_slow_password_hash_lets_others_run_on_the_same_thread() {
+    plugin();
+    let hashing = tokio::spawn(call("slow-password"));
+    tokio::task::yield_now().await;
+    still_serves().await;
+    assert!(!hashing.is_finished(), "the other call had to wait for the hash");
+    assert_eq!(data(hashing.await.unwrap())["bytes"], 60);
+}
+
 #[tokio::test]
 async fn h2_endless_recursion_traps() {
     for (path, cause) in [("recurse", "call stack exhausted"), ("recurse-in-memory", "out of bounds")] {
@@ -67,6 +77,7 @@ async fn h7_storms_of_host_calls_end_with_their_budgets() {
     assert_eq!(stopped_for("write-storm").await, "storage writes");
     assert_eq!(stopped_for("random-storm").await, "random bytes");
     assert_eq!(stopped_for("derive-storm").await, "key derivation rounds");
+    assert_eq!(stopped_for("password-storm").await, "password hashes");
     assert_eq!(stopped_for("lock-storm").await, "locks");
     still_serves().await;
 }

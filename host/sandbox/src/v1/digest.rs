@@ -1,13 +1,16 @@
-//! `digest`: hashes, MACs, key derivation, randomness, by aws-lc. What a guest hands in
-//! is wiped here after use.
+//! `digest`: hashes, MACs, key derivation, randomness, by aws-lc; password hashes by the
+//! room's `password`. What a guest hands in is wiped here after use.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use aws_lc_rs::{constant_time, digest, hkdf, hmac, pbkdf2};
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use super::wit::digest::Host;
 use crate::instance::CallData;
+use crate::password::{PasswordError, SALT_BYTES, Scheme, StoredHash};
 
 /// Longest output of a key derivation, in bytes. Source: ours; a TLS PRF needs 136.
 const DERIVED_BYTES_MAX: usize = 1024;
@@ -93,16 +96,29 @@ impl Host for CallData {
         Ok(tokio::task::spawn_blocking(derive).await.map_err(|_| "pbkdf2 failed".to_owned()))
     }
 
-    async fn password_hash(&mut self, _scheme: String, password: Vec<u8>) -> Answer<String> {
+    async fn password_hash(&mut self, scheme: String, password: Vec<u8>) -> Answer<String> {
+        let password = Zeroizing::new(password);
         self.budget.host_call()?;
-        drop(Zeroizing::new(password));
-        Ok(Err("password hashes are not available in this version".to_owned()))
+        self.budget.password_hash()?;
+        self.budget.random(SALT_BYTES)?;
+        let mut salt = [0; SALT_BYTES];
+        self.host.random(&mut salt);
+        let scheme = match Scheme::parse(&scheme).and_then(|scheme| scheme.admits(&password).map(|()| scheme)) {
+            Ok(scheme) => scheme,
+            Err(refused) => return Ok(Err(refused.to_string())),
+        };
+        hash_aside(&self.password_places, move || scheme.hash(&password, salt)).await
     }
 
-    async fn password_verify(&mut self, _hash: String, password: Vec<u8>) -> Answer<bool> {
+    async fn password_verify(&mut self, hash: String, password: Vec<u8>) -> Answer<bool> {
+        let password = Zeroizing::new(password);
         self.budget.host_call()?;
-        drop(Zeroizing::new(password));
-        Ok(Err("password hashes are not available in this version".to_owned()))
+        self.budget.password_hash()?;
+        let stored = match StoredHash::parse(&hash) {
+            Ok(stored) => stored,
+            Err(refused) => return Ok(Err(refused.to_string())),
+        };
+        hash_aside(&self.password_places, move || stored.matches(&password)).await
     }
 
     fn equal(&mut self, a: Vec<u8>, b: Vec<u8>) -> wasmtime::Result<bool> {
@@ -110,6 +126,23 @@ impl Host for CallData {
         let (a, b) = (Zeroizing::new(a), Zeroizing::new(b));
         Ok(constant_time::verify_slices_are_equal(&a, &b).is_ok())
     }
+}
+
+/// Hashes a password on a thread that may be kept busy, when there is a place. The place
+/// goes along: a call that ends meanwhile leaves its work behind, which goes on counting.
+pub(super) async fn hash_aside<T, W>(places: &Arc<Semaphore>, work: W) -> Answer<T>
+where
+    T: Send + 'static,
+    W: FnOnce() -> Result<T, PasswordError> + Send + 'static,
+{
+    let place = Arc::clone(places).acquire_owned().await.map_err(wasmtime::Error::from)?;
+    let working = tokio::task::spawn_blocking(move || {
+        let done = work();
+        drop(place);
+        done
+    });
+    let done = working.await.unwrap_or(Err(PasswordError::Failed));
+    Ok(done.map_err(|refused| refused.to_string()))
 }
 
 fn hash_algorithm(name: &str) -> Option<&'static digest::Algorithm> {

@@ -97,6 +97,8 @@ impl engine::Guest for Probe {
             "digest" => json(digests()),
             "mount" => json(mount()),
             "pbkdf2" => json(pbkdf2()),
+            "passwords" => json(passwords()),
+            "slow-password" => json(slow_password()),
             "refuse" => return Err(Error::PreconditionFailed("no".into())),
             "lease" => return Ok(leased()),
             "wait" => wait()?,
@@ -113,7 +115,13 @@ impl engine::Guest for Probe {
     }
 
     fn renew(lease: Lease, increment: Option<Seconds>) -> Result<Renewal, Error> {
-        Ok(Renewal { ttl: increment, max_ttl: None, internal: Some(lease.internal), data: None, warnings: vec![lease.id] })
+        Ok(Renewal {
+            ttl: increment,
+            max_ttl: None,
+            internal: Some(lease.internal),
+            data: None,
+            warnings: vec![lease.id],
+        })
     }
 
     fn revoke(_: Lease) -> Result<(), Error> {
@@ -222,6 +230,28 @@ fn pbkdf2() -> String {
     format!("{{\"bytes\":{}}}", bytes.len())
 }
 
+fn passwords() -> String {
+    let seen: Vec<String> =
+        ["bcrypt:4", "argon2id:m=64,t=1,p=1", "bcrypt:40"].iter().map(|scheme| password(scheme)).collect();
+    let refused = digest::password_verify("$1$salt$hash", b"right").unwrap_err();
+    format!("{{\"seen\":[{}],\"refused\":{refused:?}}}", seen.join(","))
+}
+
+fn password(scheme: &str) -> String {
+    let hash = match digest::password_hash(scheme, b"right") {
+        Ok(hash) => hash,
+        Err(refused) => return format!("{refused:?}"),
+    };
+    let right = digest::password_verify(&hash, b"right").unwrap();
+    let wrong = digest::password_verify(&hash, b"wrong").unwrap();
+    format!("[{hash:?},{right},{wrong}]")
+}
+
+fn slow_password() -> String {
+    let hash = digest::password_hash("bcrypt:12", b"p").unwrap();
+    format!("{{\"bytes\":{}}}", hash.len())
+}
+
 fn mount() -> String {
     let mount = system::mount_info();
     let limits = system::limits_info();
@@ -273,6 +303,7 @@ fn misbehave(how: &str) -> Result<Response, Error> {
         "write-storm" => (0..10_000_000).for_each(|at: u32| drop(storage::put(&at.to_string(), b"x"))),
         "random-storm" => (0..10_000_000).for_each(|_| drop(digest::random(65_536))),
         "derive-storm" => (0..100).for_each(|_| drop(digest::pbkdf2("sha2-256", b"p", b"s", 500_000, 32))),
+        "password-storm" => (0..100).for_each(|_| drop(digest::password_hash("bcrypt:4", b"p"))),
         "lock-storm" => (0..1_000).for_each(|at: u32| core::mem::forget(storage::acquire(&format!("ok{at}"), 0))),
         "log-flood" => (0..1_000).for_each(|_| system::log(system::Level::Info, &"x".repeat(2_000), &[])),
         "log-line" => system::log(system::Level::Info, &"y".repeat(1_000_000), &[]),
