@@ -2,6 +2,10 @@
 
 use crate::{Error, Request, Result, capture};
 
+/// Longest name of a user or role, in bytes. Source: ours; a storage key has 4 KiB. Why:
+/// names go into keys, lists, audit lines and display names.
+pub const NAME_BYTES_MAX: usize = 1024;
+
 /// Whether a text is a name: letters, digits and `_`, and inside also `-` and `.`.
 #[must_use]
 pub fn is_name(text: &str) -> bool {
@@ -15,9 +19,13 @@ pub fn is_name(text: &str) -> bool {
 /// storage, in answers and in the alias that lockouts are counted by.
 ///
 /// # Errors
-/// [`Error::NotFound`] if it is no name: no such path exists.
+/// [`Error::NotFound`] if it is no name: no such path exists. [`Error::InvalidRequest`] if
+/// it is longer than [`NAME_BYTES_MAX`].
 pub fn folded(request: &Request, captured: &str) -> Result<String> {
     let name = capture(request, captured);
+    if name.len() > NAME_BYTES_MAX {
+        return Err(Error::invalid(format!("{captured} is longer than maximum of {NAME_BYTES_MAX} bytes")));
+    }
     if is_name(name) { Ok(name.to_ascii_lowercase()) } else { Err(Error::NotFound) }
 }
 
