@@ -4,6 +4,9 @@
 
 use bulkhead_sdk::prelude::*;
 
+/// How phrases are hashed.
+const SCHEME: &str = "argon2id:m=19456,t=2,p=1";
+
 /// The auth method.
 #[derive(Debug)]
 pub struct Phrases;
@@ -11,7 +14,7 @@ pub struct Phrases;
 #[derive(Serialize, Deserialize, Stored)]
 #[stored("user/{name}")]
 struct User {
-    phrase: Secret<String>,
+    hash: Secret<String>,
     policies: Vec<String>,
     ttl: Seconds,
 }
@@ -34,15 +37,14 @@ struct Login {
     phrase: Secret<String>,
 }
 
-/// Logs users in by a phrase.
-///
-/// An example: real phrases would be hashed by `digest.password-hash`.
+/// Logs users in by a phrase, of which only a hash is kept.
 #[plugin(name = "hello-auth", data_version = 1, seal_wrapped = ["user/"])]
 impl Phrases {
     /// Create or change a user.
     #[write("users/{name}", exists = User, describe(name = "Name of the user."))]
     fn put_user(cx: &Cx, name: &str, body: PutUser) -> Result<()> {
-        cx.put(name, &User { phrase: body.phrase, policies: body.policies, ttl: body.ttl })
+        let hash = Secret::new(cx.password_hash(SCHEME, body.phrase.expose().as_bytes())?);
+        cx.put(name, &User { hash, policies: body.policies, ttl: body.ttl })
     }
 
     /// Read a user, without the phrase.
@@ -67,8 +69,13 @@ impl Phrases {
     /// Log in.
     #[login("login/{name}", describe(name = "Name of the user."))]
     fn login(cx: &Cx, name: &str, body: Login) -> Result<Auth> {
-        let user = cx.get::<User>(name)?.filter(|user| same(cx, &user.phrase, &body.phrase));
-        let user = user.ok_or_else(|| Error::invalid("invalid name or phrase"))?;
+        let (user, phrase) = (cx.get::<User>(name)?, body.phrase.expose().as_bytes());
+        let is_right = match &user {
+            Some(user) => cx.password_verify(user.hash.expose(), phrase)?,
+            // As much work as with a user, so that the time does not tell who there is.
+            None => cx.password_hash(SCHEME, phrase).map(|_| false)?,
+        };
+        let user = user.filter(|_| is_right).ok_or_else(|| Error::invalid("invalid name or phrase"))?;
         Auth::named(name).policies(user.policies).ttl(user.ttl).metadata("user", name).internal(&name)
     }
 
@@ -86,10 +93,6 @@ impl Phrases {
         }
         Ok(Auth(issued.grant).ttl(user.ttl).0)
     }
-}
-
-fn same(cx: &Cx, a: &Secret<String>, b: &Secret<String>) -> bool {
-    cx.equal(a.expose().as_bytes(), b.expose().as_bytes())
 }
 
 bulkhead_sdk::export_auth_method!(Phrases);

@@ -2,21 +2,16 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))] // a test says what failed by where it stopped
 
-use bulkhead_sdk::prelude::*;
+use bulkhead_sdk::{decode_json, prelude::*};
 
 /// The engine.
 #[derive(Debug)]
 pub struct Hello;
 
-#[derive(Serialize, Deserialize, Stored)]
+/// What is asked for and what is stored: one type, as long as they are the same.
+#[derive(Serialize, Deserialize, Stored, Fields)]
 #[stored("role/{name}")]
 struct Role {
-    prefix: Secret<String>,
-    ttl: Seconds,
-}
-
-#[derive(Fields)]
-struct PutRole {
     /// Printed before every code.
     #[field(required)]
     prefix: Secret<String>,
@@ -32,8 +27,8 @@ struct PutRole {
 impl Hello {
     /// Create or change a role.
     #[write("roles/{name}", exists = Role, describe(name = "Name of the role."))]
-    fn put_role(cx: &Cx, name: &str, body: PutRole) -> Result<()> {
-        cx.put(name, &Role { prefix: body.prefix, ttl: body.ttl })
+    fn put_role(cx: &Cx, name: &str, role: Role) -> Result<()> {
+        cx.put(name, &role)
     }
 
     /// Read a role.
@@ -60,7 +55,7 @@ impl Hello {
         let role: Role = cx.require(name)?;
         let code = format!("{}-{}", role.prefix.expose(), cx.random_hex(8));
         cx.put_bytes(&format!("code/{code}"), name.as_bytes())?;
-        json!({ "code": code }).leased("code", role.ttl, json!({ "code": code }))
+        json!({ "code": code }).leased("code", role.ttl, code)
     }
 
     #[renew("code")]
@@ -70,8 +65,7 @@ impl Hello {
 
     #[revoke("code")]
     fn revoke(cx: &Cx, lease: &Lease) -> Result<()> {
-        let internal: Value = serde_json::from_slice(&lease.internal).unwrap_or_default();
-        cx.delete_key(&format!("code/{}", internal["code"].as_str().unwrap_or_default()))
+        cx.delete_key(&format!("code/{}", decode_json::<String>(&lease.internal)?))
     }
 }
 

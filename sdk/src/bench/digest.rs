@@ -14,16 +14,18 @@ const MARK: &str = "BENCH";
 /// The host's text for what is no hash.
 const NOT_A_HASH: &str = "not a password hash that can be compared with";
 
+type Digest = fn(&[u8]) -> Vec<u8>;
+
 /// A hash by its name, with the length of its blocks, in bytes.
 pub(super) struct Algorithm {
-    digest: fn(&[u8]) -> Vec<u8>,
+    digest: Digest,
     block_bytes: usize,
 }
 
 impl Algorithm {
     /// The host's names.
     pub(super) fn named(name: &str) -> Result<Self, String> {
-        let (digest, block_bytes): (fn(&[u8]) -> Vec<u8>, usize) = match name {
+        let (digest, block_bytes): (Digest, usize) = match name {
             "sha1" => (|data| Sha1::digest(data).to_vec(), 64),
             "sha2-224" => (|data| Sha224::digest(data).to_vec(), 64),
             "sha2-256" => (|data| Sha256::digest(data).to_vec(), 64),

@@ -86,6 +86,11 @@ impl Accounts {
         )
     }
 
+    #[read("from")]
+    fn from(_cx: &Cx, request: &Request) -> Result<Value> {
+        Ok(json!(request.caller.remote_address))
+    }
+
     #[read("remember")]
     fn remember(cx: &Cx) -> Result<Value> {
         Ok(json!(cx.cached("k").is_some()))
@@ -290,7 +295,7 @@ fn a_grant_has_what_the_login_set() {
 fn the_test_chooses_who_calls() {
     let mut bench = bench();
     bench.caller().remote_address = "10.0.0.1".to_owned();
-    assert_eq!(bench.caller().remote_address, "10.0.0.1");
+    assert_eq!(bench.read("from").data(), json!("10.0.0.1"));
 }
 
 /// The vectors of the host's own test.
