@@ -8,8 +8,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))] // a test says what failed by where it stopped
 
-// The macros name this crate by its name, in its own tests too.
-#[cfg(test)]
+// The macros name this crate by its name, within it too.
 extern crate self as bulkhead_sdk;
 
 #[cfg(target_arch = "wasm32")]
@@ -18,6 +17,7 @@ mod auth;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod bench;
 pub mod bindings;
+pub mod cidr;
 mod cx;
 pub mod describe;
 mod error;
@@ -25,11 +25,13 @@ mod export;
 pub mod fields;
 mod host;
 pub mod json;
+pub mod names;
 mod plugin;
 mod reply;
 mod secret;
 mod storage;
 pub mod time;
+pub mod token_fields;
 pub mod wire;
 
 pub use auth::Auth;

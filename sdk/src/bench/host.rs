@@ -101,11 +101,19 @@ pub(crate) mod digest {
     }
 
     pub(crate) fn password_hash(scheme: &str, password: &[u8]) -> Result<String, String> {
-        bench::password_hash(scheme, password, &random(16))
+        let hash = bench::password_hash(scheme, password, &random(16))?;
+        worked(&hash);
+        Ok(hash)
     }
 
     pub(crate) fn password_verify(hash: &str, password: &[u8]) -> Result<bool, String> {
-        bench::password_verify(hash, password)
+        let matches = bench::password_verify(hash, password)?;
+        worked(hash);
+        Ok(matches)
+    }
+
+    fn worked(hash: &str) {
+        current(|world| world.password_work.push(bench::costs(hash).to_owned()));
     }
 
     pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {

@@ -270,6 +270,13 @@ impl<P: Plugin> Bench<P> {
         self.world.gets
     }
 
+    /// The costs of each password hash that the last call computed or compared with, such
+    /// as `10` for bcrypt: the time that its caller can measure.
+    #[must_use]
+    pub fn password_work(&self) -> &[String] {
+        &self.world.password_work
+    }
+
     /// All keys in storage, in order.
     #[must_use]
     pub fn keys(&self) -> Vec<String> {
@@ -326,6 +333,7 @@ impl<P: Plugin> Bench<P> {
 
     fn once<R>(&mut self, call: impl Fn(&Cx) -> Result<R>) -> (Result<R>, world::State) {
         self.world.gets = 0;
+        self.world.password_work.clear();
         self.world.intended.clear();
         self.world.locks.clear();
         let result = host::with(&mut self.world, || call(&Cx::new()));

@@ -61,6 +61,7 @@ pub(crate) struct World {
     pub(crate) groups: Vec<(String, Group)>,
     pub(crate) log: Vec<LogLine>,
     pub(crate) gets: usize,
+    pub(crate) password_work: Vec<String>,
 }
 
 impl World {
@@ -92,6 +93,7 @@ impl World {
             groups: Vec::new(),
             log: Vec::new(),
             gets: 0,
+            password_work: Vec::new(),
         }
     }
 
