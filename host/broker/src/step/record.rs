@@ -72,6 +72,7 @@ pub(crate) async fn request(open: &Open, request: &Request, trail: &mut Trail) -
     if to_any(&devices, lines.collect()).await {
         return Ok(());
     }
+    trail.is_refused = true;
     Err(Failure::new(FailureKind::Internal, "no audit device took the request: it was not served").into())
 }
 
@@ -94,6 +95,10 @@ pub(crate) async fn response(open: &Open, request: &Request, mut trail: Trail, r
         trail.told.iter().zip(&*devices).map(|(told, device)| line::response(device, told, &trail, (&reply, &time)));
     if to_any(&devices, lines.collect()).await {
         return Audited { reply, headers: Headers::new() };
+    }
+    if trail.is_refused {
+        // The answer says so already, and nothing else.
+        return Audited { reply };
     }
     let failure = Failure::new(FailureKind::Internal, "no audit device took the answer: it is withheld");
     Audited { reply: failure.into(), headers: Headers::new() }

@@ -23,6 +23,8 @@ pub(crate) struct Trail {
     /// Nothing more to find out: the request line is written, and a second attempt does
     /// not write it again; or there is no device that would take one.
     pub(super) recorded: bool,
+    /// No device took the request's line, so it was not served.
+    pub(super) is_refused: bool,
     /// What was told of caller and request, per device: both lines say the same.
     pub(super) told: Vec<Told>,
     /// The path with what the caller chose below the mount hashed per device.
@@ -142,6 +144,7 @@ impl Trail {
             recorded: devices.is_empty() && !about_devices,
             devices,
             about_devices,
+            is_refused: false,
             told: Vec::new(),
             path: Vec::new(),
             names: Names::default(),
