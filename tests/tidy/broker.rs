@@ -16,10 +16,19 @@ const ABOVE_STEPS: &[&str] = &["journey"];
 
 /// Books that use another one, and why. This list only shrinks.
 const NEIGHBOURS: &[(&str, &str, &str)] = &[
+    ("batch", "tokens", "a batch token is a token's record, sealed instead of stored"),
     ("config", "mounts", "it keeps the mount table of one epoch, parsed"),
     ("config", "policies", "it keeps the policies of one epoch, parsed"),
+    ("config", "quotas", "it keeps the quotas of one epoch, parsed"),
+    ("config", "settings", "it keeps the settings of one epoch, parsed"),
+    ("jobs", "kept", "the type of secrets in records"),
     ("jobs", "leases", "jobs stand in the one list of what falls due"),
+    ("leases", "kept", "the type of secrets in records"),
     ("leases", "tokens", "leases are found by the hash of their token"),
+    ("removals", "jobs", "removals stand in the one list of what falls due"),
+    ("removals", "leases", "it is leases that are removed"),
+    ("removals", "tokens", "it is tokens that are removed"),
+    ("tokens", "kept", "the type of secrets in records"),
     ("tokens", "leases", "tokens stand in the list of what falls due, and their end is their leases'"),
 ];
 

@@ -1,6 +1,14 @@
 //! Which status a failure gets. The only place where that is decided.
 
 use bulkhead_model::failure::FailureKind;
+use hyper::StatusCode;
+
+/// A browser may ask from where it asks.
+pub(crate) const CROSSING: StatusCode = StatusCode::OK;
+/// A browser asks for a method that no request has.
+pub(crate) const CROSSING_METHOD: StatusCode = StatusCode::METHOD_NOT_ALLOWED;
+/// A page of another site asks that may not.
+pub(crate) const CROSSING_REFUSED: StatusCode = StatusCode::FORBIDDEN;
 
 /// The status code of a failure.
 pub(crate) fn code(kind: FailureKind) -> u16 {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bulkhead_barrier::{Key, SpaceId, StoreError, Transaction};
+use bulkhead_model::hidden::Hidden;
 use bulkhead_model::limits::CONFLICT_RETRIES_MAX;
 use bulkhead_model::plugin::{GuestError, Reason};
 use bulkhead_model::seam::plugin::{Call, Plugin};
@@ -106,15 +107,13 @@ pub(crate) async fn take_up(
     reason: Reason,
 ) -> Result<(), Fault> {
     job::schedule_regular(&mut visit.tx, mount, &**plugin, visit.now_ms)?;
-    let (key, code) = (code_key(mount.space), plugin.sha256().as_bytes());
+    let (key, code) = (code_key(mount.space), Hidden::new(plugin.sha256().as_bytes().to_vec()));
     let told = visit.tx.get(&key)?;
-    let reason = match &told {
-        Some(told) if told.expose() != code => Reason::Upgraded,
-        _ => reason,
-    };
-    if told.is_none_or(|told| told.expose() != code) {
-        visit.tx.put(&key, code)?;
+    if told.as_ref() == Some(&code) {
+        return initialise(visit, mount, plugin, reason).await;
     }
+    visit.tx.put(&key, code.expose())?;
+    let reason = if told.is_some() { Reason::Upgraded } else { reason };
     initialise(visit, mount, plugin, reason).await
 }
 

@@ -98,7 +98,7 @@ pub(crate) async fn response(open: &Open, request: &Request, mut trail: Trail, r
     }
     if trail.is_refused {
         // The answer says so already, and nothing else.
-        return Audited { reply };
+        return Audited { reply, headers: Headers::new() };
     }
     let failure = Failure::new(FailureKind::Internal, "no audit device took the answer: it is withheld");
     Audited { reply: failure.into(), headers: Headers::new() }

@@ -1,3 +1,5 @@
+//! Logging in, and who may not.
+
 use bulkhead_sdk::bench::Answer;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Passwords: setting them, their hashes, their lengths.
+
 use super::*;
 
 const LOW: &str = "$2b$04$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZabcde";

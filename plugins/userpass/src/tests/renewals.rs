@@ -1,3 +1,5 @@
+//! Tokens that are renewed, and those that are not.
+
 use super::*;
 
 fn granted(bench: &mut Bench<Userpass>) -> AuthGrant {

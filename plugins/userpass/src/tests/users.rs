@@ -1,3 +1,5 @@
+//! Users: writing, reading, listing, removing.
+
 use super::*;
 
 #[test]

@@ -74,7 +74,8 @@ impl Almanac {
 
     /// A password by a policy, or by none.
     #[read("password/{policy?}")]
-    fn password(cx: &Cx, policy: Option<&str>) -> Result<Value> {
+    fn password(cx: &Cx, policy: &str) -> Result<Value> {
+        let policy = Some(policy).filter(|policy| !policy.is_empty());
         Ok(json!({ "password": cx.generate_password(policy)? }))
     }
 
