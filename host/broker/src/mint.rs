@@ -202,6 +202,7 @@ pub(crate) fn wrap(
     let record = TokenRecord {
         policies: vec!["response-wrapping".into()],
         path: creation_path.to_owned(),
+        display_name: visit.who.as_ref().map_or_else(String::new, |who| who.record.display_name.clone()),
         num_uses: 1,
         ttl_secs,
         explicit_max_ttl_secs: ttl_secs,
