@@ -279,9 +279,15 @@ pub(crate) fn wrap_envelope(visit: &mut Visit, ttl_secs: u64, path: &str, envelo
     let accessor = envelope.auth.as_ref().map(|auth| auth.accessor.clone());
     let wrapped_accessor = accessor.filter(|accessor| !accessor.is_empty());
     let content = crate::sys::wrapping::stored(envelope);
-    let asked = WrapAsk { ttl_secs, creation_path: path, wrapped_accessor };
+    let display_name = display_name(visit);
+    let asked = WrapAsk { ttl_secs, creation_path: path, display_name, wrapped_accessor };
     let wrap = wrap(&visit.open, &mut visit.tx, visit.now_ms, asked, &content)?;
     Ok(wrapped(wrap))
+}
+
+/// What the caller is called, and so the wrapping tokens it asks for.
+pub(crate) fn display_name(visit: &Visit) -> String {
+    visit.who.as_ref().map_or_else(String::new, |who| who.record.display_name.clone())
 }
 
 /// The answer that a wrapping token stands for another.
@@ -294,6 +300,7 @@ pub(crate) struct WrapAsk<'a> {
     pub ttl_secs: u64,
     /// Path of the request whose answer is wrapped.
     pub creation_path: &'a str,
+    pub display_name: String,
     /// Accessor of the wrapped token, if the answer holds one.
     pub wrapped_accessor: Option<String>,
 }
@@ -309,6 +316,7 @@ pub(crate) fn wrap(
     let record = TokenRecord {
         policies: vec!["response-wrapping".into()],
         path: asked.creation_path.to_owned(),
+        display_name: asked.display_name,
         num_uses: 1,
         ttl_secs: asked.ttl_secs,
         explicit_max_ttl_secs: asked.ttl_secs,

@@ -244,6 +244,7 @@ impl CallHost for GuestHost {
         let asked = WrapAsk {
             ttl_secs: ttl.min(self.mount.facts.max_ttl),
             creation_path: &self.mount.full_path,
+            display_name: String::new(),
             wrapped_accessor: None,
         };
         match mint::wrap(&self.open, &mut self.tx, self.now_ms, asked, &content) {

@@ -176,7 +176,12 @@ fn unwrap(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 
 fn rewrap(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let (content, record) = take(visit, ask)?;
-    let asked = WrapAsk { ttl_secs: record.creation_ttl_secs, creation_path: &record.path, wrapped_accessor: None };
+    let asked = WrapAsk {
+        ttl_secs: record.creation_ttl_secs,
+        creation_path: &record.path,
+        display_name: mint::display_name(visit),
+        wrapped_accessor: None,
+    };
     mint::wrap(&visit.open, &mut visit.tx, visit.now_ms, asked, &content).map(mint::wrapped)
 }
 

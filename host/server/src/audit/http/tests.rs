@@ -8,8 +8,10 @@ fn sink(pairs: &[(&str, &str)]) -> Result<Arc<dyn AuditSink>, String> {
     make(&pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
 }
 
-/// One request: its head's lines, and its body.
-fn request(reader: &mut BufReader<TcpStream>) -> (Vec<String>, String) {
+/// A request's head, line by line, and its body.
+type Asked = (Vec<String>, String);
+
+fn request(reader: &mut BufReader<TcpStream>) -> Asked {
     let mut lines = Vec::new();
     loop {
         let mut line = String::new();
@@ -26,7 +28,7 @@ fn request(reader: &mut BufReader<TcpStream>) -> (Vec<String>, String) {
 }
 
 /// Answers one connection's requests with these answers, and gives back what was asked.
-fn server(answers: &'static [&'static str]) -> (String, JoinHandle<Vec<(Vec<String>, String)>>) {
+fn server(answers: &'static [&'static str]) -> (String, JoinHandle<Vec<Asked>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let uri = format!("http://{}/in?x=1", listener.local_addr().expect("its address"));
     let served = std::thread::spawn(move || {
