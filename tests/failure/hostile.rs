@@ -80,6 +80,40 @@ fn a_thousand_bad_requests_do_no_harm() {
     still_serves(&mut node);
 }
 
+/// CVE-2026-3605: dots were taken out before the path was decoded, so that a policy for one
+/// folder deleted what lay beside it.
+#[test]
+fn no_spelling_of_a_path_climbs_out_of_its_policy() {
+    let node = serving();
+    node.put("secret/data/team/own", &json!({"data": {"k": "v"}}));
+    node.put("secret/data/a", &json!({"data": {"k": "v2"}}));
+    let all = r#"capabilities = ["create", "read", "update", "patch", "delete", "list"]"#;
+    node.put("sys/policies/acl/team", &json!({"policy": format!("path \"secret/+/team/*\" {{ {all} }}")}));
+    let made = node.call("POST", "auth/token/create", Some(&json!({"policies": ["team"], "no_default_policy": true})));
+    let token = made.at("auth.client_token").as_str().unwrap().to_owned();
+    let own = Request::new("GET", "/v1/secret/data/team/own").token(&token).send(node.port).unwrap();
+    assert_eq!(own.status, 200, "the policy lets its folder be read: {}", own.text());
+    let before = node.get("secret/metadata/a").at("data");
+    let kinds = ["data", "metadata", "delete", "undelete", "destroy", "subkeys"];
+    let climbs =
+        ["..", "%2e%2e", "%2E.", ".%2e", "..%2f..%2fdata%2fteam%2f..", "%252e%252e", "..%5c", "..%00", "%c0%ae%c0%ae"];
+    for (kind, climb) in kinds.iter().flat_map(|kind| climbs.iter().map(move |climb| (kind, climb))) {
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "LIST"] {
+            for target in [format!("secret/{kind}/team/{climb}/a"), format!("secret/{kind}/team/x/{climb}/{climb}/a")] {
+                let request = Request::new(method, &format!("/v1/{target}")).token(&token);
+                let request = request.header("Content-Type", "application/merge-patch+json");
+                let reply = request.json(&json!({"data": {"k": "bad"}, "versions": [1, 2]})).send(node.port).unwrap();
+                let text = reply.text();
+                assert!(!text.contains("v2"), "{method} {target}: {text}");
+                // A segment that only looks like dots is a name like any other.
+                let is_name = *climb == "%252e%252e" || *climb == "..%5c";
+                assert!(is_name || (300..500).contains(&reply.status), "{method} {target}: {} {text}", reply.status);
+            }
+        }
+    }
+    assert_eq!(node.get("secret/metadata/a").at("data"), before, "nothing beside the folder has changed");
+}
+
 #[test]
 fn bodies_and_headers_beyond_the_limit_are_refused_before_they_are_parsed() {
     let mut node = serving();

@@ -94,6 +94,7 @@ fn a_patch_must_be_a_merge_patch() {
     good("PATCH", "/v1/kv/x", &[("content-type", "Application/Merge-Patch+JSON; charset=utf-8")]);
 }
 
+/// CVE-2026-4525: a bearer token reached plugins with the headers passed on.
 #[test]
 fn the_token_is_taken_from_either_header_and_kept_out_of_the_others() {
     let token = |headers: &[(&str, &str)]| good("GET", "/v1/kv/x", headers).token.map(|t| t.expose().clone());
@@ -106,6 +107,7 @@ fn the_token_is_taken_from_either_header_and_kept_out_of_the_others() {
     assert_eq!(head.headers, [("x-other".to_owned(), "c".to_owned())]);
 }
 
+/// Huge token headers: Vault bounds them since 2.0, at the same size.
 #[test]
 fn a_token_over_the_limit_is_refused() {
     let (fits, long) = ("x".repeat(TOKEN_BYTES_MAX), "x".repeat(TOKEN_BYTES_MAX + 1));
@@ -167,6 +169,7 @@ fn bodies_of_other_kinds_are_handed_on() {
     assert_eq!(sent("application/octet-stream", b"").as_deref(), Ok("empty"));
 }
 
+/// CVE-2025-6203, CVE-2025-59043.
 #[test]
 fn bad_json_is_refused_before_it_is_parsed() {
     let refused = |bytes: &[u8]| sent("application/json", bytes).expect_err("is refused");

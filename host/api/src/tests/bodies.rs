@@ -34,6 +34,7 @@ async fn a_body_at_the_limit_arrives_whole() {
     assert!(text.contains(&format!("\"body\":{}", 32 * 1024 * 1024)), "{text}");
 }
 
+/// CVE-2023-6337: bodies that nobody had to finish held memory.
 #[tokio::test]
 async fn a_body_that_comes_too_slowly_is_refused() {
     let limits = ListenerLimits { body_max: Duration::from_millis(200), ..ListenerLimits::default() };
@@ -60,6 +61,7 @@ async fn bad_requests_leave_the_listener_serving() {
     assert_eq!(served.ask(&get("/v1/kv/x")).await.0, 200);
 }
 
+/// Huge headers, and too many.
 #[tokio::test]
 async fn headers_over_their_limits_are_refused() {
     let served = Served::plain().await;

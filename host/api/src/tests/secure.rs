@@ -105,6 +105,7 @@ async fn a_new_certificate_is_served_after_reload_and_a_broken_one_is_not() {
     ask(&served, &new, None).await.expect("the last good one stays");
 }
 
+/// CVE-2024-6468: one connection refused in its first bytes ended the listener.
 #[tokio::test]
 async fn plain_http_to_a_tls_listener_does_not_stop_it() {
     let dir = tempfile::tempdir().expect("a directory");

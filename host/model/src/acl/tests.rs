@@ -111,6 +111,7 @@ fn only_a_list_falls_back_on_the_path_without_its_slash() {
     assert!(!may(&acl, Capabilities::READ, "kv/a/"));
 }
 
+/// GHSA-xp3c-3jw3-4vcr: a folder could be listed though all below it was denied.
 #[test]
 fn a_list_respects_a_deny_on_the_folder_in_either_spelling() {
     for denied in ["kv/private", "kv/private/", "kv/private/*"] {

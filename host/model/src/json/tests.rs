@@ -76,6 +76,7 @@ fn a_name_stands_once_among_many_too() {
     }
 }
 
+/// CVE-2025-6203: nesting without end.
 #[test]
 fn depth_counts_objects_and_arrays() {
     let nested = |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1));
@@ -84,6 +85,7 @@ fn depth_counts_objects_and_arrays() {
     assert_eq!(check_object(nested(1_000_000).as_bytes(), 100, 10), Err(JsonError::Depth));
 }
 
+/// CVE-2025-59043: a body became many times its size in memory.
 #[test]
 fn strings_are_counted_with_names() {
     let body = |values: usize| format!("{{\"a\":[{}]}}", vec!["\"x\""; values].join(","));

@@ -1,5 +1,6 @@
 use super::*;
 
+/// CVE-2024-9180, CVE-2025-5999, CVE-2025-64761: `ROOT` and ` root` were taken for other names.
 #[test]
 fn root_is_no_policy_in_any_spelling() {
     for name in ["root", "ROOT", " root", "Root ", "\troot"] {
@@ -7,6 +8,7 @@ fn root_is_no_policy_in_any_spelling() {
     }
 }
 
+/// CVE-2026-105820, CVE-2026-115365: a name with dots and slashes was found under another's key.
 #[test]
 fn names_are_normalised_once_and_ambiguous_ones_refused() {
     assert_eq!(PolicyName::parse(" My-Policy ").expect("is a name").as_str(), "my-policy");
