@@ -56,7 +56,7 @@ pub enum TemplateError {
     #[error("no value could be found for one of the template directives")]
     Unresolved,
     /// A value holds what would change the meaning of the text around it.
-    #[error("template substitution contains forbidden value: {0:?}")]
+    #[error("template substitution contains forbidden value: \"{0}\"")]
     Forbidden(char),
 }
 

@@ -281,7 +281,8 @@ fn caller(visit: &Visit, request: &Request, mount: &Mount) -> Caller {
     let fingerprint = hex::encode(visit.open.fingerprints.sign(&context));
     Caller {
         authenticated: true,
-        entity_id: (!who.record.entity_id.is_empty()).then(|| who.record.entity_id.clone()),
+        // Of a token whose entity was merged away, the one it went into.
+        entity_id: who.persona.as_ref().map(|persona| persona.subject.id.clone()),
         display_name: who.record.display_name.clone(),
         token_fingerprint: Some(fingerprint),
         metadata: who.record.metadata.clone(),

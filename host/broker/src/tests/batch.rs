@@ -98,6 +98,21 @@ async fn what_a_batch_token_was_given_ends_with_it() {
 }
 
 #[tokio::test]
+async fn what_a_batch_token_was_given_ends_with_its_parent() {
+    let bench = Bench::new().await;
+    let parent = bench.write("auth/token/create", ROOT, json!({"policies": ["leasing"], "ttl": "1h"})).await.token();
+    let token = batch(&bench, &parent, "1h").await.token();
+    let lease = bench.read("fake/lease", &token).await.lease;
+    let left = || async {
+        let told = bench.write("sys/leases/lookup", ROOT, json!({ "lease_id": lease })).await;
+        told.data["ttl"].as_u64().unwrap_or(0)
+    };
+    assert_eq!(left().await, 3600);
+    bench.write("auth/token/revoke", ROOT, json!({ "token": parent })).await;
+    assert_eq!(left().await, 0);
+}
+
+#[tokio::test]
 async fn guests_tell_batch_tokens_apart() {
     let bench = Bench::new().await;
     let (one, two) = (batch(&bench, ROOT, "1h").await.token(), batch(&bench, ROOT, "1h").await.token());

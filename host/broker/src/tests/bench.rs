@@ -48,6 +48,7 @@ pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) data: Value,
     pub(super) auth: Value,
+    pub(super) lease: String,
     pub(super) lease_secs: u64,
     pub(super) errors: Vec<String>,
 }
@@ -138,7 +139,8 @@ impl Bench {
 }
 
 fn answer(reply: Reply) -> Answer {
-    let empty = Answer { status: 204, data: Value::Null, auth: Value::Null, lease_secs: 0, errors: Vec::new() };
+    let (data, auth, lease, errors) = (Value::Null, Value::Null, String::new(), Vec::new());
+    let empty = Answer { status: 204, data, auth, lease, lease_secs: 0, errors };
     match reply {
         Reply::Envelope(envelope) => Answer {
             status: envelope.status.unwrap_or(200),
@@ -150,6 +152,7 @@ fn answer(reply: Reply) -> Answer {
                     "token_type": auth.token_type, "lease_duration": auth.lease_duration_secs,
                 })
             }),
+            lease: envelope.lease.as_ref().map(|lease| lease.id.clone()).unwrap_or_default(),
             lease_secs: envelope.lease.as_ref().map_or(0, |lease| lease.duration_secs),
             errors: envelope.errors.clone(),
         },

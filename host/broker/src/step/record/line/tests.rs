@@ -75,6 +75,7 @@ fn trail(headers: &[(&str, bool)]) -> Trail {
         operation: "",
         told: Vec::new(),
         verdict: None,
+        is_refused: false,
         error: None,
         headers: headers.iter().map(|(name, hmac)| ((*name).to_owned(), *hmac)).collect(),
     }
