@@ -68,6 +68,21 @@ fn writers_without_check_and_set_all_make_a_version() {
 }
 
 #[test]
+fn a_secret_id_for_five_logins_logs_in_five_times_however_many_try_at_once() {
+    let node = Node::dev(Program::Bulkhead);
+    node.put("sys/auth/approle", &json!({"type": "approle"}));
+    node.put("auth/approle/role/raced", &json!({"role_id": "raced", "secret_id_num_uses": 5}));
+    node.put("auth/approle/role/raced/custom-secret-id", &json!({"secret_id": "five"}));
+    let port = node.port;
+    let log_in = || {
+        let request = Request::new("POST", "/v1/auth/approle/login");
+        request.json(&json!({"role_id": "raced", "secret_id": "five"})).send(port).unwrap().status
+    };
+    let said: Vec<u16> = together(|_| [log_in(), log_in()]).into_iter().flatten().collect();
+    assert_eq!(said.iter().filter(|status| **status == 200).count(), 5, "{said:?}");
+}
+
+#[test]
 fn a_mount_that_many_make_at_once_is_made_once() {
     let node = Node::dev(Program::Bulkhead);
     let port = node.port;

@@ -112,6 +112,51 @@ def tokens(client, address):
     expect_error(exceptions.Forbidden, client.auth.token.lookup, token=orphan["client_token"])
 
 
+def users(client, address):
+    """The auth method userpass."""
+    client.sys.enable_auth_method("userpass")
+    userpass = client.auth.userpass
+    userpass.create_or_update_user("Ann", password="pw", policies="reader")
+    assert userpass.list_user()["data"]["keys"] == ["ann"]
+    assert userpass.read_user("ann")["data"]["token_policies"] == ["reader"]
+    other = hvac.Client(url=address)
+    expect_error(exceptions.InvalidRequest, other.auth.userpass.login, username="ann", password="wrong")
+    made = other.auth.userpass.login("ann", "pw")["auth"]
+    assert made["policies"] == ["default", "reader"] and made["metadata"] == {"username": "ann"}
+    assert other.auth.token.renew_self()["auth"]["client_token"] == made["client_token"]
+    userpass.update_password_on_user("ann", "new")
+    expect_error(exceptions.InvalidRequest, other.auth.userpass.login, username="ann", password="pw")
+    other.auth.userpass.login("ann", "new")
+    userpass.delete_user("ann")
+    expect_error(exceptions.InvalidRequest, other.auth.userpass.login, username="ann", password="new")
+
+
+def applications(client, address):
+    """The auth method approle."""
+    client.sys.enable_auth_method("approle")
+    approle = client.auth.approle
+    approle.create_or_update_approle("app", token_policies=["reader"], token_ttl="10m", secret_id_num_uses=2)
+    assert approle.list_roles()["data"]["keys"] == ["app"]
+    assert approle.read_role("app")["data"]["secret_id_num_uses"] == 2
+    approle.update_role_id("app", "its-id")
+    assert approle.read_role_id("app")["data"]["role_id"] == "its-id"
+    made = approle.generate_secret_id("app", metadata={"stage": "test"}, cidr_list=["127.0.0.0/8"])["data"]
+    assert made["secret_id_num_uses"] == 2
+    assert approle.list_secret_id_accessors("app")["data"]["keys"] == [made["secret_id_accessor"]]
+    assert approle.read_secret_id("app", made["secret_id"])["data"]["metadata"] == {"stage": "test"}
+    other = hvac.Client(url=address)
+    for _ in range(2):
+        auth = other.auth.approle.login("its-id", made["secret_id"])["auth"]
+        assert auth["lease_duration"] == 600 and auth["metadata"] == {"role_name": "app", "stage": "test"}
+    expect_error(exceptions.InvalidRequest, other.auth.approle.login, role_id="its-id", secret_id=made["secret_id"])
+    custom = approle.create_custom_secret_id("app", "of-my-own")["data"]
+    assert approle.read_secret_id_accessor("app", custom["secret_id_accessor"])["data"]["secret_id_num_uses"] == 2
+    approle.destroy_secret_id_accessor("app", custom["secret_id_accessor"])
+    expect_error(exceptions.InvalidRequest, other.auth.approle.login, role_id="its-id", secret_id="of-my-own")
+    approle.delete_role("app")
+    expect_error(exceptions.InvalidPath, approle.read_role, role_name="app")
+
+
 def main():
     address = sys.argv[1]
     client = hvac.Client(url=address)
@@ -120,6 +165,8 @@ def main():
     key_values_1(client)
     system(client)
     tokens(client, address)
+    users(client, address)
+    applications(client, address)
     client.sys.seal()
     assert client.sys.is_sealed() is True
     expect_error(exceptions.VaultDown, client.secrets.kv.v2.read_secret, path="shared", mount_point="two", raise_on_deleted_version=True)
