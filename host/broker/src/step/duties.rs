@@ -39,7 +39,7 @@ pub(crate) async fn run(open: Arc<Open>) {
 
 /// Tells the plugin of each mount, and those that fail again, until none is left or the
 /// node is not active any more.
-async fn tell_all(open: &Arc<Open>, reason: Reason) {
+pub(crate) async fn tell_all(open: &Arc<Open>, reason: Reason) {
     let mut left = match plugin_mounts(open) {
         Ok(mounts) => mounts,
         Err(fault) => return tracing::error!(cause = ?fault, "the mounts could not be read"),

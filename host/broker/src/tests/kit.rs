@@ -118,9 +118,14 @@ pub(crate) struct Kit {
 impl Kit {
     /// A new cluster, unsealed.
     pub(crate) async fn new() -> Self {
+        Self::with(FakePlugin::new()).await
+    }
+
+    /// The same with this plugin.
+    pub(crate) async fn with(plugin: FakePlugin) -> Self {
         let ledger = mortal(Arc::new(FakeLedger::new()));
         let clock = Arc::new(FakeClock::at_ms(START_MS));
-        let plugin = Arc::new(FakePlugin::new());
+        let plugin = Arc::new(plugin);
         let node = node(&ledger, &clock, vec![plugin.clone()]);
         let options = InitOptions { shares: 1, threshold: 1, root_token: Some(Hidden::new(ROOT.into())) };
         let made = node.initialise(options).await.expect("a new ledger can be initialised");
@@ -136,6 +141,11 @@ impl Kit {
         let node = node(&ledger, &self.clock, plugins);
         unseal(&node, &self.share).await;
         Self { node, ledger, ..self }
+    }
+
+    /// The same with another version of the plugin.
+    pub(crate) async fn restarted_with(self, plugin: FakePlugin) -> Self {
+        Self { plugin: Arc::new(plugin), ..self }.restarted(true).await
     }
 
     /// Lets the node die after so many more changes.

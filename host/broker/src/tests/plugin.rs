@@ -6,8 +6,8 @@ use std::future::pending;
 use async_trait::async_trait;
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::plugin::{
-    Descriptor, Existence, GuestError, GuestRequest, GuestResponse, JobOutcome, LeaseGrant, Operation, OperationDoc,
-    PluginKind, Route,
+    Descriptor, Existence, GuestError, GuestRequest, GuestResponse, JobDoc, JobOutcome, LeaseGrant, Operation,
+    OperationDoc, PluginKind, Route, UpgradeStep,
 };
 use bulkhead_model::seam::plugin::{Call, CallFailure, CallHost, Finished, Plugin, Returned};
 use parking_lot::Mutex;
@@ -40,8 +40,11 @@ pub(crate) struct Called {
 /// a job for now, `intend/<name>` makes an intent and traps.
 pub(crate) struct FakePlugin {
     about: Descriptor,
+    sha256: String,
     manners: Mutex<HashMap<String, Manner>>,
     calls: Mutex<Vec<Called>>,
+    /// What it was told of its mounts' lives.
+    told: Mutex<Vec<Called>>,
 }
 
 impl FakePlugin {
@@ -60,7 +63,52 @@ impl FakePlugin {
             lease_kinds: vec!["creds".into()],
             jobs: Vec::new(),
         };
-        Self { about, manners: Mutex::default(), calls: Mutex::default() }
+        Self {
+            about,
+            sha256: "0".repeat(64),
+            manners: Mutex::default(),
+            calls: Mutex::default(),
+            told: Mutex::default(),
+        }
+    }
+
+    /// The same with a job that runs every minute.
+    pub(crate) fn with_job() -> Self {
+        let mut plugin = Self::new();
+        plugin.about.jobs.push(every_minute("tick"));
+        plugin
+    }
+
+    /// Its next version: another layout of data, which it upgrades in three slices, and one
+    /// more job.
+    pub(crate) fn next() -> Self {
+        let mut plugin = Self::with_job();
+        plugin.sha256 = "1".repeat(64);
+        plugin.about.data_version = 2;
+        plugin.about.jobs.push(every_minute("tock"));
+        plugin
+    }
+
+    /// What it was told of the life of this mount so far: `initialize` and the reason,
+    /// `upgrade` and from where.
+    pub(crate) fn told(&self, mount: &str) -> Vec<Called> {
+        self.told.lock().iter().filter(|told| told.mount == mount).cloned().collect()
+    }
+
+    fn is_told(&self, mount: String, what: &'static str, about: String) {
+        self.told.lock().push(Called { mount, what, about });
+    }
+
+    fn upgrade(&self, mount: String, from: u32, cursor: Option<&str>) -> Result<Returned, GuestError> {
+        if self.manners.lock().get(&mount) == Some(&Manner::Refuses) {
+            return Err(GuestError::Internal("not now".into()));
+        }
+        self.is_told(mount, "upgrade", format!("{from} from {}", cursor.unwrap_or("the start")));
+        Ok(Returned::Upgraded(match cursor {
+            None => UpgradeStep::More("1".into()),
+            Some("1") => UpgradeStep::More("2".into()),
+            Some(_) => UpgradeStep::Done,
+        }))
     }
 
     /// From now on the mount at this path does this.
@@ -83,6 +131,10 @@ impl FakePlugin {
             Manner::Again(at_ms) => Ok(Returned::JobDone(JobOutcome::Again(at_ms, Hidden::new(b"{}".to_vec())))),
         }
     }
+}
+
+fn every_minute(name: &str) -> JobDoc {
+    JobDoc { name: name.into(), every: Some(60) }
 }
 
 fn route(pattern: &str) -> Route {
@@ -152,8 +204,8 @@ impl Plugin for FakePlugin {
         PluginKind::Secrets
     }
 
-    fn sha256(&self) -> &'static str {
-        "0000000000000000000000000000000000000000000000000000000000000000"
+    fn sha256(&self) -> &str {
+        &self.sha256
     }
 
     fn imports(&self) -> &[String] {
@@ -167,7 +219,11 @@ impl Plugin for FakePlugin {
             Call::RevokeLease(lease) => self.ended(mount, "revoke", lease.id).await,
             Call::RunJob { key, .. } => self.ended(mount, "job", key).await,
             Call::Rollback { kind, .. } => self.ended(mount, "rollback", kind).await,
-            Call::Initialize(_) => Ok(Returned::Done),
+            Call::Initialize(reason) => {
+                self.is_told(mount, "initialize", format!("{reason:?}"));
+                Ok(Returned::Done)
+            }
+            Call::Upgrade { from, cursor } => self.upgrade(mount, from, cursor.as_deref()),
             _ => Err(GuestError::UnsupportedOperation),
         };
         Ok(Finished { host, result })
