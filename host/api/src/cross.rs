@@ -3,12 +3,12 @@
 
 use bulkhead_model::answer::Headers;
 use bulkhead_model::cors::Crossing;
-use hyper::StatusCode;
 use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use hyper::http::request::Parts;
 
 use crate::Front;
 use crate::encode::Encoded;
+use crate::status;
 
 /// Header lines for the answer to a request that may go on, or the answer itself. A
 /// browser reads the header lines of either.
@@ -24,10 +24,10 @@ pub(crate) fn cross<F: Front>(front: &F, parts: &Parts) -> Result<Headers, (Enco
     match front.crossing(origin, parts.method.as_str(), asked) {
         None => Ok(Headers::new()),
         Some(Crossing::Pass(headers)) => Ok(headers),
-        Some(Crossing::Preflight(headers)) => Err((empty(StatusCode::OK), headers)),
-        Some(Crossing::BadMethod) => Err((empty(StatusCode::METHOD_NOT_ALLOWED), Headers::new())),
+        Some(Crossing::Preflight(headers)) => Err((empty(status::PREFLIGHT), headers)),
+        Some(Crossing::BadMethod) => Err((empty(status::PREFLIGHT_METHOD), Headers::new())),
         Some(Crossing::Refused) => {
-            Err((Encoded::errors(StatusCode::FORBIDDEN, &["origin not allowed".to_owned()]), Headers::new()))
+            Err((Encoded::errors(status::FOREIGN_PAGE, &["origin not allowed".to_owned()]), Headers::new()))
         }
     }
 }

@@ -1,6 +1,16 @@
 //! Which status a failure gets. The only place where that is decided.
 
 use bulkhead_model::failure::FailureKind;
+use hyper::StatusCode;
+
+/// A browser that asked first may go on.
+pub(crate) const PREFLIGHT: StatusCode = StatusCode::OK;
+
+/// A browser asked first for a method that pages do not get.
+pub(crate) const PREFLIGHT_METHOD: StatusCode = StatusCode::METHOD_NOT_ALLOWED;
+
+/// A page of a site that is not allowed.
+pub(crate) const FOREIGN_PAGE: StatusCode = StatusCode::FORBIDDEN;
 
 /// The status code of a failure.
 pub(crate) fn code(kind: FailureKind) -> u16 {
