@@ -24,10 +24,10 @@ pub(crate) fn cross<F: Front>(front: &F, parts: &Parts) -> Result<Headers, (Enco
     match front.crossing(origin, parts.method.as_str(), asked) {
         None => Ok(Headers::new()),
         Some(Crossing::Pass(headers)) => Ok(headers),
-        Some(Crossing::Preflight(headers)) => Err((empty(status::CROSSING), headers)),
-        Some(Crossing::BadMethod) => Err((empty(status::CROSSING_METHOD), Headers::new())),
+        Some(Crossing::Preflight(headers)) => Err((empty(status::PREFLIGHT), headers)),
+        Some(Crossing::BadMethod) => Err((empty(status::PREFLIGHT_METHOD), Headers::new())),
         Some(Crossing::Refused) => {
-            Err((Encoded::errors(status::CROSSING_REFUSED, &["origin not allowed".to_owned()]), Headers::new()))
+            Err((Encoded::errors(status::FOREIGN_PAGE, &["origin not allowed".to_owned()]), Headers::new()))
         }
     }
 }

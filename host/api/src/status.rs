@@ -3,12 +3,14 @@
 use bulkhead_model::failure::FailureKind;
 use hyper::StatusCode;
 
-/// A browser may ask from where it asks.
-pub(crate) const CROSSING: StatusCode = StatusCode::OK;
-/// A browser asks for a method that no request has.
-pub(crate) const CROSSING_METHOD: StatusCode = StatusCode::METHOD_NOT_ALLOWED;
-/// A page of another site asks that may not.
-pub(crate) const CROSSING_REFUSED: StatusCode = StatusCode::FORBIDDEN;
+/// A browser that asked first may go on.
+pub(crate) const PREFLIGHT: StatusCode = StatusCode::OK;
+
+/// A browser asked first for a method that pages do not get.
+pub(crate) const PREFLIGHT_METHOD: StatusCode = StatusCode::METHOD_NOT_ALLOWED;
+
+/// A page of a site that is not allowed.
+pub(crate) const FOREIGN_PAGE: StatusCode = StatusCode::FORBIDDEN;
 
 /// The status code of a failure.
 pub(crate) fn code(kind: FailureKind) -> u16 {

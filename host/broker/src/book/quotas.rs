@@ -25,9 +25,9 @@ pub(crate) struct LimitRecord {
 
 impl LimitRecord {
     fn rule(&self) -> LimitRule {
-        // What is beyond the type is no limit at all. Part of a request cannot be made.
+        // Vault rounds. What is beyond the type is no limit at all.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let requests = self.rate.ceil() as u64;
+        let requests = self.rate.round().max(1.0) as u64;
         let limit = Limit {
             requests,
             interval_ms: self.interval_secs.max(1).saturating_mul(1000),
@@ -228,7 +228,7 @@ mod tests {
         let mut tx = empty();
         save(&mut tx, &record("a", "kv/", 1.5)).expect("writes");
         let first = Quotas::load(&mut tx).expect("reads");
-        assert_eq!(first.rules.find("kv/x").map(|(_, limit)| limit.requests), Some(2), "half a request is a whole one");
+        assert_eq!(first.rules.find("kv/x").map(|(_, limit)| limit.requests), Some(2), "half a request counts as one");
         assert!(first.same(&Quotas::load(&mut tx).expect("reads")));
         save_config(&mut tx, &QuotaConfig { response_headers: true, ..QuotaConfig::default() }).expect("writes");
         assert!(!first.same(&Quotas::load(&mut tx).expect("reads")));
