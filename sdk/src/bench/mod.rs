@@ -10,6 +10,7 @@ use std::marker::PhantomData;
 use serde_json::Value;
 
 mod answer;
+mod coerce;
 pub(crate) mod host;
 mod pattern;
 mod shape;
