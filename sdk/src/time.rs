@@ -57,26 +57,40 @@ pub fn go_duration(secs: i64) -> String {
     }
 }
 
-/// Seconds of a duration as Vault reads them: a plain number, or a row of numbers with
-/// units (`ns`, `us`, `ms`, `s`, `m`, `h`, `d`); fractions of a second are cut off. `None`
-/// for what is no duration, and beyond 584 years, which Go cannot hold either.
+/// Seconds of a duration as Vault reads them: a plain number, whole days (`5d`), or a row of
+/// numbers with units (`ns`, `us`, `ms`, `s`, `m`, `h`); fractions of a second are cut off.
+/// `None` for what is no duration, and beyond 292 years, which Go cannot hold either.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<i64> {
-    if let Ok(secs) = text.parse::<i64>() {
-        return Some(secs);
-    }
-    let (negative, mut rest) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let (negative, body) = match text.strip_prefix('-') {
+        Some(body) => (true, body),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let nanos = whole_nanos(body).unwrap_or_else(|| row_nanos(body))?;
+    let secs = i64::try_from(nanos).ok()? / 1_000_000_000;
+    (!body.is_empty()).then_some(if negative { -secs } else { secs })
+}
+
+/// Whole seconds or days; `None` if the text is neither.
+fn whole_nanos(text: &str) -> Option<Option<u64>> {
+    let (digits, unit) = text.strip_suffix('d').map_or((text, 1), |digits| (digits, 86_400));
+    let is_whole = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+    is_whole.then(|| digits.parse::<u64>().ok()?.checked_mul(unit)?.checked_mul(1_000_000_000))
+}
+
+fn row_nanos(text: &str) -> Option<u64> {
+    let mut rest = text;
     let mut nanos = 0_u64;
     while !rest.is_empty() {
         let digits = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.')?;
-        let unit_end =
-            rest[digits..].find(|letter: char| letter.is_ascii_digit()).map_or(rest.len(), |end| digits + end);
+        let unit_end = rest[digits..]
+            .find(|letter: char| letter.is_ascii_digit() || letter == '.')
+            .map_or(rest.len(), |end| digits + end);
         let part = scaled(&rest[..digits], unit_nanos(&rest[digits..unit_end])?)?;
         nanos = nanos.checked_add(part)?;
         rest = &rest[unit_end..];
     }
-    let secs = i64::try_from(nanos / 1_000_000_000).ok()?;
-    (!text.is_empty()).then_some(if negative { -secs } else { secs })
+    Some(nanos)
 }
 
 /// A decimal number of units, in whole nanoseconds. Not by way of floating point, whose
@@ -99,12 +113,11 @@ fn scaled(number: &str, unit: u64) -> Option<u64> {
 fn unit_nanos(unit: &str) -> Option<u64> {
     Some(match unit {
         "ns" => 1,
-        "us" => 1_000,
+        "us" | "µs" | "μs" => 1_000,
         "ms" => 1_000_000,
         "s" => 1_000_000_000,
         "m" => 60_000_000_000,
         "h" => 3_600_000_000_000,
-        "d" => 86_400_000_000_000,
         _ => return None,
     })
 }

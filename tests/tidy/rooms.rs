@@ -26,7 +26,8 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("host/cli", &["bulkhead-model", "bulkhead-server"]),
-    ("sdk", &["bulkhead-sdk-derive"]),
+    // The model in its tests alone: a law of its own.
+    ("sdk", &["bulkhead-model", "bulkhead-sdk-derive"]),
     ("sdk/derive", &[]),
     ("tests", &["bulkhead-server"]),
     ("xtask", &[]),
@@ -67,6 +68,13 @@ fn rooms_depend_only_in_their_direction() {
         }
     }
     holds(&broken);
+}
+
+#[test]
+fn the_sdk_knows_the_model_in_its_tests_alone() {
+    let manifest = read(&root().join("sdk/Cargo.toml"));
+    let (shipped, _) = manifest.split_once("[dev-dependencies]").unwrap_or((&manifest, ""));
+    assert!(!shipped.contains("bulkhead-model"), "a plugin would carry parts of the host");
 }
 
 #[test]

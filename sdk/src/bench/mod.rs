@@ -10,6 +10,7 @@ use std::marker::PhantomData;
 use serde_json::Value;
 
 mod answer;
+mod coerce;
 mod digest;
 mod effects;
 pub(crate) mod host;
