@@ -37,9 +37,9 @@ macro_rules! files {
 }
 
 files! {
-    auth_mounts capabilities cubbyhole_and_wrapping init_unseal kv_v1 kv_v2_metadata
+    approle auth_mounts capabilities cubbyhole_and_wrapping init_unseal kv_v1 kv_v2_metadata
     kv_v2_versions mounts policies request_shapes status token_children token_ends token_lives
-    tokens tools_and_leases
+    tokens tools_and_leases userpass
 }
 
 #[test]

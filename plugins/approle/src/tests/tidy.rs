@@ -1,3 +1,5 @@
+//! What is cleared away, and when.
+
 use super::*;
 
 fn tidy(bench: &mut Bench<Approle>) {

@@ -1,3 +1,5 @@
+//! Logins, and who is turned away.
+
 use bulkhead_sdk::bench::Answer;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! New passwords and hashes.
+
 use super::*;
 
 const LOW: &str = "$2b$04$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZabcde";

@@ -1,3 +1,5 @@
+//! Tokens at their renewal.
+
 use super::*;
 
 fn granted(bench: &mut Bench<Userpass>) -> AuthGrant {

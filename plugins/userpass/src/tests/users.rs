@@ -1,3 +1,5 @@
+//! Users and their settings.
+
 use super::*;
 
 #[test]
