@@ -1,4 +1,4 @@
-//! Logins, and who is turned away.
+//! Logging in, and who may not.
 
 use bulkhead_sdk::bench::Answer;
 

@@ -1,4 +1,4 @@
-//! New passwords and hashes.
+//! Passwords: setting them, their hashes, their lengths.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Tokens at their renewal.
+//! Tokens that are renewed, and those that are not.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Users and their settings.
+//! Users: writing, reading, listing, removing.
 
 use super::*;
 
