@@ -52,7 +52,7 @@ fn issue(cx: &Cx, name: &RoleName, secret_id: &str, sent: &NewSecretId) -> Resul
         return Err(Error::invalid("bind_secret_id is not set on the role"));
     }
     let hmac = secret_id::hmac(cx, &role, secret_id)?;
-    if secret_id::find(cx, &role.place, hmac.clone())?.is_some() {
+    if !secret_id::is_free(cx, &role.place, &hmac)? {
         return Err(Error::invalid("failed to store secret_id: SecretID is already registered"));
     }
     let mut record = wanted(&role, sent)?;

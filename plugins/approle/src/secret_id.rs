@@ -49,10 +49,21 @@ pub(crate) fn hmac(cx: &Cx, role: &Role, secret_id: &str) -> Result<String> {
 
 /// The secret id stored under an HMAC, unless it has ended.
 pub(crate) fn find(cx: &Cx, place: &Place, hmac: String) -> Result<Option<Found>> {
+    Ok(stored(cx, place, hmac)?.filter(|found| !found.has_ended(cx)))
+}
+
+/// Whether a new secret id can be stored under an HMAC. One that has ended makes room, and
+/// takes what leads to it along: the index of ends would remove the new one in its place.
+pub(crate) fn is_free(cx: &Cx, place: &Place, hmac: &str) -> Result<bool> {
+    match stored(cx, place, hmac.to_owned())? {
+        Some(found) if found.has_ended(cx) => found.end(cx, place).map(|()| true),
+        found => Ok(found.is_none()),
+    }
+}
+
+fn stored(cx: &Cx, place: &Place, hmac: String) -> Result<Option<Found>> {
     let Some(bytes) = cx.get_bytes(&key(place, &hmac))? else { return Ok(None) };
-    let record = SecretId::decode(&bytes)?;
-    let has_ended = record.ends_ms != 0 && record.ends_ms <= cx.now_ms();
-    Ok((!has_ended).then_some(Found { hmac, record }))
+    Ok(Some(Found { hmac, record: SecretId::decode(&bytes)? }))
 }
 
 /// The secret id of an accessor; accessors of other roles lead nowhere.
@@ -62,7 +73,7 @@ pub(crate) fn find_by_accessor(cx: &Cx, place: &Place, accessor: &str) -> Result
     }
     let Some(bytes) = cx.get_bytes(&[&place.accessors(), accessor].concat())? else { return Ok(None) };
     let hmac = String::from_utf8(bytes).map_err(|_| Error::internal("the index of accessors is damaged"))?;
-    find(cx, place, hmac)
+    Ok(find(cx, place, hmac)?.filter(|found| found.record.accessor == accessor))
 }
 
 /// Whether a text can be an accessor, and so part of a key.
@@ -75,6 +86,10 @@ fn key(place: &Place, hmac: &str) -> String {
 }
 
 impl Found {
+    fn has_ended(&self, cx: &Cx) -> bool {
+        self.record.ends_ms != 0 && self.record.ends_ms <= cx.now_ms()
+    }
+
     /// Writes a secret id that is new.
     pub(crate) fn enter(&self, cx: &Cx, place: &Place) -> Result<()> {
         let accessor = [&place.accessors(), self.record.accessor.as_str()].concat();

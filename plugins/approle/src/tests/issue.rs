@@ -1,3 +1,5 @@
+//! New secret ids.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! Logins, and who is turned away.
+
 use super::*;
 
 const WRONG: &str = "invalid role or secret ID";

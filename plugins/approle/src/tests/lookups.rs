@@ -1,3 +1,5 @@
+//! Secret ids looked up and destroyed.
+
 use super::*;
 
 #[test]

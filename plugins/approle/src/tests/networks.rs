@@ -1,3 +1,5 @@
+//! Where logins and tokens may come from.
+
 use super::*;
 
 const TEN: &str = "10.0.0.0/8";

@@ -1,3 +1,5 @@
+//! Settings of a role by themselves.
+
 use super::*;
 
 const NO_ROLE: &str = "1 error occurred:\n\t* unsupported path\n\n";

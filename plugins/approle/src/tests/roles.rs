@@ -1,3 +1,5 @@
+//! Roles as a whole.
+
 use super::*;
 
 #[test]

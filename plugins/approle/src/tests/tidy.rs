@@ -1,3 +1,5 @@
+//! What is cleared away, and when.
+
 use super::*;
 
 fn tidy(bench: &mut Bench<Approle>) {
@@ -69,4 +71,16 @@ fn a_used_up_secret_id_is_not_looked_for_again() {
     assert_eq!(traces(&bench), Vec::<String>::new());
     bench.advance(120).unwrap();
     tidy(&mut bench);
+}
+
+#[test]
+fn a_secret_id_made_again_after_its_end_is_not_cleared_away_with_the_old_one() {
+    let mut bench = bench();
+    let old = issue(&mut bench, "s", json!({ "ttl": 60 }));
+    bench.advance(60).unwrap();
+    let new = issue(&mut bench, "s", json!({}));
+    tidy(&mut bench);
+    assert_eq!(log_in(&mut bench, "s").status(), 200);
+    assert_ne!(old["secret_id_accessor"], new["secret_id_accessor"]);
+    assert_eq!(bench.list("role/web/secret-id/").data(), json!({ "keys": [new["secret_id_accessor"]] }));
 }
