@@ -46,7 +46,9 @@ pub(crate) fn failure_tolerance(sights: &[Sight]) -> u32 {
 /// cluster is after it.
 pub(crate) fn due(sights: &[Sight], config: &AutopilotConfig, leading_for: Duration) -> Option<Step> {
     let stable = |sight: &&Sight| {
-        !sight.voter && !sight.non_voter && sight.healthy_for.is_some_and(|time| time >= config.server_stabilization_time)
+        !sight.voter
+            && !sight.non_voter
+            && sight.healthy_for.is_some_and(|time| time >= config.server_stabilization_time)
     };
     if let Some(ready) = sights.iter().find(stable) {
         return Some(Step::Promote(ready.number));
@@ -54,9 +56,8 @@ pub(crate) fn due(sights: &[Sight], config: &AutopilotConfig, leading_for: Durat
     if !config.cleanup_dead_servers {
         return None;
     }
-    let dead = |sight: &&Sight| {
-        !sight.leader && sight.last.unwrap_or(leading_for) > config.dead_server_last_contact_threshold
-    };
+    let dead =
+        |sight: &&Sight| !sight.leader && sight.last.unwrap_or(leading_for) > config.dead_server_last_contact_threshold;
     if let Some(learner) = sights.iter().filter(|sight| !sight.voter).find(dead) {
         return Some(Step::RemoveLearner(learner.number));
     }

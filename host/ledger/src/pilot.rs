@@ -2,21 +2,24 @@
 //! each has been healthy, and does what [`crate::autopilot`] finds due. It acts only
 //! where this node leads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bulkhead_model::seam::cluster::AutopilotConfig;
 use openraft::async_runtime::WatchReceiver;
+use openraft::error::{ChangeMembershipError, ClientWriteError, RaftError};
+use openraft::raft::Precondition;
 use openraft::{ChangeMembers, Instant as _, ServerState};
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use crate::autopilot::{self, Sight, Step};
 use crate::peer::wire::{self, About, Request, Response};
 use crate::peer::{Lane, Link, Target};
-use crate::raft::{Member, Raft};
+use crate::raft::{LogId, Member, Membership, Raft, Types};
 use crate::roster::Roster;
 
 /// Longest a node may take to say who it is.
@@ -25,6 +28,9 @@ const GREETING_WITHIN: Duration = Duration::from_secs(1);
 /// Everybody is asked again who they are after so many rounds. Why: they may have been
 /// restarted under another version or address.
 const ROUNDS_BETWEEN_GREETINGS: u32 = 10;
+
+/// Pause before a change is tried again that met another one.
+const CHANGE_AGAIN: Duration = Duration::from_millis(20);
 
 /// Longest one change of members may take before it is looked at anew.
 const CHANGE_WITHIN: Duration = Duration::from_secs(10);
@@ -37,6 +43,9 @@ pub(crate) struct Pilot {
     roster: Arc<Roster>,
     about: About,
     books: Mutex<Books>,
+    /// The right to change the members: a change is two entries, and another one between
+    /// them would fail.
+    changing: Semaphore,
 }
 
 #[derive(Default)]
@@ -48,6 +57,10 @@ struct Books {
     healthy: BTreeMap<u64, Instant>,
     task: Option<JoinHandle<()>>,
 }
+
+/// A change of the members, and why it failed.
+pub(crate) type Change = ChangeMembers<u64, Member>;
+pub(crate) type ChangeError = RaftError<Types, ClientWriteError<Types>>;
 
 /// The members, by number, with what they are.
 pub(crate) type Members = BTreeMap<u64, (Member, bool)>;
@@ -61,7 +74,8 @@ impl Pilot {
         roster: Arc<Roster>,
         pace: Duration,
     ) -> Arc<Self> {
-        let pilot = Arc::new(Self { number, raft, link, roster, about, books: Mutex::default() });
+        let pilot =
+            Arc::new(Self { number, raft, link, roster, about, books: Mutex::default(), changing: Semaphore::new(1) });
         let task = tokio::spawn(Arc::clone(&pilot).run(pace));
         pilot.books.lock().task = Some(task);
         pilot
@@ -92,7 +106,7 @@ impl Pilot {
         let metrics = self.raft.server_metrics();
         let metrics = metrics.borrow_watched();
         let membership = metrics.membership_config.membership();
-        let voters: Vec<u64> = membership.voter_ids().collect();
+        let voters = voters(membership);
         membership.nodes().map(|(number, member)| (*number, (member.clone(), voters.contains(number)))).collect()
     }
 
@@ -106,7 +120,7 @@ impl Pilot {
         let mut books = self.books.lock();
         let config = books.config;
         let membership = metrics.membership_config.membership();
-        let voters: Vec<u64> = membership.voter_ids().collect();
+        let voters = voters(membership);
         let mut sights = Vec::new();
         for (number, member) in membership.nodes() {
             let leader = *number == self.number;
@@ -197,7 +211,30 @@ impl Pilot {
         futures::future::join_all(asking).await;
     }
 
+    /// Changes the members, after whoever is changing them already.
+    pub(crate) async fn change(&self, change: Change, retain: bool) -> Result<(), ChangeError> {
+        self.change_since(change, retain, None).await
+    }
+
+    /// Changes the members, if they are those of the entry `seen` still.
+    async fn change_since(&self, change: Change, retain: bool, seen: Option<Option<LogId>>) -> Result<(), ChangeError> {
+        let _turn = self.changing.acquire().await.expect("it is never closed");
+        let seen = seen.map(|id| Precondition::LastMembershipLogId { last_membership_log_id: id });
+        loop {
+            match self.raft.change_membership_if(change.clone(), retain, seen.clone()).await {
+                Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(
+                    ChangeMembershipError::InProgress(_),
+                ))) => tokio::time::sleep(CHANGE_AGAIN).await,
+                other => return other.map(drop),
+            }
+        }
+    }
+
     async fn look_after(&self) {
+        if self.changing.available_permits() == 0 {
+            return;
+        }
+        let seen = *self.raft.server_metrics().borrow_watched().membership_config.log_id();
         let Some(sights) = self.sights() else { return };
         let (config, leading) = {
             let books = self.books.lock();
@@ -214,14 +251,14 @@ impl Pilot {
         };
         tracing::info!(?change, "changing the cluster's members");
         let retain = matches!(change, ChangeMembers::AddVoterIds(_) | ChangeMembers::ReplaceAllVoters(_));
-        match timeout(CHANGE_WITHIN, self.raft.change_membership(change, retain)).await {
+        match timeout(CHANGE_WITHIN, self.change_since(change, retain, Some(seen))).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => tracing::warn!(%error, "the cluster's members could not be changed"),
             Err(_) => tracing::warn!("changing the cluster's members takes long"),
         }
     }
 
-    fn half_done(&self) -> Option<ChangeMembers<u64, Member>> {
+    fn half_done(&self) -> Option<Change> {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
         let committed = metrics.committed_membership_config == metrics.membership_config;
@@ -231,7 +268,14 @@ impl Pilot {
     }
 }
 
-fn change(step: Step) -> ChangeMembers<u64, Member> {
+/// Who votes whatever becomes of a change that is under way.
+fn voters(membership: &Membership) -> BTreeSet<u64> {
+    let mut configs = membership.get_joint_config().iter();
+    let first = configs.next().cloned().unwrap_or_default();
+    configs.fold(first, |voters, config| &voters & config)
+}
+
+fn change(step: Step) -> Change {
     match step {
         Step::Promote(number) => ChangeMembers::AddVoterIds([number].into()),
         Step::RemoveLearner(number) => ChangeMembers::RemoveNodes([number].into()),

@@ -43,9 +43,9 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Step<'_>> {
     let fits = match &step {
         Step::Records { records, .. } => {
             records.len() <= CHANGE_RECORDS_MAX
-                && records.iter().all(|(key, value)| {
-                    key.0.len() <= LEDGER_KEY_BYTES_MAX && value.0.len() <= LEDGER_VALUE_BYTES_MAX
-                })
+                && records
+                    .iter()
+                    .all(|(key, value)| key.0.len() <= LEDGER_KEY_BYTES_MAX && value.0.len() <= LEDGER_VALUE_BYTES_MAX)
         }
         Step::End { .. } => true,
     };

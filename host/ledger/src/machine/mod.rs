@@ -135,8 +135,7 @@ impl Machine {
             let disk = state.disk()?;
             let view = disk.view();
             let whole = restore::is_whole(&view, &id, records)?;
-            let answer =
-                if whole { Answer::Judged(Verdict::Committed(entry.log_id.index)) } else { Answer::Refused };
+            let answer = if whole { Answer::Judged(Verdict::Committed(entry.log_id.index)) } else { Answer::Refused };
             let mut group = Group::new(&disk, &state.recent, meta);
             let EntryPayload::Normal(payload) = &entry.payload else { unreachable!("it was decoded from a payload") };
             group.note(&entry, answer, &payload.0);

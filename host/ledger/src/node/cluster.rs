@@ -25,6 +25,7 @@ use crate::disk::DiskView;
 use crate::fault::storage;
 use crate::machine::Machine;
 use crate::machine::state::{self, Meta};
+use crate::pilot::Change;
 use crate::raft::{Member, Payload};
 use crate::reads;
 use crate::snapshot::{self, Contents};
@@ -56,11 +57,11 @@ impl RaftLedger {
         if others { Ok(()) } else { Err(refused("it is the only voter: without it there is no cluster")) }
     }
 
-    async fn change(&self, changes: Vec<ChangeMembers<u64, Member>>, retain: bool) -> Result<(), ClusterError> {
-        let changing = self.raft.change_membership(ChangeMembers::Batch(changes), retain);
+    async fn change(&self, change: Change, retain: bool) -> Result<(), ClusterError> {
+        let changing = self.pilot.change(change, retain);
         let changed = timeout(self.timings.answer, changing).await.map_err(|_| LedgerError::Timeout)?;
         match changed {
-            Ok(_) => Ok(()),
+            Ok(()) => Ok(()),
             Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => Err(self.not_leader().into()),
             Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(e))) => Err(refused(&e.to_string())),
             Err(RaftError::APIError(_)) => Err(LedgerError::Timeout.into()),
@@ -68,25 +69,18 @@ impl RaftLedger {
         }
     }
 
-    /// What must go to make place for a node of this name. Only one that is silent does.
-    fn make_place(&self, node: &Joining) -> Result<Vec<ChangeMembers<u64, Member>>, ClusterError> {
+    /// Removes members that have the name of a new one. Only one that is silent goes.
+    async fn make_place(&self, node: &Joining) -> Result<(), ClusterError> {
         let threshold = self.pilot.config().last_contact_threshold;
-        let mut changes = Vec::new();
-        for sight in self.sights()? {
-            let named = self.pilot.members().get(&sight.number).is_some_and(|(member, _)| member.name == node.id);
-            if sight.number == node.number || !named {
-                continue;
-            }
+        let members = self.pilot.members();
+        let named = |number: u64| members.get(&number).is_some_and(|(member, _)| member.name == node.id);
+        for sight in self.sights()?.into_iter().filter(|sight| sight.number != node.number && named(sight.number)) {
             if sight.last.is_some_and(|last| last <= threshold) {
                 return Err(refused(&format!("a node called {:?} is a member, and alive", node.id)));
             }
-            let gone = BTreeSet::from([sight.number]);
-            if sight.voter {
-                changes.push(ChangeMembers::RemoveVoters(gone.clone()));
-            }
-            changes.push(ChangeMembers::RemoveNodes(gone));
+            self.change(without(sight.number, sight.voter), false).await?;
         }
-        Ok(changes)
+        Ok(())
     }
 
     /// Voters that could lead, the best first.
@@ -107,7 +101,7 @@ impl RaftLedger {
     }
 
     async fn hand_over(&self, heir: u64) -> Result<bool, ClusterError> {
-        self.raft.trigger().transfer_leader(heir).await.map_err(|e| LedgerError::from(self.explain(&e)))?;
+        self.raft.trigger().transfer_leader(heir).await.map_err(|e| self.explain(&e))?;
         let mut metrics = self.raft.server_metrics();
         let leaving = async {
             // Done once another is known to lead, so that whoever is told can be sent there.
@@ -182,17 +176,17 @@ impl Cluster for RaftLedger {
     async fn join(&self, node: Joining) -> Result<(), ClusterError> {
         let members = self.pilot.members();
         let wanted = Member { name: node.id.clone(), address: node.address.clone(), non_voter: node.non_voter };
-        let mut changes = self.make_place(&node)?;
-        match members.get(&node.number) {
+        self.make_place(&node).await?;
+        let change = match members.get(&node.number) {
             Some((member, _)) if member.name == wanted.name && member.address == wanted.address => return Ok(()),
             // Its number is in its certificate, so that nobody else can be at the new place.
             Some((member, _)) => {
                 let moved = Member { non_voter: member.non_voter, ..wanted };
-                changes.push(ChangeMembers::SetNodes([(node.number, moved)].into()));
+                ChangeMembers::SetNodes([(node.number, moved)].into())
             }
-            None => changes.push(ChangeMembers::AddNodes([(node.number, wanted)].into())),
-        }
-        self.change(changes, false).await
+            None => ChangeMembers::AddNodes([(node.number, wanted)].into()),
+        };
+        self.change(change, false).await
     }
 
     async fn promote(&self, id: &str) -> Result<(), ClusterError> {
@@ -206,7 +200,7 @@ impl Cluster for RaftLedger {
         }
         let wanted = Member { non_voter: false, ..member };
         let change = [ChangeMembers::SetNodes([(number, wanted)].into()), ChangeMembers::AddVoterIds([number].into())];
-        self.change(change.into(), true).await
+        self.change(ChangeMembers::Batch(change.into()), true).await
     }
 
     async fn demote(&self, id: &str) -> Result<(), ClusterError> {
@@ -214,16 +208,15 @@ impl Cluster for RaftLedger {
         self.refuse_last_voter(number)?;
         let wanted = Member { non_voter: true, ..member };
         let change = [ChangeMembers::SetNodes([(number, wanted)].into()), ChangeMembers::RemoveVoters([number].into())];
-        self.change(change.into(), true).await
+        self.change(ChangeMembers::Batch(change.into()), true).await
     }
 
     async fn remove(&self, id: &str) -> Result<(), ClusterError> {
         let (number, _, voter) = self.named(id)?;
-        if !voter {
-            return self.change(vec![ChangeMembers::RemoveNodes([number].into())], false).await;
+        if voter {
+            self.refuse_last_voter(number)?;
         }
-        self.refuse_last_voter(number)?;
-        self.change(vec![ChangeMembers::RemoveVoters([number].into())], false).await
+        self.change(without(number, voter), false).await
     }
 
     async fn step_down(&self, to: Option<&str>) -> Result<(), ClusterError> {
@@ -297,6 +290,12 @@ impl Cluster for RaftLedger {
         let digest = joined(hashing.await)?;
         Ok((meta.applied.map_or(0, |id| id.index), digest))
     }
+}
+
+/// The members without this one.
+fn without(number: u64, voter: bool) -> Change {
+    let gone = BTreeSet::from([number]);
+    if voter { ChangeMembers::RemoveVoters(gone) } else { ChangeMembers::RemoveNodes(gone) }
 }
 
 /// Reads a snapshot that was checked, and tells of its records in steps of some size.

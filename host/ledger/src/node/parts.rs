@@ -71,8 +71,13 @@ impl Parts {
         }
         let snapshots = Arc::new(Snapshots::open(directory.join("snapshots"))?);
         sync_parent(directory)?;
-        let machine =
-            Machine::new((Arc::clone(&state), meta), Arc::clone(&snapshots), Arc::clone(&gate), Arc::clone(&health), number);
+        let machine = Machine::new(
+            (Arc::clone(&state), meta),
+            Arc::clone(&snapshots),
+            Arc::clone(&gate),
+            Arc::clone(&health),
+            number,
+        );
         Ok(Self { config, lock, number, log, machine, state, snapshots, gate, health })
     }
 }
@@ -123,4 +128,3 @@ pub(super) fn settings(config: &LedgerConfig) -> Result<openraft::Config, Ledger
     };
     settings.validate().map_err(|e| LedgerError::Stopped { cause: format!("the ledger's timings: {e}") })
 }
-

@@ -9,8 +9,10 @@ use bulkhead_model::suite;
 use super::RaftLedger;
 use crate::config::LedgerConfig;
 
+mod cluster;
 mod contract;
 mod faults;
+mod history;
 mod restart;
 
 /// A small ledger's configuration: little files, frequent snapshots.

@@ -15,6 +15,8 @@ mod frame;
 mod intake;
 mod network;
 pub(crate) mod service;
+#[cfg(test)]
+pub(crate) mod sim;
 pub(crate) mod tcp;
 mod tls;
 pub(crate) mod wire;

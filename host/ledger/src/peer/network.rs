@@ -95,7 +95,11 @@ fn unreachable(error: &LinkError) -> RPCError<Types> {
 impl RaftNetworkV2<Types> for Peer {
     type SnapshotData = SnapshotFile;
 
-    async fn append_entries(&mut self, request: AppendRequest, _: RPCOption) -> Result<AppendResponse, RPCError<Types>> {
+    async fn append_entries(
+        &mut self,
+        request: AppendRequest,
+        _: RPCOption,
+    ) -> Result<AppendResponse, RPCError<Types>> {
         match self.ask(&Request::Append(request)).await? {
             Response::Append(response) => Ok(response),
             _ => Err(self.strange()),

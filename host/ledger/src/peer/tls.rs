@@ -48,7 +48,8 @@ impl Tls {
     /// This node has no credentials, or they are of no use.
     pub(super) fn settings(&self) -> io::Result<Arc<Settings>> {
         let credentials = self.identity.current();
-        let credentials = credentials.ok_or_else(|| io::Error::other("this node has no certificate of a cluster yet"))?;
+        let credentials =
+            credentials.ok_or_else(|| io::Error::other("this node has no certificate of a cluster yet"))?;
         let mut made = self.made.lock();
         if let Some(settings) = made.as_ref().filter(|settings| Arc::ptr_eq(&settings.credentials, &credentials)) {
             return Ok(Arc::clone(settings));

@@ -145,7 +145,8 @@ impl Caller {
             frame::greet(&mut stream, Greeting { from: self.from, to: self.target.number }).await?;
             Ok::<_, io::Error>(stream)
         };
-        let stream = timeout(CONNECT_WITHIN, connecting).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        let stream =
+            timeout(CONNECT_WITHIN, connecting).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         let (reader, writer) = tokio::io::split(stream);
         let (came, frames) = mpsc::channel(CALLS_MAX);
         let reader = tokio::spawn(read(reader, came));

@@ -104,3 +104,6 @@ impl Link for TcpLink {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
