@@ -13,6 +13,9 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
+/// A connection that both sides have proved themselves on.
+pub(super) type Stream = TlsStream<TcpStream>;
+
 /// A key as rustls and its kin read it.
 pub(super) type Pkcs8<'a> = PrivatePkcs8KeyDer<'a>;
 
@@ -95,7 +98,7 @@ impl Settings {
     }
 
     /// Shakes hands as the one who calls. Whoever answers is the node `number`.
-    pub(super) async fn connect(&self, stream: TcpStream, number: u64) -> io::Result<TlsStream<TcpStream>> {
+    pub(super) async fn connect(&self, stream: TcpStream, number: u64) -> io::Result<Stream> {
         let name = ServerName::try_from(name(number)).map_err(io::Error::other)?;
         let stream = TlsConnector::from(Arc::clone(&self.client)).connect(name, stream).await?;
         spoken(stream.get_ref().1.alpn_protocol())?;
@@ -103,7 +106,7 @@ impl Settings {
     }
 
     /// Shakes hands as the one who is called.
-    pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<Stream> {
         let stream = TlsAcceptor::from(Arc::clone(&self.server)).accept(stream).await?;
         spoken(stream.get_ref().1.alpn_protocol())?;
         Ok(stream.into())
@@ -119,7 +122,7 @@ fn spoken(protocol: Option<&[u8]>) -> io::Result<()> {
 }
 
 /// Whether the other side's certificate is that of the node `number`.
-pub(super) fn is_of(stream: &TlsStream<TcpStream>, number: u64) -> bool {
+pub(super) fn is_of(stream: &Stream, number: u64) -> bool {
     let Some([leaf, ..]) = stream.get_ref().1.peer_certificates() else { return false };
     let (Ok(leaf), Ok(name)) = (ParsedCertificate::try_from(leaf), ServerName::try_from(name(number))) else {
         return false;

@@ -40,6 +40,13 @@ async fn each_seed(few: u64, test: impl AsyncFn(u64)) {
     }
 }
 
+/// Shows what the nodes have to say, as far as `RUST_LOG` asks for it.
+fn show_log() {
+    let filter = tracing_subscriber::EnvFilter::from_default_env();
+    // Another test may have been first.
+    drop(tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init());
+}
+
 fn number(node: usize) -> u64 {
     100 + node as u64
 }
@@ -79,9 +86,7 @@ impl Cluster {
     }
 
     fn empty(nodes: usize, seed: u64) -> Self {
-        let filter = tracing_subscriber::EnvFilter::from_default_env();
-        // Another test may have been first.
-        drop(tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init());
+        show_log();
         let net = Net::new(seed, timings().silence);
         net.weather(Weather { delay_us_max: 2000, ..Weather::default() });
         Self { net, dir: tempfile::tempdir().unwrap(), ledgers: vec![None; nodes] }

@@ -13,11 +13,10 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_rustls::TlsStream;
 
 use super::CONNECT_WITHIN;
 use crate::peer::frame::{self, Frame, Greeting};
-use crate::peer::tls::{Settings, Tls};
+use crate::peer::tls::{Settings, Stream, Tls};
 use crate::peer::{Answer, LinkError, Target};
 
 /// Calls under way and waiting, at most. Why: each holds its request.
@@ -90,7 +89,7 @@ struct Caller {
 
 struct Connection {
     frames: mpsc::Receiver<Frame>,
-    writer: BufWriter<WriteHalf<TlsStream<TcpStream>>>,
+    writer: BufWriter<WriteHalf<Stream>>,
     settings: Arc<Settings>,
     reader: JoinHandle<()>,
 }
@@ -223,7 +222,7 @@ impl Calls {
     }
 }
 
-async fn read(half: ReadHalf<TlsStream<TcpStream>>, came: mpsc::Sender<Frame>) {
+async fn read(half: ReadHalf<Stream>, came: mpsc::Sender<Frame>) {
     let mut reader = BufReader::with_capacity(BUFFER_BYTES, half);
     while let Ok(Some(frame)) = frame::read(&mut reader).await {
         if came.send(frame).await.is_err() {

@@ -13,12 +13,11 @@ use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
-use tokio_rustls::TlsStream;
 
 use super::CONNECT_WITHIN;
 use crate::peer::Service;
 use crate::peer::frame::{self, Frame};
-use crate::peer::tls::{Settings, Tls, is_of};
+use crate::peer::tls::{Settings, Stream, Tls, is_of};
 
 /// Connections at a time. Why: two for each node of the largest cluster, and room for
 /// those that are being replaced.
@@ -111,7 +110,7 @@ impl Host {
         from: u64,
         settings: &Settings,
         mut frames: mpsc::Receiver<io::Result<Frame>>,
-        mut writer: BufWriter<WriteHalf<TlsStream<TcpStream>>>,
+        mut writer: BufWriter<WriteHalf<Stream>>,
     ) -> io::Result<()> {
         let mut acting: FuturesUnordered<BoxFuture<'static, Frame>> = FuturesUnordered::new();
         let mut renewal = tokio::time::interval(RENEWAL_CHECK);
@@ -143,7 +142,7 @@ impl Host {
 
 /// Writes an answer, and those that are ready with it.
 async fn write(
-    writer: &mut BufWriter<WriteHalf<TlsStream<TcpStream>>>,
+    writer: &mut BufWriter<WriteHalf<Stream>>,
     first: Frame,
     acting: &mut FuturesUnordered<BoxFuture<'static, Frame>>,
 ) -> io::Result<()> {
@@ -166,7 +165,7 @@ impl Drop for Reader {
     }
 }
 
-async fn read(half: ReadHalf<TlsStream<TcpStream>>, came: mpsc::Sender<io::Result<Frame>>) {
+async fn read(half: ReadHalf<Stream>, came: mpsc::Sender<io::Result<Frame>>) {
     let mut reader = BufReader::with_capacity(BUFFER_BYTES, half);
     loop {
         let frame = match frame::read(&mut reader).await {

@@ -51,6 +51,7 @@ struct Node {
 }
 
 async fn node(dir: &Path, nth: usize, issuer: &Authority) -> Node {
+    show_log();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let identity = kept(credentials(issuer, number(nth), &[issuer]));
