@@ -14,7 +14,7 @@ use super::*;
 use crate::peer::sim::Dice;
 
 const KEYS: u64 = 12;
-const CLIENTS: u64 = 5;
+const CLIENTS: u64 = 10;
 
 /// What clients and the one who breaks things share.
 struct Stage {

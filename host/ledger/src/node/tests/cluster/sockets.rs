@@ -122,6 +122,8 @@ async fn three_nodes_work_over_tls_and_go_on_when_one_is_gone() {
     println!("writes went on after {:?}", began.elapsed());
     for node in left {
         assert_eq!(read_now(&node.ledger, "after").await.unwrap().as_deref(), Some("it"));
+    }
+    for node in left {
         node.ledger.shutdown().await.unwrap();
     }
 }
