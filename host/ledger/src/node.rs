@@ -174,7 +174,9 @@ impl RaftLedger {
     /// [`LedgerError::Timeout`] if a part did not end in time, and what closing met.
     pub async fn shutdown(&self) -> Result<(), LedgerError> {
         let within = self.timings.shutdown;
-        self.pilot.stop().await;
+        if let Some(stopping) = self.pilot.stop() {
+            drop(stopping.await);
+        }
         drop(timeout(within, self.link.close()).await);
         let ended = timeout(within, self.raft.shutdown()).await;
         let (log, state) = (self.log.clone(), Arc::clone(&self.state));
@@ -251,6 +253,14 @@ impl RaftLedger {
 
     fn explain(&self, error: &Fatal<Types>) -> LedgerError {
         explain_fatal(&self.health, error)
+    }
+}
+
+/// A ledger that was not shut down ends its tasks all the same; they hold it open otherwise.
+impl Drop for RaftLedger {
+    fn drop(&mut self) {
+        drop(self.pilot.stop());
+        drop(self.link.close());
     }
 }
 

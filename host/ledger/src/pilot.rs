@@ -81,12 +81,9 @@ impl Pilot {
         pilot
     }
 
-    pub(crate) async fn stop(&self) {
-        let task = self.books.lock().task.take();
-        if let Some(task) = task {
-            task.abort();
-            drop(task.await);
-        }
+    /// Ends it. The task is over once it was awaited.
+    pub(crate) fn stop(&self) -> Option<JoinHandle<()>> {
+        self.books.lock().task.take().inspect(JoinHandle::abort)
     }
 
     pub(crate) fn roster(&self) -> &Roster {

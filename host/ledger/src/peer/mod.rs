@@ -65,7 +65,8 @@ pub(crate) trait Link: Send + Sync + 'static {
     /// Starts handing requests of others to this node's service.
     fn serve(&self, service: Arc<dyn Service>);
 
-    /// Ends every connection, and returns once nothing more is handed to the service.
+    /// Ends every connection at once. The future ends once nothing more is handed to the
+    /// service.
     fn close(&self) -> BoxFuture<'_, ()>;
 }
 

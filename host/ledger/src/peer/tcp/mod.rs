@@ -96,9 +96,10 @@ impl Link for TcpLink {
             books.listener = None;
             books.listening.take()
         };
+        // Connections end with the task that took them.
+        listening.as_ref().inspect(|listening| listening.abort());
         Box::pin(async move {
             if let Some(listening) = listening {
-                listening.abort();
                 drop(listening.await);
             }
         })

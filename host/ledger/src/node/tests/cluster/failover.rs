@@ -108,3 +108,22 @@ async fn a_node_that_comes_back_does_not_disturb_the_others() {
     assert_eq!(cluster.ledger(leader).standing().term, term, "it asked before it stood for election");
     cluster.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_that_was_down_as_a_whole_comes_back_with_everything() {
+    let mut cluster = Cluster::of(3, 33).await;
+    for n in 0..50 {
+        cluster.put(&format!("key/{n}"), &n.to_string()).await;
+    }
+    cluster.shutdown().await;
+    for node in 0..3 {
+        cluster.start(node).await;
+    }
+    cluster.agree().await;
+    for (_, ledger) in cluster.alive() {
+        for n in 0..50 {
+            assert_eq!(read(ledger, &format!("key/{n}")), Some(n.to_string()));
+        }
+    }
+    cluster.shutdown().await;
+}

@@ -208,3 +208,8 @@ async fn three_nodes_lose_nothing_and_show_nothing_stale() {
 async fn five_nodes_lose_nothing_and_show_nothing_stale() {
     each_seed(1, async |seed| survives(5, 50 + seed, 8).await).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn seven_nodes_lose_nothing_and_show_nothing_stale() {
+    each_seed(1, async |seed| survives(7, 70 + seed, 4).await).await;
+}
