@@ -101,7 +101,7 @@ fn ledger_failure(error: &LedgerError) -> Failure {
         LedgerError::TooLarge { what, bytes, limit } => {
             Failure::new(FailureKind::TooLarge, format!("{what} is {bytes} bytes, over the limit of {limit}"))
         }
-        LedgerError::NotLeader => Failure::new(FailureKind::Unavailable, "this node is not the leader"),
+        LedgerError::NotLeader { .. } => Failure::new(FailureKind::Unavailable, "this node is not the leader"),
         LedgerError::Timeout => Failure::new(
             FailureKind::Unavailable,
             "the cluster did not answer in time; the change may or may not apply",

@@ -9,6 +9,8 @@ use bytes::Bytes;
 use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub(crate) mod restore;
+
 /// First byte of every encoded change.
 const FORMAT: u8 = 1;
 

@@ -14,6 +14,10 @@ pub struct LedgerConfig {
     pub node_id: String,
     /// Where peers reach this node; empty in a cluster of one. Source: `cluster_addr`.
     pub address: String,
+    /// Where clients reach this node, as other nodes tell them. Source: `api_addr`.
+    pub api_address: String,
+    /// What this node runs, as other nodes show it.
+    pub node_version: String,
     /// The number Raft knows the node by, used only where the directory is new; an existing
     /// one keeps its own. Why random: a number must never be used twice, and a node whose
     /// directory was wiped is another node.
@@ -36,10 +40,17 @@ pub struct LedgerConfig {
 pub struct Timings {
     /// Pace of a leader's heartbeats. Source: ours.
     pub heartbeat: Duration,
-    /// Shortest silence after which a follower stands for election. Source: ours.
+    /// After a leader's lease, which is `election_max`, a follower waits for a time between
+    /// this and `election_max` before it stands for election. Source: ours. Why so short:
+    /// together they are most of what a client sees of a leader's death.
     pub election_min: Duration,
-    /// Longest such silence; must be longer than the shortest.
+    /// Longest such time, and how long a leader is trusted after it was heard last. Must be
+    /// several heartbeats, or a slow moment costs an election.
     pub election_max: Duration,
+    /// A connection on which nothing comes back for so long is given up.
+    pub silence: Duration,
+    /// Pace at which members are looked after: promoted, removed, asked who they are.
+    pub pilot: Duration,
     /// Longest a proposal or a linearizable read waits for its outcome.
     pub answer: Duration,
     /// Longest the start waits until everything in the log is applied. Why: replaying
@@ -52,9 +63,11 @@ pub struct Timings {
 impl Default for Timings {
     fn default() -> Self {
         Self {
-            heartbeat: Duration::from_millis(150),
-            election_min: Duration::from_millis(750),
-            election_max: Duration::from_millis(1500),
+            heartbeat: Duration::from_millis(100),
+            election_min: Duration::from_millis(300),
+            election_max: Duration::from_millis(600),
+            silence: Duration::from_secs(1),
+            pilot: Duration::from_secs(1),
             answer: Duration::from_secs(30),
             recovery: Duration::from_secs(60),
             shutdown: Duration::from_secs(10),
@@ -69,6 +82,8 @@ impl LedgerConfig {
             directory: directory.into(),
             node_id: node_id.into(),
             address: String::new(),
+            api_address: String::new(),
+            node_version: String::new(),
             fresh_number: u64::from_le_bytes(random(entropy)),
             timings: Timings::default(),
             segment_bytes: 4 * 1024 * 1024,

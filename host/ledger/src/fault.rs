@@ -5,6 +5,9 @@ use std::io;
 use std::sync::OnceLock;
 
 use bulkhead_model::seam::ledger::LedgerError;
+use openraft::error::Fatal;
+
+use crate::raft::Types;
 
 /// The first fault, if there was one. Reads go on; writes don't.
 #[derive(Default)]
@@ -39,4 +42,9 @@ pub(crate) fn storage(doing: &'static str, error: &io::Error) -> LedgerError {
 /// The same error for openraft, which speaks `io::Error`.
 pub(crate) fn as_io(error: &LedgerError) -> io::Error {
     io::Error::other(error.to_string())
+}
+
+/// Why Raft has stopped: the fault that was noted first, or what it says itself.
+pub(crate) fn explain_fatal(health: &Health, error: &Fatal<Types>) -> LedgerError {
+    health.fault().unwrap_or_else(|| LedgerError::Stopped { cause: error.to_string() })
 }

@@ -14,7 +14,10 @@
 //!   leaders, acknowledged is in the log as it was found at start, or before the entry
 //!   that made this node the sole voter; both are applied before the gate opens.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
+
+use tokio::sync::Notify;
 
 /// Indexes are kept plus one, so that 0 means none.
 #[derive(Debug, Default)]
@@ -24,6 +27,18 @@ pub(crate) struct Gate {
     sole_since: AtomicU64,
     applied: AtomicU64,
     found_at_start: AtomicU64,
+    /// Tells those who wait for an index, if there are any.
+    moved: Notify,
+    waiting: AtomicUsize,
+}
+
+/// Counts one who waits, as long as it does.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
 }
 
 impl Gate {
@@ -60,6 +75,32 @@ impl Gate {
     /// Called after entries up to `index` are visible in new views.
     pub(crate) fn applied(&self, index: u64) {
         self.applied.store(index + 1, SeqCst);
+        if self.waiting.load(SeqCst) != 0 {
+            self.moved.notify_waiters();
+        }
+    }
+
+    /// Returns once the entry at `index` is visible in new views.
+    pub(crate) async fn reached(&self, index: u64) {
+        if self.shows(index) {
+            return;
+        }
+        // Counted before looking again: either this sees the index, or whoever applies it
+        // sees this.
+        self.waiting.fetch_add(1, SeqCst);
+        let _counted = Waiting(&self.waiting);
+        loop {
+            let mut moved = pin!(self.moved.notified());
+            moved.as_mut().enable();
+            if self.shows(index) {
+                return;
+            }
+            moved.await;
+        }
+    }
+
+    fn shows(&self, index: u64) -> bool {
+        self.applied.load(SeqCst) > index
     }
 
     /// Last applied index.
@@ -112,6 +153,21 @@ mod tests {
         let gate = sole();
         gate.voted(false);
         assert!(!gate.is_open());
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_an_index_is_told_of_it() {
+        let gate = std::sync::Arc::new(sole());
+        gate.reached(0).await;
+        let waiting = std::sync::Arc::clone(&gate);
+        let waiting = tokio::spawn(async move { waiting.reached(3).await });
+        for index in 1..=3 {
+            tokio::task::yield_now().await;
+            assert!(!waiting.is_finished());
+            gate.applied(index);
+        }
+        waiting.await.unwrap();
+        assert_eq!(gate.waiting.load(super::SeqCst), 0);
     }
 
     #[test]

@@ -10,12 +10,15 @@
 //! | [`machine`] | what a committed entry does to the state |
 //! | [`disk`] | the ordered map, an LSM tree |
 //! | [`snapshot`] | the whole state in one file |
-//! | [`peer`] | other nodes |
+//! | [`peer`] | other nodes: what is said to them, and how it gets there |
+//! | [`reads`] | how far a node must be before it may read |
+//! | [`pilot`] | looks after the members; [`autopilot`] decides what is due |
 //!
 //! No type of openraft or lsm-tree appears in what this room shows to others.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))] // a test says what failed by where it stopped
 
+mod autopilot;
 mod codec;
 mod config;
 mod disk;
@@ -27,8 +30,14 @@ mod log;
 mod machine;
 mod node;
 mod peer;
+mod pilot;
 mod raft;
+mod reads;
+mod roster;
 mod snapshot;
 
 pub use self::config::{LedgerConfig, Timings};
 pub use self::node::RaftLedger;
+pub use self::peer::authority::{Authority, AuthorityError, NodeKey, Validity};
+pub use self::peer::tcp::PeerNetwork;
+pub use self::snapshot::inspect_snapshot;

@@ -1,42 +1,56 @@
 //! The ledger of one node: the parts put together, and the seam's promises kept.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bulkhead_model::change::{Change, Verdict};
+use bulkhead_model::seam::cluster::Cluster;
 use bulkhead_model::seam::ledger::{Ledger, LedgerError, Standing, View};
+use openraft::ServerState;
 use openraft::async_runtime::WatchReceiver;
-use openraft::error::{ClientWriteError, Fatal, InitializeError, LinearizableReadError, RaftError};
-use openraft::{ReadPolicy, ServerState, SnapshotPolicy};
+use openraft::error::{ClientWriteError, Fatal, InitializeError, RaftError};
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
+use self::parts::{Parts, settings};
 use crate::config::{LedgerConfig, Timings};
-use crate::fault::{Health, as_io, storage};
-use crate::files::{Files, RealFiles, make_dir};
+use crate::fault::{Health, explain_fatal, storage};
+use crate::files::{Files, RealFiles};
 use crate::gate::Gate;
-use crate::identity::{Lock, lock, number};
+use crate::identity::Lock;
 use crate::log::LogStore;
-use crate::log::writer::Setup;
 use crate::machine::Machine;
 use crate::machine::state::State;
-use crate::peer::Peers;
+use crate::peer::service::Desk;
+use crate::peer::tcp::{PeerNetwork, TcpLink};
+use crate::peer::wire::About;
+use crate::peer::{Link, NoLink, Peers};
+use crate::pilot::Pilot;
 use crate::raft::{Answer, Member, Payload, Raft, Types};
+use crate::reads::{self, Oracle, Rounds};
+use crate::roster::Roster;
 use crate::snapshot::Snapshots;
+
+mod cluster;
+mod parts;
 
 /// A Raft node over a durable log. It belongs to the tokio runtime it was opened in.
 pub struct RaftLedger {
     raft: Raft,
     log: LogStore,
     state: Arc<State>,
+    snapshots: Arc<Snapshots>,
     gate: Arc<Gate>,
     health: Arc<Health>,
     member: (u64, Member),
     timings: Timings,
     lock: Mutex<Option<Arc<Lock>>>,
+    link: Arc<dyn Link>,
+    rounds: Rounds,
+    pilot: Arc<Pilot>,
 }
 
 impl RaftLedger {
@@ -49,32 +63,70 @@ impl RaftLedger {
     /// start. [`LedgerError::Storage`] if another process has the directory, or the disk
     /// fails. [`LedgerError::Timeout`] if the log could not be applied in time.
     pub async fn open(config: LedgerConfig) -> Result<Arc<Self>, LedgerError> {
-        Self::open_on(config, Arc::new(RealFiles)).await
+        Self::open_on(config, Arc::new(RealFiles), |_| Ok(Arc::new(NoLink))).await
     }
 
-    /// Opens the ledger with its log on these files.
-    pub(crate) async fn open_on(config: LedgerConfig, files: Arc<dyn Files>) -> Result<Arc<Self>, LedgerError> {
+    /// Opens the ledger of a node that has peers, or may get some. A member of a larger
+    /// cluster does not wait for the others: it catches up as it hears from them.
+    ///
+    /// # Errors
+    /// As for [`RaftLedger::open`].
+    pub async fn open_with_peers(config: LedgerConfig, network: PeerNetwork) -> Result<Arc<Self>, LedgerError> {
+        let silence = config.timings.silence;
+        let link = move |number| Ok(Arc::new(TcpLink::new(number, network, silence)?) as Arc<dyn Link>);
+        Self::open_on(config, Arc::new(RealFiles), link).await
+    }
+
+    /// Opens the ledger with its log on these files, and this link to its peers.
+    pub(crate) async fn open_on(
+        config: LedgerConfig,
+        files: Arc<dyn Files>,
+        link: impl FnOnce(u64) -> io::Result<Arc<dyn Link>>,
+    ) -> Result<Arc<Self>, LedgerError> {
         let parts = tokio::task::spawn_blocking(move || Parts::open(config, files)).await;
         let parts = parts.map_err(|e| LedgerError::Stopped { cause: format!("opening it panicked: {e}") })??;
-        let Parts { config, lock, number, log, machine, state, gate, health } = parts;
-        let settings = settings(&config)?;
-        let raft = Raft::new(number, Arc::new(settings), Peers, log.clone(), machine).await;
-        let raft = raft.map_err(|e| explain_fatal(&health, &e))?;
-        let ledger = Arc::new(Self {
-            raft,
-            log,
-            state,
-            gate,
-            health,
-            member: (number, Member { name: config.node_id, address: config.address }),
-            timings: config.timings,
-            lock: Mutex::new(Some(lock)),
-        });
+        let link = link(parts.number).map_err(|e| storage("opening the peers' socket", &e))?;
+        let ledger = Arc::new(Self::assemble(parts, link).await?);
         if let Err(e) = ledger.catch_up().await {
             ledger.shutdown().await?;
             return Err(e);
         }
         Ok(ledger)
+    }
+
+    async fn assemble(parts: Parts, link: Arc<dyn Link>) -> Result<Self, LedgerError> {
+        let Parts { config, lock, number, log, machine, state, snapshots, gate, health } = parts;
+        let settings = settings(&config)?;
+        let raft = Raft::new(number, Arc::new(settings), Peers(Arc::clone(&link)), log.clone(), machine).await;
+        let raft = raft.map_err(|e| explain_fatal(&health, &e))?;
+        let about =
+            About { name: config.node_id.clone(), api_address: config.api_address, version: config.node_version };
+        let roster = Arc::new(Roster::default());
+        roster.note(number, about.clone());
+        let desk = Desk::new(raft.clone(), Arc::clone(&snapshots), Arc::clone(&roster), about.clone());
+        link.serve(Arc::new(desk));
+        let oracle = Oracle {
+            number,
+            raft: raft.clone(),
+            link: Arc::clone(&link),
+            health: Arc::clone(&health),
+            patience: config.timings.answer,
+        };
+        let pilot = Pilot::start((number, about), raft.clone(), Arc::clone(&link), roster, config.timings.pilot);
+        Ok(Self {
+            raft,
+            log,
+            state,
+            snapshots,
+            gate,
+            health,
+            member: (number, Member { name: config.node_id, address: config.address, non_voter: false }),
+            timings: config.timings,
+            lock: Mutex::new(Some(lock)),
+            link,
+            rounds: Rounds::new(oracle),
+            pilot,
+        })
     }
 
     /// Makes this node a cluster of one, if it is not a member of a cluster yet. Returns
@@ -97,7 +149,9 @@ impl RaftLedger {
     /// Whether this node is a member of a cluster: [`RaftLedger::bootstrap`] was called
     /// once, on it or on the node that took it in.
     pub fn is_member(&self) -> bool {
-        self.raft.voter_ids().any(|id| id == self.member.0)
+        let metrics = self.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        metrics.membership_config.membership().get_node(&self.member.0).is_some()
     }
 
     /// A digest over every applied entry and its verdict, with the index it stands at.
@@ -120,6 +174,10 @@ impl RaftLedger {
     /// [`LedgerError::Timeout`] if a part did not end in time, and what closing met.
     pub async fn shutdown(&self) -> Result<(), LedgerError> {
         let within = self.timings.shutdown;
+        if let Some(stopping) = self.pilot.stop() {
+            drop(stopping.await);
+        }
+        drop(timeout(within, self.link.close()).await);
         let ended = timeout(within, self.raft.shutdown()).await;
         let (log, state) = (self.log.clone(), Arc::clone(&self.state));
         let closing = tokio::task::spawn_blocking(move || {
@@ -162,17 +220,47 @@ impl RaftLedger {
         recovered.await.map(drop).map_err(|_| self.health.fault().unwrap_or(LedgerError::Timeout))
     }
 
-    async fn ask_quorum(&self) -> Result<(), LedgerError> {
-        let linearizer = self.raft.get_read_linearizer(ReadPolicy::ReadIndex).await.map_err(|e| match e {
-            RaftError::APIError(LinearizableReadError::ForwardToLeader(_)) => LedgerError::NotLeader,
-            RaftError::APIError(LinearizableReadError::QuorumNotEnough(_)) => LedgerError::Timeout,
-            RaftError::Fatal(e) => self.explain(&e),
-        })?;
-        linearizer.await_ready(&self.raft).await.map(drop).map_err(|e| self.explain(&e))
+    /// Writes one entry, and returns what the state machine answered to it.
+    async fn write(&self, payload: Payload) -> Result<Verdict, LedgerError> {
+        if let Some(fault) = self.health.fault() {
+            return Err(fault);
+        }
+        let writing = self.raft.client_write(payload);
+        let written = timeout(self.timings.answer, writing).await.map_err(|_| LedgerError::Timeout)?;
+        match written {
+            Ok(response) => match response.data {
+                Answer::Judged(verdict) => Ok(verdict),
+                Answer::Nothing | Answer::Refused => Err(LedgerError::Stopped {
+                    cause: "the state machine refused a change that was proposed".to_owned(),
+                }),
+            },
+            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => Err(self.not_leader()),
+            // The entry may live on at the new leader.
+            Err(RaftError::APIError(_)) => Err(LedgerError::Timeout),
+            Err(RaftError::Fatal(e)) => Err(self.explain(&e)),
+        }
+    }
+
+    fn not_leader(&self) -> LedgerError {
+        let leader = reads::leader(&self.raft, self.pilot.roster());
+        LedgerError::NotLeader { leader: leader.filter(|leader| leader.id != self.member.1.name) }
+    }
+
+    async fn wait_for(&self, index: u64) -> Result<(), LedgerError> {
+        let reached = timeout(self.timings.answer, self.gate.reached(index)).await;
+        reached.map_err(|_| self.health.fault().unwrap_or(LedgerError::Timeout))
     }
 
     fn explain(&self, error: &Fatal<Types>) -> LedgerError {
         explain_fatal(&self.health, error)
+    }
+}
+
+/// A ledger that was not shut down ends its tasks all the same; they hold it open otherwise.
+impl Drop for RaftLedger {
+    fn drop(&mut self) {
+        drop(self.pilot.stop());
+        drop(self.link.close());
     }
 }
 
@@ -186,29 +274,25 @@ impl Ledger for RaftLedger {
         if self.gate.is_open() {
             return Ok(());
         }
-        timeout(self.timings.answer, self.ask_quorum()).await.map_err(|_| LedgerError::Timeout)?
+        let index = self.rounds.index().await?;
+        self.wait_for(index).await
+    }
+
+    async fn fresh_within(&self, age: Duration) -> Result<(), LedgerError> {
+        match self.rounds.recent(age) {
+            Some(index) if !self.gate.is_open() => self.wait_for(index).await,
+            _ => self.linearizable().await,
+        }
+    }
+
+    async fn reached(&self, index: u64, within: Duration) -> Result<(), LedgerError> {
+        timeout(within, self.gate.reached(index)).await.map_err(|_| LedgerError::Timeout)
     }
 
     async fn propose(&self, change: Change) -> Result<Verdict, LedgerError> {
-        if let Some(fault) = self.health.fault() {
-            return Err(fault);
-        }
         let payload = Payload(crate::codec::encode(&change)?);
         drop(change);
-        let writing = self.raft.client_write(payload);
-        let written = timeout(self.timings.answer, writing).await.map_err(|_| LedgerError::Timeout)?;
-        match written {
-            Ok(response) => match response.data {
-                Answer::Judged(verdict) => Ok(verdict),
-                Answer::Nothing | Answer::Refused => Err(LedgerError::Stopped {
-                    cause: "the state machine refused a change that was proposed".to_owned(),
-                }),
-            },
-            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => Err(LedgerError::NotLeader),
-            // The entry may live on at the new leader.
-            Err(RaftError::APIError(_)) => Err(LedgerError::Timeout),
-            Err(RaftError::Fatal(e)) => Err(self.explain(&e)),
-        }
+        self.write(payload).await
     }
 
     async fn bootstrap(&self) -> Result<(), LedgerError> {
@@ -225,104 +309,10 @@ impl Ledger for RaftLedger {
             applied_index: self.gate.applied_index(),
         }
     }
-}
 
-/// What openraft is started with.
-struct Parts {
-    config: LedgerConfig,
-    lock: Arc<Lock>,
-    number: u64,
-    log: LogStore,
-    machine: Machine,
-    state: Arc<State>,
-    gate: Arc<Gate>,
-    health: Arc<Health>,
-}
-
-impl Parts {
-    fn open(config: LedgerConfig, files: Arc<dyn Files>) -> Result<Self, LedgerError> {
-        let directory = config.directory.as_path();
-        make_dir(directory).map_err(|e| storage("making the data directory", &e))?;
-        let lock = Arc::new(lock(directory)?);
-        let number = number(directory, config.fresh_number)?;
-        let (gate, health) = (Arc::new(Gate::default()), Arc::new(Health::default()));
-        // The log first: if it is damaged, nothing else is touched.
-        let opened = make_dir(&directory.join("log"));
-        opened.map_err(|e| storage("making the log's directory", &e))?;
-        let (state_cell, before_drop) = sync_before_drop();
-        let setup = Setup {
-            files,
-            directory: directory.join("log"),
-            node: number,
-            segment_bytes: config.segment_bytes,
-            make_ahead: true,
-            before_drop,
-            lock: Some(Arc::clone(&lock)),
-        };
-        let log = LogStore::open(setup, Arc::clone(&health), Arc::clone(&gate))?;
-        let (state, meta) = State::open(directory.join("state"))?;
-        *state_cell.lock() = Some(Arc::clone(&state));
-        if meta.applied.is_some() && log.is_empty() {
-            // The state alone may lack what was acknowledged last.
-            let what = format!(
-                "the log in {} is gone, but there is a state that was made from it; this node must not start: restore \
-                 it from a snapshot, or remove it from the cluster and join it as a new node",
-                directory.join("log").display()
-            );
-            return Err(LedgerError::Damaged { what });
-        }
-        let snapshots = Arc::new(Snapshots::open(directory.join("snapshots"))?);
-        sync_parent(directory)?;
-        let machine =
-            Machine::new((Arc::clone(&state), meta), snapshots, Arc::clone(&gate), Arc::clone(&health), number);
-        Ok(Self { config, lock, number, log, machine, state, gate, health })
+    fn cluster(&self) -> Option<&dyn Cluster> {
+        Some(self)
     }
-}
-
-type StateCell = Arc<Mutex<Option<Arc<State>>>>;
-type BeforeDrop = Box<dyn Fn(u64) -> std::io::Result<()> + Send>;
-
-/// What the log calls before it drops segments. The log is opened before the state, so
-/// the state is put in later; no segment is dropped before that.
-fn sync_before_drop() -> (StateCell, BeforeDrop) {
-    let cell = StateCell::default();
-    let seen = Arc::clone(&cell);
-    let before_drop = move |index| {
-        let state = seen.lock().clone();
-        let state = state.ok_or_else(|| std::io::Error::other("the state is not open yet"))?;
-        state.sync_upto(index).map_err(|e| as_io(&e))
-    };
-    (cell, Box::new(before_drop))
-}
-
-/// Makes the names of new directories durable.
-fn sync_parent(directory: &Path) -> Result<(), LedgerError> {
-    let syncing = |e: std::io::Error| storage("syncing the data directory", &e);
-    RealFiles.sync_dir(directory).map_err(syncing)?;
-    match directory.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        Some(parent) => RealFiles.sync_dir(parent).map_err(syncing),
-        None => Ok(()),
-    }
-}
-
-fn settings(config: &LedgerConfig) -> Result<openraft::Config, LedgerError> {
-    let millis = |duration: Duration| duration.as_millis() as u64;
-    let settings = openraft::Config {
-        cluster_name: "bulkhead".to_owned(),
-        heartbeat_interval: millis(config.timings.heartbeat),
-        election_timeout_min: millis(config.timings.election_min),
-        election_timeout_max: millis(config.timings.election_max),
-        snapshot_policy: SnapshotPolicy::LogsSinceLast(config.snapshot_every_entries),
-        max_in_snapshot_log_to_keep: config.keep_entries,
-        install_snapshot_timeout: 60_000,
-        enable_pre_vote: Some(true),
-        ..Default::default()
-    };
-    settings.validate().map_err(|e| LedgerError::Stopped { cause: format!("the ledger's timings: {e}") })
-}
-
-fn explain_fatal(health: &Health, error: &Fatal<Types>) -> LedgerError {
-    health.fault().unwrap_or_else(|| LedgerError::Stopped { cause: error.to_string() })
 }
 
 #[cfg(test)]

@@ -11,7 +11,9 @@ use openraft::EntryPayload;
 use sha2::{Digest, Sha256};
 
 use super::recent::Recent;
+use super::restore::apart_key;
 use super::state::{Meta, VERSION_BYTES, map_key, meta_put, split_version, versioned, with_map_key};
+use crate::codec::restore::{self, Step};
 use crate::codec::{ChangeLines, RangeLine, ReadLine, decode};
 use crate::disk::Disk;
 use crate::raft::{Answer, Entry, StoredMembership};
@@ -52,10 +54,15 @@ impl<'a> Group<'a> {
             }
             EntryPayload::Normal(payload) => (self.change(entry.log_id.index, &payload.0)?, &payload.0),
         };
+        self.note(entry, answer, bytes);
+        Ok(answer)
+    }
+
+    /// Notes an entry that was judged elsewhere.
+    pub(crate) fn note(&mut self, entry: &Entry, answer: Answer, bytes: &[u8]) {
         self.meta.applied = Some(entry.log_id);
         self.meta.digest = next_digest(&self.meta.digest, entry.log_id.index, answer, bytes);
         self.dirty = true;
-        Ok(answer)
     }
 
     /// Writes the group as one batch.
@@ -85,7 +92,7 @@ impl<'a> Group<'a> {
     }
 
     fn change(&mut self, index: u64, payload: &[u8]) -> Result<Answer, LedgerError> {
-        let Some(lines) = decode(payload) else { return Ok(Answer::Refused) };
+        let Some(lines) = decode(payload) else { return Ok(self.lay_apart(index, payload)) };
         if !self.holds(&lines)? {
             return Ok(Answer::Judged(Verdict::Conflict));
         }
@@ -95,6 +102,15 @@ impl<'a> Group<'a> {
             self.left.insert(map_key(write.key.0), value);
         }
         Ok(Answer::Judged(Verdict::Committed(index)))
+    }
+
+    fn lay_apart(&mut self, index: u64, payload: &[u8]) -> Answer {
+        let Some(Step::Records { id, records }) = restore::decode(payload) else { return Answer::Refused };
+        for (key, value) in records {
+            self.bytes += key.0.len() + value.0.len();
+            self.left.insert(apart_key(&id, key.0), Some(value.0.to_vec()));
+        }
+        Answer::Judged(Verdict::Committed(index))
     }
 
     fn holds(&mut self, lines: &ChangeLines<'_>) -> Result<bool, LedgerError> {

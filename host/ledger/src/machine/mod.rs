@@ -1,9 +1,11 @@
 //! The state machine: committed entries in, verdicts out. [`group`] judges, [`state`]
 //! holds the map. Nothing here waits for a disk sync except around snapshots.
 
+use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
+use bulkhead_model::change::Verdict;
 use bulkhead_model::seam::ledger::LedgerError;
 use futures::{Stream, TryStreamExt};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
@@ -11,6 +13,7 @@ use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 
 use self::group::Group;
 use self::state::{Meta, State, meta_put};
+use crate::codec::restore::{self as steps, RestoreId, Step};
 use crate::disk::{Disk, DiskView};
 use crate::fault::{Health, as_io};
 use crate::gate::Gate;
@@ -19,6 +22,7 @@ use crate::snapshot::{Contents, SnapshotFile, Snapshots};
 
 mod group;
 pub(crate) mod recent;
+mod restore;
 pub(crate) mod state;
 
 /// A snapshot is put off while the log has grown by less than this part of the state.
@@ -41,6 +45,7 @@ pub(crate) struct Machine {
     last_snapshot: u64,
 }
 
+type Entries = std::vec::IntoIter<EntryResponder<Types>>;
 type Waiting = (ApplyResponder<Types>, Answer);
 
 impl Machine {
@@ -62,6 +67,18 @@ impl Machine {
         (self.meta.applied.map_or(0, |id| id.index), self.meta.digest)
     }
 
+    /// The state as it is now, for whoever wants to read all of it. Nothing is put off or
+    /// counted for it, unlike for a snapshot of the log's.
+    pub(crate) fn moment(&self) -> Builder {
+        Builder {
+            state: Arc::clone(&self.state),
+            snapshots: Arc::clone(&self.snapshots),
+            health: Arc::clone(&self.health),
+            view: self.state.disk().map(|disk| disk.view()),
+            meta: self.meta.clone(),
+        }
+    }
+
     /// Tells the gate what views show from now on.
     fn report(&self) {
         if let Some(id) = self.meta.membership.log_id() {
@@ -74,10 +91,21 @@ impl Machine {
         }
     }
 
-    fn take(&mut self, disk: &Disk, entries: Vec<EntryResponder<Types>>) -> Result<Vec<Waiting>, LedgerError> {
-        let mut group = Group::new(disk, &self.state.recent, std::mem::take(&mut self.meta));
-        let mut waiting = Vec::with_capacity(entries.len());
-        for (entry, responder) in entries {
+    /// Applies entries up to one that puts a snapshot's records in place, which is for
+    /// the caller to do.
+    fn take(
+        &mut self,
+        entries: &mut Entries,
+        waiting: &mut Vec<Waiting>,
+    ) -> Result<Option<(EntryResponder<Types>, RestoreId, u64)>, LedgerError> {
+        let disk = self.state.disk()?;
+        let mut group = Group::new(&disk, &self.state.recent, std::mem::take(&mut self.meta));
+        let mut ended = None;
+        for (entry, responder) in entries.by_ref() {
+            if let Some((id, records)) = end_of_restore(&entry) {
+                ended = Some(((entry, responder), id, records));
+                break;
+            }
             let answer = judge(&mut group, &entry)?;
             waiting.extend(responder.map(|responder| (responder, answer)));
             if group.is_full() {
@@ -86,11 +114,55 @@ impl Machine {
         }
         group.write()?;
         self.meta = group.meta;
+        Ok(ended)
+    }
+
+    async fn take_all(&mut self, entries: Vec<EntryResponder<Types>>) -> Result<Vec<Waiting>, LedgerError> {
+        let mut waiting = Vec::with_capacity(entries.len());
+        let mut entries = entries.into_iter();
+        while let Some(((entry, responder), id, records)) = self.take(&mut entries, &mut waiting)? {
+            let answer = self.restore(&entry, id, records).await?;
+            waiting.extend(responder.map(|responder| (responder, answer)));
+        }
         Ok(waiting)
+    }
+
+    /// Puts a snapshot's records in place, if all are there. Until that is done, the entry
+    /// does not count as applied: a crash has it done again.
+    async fn restore(&mut self, entry: &Entry, id: RestoreId, records: u64) -> Result<Answer, LedgerError> {
+        let (state, meta, entry) = (Arc::clone(&self.state), self.meta.clone(), entry.clone());
+        let restoring = tokio::task::spawn_blocking(move || {
+            let disk = state.disk()?;
+            let view = disk.view();
+            let whole = restore::is_whole(&view, &id, records)?;
+            let answer = if whole { Answer::Judged(Verdict::Committed(entry.log_id.index)) } else { Answer::Refused };
+            let mut group = Group::new(&disk, &state.recent, meta);
+            let EntryPayload::Normal(payload) = &entry.payload else { unreachable!("it was decoded from a payload") };
+            group.note(&entry, answer, &payload.0);
+            if whole {
+                restore::put_in_place(&state, &view, &id, &group.meta)?;
+            } else {
+                group.write()?;
+            }
+            Ok((group.meta, answer))
+        });
+        let restored = restoring.await.map_err(|e| LedgerError::Stopped { cause: e.to_string() })?;
+        let (meta, answer) = restored?;
+        self.meta = meta;
+        Ok(answer)
     }
 
     fn fail(&self, error: LedgerError) -> io::Error {
         as_io(self.health.fail(error))
+    }
+}
+
+/// Whether an entry ends a restoring, of which snapshot, and of how many records.
+fn end_of_restore(entry: &Entry) -> Option<(RestoreId, u64)> {
+    let EntryPayload::Normal(payload) = &entry.payload else { return None };
+    match steps::decode(&payload.0)? {
+        Step::End { id, records } => Some((id, records)),
+        Step::Records { .. } => None,
     }
 }
 
@@ -120,8 +192,7 @@ impl RaftStateMachine<Types> for Machine {
             membership |= matches!(item.0.payload, EntryPayload::Membership(_));
             gathered.push(item);
         }
-        let disk = self.state.disk().map_err(|e| self.fail(e))?;
-        let waiting = self.take(&disk, gathered).map_err(|e| self.fail(e))?;
+        let waiting = self.take_all(gathered).await.map_err(|e| self.fail(e))?;
         if membership {
             self.report();
         } else if let Some(id) = self.meta.applied {
@@ -145,13 +216,7 @@ impl RaftStateMachine<Types> for Machine {
 
     async fn get_snapshot_builder(&mut self) -> Builder {
         self.last_snapshot = self.meta.applied.map_or(0, |id| id.index);
-        Builder {
-            state: Arc::clone(&self.state),
-            snapshots: Arc::clone(&self.snapshots),
-            health: Arc::clone(&self.health),
-            view: self.state.disk().map(|disk| disk.view()),
-            meta: self.meta.clone(),
-        }
+        self.moment()
     }
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: SnapshotFile) -> Result<(), io::Error> {
@@ -179,7 +244,7 @@ impl RaftStateMachine<Types> for Machine {
 }
 
 /// Puts a snapshot's records into a new map, and the note last.
-fn fill(disk: &Disk, contents: &mut Contents, meta: &Meta) -> Result<(), LedgerError> {
+fn fill(disk: &Disk, contents: &mut Contents<File>, meta: &Meta) -> Result<(), LedgerError> {
     while let Some(chunk) = contents.next_chunk()? {
         let mut batch = disk.batch(chunk.len());
         for (key, value) in chunk {
@@ -202,6 +267,13 @@ pub(crate) struct Builder {
     meta: Meta,
 }
 
+impl Builder {
+    /// The state as it was, and the note that belongs to it.
+    pub(crate) fn into_parts(self) -> Result<(DiskView, Meta), LedgerError> {
+        Ok((self.view?, self.meta))
+    }
+}
+
 impl RaftSnapshotBuilder<Types> for Builder {
     type SnapshotData = SnapshotFile;
 
@@ -213,7 +285,7 @@ impl RaftSnapshotBuilder<Types> for Builder {
             // Once the snapshot is known the log may be purged up to it, so the state
             // must not depend on the log any more.
             state.sync_upto(meta.applied.map_or(0, |id| id.index))?;
-            snapshots.write(&meta, state::records(&view))
+            snapshots.write(&meta, state::records_and_apart(&view))
         });
         let built = building.await.map_err(io::Error::other)?;
         built.map_err(|e| as_io(self.health.fail(e)))

@@ -267,6 +267,17 @@ pub(crate) fn records(view: &DiskView) -> impl Iterator<Item = Result<(Slice, Sl
     view.range(&[RECORD_PREFIX], &[RECORD_PREFIX + 1])
 }
 
+/// Every record, and what lies apart to become one: what a node must be sent.
+pub(crate) fn records_and_apart(view: &DiskView) -> impl Iterator<Item = Result<(Slice, Slice), LedgerError>> {
+    view.range(&[RECORD_PREFIX], &[RECORD_PREFIX + 2])
+}
+
+/// A record as a caller knows it, from what the map has; `None` if it is no record.
+pub(crate) fn record_of<'a>(key: &'a [u8], value: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let key = key.strip_prefix(&[RECORD_PREFIX])?;
+    Some((key, value.get(VERSION_BYTES..)?))
+}
+
 fn open_map(path: &Path) -> Result<(Disk, Meta), LedgerError> {
     let disk = Disk::open(path)?;
     let meta = match disk.get(&META_KEY)? {

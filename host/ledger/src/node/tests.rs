@@ -9,8 +9,10 @@ use bulkhead_model::suite;
 use super::RaftLedger;
 use crate::config::LedgerConfig;
 
+mod cluster;
 mod contract;
 mod faults;
+mod history;
 mod restart;
 
 /// A small ledger's configuration: little files, frequent snapshots.
@@ -74,8 +76,8 @@ async fn a_node_without_a_cluster_neither_reads_nor_writes() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = RaftLedger::open(small(dir.path())).await.unwrap();
     assert!(!ledger.is_member());
-    assert!(matches!(ledger.linearizable().await, Err(LedgerError::NotLeader)));
-    assert!(matches!(ledger.propose(put("a", "b")).await, Err(LedgerError::NotLeader)));
+    assert!(matches!(ledger.linearizable().await, Err(LedgerError::NotLeader { .. })));
+    assert!(matches!(ledger.propose(put("a", "b")).await, Err(LedgerError::NotLeader { .. })));
     assert!(!ledger.standing().leader);
     ledger.bootstrap().await.unwrap();
     assert!(ledger.is_member() && ledger.standing().leader);

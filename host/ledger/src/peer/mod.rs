@@ -1,67 +1,95 @@
-//! Other nodes, as openraft reaches them. A cluster has one node for now, so there is
-//! nobody to reach: every call answers that the peer is unreachable, which openraft takes
-//! as "no vote, no acknowledgement", never as consent. Mutually authenticated TLS
-//! connections come here, as `client`, `server` and `tls`.
+//! Other nodes. openraft asks through [`network`], what comes in goes through [`service`];
+//! between the two lies a [`Link`], which carries bytes and knows nothing of what they
+//! mean: [`tcp`] for real, a simulated one in tests, none in a cluster of one.
+//!
+//! Every call is a request and its answer. Requests of one lane reach a node in the order
+//! they were sent in, so that many may be under way at once.
 
-use std::future::Future;
+use std::sync::Arc;
 
-use openraft::error::{RPCError, ReplicationClosed, StreamingError, Unreachable};
-use openraft::network::RPCOption;
-use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse};
-use openraft::{OptionalSend, RaftNetworkFactory, RaftNetworkV2};
+use bytes::Bytes;
+use futures::future::BoxFuture;
 
-use crate::raft::{Member, Snapshot, Types, Vote};
-use crate::snapshot::SnapshotFile;
+pub(crate) mod authority;
+mod frame;
+mod intake;
+mod network;
+pub(crate) mod service;
+#[cfg(test)]
+pub(crate) mod sim;
+pub(crate) mod tcp;
+mod tls;
+pub(crate) mod wire;
 
-/// Makes connections to peers.
-pub(crate) struct Peers;
+pub(crate) use self::network::Peers;
 
-/// The way to one peer.
-pub(crate) struct Peer {
-    target: u64,
+/// Who is called, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) number: u64,
+    pub(crate) address: String,
 }
 
-impl Peer {
-    fn unreachable(&self) -> Unreachable<Types> {
-        Unreachable::from_string(format!("node {:016x}: this version runs clusters of one node", self.target))
+/// What travels apart, so that one does not wait behind the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Lane {
+    /// Entries, votes, questions.
+    Talk,
+    /// Snapshots.
+    Bulk,
+}
+
+/// Why a call brought no answer. The request may have been acted on all the same.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("node {number:016x} at {address:?}: {why}")]
+pub(crate) struct LinkError {
+    pub(crate) number: u64,
+    pub(crate) address: String,
+    pub(crate) why: String,
+}
+
+impl LinkError {
+    pub(crate) fn new(target: &Target, why: impl Into<String>) -> Self {
+        Self { number: target.number, address: target.address.clone(), why: why.into() }
     }
 }
 
-impl RaftNetworkFactory<Types> for Peers {
-    type Network = Peer;
+/// The answer to a call, on its way.
+pub(crate) type Answer = BoxFuture<'static, Result<Bytes, LinkError>>;
 
-    async fn new_client(&mut self, target: u64, _: &Member) -> Peer {
-        Peer { target }
-    }
+/// Carries requests to other nodes, and theirs to this one.
+pub(crate) trait Link: Send + Sync + 'static {
+    /// Sends a request. It is sent when this returns, whether or not the answer is awaited.
+    fn call(&self, target: &Target, lane: Lane, request: Bytes) -> Answer;
+
+    /// Starts handing requests of others to this node's service.
+    fn serve(&self, service: Arc<dyn Service>);
+
+    /// Ends every connection at once. The future ends once nothing more is handed to the
+    /// service.
+    fn close(&self) -> BoxFuture<'_, ()>;
 }
 
-impl RaftNetworkV2<Types> for Peer {
-    type SnapshotData = SnapshotFile;
+/// Answers requests of other nodes.
+pub(crate) trait Service: Send + Sync + 'static {
+    /// Acts on a request of the node `from`, which proved that it is this node. Requests
+    /// of one lane are acted on in the order in which their answers are first polled.
+    fn take(&self, from: u64, request: Bytes) -> BoxFuture<'static, Bytes>;
+}
 
-    async fn append_entries(
-        &mut self,
-        _: AppendEntriesRequest<Types>,
-        _: RPCOption,
-    ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
-        Err(self.unreachable().into())
+/// The link of a node that has no peers.
+pub(crate) struct NoLink;
+
+impl Link for NoLink {
+    fn call(&self, target: &Target, _: Lane, _: Bytes) -> Answer {
+        // An error is "no vote, no acknowledgement", never consent.
+        let error = LinkError::new(target, "this node was started without a cluster address");
+        Box::pin(async { Err(error) })
     }
 
-    async fn vote(&mut self, _: VoteRequest<Types>, _: RPCOption) -> Result<VoteResponse<Types>, RPCError<Types>> {
-        Err(self.unreachable().into())
-    }
+    fn serve(&self, _: Arc<dyn Service>) {}
 
-    async fn pre_vote(&mut self, _: VoteRequest<Types>, _: RPCOption) -> Result<VoteResponse<Types>, RPCError<Types>> {
-        // openraft's default consents for a peer that was never asked.
-        Err(self.unreachable().into())
-    }
-
-    async fn full_snapshot(
-        &mut self,
-        _: Vote,
-        _: Snapshot,
-        _: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
-        _: RPCOption,
-    ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
-        Err(self.unreachable().into())
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
     }
 }

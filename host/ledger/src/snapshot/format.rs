@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 
 use crate::fault::storage;
 use crate::machine::state::Meta;
+use crate::raft::LogId;
 
 const MAGIC: [u8; 8] = *b"BkSnap1\n";
 
@@ -31,6 +32,7 @@ const CHUNK_BYTES_MAX: usize = CHUNK_BYTES + LEDGER_KEY_BYTES_MAX + LEDGER_VALUE
 /// Writes the stream.
 pub(crate) struct Sink {
     out: BufWriter<File>,
+    bytes: u64,
     hash: Sha256,
     chunk: Vec<u8>,
     records: u64,
@@ -38,8 +40,13 @@ pub(crate) struct Sink {
 
 impl Sink {
     pub(crate) fn create(path: &Path, meta: &Meta) -> io::Result<Self> {
-        let out = BufWriter::with_capacity(CHUNK_BYTES, create(path)?);
-        let mut sink = Self { out, hash: Sha256::new(), chunk: Vec::new(), records: 0 };
+        Self::over(create(path)?, meta)
+    }
+
+    /// Writes to an empty file.
+    pub(crate) fn over(file: File, meta: &Meta) -> io::Result<Self> {
+        let out = BufWriter::with_capacity(CHUNK_BYTES, file);
+        let mut sink = Self { out, bytes: 0, hash: Sha256::new(), chunk: Vec::new(), records: 0 };
         sink.raw(&MAGIC)?;
         sink.chunk = postcard::to_stdvec(meta).expect("the machine's note is plain data");
         sink.close_chunk()?;
@@ -55,8 +62,8 @@ impl Sink {
         if self.chunk.len() >= CHUNK_BYTES { self.close_chunk() } else { Ok(()) }
     }
 
-    /// Ends the stream and returns once it is on the disk.
-    pub(crate) fn finish(mut self) -> io::Result<()> {
+    /// Ends the stream and returns once it is on the disk, with what it holds.
+    pub(crate) fn finish(mut self) -> io::Result<(File, End)> {
         if !self.chunk.is_empty() {
             self.close_chunk()?;
         }
@@ -65,7 +72,9 @@ impl Sink {
         let digest = self.hash.finalize();
         self.out.write_all(&digest)?;
         let file = self.out.into_inner().map_err(io::IntoInnerError::into_error)?;
-        file.sync_all()
+        file.sync_all()?;
+        let bytes = self.bytes + digest.len() as u64;
+        Ok((file, End { records: self.records, bytes, digest: digest.into() }))
     }
 
     fn close_chunk(&mut self) -> io::Result<()> {
@@ -80,25 +89,44 @@ impl Sink {
 
     fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.hash.update(bytes);
+        self.bytes += bytes.len() as u64;
         self.out.write_all(bytes)
     }
 }
 
+/// What a whole snapshot holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct End {
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+    pub(crate) digest: [u8; 32],
+}
+
 /// A snapshot being read; its records are believed only after the last chunk.
-pub(crate) struct Contents {
-    input: BufReader<File>,
+pub(crate) struct Contents<R> {
+    input: BufReader<R>,
     hash: Sha256,
     meta: Meta,
     records: u64,
+    bytes: u64,
+    end: Option<End>,
 }
 
-impl Contents {
+impl Contents<File> {
     /// Starts reading a snapshot from its beginning.
     pub(crate) fn open(file: &File) -> Result<Self, LedgerError> {
         let mut file = file.try_clone().map_err(|e| reading(&e))?;
         file.seek(SeekFrom::Start(0)).map_err(|e| reading(&e))?;
-        let input = BufReader::with_capacity(CHUNK_BYTES, file);
-        let mut contents = Self { input, hash: Sha256::new(), meta: Meta::default(), records: 0 };
+        Self::of(file)
+    }
+}
+
+impl<R: Read> Contents<R> {
+    /// Starts reading a snapshot from a stream.
+    pub(crate) fn of(stream: R) -> Result<Self, LedgerError> {
+        let input = BufReader::with_capacity(CHUNK_BYTES, stream);
+        let (hash, meta) = (Sha256::new(), Meta::default());
+        let mut contents = Self { input, hash, meta, records: 0, bytes: 0, end: None };
         if contents.array::<8>()? != MAGIC {
             return Err(damaged("it does not begin as one"));
         }
@@ -110,6 +138,16 @@ impl Contents {
     /// The state's digest when the snapshot was made.
     pub(crate) fn digest(&self) -> [u8; 32] {
         self.meta.digest
+    }
+
+    /// The last entry in it.
+    pub(crate) fn applied(&self) -> Option<LogId> {
+        self.meta.applied
+    }
+
+    /// What it holds, once all was read.
+    pub(crate) fn end(&self) -> Option<End> {
+        self.end
     }
 
     /// The next records; `None` once all were read and the whole has passed its check.
@@ -150,10 +188,14 @@ impl Contents {
         if u64::from_le_bytes(self.array()?) != self.records {
             return Err(damaged("records are missing"));
         }
-        let expected: [u8; 32] = self.hash.clone().finalize().into();
-        if self.array::<32>()? != expected {
+        let digest: [u8; 32] = self.hash.clone().finalize().into();
+        if self.array::<32>()? != digest {
             return Err(damaged("its digest does not match"));
         }
+        if self.input.read(&mut [0]).map_err(|e| reading(&e))? != 0 {
+            return Err(damaged("something follows its end"));
+        }
+        self.end = Some(End { records: self.records, bytes: self.bytes, digest });
         Ok(())
     }
 
@@ -168,7 +210,8 @@ impl Contents {
             io::ErrorKind::UnexpectedEof => damaged("it is cut off"),
             _ => reading(&e),
         })?;
-        self.hash.update(bytes);
+        self.hash.update(&*bytes);
+        self.bytes += bytes.len() as u64;
         Ok(())
     }
 }
@@ -187,7 +230,8 @@ pub(crate) fn copy(from: &File, to: &Path) -> io::Result<()> {
     output.sync_all()
 }
 
-fn create(path: &Path) -> io::Result<File> {
+/// An empty file, its owner's alone.
+pub(super) fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 

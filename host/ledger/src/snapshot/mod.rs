@@ -2,12 +2,14 @@
 //! stream; here are the files: written beside, synced, renamed, and only the newest kept.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use bulkhead_model::seam::cluster::SnapshotInfo;
 use bulkhead_model::seam::ledger::LedgerError;
 
-pub(crate) use self::format::Contents;
+pub(crate) use self::format::{Contents, End};
 use self::format::{Sink, read_header};
 use crate::disk::Slice;
 use crate::fault::storage;
@@ -24,6 +26,8 @@ pub(crate) struct SnapshotFile(pub(crate) File);
 /// The directory snapshots are kept in.
 pub(crate) struct Snapshots {
     directory: PathBuf,
+    /// How many scratch files there were, to name the next.
+    scratches: AtomicU64,
 }
 
 impl Snapshots {
@@ -36,7 +40,7 @@ impl Snapshots {
                 RealFiles.remove(&path).map_err(failed)?;
             }
         }
-        Ok(Self { directory })
+        Ok(Self { directory, scratches: AtomicU64::new(0) })
     }
 
     /// Index of the newest snapshot, 0 if there is none.
@@ -78,6 +82,32 @@ impl Snapshots {
         Ok(snapshot(meta, File::open(path).map_err(failed)?))
     }
 
+    /// An empty file that is gone once it is closed, or this process ends.
+    pub(crate) fn scratch(&self) -> io::Result<File> {
+        let number = self.scratches.fetch_add(1, Ordering::Relaxed);
+        let path = self.directory.join(format!("scratch-{number}.tmp"));
+        let file = format::create(&path)?;
+        std::fs::remove_file(&path)?;
+        Ok(file)
+    }
+
+    /// Writes a snapshot that is not one of the log's: to be read once, from its beginning.
+    pub(crate) fn write_apart(
+        &self,
+        meta: &Meta,
+        records: impl Iterator<Item = Result<(Slice, Slice), LedgerError>>,
+    ) -> Result<(File, End), LedgerError> {
+        let failed = |e: io::Error| storage("writing a snapshot", &e);
+        let mut sink = self.scratch().and_then(|file| Sink::over(file, meta)).map_err(failed)?;
+        for record in records {
+            let (key, value) = record?;
+            sink.put(&key, &value).map_err(failed)?;
+        }
+        let (mut file, end) = sink.finish().map_err(failed)?;
+        file.seek(SeekFrom::Start(0)).map_err(failed)?;
+        Ok((file, end))
+    }
+
     /// Makes a copy of a received snapshot the current one and returns its file.
     pub(crate) fn keep(&self, received: &SnapshotFile, id: Option<LogId>) -> Result<File, LedgerError> {
         let failed = |e: io::Error| storage("keeping a received snapshot", &e);
@@ -108,6 +138,33 @@ impl Snapshots {
         let mut paths = RealFiles.list(&self.directory)?;
         paths.retain(|path| index_of(path).is_some());
         Ok(paths.into_iter().max())
+    }
+}
+
+/// Reads a snapshot to its end, checking all of it.
+pub(crate) fn check<R: Read>(stream: R) -> Result<SnapshotInfo, LedgerError> {
+    let mut contents = Contents::of(stream)?;
+    while contents.next_chunk()?.is_some() {}
+    let end = contents.end().expect("the last chunk was read");
+    Ok(info(contents.applied(), end))
+}
+
+/// Reads a snapshot to its end and says what it holds, if all of it is as it was written.
+///
+/// # Errors
+/// [`LedgerError::Damaged`], and [`LedgerError::Storage`] if reading fails.
+pub fn inspect_snapshot(stream: impl Read) -> Result<SnapshotInfo, LedgerError> {
+    check(stream)
+}
+
+/// What there is to say of a snapshot.
+pub(crate) fn info(applied: Option<LogId>, end: End) -> SnapshotInfo {
+    SnapshotInfo {
+        index: applied.map_or(0, |id| id.index),
+        term: applied.map_or(0, |id| id.leader_id.term),
+        records: end.records,
+        bytes: end.bytes,
+        digest: end.digest,
     }
 }
 

@@ -1,10 +1,12 @@
 //! Replicated, ordered, durable bytes. Kept by the ledger room; all it sees is ciphertext.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::change::{Change, Verdict, Version};
+use crate::seam::cluster::{Cluster, Leader};
 
 /// What went wrong in the ledger, and whose fault it is.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -25,7 +27,10 @@ pub enum LedgerError {
     },
     /// This node does not lead; the change must go to the leader.
     #[error("this node is not the leader")]
-    NotLeader,
+    NotLeader {
+        /// Who leads, as far as this node knows.
+        leader: Option<Leader>,
+    },
     /// No answer in time. The change may or may not have been committed.
     #[error("no answer from the cluster in time")]
     Timeout,
@@ -95,9 +100,31 @@ pub trait Ledger: Send + Sync {
 
     /// Returns once every change acknowledged before this call shows in views taken after.
     ///
+    /// Any node may be asked; one that does not lead asks the leader how far it must be.
+    ///
     /// # Errors
-    /// [`LedgerError::NotLeader`], [`LedgerError::Timeout`] or [`LedgerError::Stopped`].
+    /// [`LedgerError::NotLeader`] on a node that belongs to no cluster,
+    /// [`LedgerError::Timeout`] or [`LedgerError::Stopped`].
     async fn linearizable(&self) -> Result<(), LedgerError>;
+
+    /// Returns once every change acknowledged longer than `age` before this call shows in
+    /// views taken after. Where that is known to be so already, nobody is asked.
+    ///
+    /// # Errors
+    /// As for [`Ledger::linearizable`].
+    async fn fresh_within(&self, age: Duration) -> Result<(), LedgerError> {
+        let _ = age;
+        self.linearizable().await
+    }
+
+    /// Returns once the entry at `index` shows in views taken after, or `within` has passed.
+    ///
+    /// # Errors
+    /// [`LedgerError::Timeout`].
+    async fn reached(&self, index: u64, within: Duration) -> Result<(), LedgerError> {
+        let _ = within;
+        if self.standing().applied_index >= index { Ok(()) } else { Err(LedgerError::Timeout) }
+    }
 
     /// Commits a change as one log entry, if its checks still hold. Returns after it is
     /// on a majority's disk and applied here.
@@ -117,4 +144,9 @@ pub trait Ledger: Send + Sync {
 
     /// Where this node stands.
     fn standing(&self) -> Standing;
+
+    /// The cluster this node is, or can be, a member of; `None` where storage is not shared.
+    fn cluster(&self) -> Option<&dyn Cluster> {
+        None
+    }
 }

@@ -3,6 +3,8 @@
 
 pub mod audit;
 pub mod clock;
+pub mod cluster;
 pub mod entropy;
 pub mod ledger;
+pub mod peer;
 pub mod plugin;

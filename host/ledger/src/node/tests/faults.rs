@@ -72,10 +72,14 @@ impl Files for Failing {
     }
 }
 
+async fn opened_on(config: LedgerConfig, files: Arc<dyn Files>) -> Arc<RaftLedger> {
+    RaftLedger::open_on(config, files, |_| Ok(Arc::new(crate::peer::NoLink))).await.unwrap()
+}
+
 async fn stops_on(failing: Failing, which: fn(&Failing) -> &AtomicI32, errno: i32, text: &str) {
     let dir = tempfile::tempdir().unwrap();
     let failing = Arc::new(failing);
-    let ledger = RaftLedger::open_on(small(dir.path()), Arc::clone(&failing) as Arc<dyn Files>).await.unwrap();
+    let ledger = opened_on(small(dir.path()), Arc::clone(&failing) as Arc<dyn Files>).await;
     ledger.bootstrap().await.unwrap();
     ledger.propose(put("before", "kept")).await.unwrap();
     which(&failing).store(errno, SeqCst);

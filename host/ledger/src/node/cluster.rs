@@ -1,0 +1,345 @@
+//! The cluster, as this node sees it and changes it: members, leadership, snapshots.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bulkhead_model::seam::cluster::{
+    AutopilotConfig, AutopilotState, Cluster, ClusterError, Contact, Joining, Leader, Peer, SavedSnapshot, SnapshotInfo,
+};
+use bulkhead_model::seam::ledger::LedgerError;
+use openraft::ChangeMembers;
+use openraft::async_runtime::WatchReceiver;
+use openraft::error::{ClientWriteError, RaftError};
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::RaftLedger;
+use crate::autopilot::{self, Sight};
+use crate::codec::Raw;
+use crate::codec::restore::{self, Step};
+use crate::disk::DiskView;
+use crate::fault::storage;
+use crate::machine::Machine;
+use crate::machine::state::{self, Meta};
+use crate::pilot::Change;
+use crate::raft::{Member, Payload};
+use crate::reads;
+use crate::snapshot::{self, Contents};
+
+/// Longest a leader waits for another to take over, before it tries the next.
+const HANDOVER_WITHIN: Duration = Duration::from_secs(2);
+
+/// Bytes of records that go through the log at once when a snapshot is restored.
+const RESTORE_BYTES: usize = 1024 * 1024;
+
+/// Largest snapshot that is taken in, in bytes. Source: ours. Why: it is laid on the disk
+/// before it is believed.
+const RESTORE_BYTES_MAX: u64 = 1 << 40;
+
+impl RaftLedger {
+    fn sights(&self) -> Result<Vec<Sight>, ClusterError> {
+        self.pilot.sights().ok_or_else(|| self.not_leader().into())
+    }
+
+    /// The number and the membership of whoever has this name.
+    fn named(&self, id: &str) -> Result<(u64, Member, bool), ClusterError> {
+        let found = self.pilot.members().into_iter().find(|(_, (member, _))| member.name == id);
+        let unknown = || ClusterError::UnknownPeer { id: id.to_owned() };
+        found.map(|(number, (member, voter))| (number, member, voter)).ok_or_else(unknown)
+    }
+
+    fn refuse_last_voter(&self, number: u64) -> Result<(), ClusterError> {
+        let others = self.pilot.members().into_iter().any(|(other, (_, voter))| voter && other != number);
+        if others { Ok(()) } else { Err(refused("it is the only voter: without it there is no cluster")) }
+    }
+
+    async fn change(&self, change: Change, retain: bool) -> Result<(), ClusterError> {
+        let changing = self.pilot.change(change, retain);
+        let changed = timeout(self.timings.answer, changing).await.map_err(|_| LedgerError::Timeout)?;
+        match changed {
+            Ok(()) => Ok(()),
+            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => Err(self.not_leader().into()),
+            Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(e))) => Err(refused(&e.to_string())),
+            Err(RaftError::APIError(_)) => Err(LedgerError::Timeout.into()),
+            Err(RaftError::Fatal(e)) => Err(self.explain(&e).into()),
+        }
+    }
+
+    /// Removes members that have the name of a new one. Only one that is silent goes.
+    async fn make_place(&self, node: &Joining) -> Result<(), ClusterError> {
+        let threshold = self.pilot.config().last_contact_threshold;
+        let members = self.pilot.members();
+        let named = |number: u64| members.get(&number).is_some_and(|(member, _)| member.name == node.id);
+        for sight in self.sights()?.into_iter().filter(|sight| sight.number != node.number && named(sight.number)) {
+            if sight.last.is_some_and(|last| last <= threshold) {
+                return Err(refused(&format!("a node called {:?} is a member, and alive", node.id)));
+            }
+            self.change(without(sight.number, sight.voter), false).await?;
+        }
+        Ok(())
+    }
+
+    /// Voters that could lead, the best first.
+    fn heirs(&self, to: Option<&str>) -> Result<Vec<u64>, ClusterError> {
+        let sights = self.sights()?;
+        if let Some(id) = to {
+            let (number, _, voter) = self.named(id)?;
+            let fit = voter && number != self.member.0;
+            return if fit { Ok(vec![number]) } else { Err(refused("it is no other voter")) };
+        }
+        let mut heirs: Vec<Sight> = sights.into_iter().filter(|sight| sight.voter && !sight.leader).collect();
+        heirs.retain(|sight| sight.last.is_some_and(|last| last <= self.timings.election_max * 2));
+        heirs.sort_by_key(|sight| (std::cmp::Reverse(sight.matched_index), sight.last));
+        if heirs.is_empty() {
+            return Err(refused("no other voter is in reach"));
+        }
+        Ok(heirs.into_iter().map(|sight| sight.number).collect())
+    }
+
+    async fn hand_over(&self, heir: u64) -> Result<bool, ClusterError> {
+        self.raft.trigger().transfer_leader(heir).await.map_err(|e| self.explain(&e))?;
+        let mut metrics = self.raft.server_metrics();
+        let leaving = async {
+            // Done once another is known to lead, so that whoever is told can be sent there.
+            while metrics.borrow_watched().current_leader.is_none_or(|leader| leader == self.member.0) {
+                if metrics.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        Ok(timeout(HANDOVER_WITHIN, leaving).await.is_ok())
+    }
+
+    /// The state at one moment, and the note that belongs to it.
+    async fn moment(&self) -> Result<(DiskView, Meta), LedgerError> {
+        let taking = self.raft.with_state_machine(|machine: &mut Machine| {
+            let moment = machine.moment();
+            Box::pin(async move { moment.into_parts() })
+        });
+        taking.await.map_err(|e| self.explain(&e))?
+    }
+
+    async fn put_through_log(&self, file: File, info: &SnapshotInfo) -> Result<u64, ClusterError> {
+        let mut id = [0; 16];
+        id.copy_from_slice(&info.digest[..16]);
+        let (tell, mut steps) = mpsc::channel(2);
+        let reading = tokio::task::spawn_blocking(move || each_step(&file, id, &tell));
+        while let Some(step) = steps.recv().await {
+            self.write(Payload(step)).await?;
+        }
+        let records = joined(reading.await)?;
+        let end = Step::End { id, records };
+        match self.write(Payload(restore::encode(&end))).await? {
+            bulkhead_model::change::Verdict::Committed(index) => Ok(index),
+            bulkhead_model::change::Verdict::Conflict => Err(refused("another snapshot was restored meanwhile")),
+        }
+    }
+}
+
+#[async_trait]
+impl Cluster for RaftLedger {
+    fn candidate(&self) -> Joining {
+        let (number, member) = self.member.clone();
+        Joining { number, id: member.name, address: member.address, non_voter: member.non_voter }
+    }
+
+    fn leader(&self) -> Option<Leader> {
+        reads::leader(&self.raft, self.pilot.roster())
+    }
+
+    fn peers(&self) -> Vec<Peer> {
+        let sights = self.pilot.sights().unwrap_or_default();
+        let leader = self.raft.server_metrics().borrow_watched().current_leader;
+        let members = self.pilot.members().into_iter();
+        let peers = members.map(|(number, (member, voter))| {
+            let about = self.pilot.roster().of(number).unwrap_or_default();
+            let sight = sights.iter().find(|sight| sight.number == number);
+            Peer {
+                number,
+                id: member.name,
+                address: member.address,
+                api_address: about.api_address,
+                version: about.version,
+                voter,
+                non_voter: member.non_voter,
+                leader: leader == Some(number),
+                contact: sight.map(contact),
+            }
+        });
+        peers.collect()
+    }
+
+    async fn join(&self, node: Joining) -> Result<(), ClusterError> {
+        let members = self.pilot.members();
+        let wanted = Member { name: node.id.clone(), address: node.address.clone(), non_voter: node.non_voter };
+        self.make_place(&node).await?;
+        let change = match members.get(&node.number) {
+            Some((member, _)) if member.name == wanted.name && member.address == wanted.address => return Ok(()),
+            // Its number is in its certificate, so that nobody else can be at the new place.
+            Some((member, _)) => {
+                let moved = Member { non_voter: member.non_voter, ..wanted };
+                ChangeMembers::SetNodes([(node.number, moved)].into())
+            }
+            None => ChangeMembers::AddNodes([(node.number, wanted)].into()),
+        };
+        self.change(change, false).await
+    }
+
+    async fn promote(&self, id: &str) -> Result<(), ClusterError> {
+        let (number, member, voter) = self.named(id)?;
+        if voter {
+            return Ok(());
+        }
+        let sight = self.sights()?.into_iter().find(|sight| sight.number == number);
+        if sight.is_none_or(|sight| !autopilot::is_healthy(&sight, &self.pilot.config())) {
+            return Err(refused("it does not answer, or has not caught up"));
+        }
+        let wanted = Member { non_voter: false, ..member };
+        let change = [ChangeMembers::SetNodes([(number, wanted)].into()), ChangeMembers::AddVoterIds([number].into())];
+        self.change(ChangeMembers::Batch(change.into()), true).await
+    }
+
+    async fn demote(&self, id: &str) -> Result<(), ClusterError> {
+        let (number, member, _) = self.named(id)?;
+        self.refuse_last_voter(number)?;
+        let wanted = Member { non_voter: true, ..member };
+        let change = [ChangeMembers::SetNodes([(number, wanted)].into()), ChangeMembers::RemoveVoters([number].into())];
+        self.change(ChangeMembers::Batch(change.into()), true).await
+    }
+
+    async fn remove(&self, id: &str) -> Result<(), ClusterError> {
+        let (number, _, voter) = self.named(id)?;
+        if voter {
+            self.refuse_last_voter(number)?;
+        }
+        self.change(without(number, voter), false).await
+    }
+
+    async fn step_down(&self, to: Option<&str>) -> Result<(), ClusterError> {
+        for heir in self.heirs(to)? {
+            if self.hand_over(heir).await? {
+                return Ok(());
+            }
+        }
+        Err(refused("no other voter took over"))
+    }
+
+    fn autopilot(&self) -> AutopilotConfig {
+        self.pilot.config()
+    }
+
+    fn set_autopilot(&self, config: AutopilotConfig) {
+        self.pilot.set_config(config);
+    }
+
+    fn autopilot_state(&self) -> Result<AutopilotState, ClusterError> {
+        let sights = self.sights()?;
+        Ok(AutopilotState {
+            healthy: sights.iter().all(|sight| sight.healthy_for.is_some()),
+            failure_tolerance: autopilot::failure_tolerance(&sights),
+            peers: self.peers(),
+        })
+    }
+
+    async fn save_snapshot(&self) -> Result<SavedSnapshot, ClusterError> {
+        bulkhead_model::seam::ledger::Ledger::linearizable(self).await?;
+        let (view, meta) = self.moment().await?;
+        let snapshots = std::sync::Arc::clone(&self.snapshots);
+        let writing = tokio::task::spawn_blocking(move || {
+            let (file, end) = snapshots.write_apart(&meta, state::records(&view))?;
+            Ok((file, snapshot::info(meta.applied, end)))
+        });
+        let (file, info) = joined(writing.await)?;
+        Ok(SavedSnapshot { info, stream: Box::new(file) })
+    }
+
+    async fn restore_snapshot(&self, stream: Box<dyn Read + Send>) -> Result<u64, ClusterError> {
+        if !bulkhead_model::seam::ledger::Ledger::standing(self).leader {
+            return Err(self.not_leader().into());
+        }
+        let snapshots = std::sync::Arc::clone(&self.snapshots);
+        let checking = tokio::task::spawn_blocking(move || {
+            let failed = |e: io::Error| storage("laying a snapshot on the disk", &e);
+            let mut file = snapshots.scratch().map_err(failed)?;
+            io::copy(&mut stream.take(RESTORE_BYTES_MAX), &mut file).and_then(|_| file.flush()).map_err(failed)?;
+            file.seek(SeekFrom::Start(0)).map_err(failed)?;
+            let info = snapshot::check(&file)?;
+            Ok((file, info))
+        });
+        let (file, info) = joined(checking.await)?;
+        self.put_through_log(file, &info).await
+    }
+
+    async fn state_digest(&self) -> Result<(u64, [u8; 32]), ClusterError> {
+        let (view, meta) = self.moment().await?;
+        let hashing = tokio::task::spawn_blocking(move || {
+            let mut hash = Sha256::new();
+            for record in state::records_and_apart(&view) {
+                let (key, value) = record?;
+                hash.update((key.len() as u64).to_be_bytes());
+                hash.update((value.len() as u64).to_be_bytes());
+                hash.update(&*key);
+                hash.update(&*value);
+            }
+            Ok(hash.finalize().into())
+        });
+        let digest = joined(hashing.await)?;
+        Ok((meta.applied.map_or(0, |id| id.index), digest))
+    }
+}
+
+/// The members without this one.
+fn without(number: u64, voter: bool) -> Change {
+    let gone = BTreeSet::from([number]);
+    if voter { ChangeMembers::RemoveVoters(gone) } else { ChangeMembers::RemoveNodes(gone) }
+}
+
+/// Reads a snapshot that was checked, and tells of its records in steps of some size.
+fn each_step(file: &File, id: restore::RestoreId, tell: &mpsc::Sender<bytes::Bytes>) -> Result<u64, LedgerError> {
+    let mut contents = Contents::open(file)?;
+    let mut count = 0;
+    while let Some(chunk) = contents.next_chunk()? {
+        let records = chunk.iter().filter_map(|(key, value)| state::record_of(key, value));
+        let records: Vec<_> = records.map(|(key, value)| (Raw(key), Raw(value))).collect();
+        count += records.len() as u64;
+        let mut rest = &records[..];
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let fitting = rest.iter().take_while(|(key, value)| {
+                let first = bytes == 0;
+                bytes += key.0.len() + value.0.len() + 16;
+                first || bytes <= RESTORE_BYTES
+            });
+            let (now, later) = rest.split_at(fitting.count());
+            let step = restore::encode(&Step::Records { id, records: now.to_vec() });
+            if tell.blocking_send(step).is_err() {
+                // Whoever was told has met an error, and says so itself.
+                return Ok(count);
+            }
+            rest = later;
+        }
+    }
+    Ok(count)
+}
+
+fn joined<T>(result: Result<Result<T, LedgerError>, tokio::task::JoinError>) -> Result<T, LedgerError> {
+    result.map_err(|e| LedgerError::Stopped { cause: e.to_string() })?
+}
+
+fn contact(sight: &Sight) -> Contact {
+    Contact {
+        last: sight.last,
+        matched_index: sight.matched_index,
+        behind: sight.behind,
+        healthy: sight.healthy_for.is_some(),
+        healthy_for: sight.healthy_for.unwrap_or_default(),
+    }
+}
+
+fn refused(why: &str) -> ClusterError {
+    ClusterError::Refused { why: why.to_owned() }
+}

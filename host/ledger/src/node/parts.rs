@@ -1,0 +1,130 @@
+//! What a ledger is made of, opened in the one order that is right, and what openraft is
+//! told.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bulkhead_model::seam::ledger::LedgerError;
+use openraft::SnapshotPolicy;
+use parking_lot::Mutex;
+
+use crate::config::LedgerConfig;
+use crate::fault::{Health, as_io, storage};
+use crate::files::{Files, RealFiles, make_dir};
+use crate::gate::Gate;
+use crate::identity::{Lock, lock, number};
+use crate::log::LogStore;
+use crate::log::writer::Setup;
+use crate::machine::Machine;
+use crate::machine::state::State;
+use crate::snapshot::Snapshots;
+
+/// A follower that lacks more entries than the log keeps is sent a snapshot; one that
+/// lacks fewer is sent entries.
+const LAG_BEFORE_SNAPSHOT: u64 = 10_000;
+
+/// What openraft is started with.
+pub(super) struct Parts {
+    pub(super) config: LedgerConfig,
+    pub(super) lock: Arc<Lock>,
+    pub(super) number: u64,
+    pub(super) log: LogStore,
+    pub(super) machine: Machine,
+    pub(super) state: Arc<State>,
+    pub(super) snapshots: Arc<Snapshots>,
+    pub(super) gate: Arc<Gate>,
+    pub(super) health: Arc<Health>,
+}
+
+impl Parts {
+    pub(super) fn open(config: LedgerConfig, files: Arc<dyn Files>) -> Result<Self, LedgerError> {
+        let directory = config.directory.as_path();
+        make_dir(directory).map_err(|e| storage("making the data directory", &e))?;
+        let lock = Arc::new(lock(directory)?);
+        let number = number(directory, config.fresh_number)?;
+        let (gate, health) = (Arc::new(Gate::default()), Arc::new(Health::default()));
+        // The log first: if it is damaged, nothing else is touched.
+        let opened = make_dir(&directory.join("log"));
+        opened.map_err(|e| storage("making the log's directory", &e))?;
+        let (state_cell, before_drop) = sync_before_drop();
+        let setup = Setup {
+            files,
+            directory: directory.join("log"),
+            node: number,
+            segment_bytes: config.segment_bytes,
+            make_ahead: true,
+            before_drop,
+            lock: Some(Arc::clone(&lock)),
+        };
+        let log = LogStore::open(setup, Arc::clone(&health), Arc::clone(&gate))?;
+        let (state, meta) = State::open(directory.join("state"))?;
+        *state_cell.lock() = Some(Arc::clone(&state));
+        if meta.applied.is_some() && log.is_empty() {
+            // The state alone may lack what was acknowledged last.
+            let what = format!(
+                "the log in {} is gone, but there is a state that was made from it; this node must not start: restore \
+                 it from a snapshot, or remove it from the cluster and join it as a new node",
+                directory.join("log").display()
+            );
+            return Err(LedgerError::Damaged { what });
+        }
+        let snapshots = Arc::new(Snapshots::open(directory.join("snapshots"))?);
+        sync_parent(directory)?;
+        let machine = Machine::new(
+            (Arc::clone(&state), meta),
+            Arc::clone(&snapshots),
+            Arc::clone(&gate),
+            Arc::clone(&health),
+            number,
+        );
+        Ok(Self { config, lock, number, log, machine, state, snapshots, gate, health })
+    }
+}
+
+type StateCell = Arc<Mutex<Option<Arc<State>>>>;
+type BeforeDrop = Box<dyn Fn(u64) -> std::io::Result<()> + Send>;
+
+/// What the log calls before it drops segments. The log is opened before the state, so
+/// the state is put in later; no segment is dropped before that.
+fn sync_before_drop() -> (StateCell, BeforeDrop) {
+    let cell = StateCell::default();
+    let seen = Arc::clone(&cell);
+    let before_drop = move |index| {
+        let state = seen.lock().clone();
+        let state = state.ok_or_else(|| std::io::Error::other("the state is not open yet"))?;
+        state.sync_upto(index).map_err(|e| as_io(&e))
+    };
+    (cell, Box::new(before_drop))
+}
+
+/// Makes the names of new directories durable.
+fn sync_parent(directory: &Path) -> Result<(), LedgerError> {
+    let syncing = |e: std::io::Error| storage("syncing the data directory", &e);
+    RealFiles.sync_dir(directory).map_err(syncing)?;
+    match directory.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        Some(parent) => RealFiles.sync_dir(parent).map_err(syncing),
+        None => Ok(()),
+    }
+}
+
+/// What openraft is told.
+pub(super) fn settings(config: &LedgerConfig) -> Result<openraft::Config, LedgerError> {
+    let millis = |duration: Duration| duration.as_millis() as u64;
+    let settings = openraft::Config {
+        cluster_name: "bulkhead".to_owned(),
+        heartbeat_interval: millis(config.timings.heartbeat),
+        election_timeout_min: millis(config.timings.election_min),
+        election_timeout_max: millis(config.timings.election_max),
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(config.snapshot_every_entries),
+        max_in_snapshot_log_to_keep: config.keep_entries,
+        install_snapshot_timeout: 60_000,
+        replication_lag_threshold: LAG_BEFORE_SNAPSHOT,
+        enable_pre_vote: Some(true),
+        // A leader that was restarted does not know what it had acknowledged: entries past
+        // the last commit it wrote down may be. Only leading anew tells it.
+        enable_leader_restore: Some(false),
+        ..Default::default()
+    };
+    settings.validate().map_err(|e| LedgerError::Stopped { cause: format!("the ledger's timings: {e}") })
+}

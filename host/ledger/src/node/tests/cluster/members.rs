@@ -1,0 +1,154 @@
+//! Who joins, votes, stops voting and leaves.
+
+use bulkhead_model::seam::cluster::ClusterError;
+
+use super::*;
+
+fn voters(ledger: &RaftLedger) -> Vec<String> {
+    ledger.peers().into_iter().filter(|peer| peer.voter).map(|peer| peer.id).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn members_are_listed_with_what_the_leader_knows_of_them() {
+    let mut cluster = Cluster::of(3, 40).await;
+    let leader = cluster.leader().await;
+    let ledger = cluster.ledger(leader);
+    cluster.until("all said who they are", || ledger.peers().iter().all(|peer| peer.version == "1.0")).await;
+    let peers = ledger.peers();
+    assert_eq!(peers.len(), 3);
+    for (node, peer) in peers.iter().enumerate() {
+        assert_eq!((peer.number, peer.id.as_str()), (number(node), name(node).as_str()));
+        assert_eq!(peer.address, format!("sim:{node}"));
+        assert_eq!(peer.api_address, format!("https://{}:8200", name(node)));
+        assert_eq!(peer.leader, node == leader);
+        assert!(peer.voter && peer.contact.unwrap().healthy);
+    }
+    let state = ledger.autopilot_state().unwrap();
+    assert!(state.healthy);
+    assert_eq!(state.failure_tolerance, 1);
+    let other = cluster.ledger((leader + 1) % 3);
+    assert!(other.peers().iter().all(|peer| peer.contact.is_none()));
+    assert!(matches!(other.autopilot_state(), Err(ClusterError::Ledger(LedgerError::NotLeader { .. }))));
+    cluster.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn members_are_demoted_promoted_and_removed_under_load() {
+    let mut cluster = Cluster::of(3, 41).await;
+    let leader = cluster.leader().await;
+    let (other, third) = ((leader + 1) % 3, (leader + 2) % 3);
+    let ledger = Arc::clone(cluster.ledger(leader));
+    let writer = {
+        let ledger = Arc::clone(&ledger);
+        tokio::spawn(async move {
+            for n in 0.. {
+                let key = format!("load/{n}");
+                if ledger.propose(put(&key, &key)).await.is_err() {
+                    return n;
+                }
+            }
+            0
+        })
+    };
+    ledger.demote(&name(other)).await.unwrap();
+    assert_eq!(voters(&ledger).len(), 2);
+    sleep(Duration::from_millis(300)).await;
+    assert_eq!(voters(&ledger).len(), 2, "nobody makes it a voter again by itself");
+    assert!(ledger.peers()[other].non_voter);
+    ledger.promote(&name(other)).await.unwrap();
+    assert_eq!(voters(&ledger).len(), 3);
+    ledger.remove(&name(third)).await.unwrap();
+    assert_eq!(ledger.peers().len(), 2);
+    assert!(matches!(ledger.remove("nobody").await, Err(ClusterError::UnknownPeer { .. })));
+    ledger.demote(&name(other)).await.unwrap();
+    assert!(matches!(ledger.remove(&name(leader)).await, Err(ClusterError::Refused { .. })));
+    assert!(matches!(ledger.demote(&name(leader)).await, Err(ClusterError::Refused { .. })));
+    ledger.propose(put("still", "here")).await.unwrap();
+    cluster.kill(third).await;
+    cluster.agree().await;
+    cluster.shutdown().await;
+    let written = writer.await.unwrap();
+    assert!(written > 20, "{written}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_is_never_to_vote_gets_a_copy_and_serves_reads() {
+    let mut cluster = Cluster::of(3, 42).await;
+    cluster.ledgers.push(None);
+    cluster.start(3).await;
+    let leader = cluster.leader().await;
+    let joining = Joining { non_voter: true, ..cluster.ledger(3).candidate() };
+    cluster.ledger(leader).join(joining.clone()).await.unwrap();
+    cluster.ledger(leader).join(joining).await.unwrap();
+    cluster.put("a", "b").await;
+    assert_eq!(read_now(cluster.ledger(3), "a").await.unwrap().as_deref(), Some("b"));
+    sleep(Duration::from_millis(300)).await;
+    assert_eq!(voters(cluster.ledger(leader)).len(), 3);
+    assert_eq!(cluster.ledger(leader).peers().len(), 4);
+    cluster.agree().await;
+    cluster.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_is_removed_hands_over_first() {
+    let mut cluster = Cluster::of(3, 43).await;
+    let leader = cluster.leader().await;
+    cluster.ledger(leader).remove(&name(leader)).await.unwrap();
+    let next = cluster.leader_other_than(leader).await;
+    cluster.until("it is gone", || cluster.ledger(next).peers().len() == 2).await;
+    cluster.until("it knows that it leads no more", || !cluster.ledger(leader).standing().leader).await;
+    cluster.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wiped_node_comes_back_as_another_under_its_name() {
+    let mut cluster = Cluster::of(3, 44).await;
+    for n in 0..20 {
+        cluster.put(&format!("key/{n}"), "value").await;
+    }
+    let leader = cluster.leader().await;
+    let wiped = (leader + 1) % 3;
+    let alive = Joining { number: 999, ..cluster.ledger(wiped).candidate() };
+    assert!(
+        matches!(cluster.ledger(leader).join(alive).await, Err(ClusterError::Refused { .. })),
+        "its name is taken as long as it answers"
+    );
+    cluster.kill(wiped).await;
+    std::fs::remove_dir_all(cluster.dir.path().join(name(wiped))).unwrap();
+    let short = AutopilotConfig { last_contact_threshold: Duration::from_millis(500), ..eager() };
+    cluster.ledger(leader).set_autopilot(short);
+    sleep(Duration::from_millis(700)).await;
+    let config = LedgerConfig { fresh_number: 555, ..cluster.config(wiped) };
+    let net = Arc::clone(&cluster.net);
+    let opened = RaftLedger::open_on(config, Arc::new(RealFiles), |number| Ok(net.link(number))).await.unwrap();
+    cluster.ledgers[wiped] = Some(opened);
+    cluster.ledger(leader).join(cluster.ledger(wiped).candidate()).await.unwrap();
+    let ledger = cluster.ledger(leader);
+    cluster
+        .until("it votes again", || voters(ledger).len() == 3 && ledger.peers().iter().any(|peer| peer.number == 555))
+        .await;
+    assert_eq!(ledger.peers().len(), 3);
+    cluster.agree().await;
+    cluster.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_dead_are_cleaned_up_if_that_is_wanted() {
+    let mut cluster = Cluster::of(5, 45).await;
+    let leader = cluster.leader().await;
+    let dead = (leader + 1) % 5;
+    cluster.kill(dead).await;
+    cluster.ledger(leader).set_autopilot(AutopilotConfig {
+        cleanup_dead_servers: true,
+        min_quorum: 3,
+        dead_server_last_contact_threshold: Duration::from_millis(800),
+        last_contact_threshold: Duration::from_millis(500),
+        ..eager()
+    });
+    let ledger = cluster.ledger(leader);
+    cluster.until("it is gone", || ledger.peers().len() == 4).await;
+    assert!(!voters(ledger).contains(&name(dead)));
+    assert_eq!(ledger.autopilot_state().unwrap().failure_tolerance, 1);
+    cluster.agree().await;
+    cluster.shutdown().await;
+}

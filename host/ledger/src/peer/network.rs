@@ -1,0 +1,171 @@
+//! Other nodes, as openraft reaches them. A peer that gives no answer gives no consent:
+//! every failure here is "unreachable", and openraft comes again.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::{Either, select};
+use futures::stream::{BoxStream, Stream, StreamExt};
+use openraft::base::BoxFuture;
+use openraft::error::{RPCError, ReplicationClosed, StreamingError, Unreachable};
+use openraft::network::{Backoff, RPCOption};
+use openraft::raft::StreamAppendResult;
+use openraft::{OptionalSend, RaftNetworkFactory, RaftNetworkV2};
+
+use super::intake;
+use super::wire::{self, Request, Response};
+use super::{Lane, Link, LinkError, Target};
+use crate::raft::{
+    AppendRequest, AppendResponse, LogId, Member, Snapshot, SnapshotResponse, TransferRequest, TransferResponse, Types,
+    Vote, VoteRequest, VoteResponse,
+};
+use crate::snapshot::SnapshotFile;
+
+/// Requests with entries under way to one peer. Why: the next group is on its way while
+/// the one before is synced over there; more would only be memory.
+const PIPELINE: usize = 16;
+
+/// Waits before a peer that could not be reached is tried again.
+const RETRY_FIRST: Duration = Duration::from_millis(20);
+const RETRY_LAST: Duration = Duration::from_millis(500);
+
+/// Makes the ways to peers.
+pub(crate) struct Peers(pub(crate) Arc<dyn Link>);
+
+/// The way to one peer.
+pub(crate) struct Peer {
+    link: Arc<dyn Link>,
+    target: Target,
+}
+
+impl RaftNetworkFactory<Types> for Peers {
+    type Network = Peer;
+
+    async fn new_client(&mut self, number: u64, member: &Member) -> Peer {
+        Peer { link: Arc::clone(&self.0), target: Target { number, address: member.address.clone() } }
+    }
+}
+
+type Appended = Result<StreamAppendResult<Types>, RPCError<Types>>;
+
+impl Peer {
+    async fn ask(&self, request: &Request) -> Result<Response, RPCError<Types>> {
+        let answer = self.link.call(&self.target, Lane::Talk, wire::encode(request)).await;
+        let answer = answer.map_err(|e| unreachable(&e))?;
+        wire::response(&answer).ok_or_else(|| self.strange())
+    }
+
+    /// Sends entries now; the future waits for what the peer makes of them.
+    fn append(&self, request: AppendRequest) -> impl Future<Output = Appended> + Send + 'static {
+        let previous = request.prev_log_id;
+        let last = request.entries.last().map(|entry| entry.log_id).or(previous);
+        let answer = self.link.call(&self.target, Lane::Talk, wire::encode(&Request::Append(request)));
+        let strange = self.strange();
+        async move {
+            let answer = answer.await.map_err(|e| unreachable(&e))?;
+            match wire::response(&answer) {
+                Some(Response::Append(response)) => understand(response, previous, last).ok_or(strange),
+                _ => Err(strange),
+            }
+        }
+    }
+
+    fn strange(&self) -> RPCError<Types> {
+        unreachable(&LinkError::new(&self.target, "it answered something else than was asked"))
+    }
+}
+
+/// What an answer says of the stream of entries; `None` if it makes no sense.
+fn understand(
+    response: AppendResponse,
+    previous: Option<LogId>,
+    last: Option<LogId>,
+) -> Option<StreamAppendResult<Types>> {
+    // Nothing can conflict with the beginning of the log; openraft would panic over it.
+    let senseless = matches!(response, AppendResponse::Conflict) && previous.is_none();
+    (!senseless).then(|| response.into_stream_result(previous, last))
+}
+
+fn unreachable(error: &LinkError) -> RPCError<Types> {
+    RPCError::Unreachable(Unreachable::new(error))
+}
+
+impl RaftNetworkV2<Types> for Peer {
+    type SnapshotData = SnapshotFile;
+
+    async fn append_entries(
+        &mut self,
+        request: AppendRequest,
+        _: RPCOption,
+    ) -> Result<AppendResponse, RPCError<Types>> {
+        match self.ask(&Request::Append(request)).await? {
+            Response::Append(response) => Ok(response),
+            _ => Err(self.strange()),
+        }
+    }
+
+    fn stream_append<'s, S>(
+        &'s mut self,
+        input: S,
+        _: RPCOption,
+    ) -> BoxFuture<'s, Result<BoxStream<'s, Appended>, RPCError<Types>>>
+    where
+        S: Stream<Item = AppendRequest> + OptionalSend + Unpin + 'static,
+    {
+        let peer: &'s Self = self;
+        let answers = input.map(move |request| peer.append(request)).buffered(PIPELINE);
+        // The first answer that is no success ends the stream; what was sent after it
+        // is sent again.
+        let answers = answers.scan(true, |going, answer| {
+            let last = !std::mem::replace(going, matches!(answer, Ok(Ok(_))));
+            futures::future::ready((!last).then_some(answer))
+        });
+        Box::pin(async move { Ok(answers.boxed()) })
+    }
+
+    async fn vote(&mut self, request: VoteRequest, _: RPCOption) -> Result<VoteResponse, RPCError<Types>> {
+        match self.ask(&Request::Vote(request)).await? {
+            Response::Vote(response) => Ok(response),
+            _ => Err(self.strange()),
+        }
+    }
+
+    async fn pre_vote(&mut self, request: VoteRequest, _: RPCOption) -> Result<VoteResponse, RPCError<Types>> {
+        match self.ask(&Request::PreVote(request)).await? {
+            Response::Vote(response) => Ok(response),
+            _ => Err(self.strange()),
+        }
+    }
+
+    async fn transfer_leader(
+        &mut self,
+        request: TransferRequest,
+        _: RPCOption,
+    ) -> Result<TransferResponse, RPCError<Types>> {
+        match self.ask(&Request::TransferLeader(request)).await? {
+            Response::TransferLeader(response) => Ok(response),
+            _ => Err(self.strange()),
+        }
+    }
+
+    async fn full_snapshot(
+        &mut self,
+        vote: Vote,
+        snapshot: Snapshot,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        _: RPCOption,
+    ) -> Result<SnapshotResponse, StreamingError<Types>> {
+        let sending = pin!(intake::send(self.link.as_ref(), &self.target, vote, snapshot));
+        match select(sending, pin!(cancel)).await {
+            Either::Left((sent, _)) => sent.map_err(|e| StreamingError::Unreachable(Unreachable::new(&e))),
+            Either::Right((closed, _)) => Err(StreamingError::Closed(closed)),
+        }
+    }
+
+    fn backoff(&self) -> Option<Backoff> {
+        let doubled = |wait: &Duration| Some((*wait * 2).min(RETRY_LAST));
+        Some(Backoff::new(std::iter::successors(Some(RETRY_FIRST), doubled)))
+    }
+}

@@ -1,0 +1,134 @@
+//! What other nodes ask of this one. A request that can't be read is refused; whoever is
+//! not a member is told nothing of how far the cluster is.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use openraft::ReadPolicy;
+use openraft::async_runtime::WatchReceiver;
+
+use super::Service;
+use super::intake::Intake;
+use super::wire::{self, About, Request, Response};
+use crate::raft::{Raft, Snapshot, SnapshotMeta, Vote};
+use crate::roster::Roster;
+use crate::snapshot::Snapshots;
+
+/// Answers other nodes out of this node's Raft. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Desk(Arc<Inner>);
+
+struct Inner {
+    raft: Raft,
+    intake: Intake,
+    roster: Arc<Roster>,
+    about: About,
+}
+
+impl Desk {
+    pub(crate) fn new(raft: Raft, snapshots: Arc<Snapshots>, roster: Arc<Roster>, about: About) -> Self {
+        Self(Arc::new(Inner { raft, intake: Intake::new(snapshots), roster, about }))
+    }
+
+    async fn answer(self, from: u64, request: Request) -> Response {
+        let raft = &self.0.raft;
+        if speaks_for(&request).is_some_and(|other| other != from) {
+            return Response::Refused("a node speaks for itself only".to_owned());
+        }
+        match request {
+            Request::Append(request) => match raft.append_entries(request).await {
+                Ok(response) => Response::Append(response),
+                Err(e) => Response::Refused(e.to_string()),
+            },
+            Request::Vote(request) => match raft.vote(request).await {
+                Ok(response) => Response::Vote(response),
+                Err(e) => Response::Refused(e.to_string()),
+            },
+            Request::PreVote(request) => match raft.pre_vote(request).await {
+                Ok(response) => Response::Vote(response),
+                Err(e) => Response::Refused(e.to_string()),
+            },
+            Request::TransferLeader(request) => match raft.handle_transfer_leader(request).await {
+                Ok(response) => Response::TransferLeader(response),
+                Err(e) => Response::Refused(e.to_string()),
+            },
+            Request::ReadIndex => self.read_index(from).await,
+            Request::Greet(about) => {
+                self.0.roster.note(from, about);
+                Response::Greet(self.0.about.clone())
+            }
+            Request::SnapshotBegin { bytes } => self.blocking(move |intake| intake.begin(from, bytes)).await,
+            Request::SnapshotChunk { offset, crc, content } => {
+                self.blocking(move |intake| intake.chunk(from, offset, crc, &content.0)).await
+            }
+            Request::SnapshotEnd { vote, meta } => self.install(from, vote, meta).await,
+        }
+    }
+
+    async fn read_index(&self, from: u64) -> Response {
+        let raft = &self.0.raft;
+        let member = {
+            let metrics = raft.server_metrics();
+            let metrics = metrics.borrow_watched();
+            metrics.membership_config.membership().get_node(&from).is_some()
+        };
+        if !member {
+            return Response::Refused("this node is no member of the cluster".to_owned());
+        }
+        match raft.get_read_linearizer(ReadPolicy::ReadIndex).await {
+            Ok(linearizer) => Response::ReadIndex(linearizer.read_log_id().index()),
+            Err(_) => Response::NotLeader,
+        }
+    }
+
+    async fn blocking(&self, act: impl FnOnce(&Intake) -> Result<(), String> + Send + 'static) -> Response {
+        let inner = Arc::clone(&self.0);
+        match tokio::task::spawn_blocking(move || act(&inner.intake)).await {
+            Ok(Ok(())) => Response::SnapshotTaken,
+            Ok(Err(why)) => Response::Refused(why),
+            Err(e) => Response::Refused(e.to_string()),
+        }
+    }
+
+    async fn install(&self, from: u64, vote: Vote, meta: SnapshotMeta) -> Response {
+        let inner = Arc::clone(&self.0);
+        let snapshot = match tokio::task::spawn_blocking(move || inner.intake.end(from)).await {
+            Ok(Ok(file)) => Snapshot { meta, snapshot: file },
+            Ok(Err(why)) => return Response::Refused(why),
+            Err(e) => return Response::Refused(e.to_string()),
+        };
+        match self.0.raft.install_full_snapshot(vote, snapshot).await {
+            Ok(response) => Response::SnapshotInstalled(response),
+            Err(e) => Response::Refused(e.to_string()),
+        }
+    }
+}
+
+/// Whose leadership or candidacy a request asserts.
+fn speaks_for(request: &Request) -> Option<u64> {
+    let vote = match request {
+        Request::Append(request) => &request.vote,
+        Request::Vote(request) | Request::PreVote(request) => &request.vote,
+        Request::TransferLeader(request) => request.from_leader(),
+        Request::SnapshotEnd { vote, .. } => vote,
+        _ => return None,
+    };
+    Some(vote.leader_id.node_id)
+}
+
+impl Service for Desk {
+    fn take(&self, from: u64, request: Bytes) -> BoxFuture<'static, Bytes> {
+        let desk = self.clone();
+        Box::pin(async move {
+            let response = match wire::request(&request) {
+                Some(read) => {
+                    drop(request);
+                    desk.answer(from, read).await
+                }
+                None => Response::Refused("a request that can't be read".to_owned()),
+            };
+            wire::encode(&response)
+        })
+    }
+}

@@ -1,0 +1,110 @@
+//! The link over TCP: connections out in [`line`], connections in in [`listen`]. One
+//! connection to each node and lane, made when there is something to say, kept as long
+//! as it works.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bulkhead_model::seam::peer::PeerIdentity;
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use tokio::task::JoinHandle;
+
+use self::line::Line;
+use super::tls::Tls;
+use super::{Answer, Lane, Link, LinkError, Service, Target};
+
+mod line;
+mod listen;
+
+/// Most nodes this one keeps a line to. Why: members come and go, and each line is a task.
+const LINES_MAX: usize = 64;
+
+/// Longest a connection and its handshakes may take.
+const CONNECT_WITHIN: Duration = Duration::from_secs(3);
+
+/// What a node needs to speak to others: the socket they reach it on, and who it is.
+pub struct PeerNetwork {
+    /// Bound to `cluster_addr`.
+    pub listener: TcpListener,
+    /// Yields certificate, key and authorities.
+    pub identity: Arc<dyn PeerIdentity>,
+}
+
+/// The link of a node to its peers.
+pub(crate) struct TcpLink {
+    number: u64,
+    tls: Arc<Tls>,
+    /// A connection is silent when there are calls and no answer comes for so long.
+    silence: Duration,
+    books: Mutex<Books>,
+}
+
+#[derive(Default)]
+struct Books {
+    lines: BTreeMap<(u64, Lane), Line>,
+    listener: Option<TcpListener>,
+    listening: Option<JoinHandle<()>>,
+    closed: bool,
+}
+
+impl TcpLink {
+    /// A link of the node `number`. It takes connections once it serves.
+    pub(crate) fn new(number: u64, network: PeerNetwork, silence: Duration) -> io::Result<Self> {
+        network.listener.set_nonblocking(true)?;
+        let books = Books { listener: Some(network.listener), ..Books::default() };
+        Ok(Self { number, tls: Arc::new(Tls::new(network.identity)), silence, books: Mutex::new(books) })
+    }
+}
+
+impl Link for TcpLink {
+    fn call(&self, target: &Target, lane: Lane, request: Bytes) -> Answer {
+        let mut books = self.books.lock();
+        if books.closed {
+            let error = LinkError::new(target, "this node is shutting down");
+            return Box::pin(async { Err(error) });
+        }
+        let key = (target.number, lane);
+        // A member whose address changed is called there.
+        if books.lines.get(&key).is_none_or(|line| line.target() != target) {
+            if books.lines.len() >= LINES_MAX {
+                books.lines.retain(|_, line| !line.is_idle());
+            }
+            let line = Line::start(target.clone(), self.number, Arc::clone(&self.tls), self.silence);
+            books.lines.insert(key, line);
+        }
+        books.lines[&key].call(request)
+    }
+
+    fn serve(&self, service: Arc<dyn Service>) {
+        let mut books = self.books.lock();
+        if let Some(listener) = books.listener.take().filter(|_| !books.closed) {
+            let tls = Arc::clone(&self.tls);
+            books.listening = Some(tokio::spawn(listen::run(listener, self.number, tls, service)));
+        }
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        let listening = {
+            let mut books = self.books.lock();
+            books.closed = true;
+            books.lines.clear();
+            books.listener = None;
+            books.listening.take()
+        };
+        // Connections end with the task that took them.
+        listening.as_ref().inspect(|listening| listening.abort());
+        Box::pin(async move {
+            if let Some(listening) = listening {
+                drop(listening.await);
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

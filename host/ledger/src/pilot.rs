@@ -1,0 +1,281 @@
+//! Looks after the members, at a pace of its own: finds out who they are, notes how long
+//! each has been healthy, and does what [`crate::autopilot`] finds due. It acts only
+//! where this node leads.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bulkhead_model::seam::cluster::AutopilotConfig;
+use openraft::async_runtime::WatchReceiver;
+use openraft::error::{ChangeMembershipError, ClientWriteError, RaftError};
+use openraft::raft::Precondition;
+use openraft::{ChangeMembers, Instant as _, ServerState};
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+
+use crate::autopilot::{self, Sight, Step};
+use crate::peer::wire::{self, About, Request, Response};
+use crate::peer::{Lane, Link, Target};
+use crate::raft::{LogId, Member, Membership, Raft, Types};
+use crate::roster::Roster;
+
+/// Longest a node may take to say who it is.
+const GREETING_WITHIN: Duration = Duration::from_secs(1);
+
+/// Everybody is asked again who they are after so many rounds. Why: they may have been
+/// restarted under another version or address.
+const ROUNDS_BETWEEN_GREETINGS: u32 = 10;
+
+/// Pause before a change is tried again that met another one.
+const CHANGE_AGAIN: Duration = Duration::from_millis(20);
+
+/// Longest one change of members may take before it is looked at anew.
+const CHANGE_WITHIN: Duration = Duration::from_secs(10);
+
+/// Looks after the members, as long as it is not stopped.
+pub(crate) struct Pilot {
+    number: u64,
+    raft: Raft,
+    link: Arc<dyn Link>,
+    roster: Arc<Roster>,
+    about: About,
+    books: Mutex<Books>,
+    /// The right to change the members: a change is two entries, and another one between
+    /// them would fail.
+    changing: Semaphore,
+}
+
+#[derive(Default)]
+struct Books {
+    config: AutopilotConfig,
+    /// Since when this node leads.
+    leading: Option<(u64, Instant)>,
+    /// Since when each member has been healthy.
+    healthy: BTreeMap<u64, Instant>,
+    task: Option<JoinHandle<()>>,
+}
+
+/// A change of the members, and why it failed.
+pub(crate) type Change = ChangeMembers<u64, Member>;
+pub(crate) type ChangeError = RaftError<Types, ClientWriteError<Types>>;
+
+/// The members, by number, with what they are.
+pub(crate) type Members = BTreeMap<u64, (Member, bool)>;
+
+impl Pilot {
+    /// Starts to look after them.
+    pub(crate) fn start(
+        (number, about): (u64, About),
+        raft: Raft,
+        link: Arc<dyn Link>,
+        roster: Arc<Roster>,
+        pace: Duration,
+    ) -> Arc<Self> {
+        let pilot =
+            Arc::new(Self { number, raft, link, roster, about, books: Mutex::default(), changing: Semaphore::new(1) });
+        let task = tokio::spawn(Arc::clone(&pilot).run(pace));
+        pilot.books.lock().task = Some(task);
+        pilot
+    }
+
+    /// Ends it. The task is over once it was awaited.
+    pub(crate) fn stop(&self) -> Option<JoinHandle<()>> {
+        self.books.lock().task.take().inspect(JoinHandle::abort)
+    }
+
+    pub(crate) fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    pub(crate) fn config(&self) -> AutopilotConfig {
+        self.books.lock().config
+    }
+
+    pub(crate) fn set_config(&self, config: AutopilotConfig) {
+        self.books.lock().config = config;
+    }
+
+    /// The members, and whether each votes.
+    pub(crate) fn members(&self) -> Members {
+        let metrics = self.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        let membership = metrics.membership_config.membership();
+        let voters = voters(membership);
+        membership.nodes().map(|(number, member)| (*number, (member.clone(), voters.contains(number)))).collect()
+    }
+
+    /// The members as this leader sees them; `None` if it does not lead.
+    pub(crate) fn sights(&self) -> Option<Vec<Sight>> {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched().clone();
+        let (heartbeat, replication) = (metrics.heartbeat?, metrics.replication?);
+        let end = metrics.last_log_index.unwrap_or_default();
+        let now = Instant::now();
+        let mut books = self.books.lock();
+        let config = books.config;
+        let membership = metrics.membership_config.membership();
+        let voters = voters(membership);
+        let mut sights = Vec::new();
+        for (number, member) in membership.nodes() {
+            let leader = *number == self.number;
+            let matched = replication.get(number).copied().flatten().map_or(0, |id| id.index);
+            let matched = if leader { end } else { matched };
+            let last = heartbeat.get(number).copied().flatten().map(|heard| heard.elapsed());
+            let mut sight = Sight {
+                number: *number,
+                leader,
+                voter: voters.contains(number),
+                non_voter: member.non_voter,
+                last: if leader { Some(Duration::ZERO) } else { last },
+                matched_index: matched,
+                behind: end.saturating_sub(matched),
+                healthy_for: None,
+            };
+            if autopilot::is_healthy(&sight, &config) {
+                let since = *books.healthy.entry(*number).or_insert(now);
+                sight.healthy_for = Some(now.saturating_duration_since(since));
+            } else {
+                books.healthy.remove(number);
+            }
+            sights.push(sight);
+        }
+        books.healthy.retain(|number, _| membership.get_node(number).is_some());
+        Some(sights)
+    }
+
+    async fn run(self: Arc<Self>, pace: Duration) {
+        let mut changed = self.raft.server_metrics();
+        let (mut known, mut round) = (None, 0_u32);
+        loop {
+            let (leader, leads) = self.note_leader();
+            if known != leader || round.is_multiple_of(ROUNDS_BETWEEN_GREETINGS) {
+                known = leader;
+                self.greet(leader, leads).await;
+            }
+            if leads {
+                self.look_after().await;
+            }
+            round = round.wrapping_add(1);
+            // Sooner, if somebody else leads now.
+            let waiting = async {
+                while changed.changed().await.is_ok() {
+                    if changed.borrow_watched().current_leader != leader {
+                        return;
+                    }
+                }
+                std::future::pending::<()>().await;
+            };
+            drop(timeout(pace, waiting).await);
+        }
+    }
+
+    fn note_leader(&self) -> (Option<u64>, bool) {
+        let metrics = self.raft.metrics();
+        let (leader, state, term) = {
+            let metrics = metrics.borrow_watched();
+            (metrics.current_leader, metrics.state, metrics.current_term)
+        };
+        let leads = state == ServerState::Leader;
+        let mut books = self.books.lock();
+        if !leads {
+            books.leading = None;
+            books.healthy.clear();
+        } else if books.leading.is_none_or(|(since_term, _)| since_term != term) {
+            books.leading = Some((term, Instant::now()));
+            books.healthy.clear();
+        }
+        (leader, leads)
+    }
+
+    /// Asks the leader who it is; the leader asks everybody.
+    async fn greet(&self, leader: Option<u64>, leads: bool) {
+        let members = self.members();
+        self.roster.keep(|number| number == self.number || members.is_empty() || members.contains_key(&number));
+        let asked = members.into_iter().filter(|(number, _)| *number != self.number);
+        let asked = asked.filter(|(number, _)| leads || Some(*number) == leader);
+        let asking = asked.map(|(number, (member, _))| async move {
+            let target = Target { number, address: member.address };
+            let request = wire::encode(&Request::Greet(self.about.clone()));
+            let answer = timeout(GREETING_WITHIN, self.link.call(&target, Lane::Talk, request)).await;
+            let answer = answer.ok().and_then(Result::ok);
+            if let Some(Response::Greet(about)) = answer.as_deref().and_then(wire::response) {
+                self.roster.note(number, about);
+            }
+        });
+        futures::future::join_all(asking).await;
+    }
+
+    /// Changes the members, after whoever is changing them already.
+    pub(crate) async fn change(&self, change: Change, retain: bool) -> Result<(), ChangeError> {
+        self.change_since(change, retain, None).await
+    }
+
+    /// Changes the members, if they are those of the entry `seen` still.
+    async fn change_since(&self, change: Change, retain: bool, seen: Option<Option<LogId>>) -> Result<(), ChangeError> {
+        let _turn = self.changing.acquire().await.expect("it is never closed");
+        let seen = seen.map(|id| Precondition::LastMembershipLogId { last_membership_log_id: id });
+        loop {
+            match self.raft.change_membership_if(change.clone(), retain, seen.clone()).await {
+                Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(
+                    ChangeMembershipError::InProgress(_),
+                ))) => tokio::time::sleep(CHANGE_AGAIN).await,
+                other => return other.map(drop),
+            }
+        }
+    }
+
+    async fn look_after(&self) {
+        if self.changing.available_permits() == 0 {
+            return;
+        }
+        let seen = *self.raft.server_metrics().borrow_watched().membership_config.log_id();
+        let Some(sights) = self.sights() else { return };
+        let (config, leading) = {
+            let books = self.books.lock();
+            (books.config, books.leading)
+        };
+        let leading_for = leading.map_or(Duration::ZERO, |(_, since)| since.elapsed());
+        let change = match autopilot::due(&sights, &config, leading_for) {
+            Some(step) => change(step),
+            // A change that a leader's death cut in half is brought to its end.
+            None => match self.half_done() {
+                Some(change) => change,
+                None => return,
+            },
+        };
+        tracing::info!(?change, "changing the cluster's members");
+        let retain = matches!(change, ChangeMembers::AddVoterIds(_) | ChangeMembers::ReplaceAllVoters(_));
+        match timeout(CHANGE_WITHIN, self.change_since(change, retain, Some(seen))).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the cluster's members could not be changed"),
+            Err(_) => tracing::warn!("changing the cluster's members takes long"),
+        }
+    }
+
+    fn half_done(&self) -> Option<Change> {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let committed = metrics.committed_membership_config == metrics.membership_config;
+        let configs = metrics.membership_config.membership().get_joint_config();
+        let last = configs.last().filter(|_| committed && configs.len() > 1)?;
+        Some(ChangeMembers::ReplaceAllVoters(last.clone()))
+    }
+}
+
+/// Who votes whatever becomes of a change that is under way.
+fn voters(membership: &Membership) -> BTreeSet<u64> {
+    let mut configs = membership.get_joint_config().iter();
+    let first = configs.next().cloned().unwrap_or_default();
+    configs.fold(first, |voters, config| &voters & config)
+}
+
+fn change(step: Step) -> Change {
+    match step {
+        Step::Promote(number) => ChangeMembers::AddVoterIds([number].into()),
+        Step::RemoveLearner(number) => ChangeMembers::RemoveNodes([number].into()),
+        Step::RemoveVoter(number) => ChangeMembers::RemoveVoters([number].into()),
+    }
+}
