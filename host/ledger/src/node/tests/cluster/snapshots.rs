@@ -138,3 +138,37 @@ async fn what_a_restoring_that_was_given_up_left_behind_is_on_all_nodes_the_same
     assert_eq!(read(cluster.ledger(leader), "a"), None);
     cluster.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restoring_whose_leader_dies_changes_everything_or_nothing() {
+    let mut old = Cluster::of(1, 66).await;
+    let big = "v".repeat(20_000);
+    for n in 0..400 {
+        old.put(&format!("key/{n}"), &big).await;
+    }
+    let bytes = saved(old.ledger(0)).await;
+    old.shutdown().await;
+    for (round, after_ms) in [5, 40, 120].into_iter().enumerate() {
+        let mut cluster = Cluster::of(3, 67 + round as u64).await;
+        cluster.put("here", "before").await;
+        let leader = cluster.leader().await;
+        let ledger = Arc::clone(cluster.ledger(leader));
+        let stream = Box::new(std::io::Cursor::new(bytes.clone()));
+        let restoring = tokio::spawn(async move { ledger.restore_snapshot(stream).await.is_ok() });
+        sleep(Duration::from_millis(after_ms)).await;
+        cluster.kill(leader).await;
+        let told = restoring.await.unwrap();
+        cluster.start(leader).await;
+        cluster.agree().await;
+        let now = cluster.leader().await;
+        let replaced = read(cluster.ledger(now), "here").is_none();
+        let keys = cluster.ledger(now).view().unwrap().keys(b"key/", b"key0", 1000).unwrap().len();
+        assert_eq!(keys, if replaced { 400 } else { 0 }, "killed after {after_ms} ms");
+        assert!(replaced || !told, "it was said to be done");
+        let again = cluster.ledger(now).restore_snapshot(Box::new(std::io::Cursor::new(bytes.clone()))).await;
+        again.unwrap();
+        cluster.agree().await;
+        assert_eq!(read(cluster.ledger(now), "key/399").as_deref(), Some(&big[..]));
+        cluster.shutdown().await;
+    }
+}
