@@ -82,7 +82,7 @@ impl Net {
     }
 
     pub(crate) fn link(self: &Arc<Self>, from: u64) -> Arc<dyn Link> {
-        Arc::new(SimLink { net: Arc::clone(self), from })
+        Arc::new(SimLink { net: Arc::clone(self), from, service: Mutex::default() })
     }
 
     pub(crate) fn weather(&self, weather: Weather) {
@@ -185,6 +185,7 @@ async fn carry(net: Arc<Net>, (from, to): (u64, u64), mut passing: mpsc::Unbound
 struct SimLink {
     net: Arc<Net>,
     from: u64,
+    service: Mutex<Option<Arc<dyn Service>>>,
 }
 
 impl Link for SimLink {
@@ -202,11 +203,18 @@ impl Link for SimLink {
     }
 
     fn serve(&self, service: Arc<dyn Service>) {
+        *self.service.lock() = Some(Arc::clone(&service));
         self.net.books.lock().services.insert(self.from, service);
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
-        self.net.books.lock().services.remove(&self.from);
+        // The node may have been started anew before the last of the old one was let go.
+        if let Some(ours) = self.service.lock().take() {
+            let mut books = self.net.books.lock();
+            if books.services.get(&self.from).is_some_and(|service| Arc::ptr_eq(service, &ours)) {
+                books.services.remove(&self.from);
+            }
+        }
         Box::pin(async {})
     }
 }
