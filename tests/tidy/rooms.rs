@@ -48,7 +48,7 @@ const VENDORS: &[(&str, &[&str])] = &[
     ("hyper-util", &["host/api", "host/cli", "tests", "xtask"]),
     ("lsm-tree", &["host/ledger"]),
     ("openraft", &["host/ledger"]),
-    ("rcgen", &["host/ledger", "tests"]),
+    ("rcgen", &["host/ledger", "host/server", "tests"]),
     ("rustls", &["host/api", "host/cli", "host/ledger", "host/server", "tests"]),
     ("tokio-rustls", &["host/api", "host/cli", "host/ledger"]),
     ("vsss-rs", &["host/barrier"]),

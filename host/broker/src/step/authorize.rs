@@ -36,7 +36,7 @@ pub(crate) enum DeniedBy {
     /// No rule of the caller's policies matches.
     NoRule,
     /// This rule.
-    Rule(DenyingRule),
+    Rule(Box<DenyingRule>),
 }
 
 /// Decides about a request.
@@ -75,7 +75,10 @@ pub(crate) async fn authorize(visit: &mut Visit, request: &Request, routed: Rout
     let who = visit.who.as_ref().expect("checked above: somebody is there");
     match who.acl.decide(&ask) {
         Decision::Allow { granting } => Ok(Authorized { routed, operation: op, granting }),
-        Decision::Deny { rule } => deny(rule.map_or(DeniedBy::NoRule, DeniedBy::Rule), Failure::denied().into()),
+        Decision::Deny { rule } => {
+            let by = rule.map_or(DeniedBy::NoRule, |rule| DeniedBy::Rule(Box::new(rule)));
+            deny(by, Failure::denied().into())
+        }
     }
 }
 
