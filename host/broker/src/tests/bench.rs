@@ -1,7 +1,6 @@
 //! A node with everything outside it replaced: memory for a ledger, a clock that stands
 //! still, and plugins that answer as a test says.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,22 +8,18 @@ use bulkhead_model::fake::clock::FakeClock;
 use bulkhead_model::fake::entropy::FakeEntropy;
 use bulkhead_model::fake::ledger::FakeLedger;
 use bulkhead_model::hidden::Hidden;
-use bulkhead_model::path::ApiPath;
-use bulkhead_model::plugin::{
-    AuthGrant, Descriptor, Existence, GuestResponse, LeaseGrant, Operation, OperationDoc, PluginKind, Route, TokenType,
-};
+use bulkhead_model::plugin::{AuthGrant, Descriptor, GuestResponse, LeaseGrant, PluginKind, Route, TokenType};
 use bulkhead_model::reply::{Reply, hidden_json};
-use bulkhead_model::request::{Body, Origin, Request, Verb};
-use bulkhead_model::seam::audit::{AuditSink, AuditSinkMaker};
+use bulkhead_model::request::Verb;
 use bulkhead_model::seam::plugin::{Call, CallFailure, CallHost, Finished, Plugin, Returned};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
+pub(super) use super::kit::ROOT;
+use super::kit::{NoSinks, request};
+use super::plugin::route;
 use crate::node::{Facts, InitOptions, Node, Parts};
 use crate::open::Open;
-
-/// The root token.
-pub(super) const ROOT: &str = "root";
 
 /// An unsealed node.
 pub(super) struct Bench {
@@ -120,21 +115,7 @@ impl Bench {
     }
 
     async fn ask(&self, verb: Verb, path: &str, token: &str, body: &Value) -> Answer {
-        let request = Request {
-            id: "one".into(),
-            verb,
-            path: ApiPath::decode(path).expect("a path"),
-            namespace: String::new(),
-            token: (!token.is_empty()).then(|| Hidden::new(token.to_owned())),
-            body: if body.is_null() { Body::Empty } else { Body::Json(hidden_json(body)) },
-            content_type: String::new(),
-            headers: Vec::new(),
-            wrap_ttl_secs: None,
-            help: false,
-            query: Vec::new(),
-            origin: Origin { address: [127, 0, 0, 1].into(), port: 1, certificates: Vec::new() },
-        };
-        answer(self.node.handle(request).await.into_reply())
+        answer(self.node.handle(request(verb, path, token, body)).await.into_reply())
     }
 }
 
@@ -186,7 +167,10 @@ impl Scripted {
             help: String::new(),
             data_version: 1,
             oldest_readable_data: 1,
-            routes: patterns.iter().map(|pattern| route(pattern, kind == PluginKind::Auth)).collect(),
+            routes: patterns
+                .iter()
+                .map(|pattern| Route { unauthenticated: kind == PluginKind::Auth, ..route(pattern) })
+                .collect(),
             seal_wrapped: Vec::new(),
             local: Vec::new(),
             lease_kinds: vec!["code".into()],
@@ -215,33 +199,6 @@ impl Scripted {
             renewable: true,
             internal: hidden_json(&json!(name)),
         }
-    }
-}
-
-fn route(pattern: &str, unauthenticated: bool) -> Route {
-    let doc = |operation| OperationDoc {
-        operation,
-        id: String::new(),
-        summary: String::new(),
-        description: String::new(),
-        responses: Vec::new(),
-        active_only: false,
-        deprecated: false,
-        unpublished: false,
-    };
-    Route {
-        pattern: pattern.to_owned(),
-        synopsis: String::new(),
-        description: String::new(),
-        fields: Vec::new(),
-        operations: vec![doc(Operation::Read), doc(Operation::Update)],
-        existence: Existence::None,
-        unauthenticated,
-        sudo: false,
-        accepts_unknown_fields: true,
-        raw_body: false,
-        request_headers: Vec::new(),
-        when_option: None,
     }
 }
 
@@ -291,13 +248,5 @@ impl Plugin for Scripted {
             _ => Returned::Done,
         };
         Ok(Finished { host, result: Ok(returned) })
-    }
-}
-
-struct NoSinks;
-
-impl AuditSinkMaker for NoSinks {
-    fn make(&self, _: &str, _: &BTreeMap<String, String>) -> Result<Arc<dyn AuditSink>, String> {
-        Err("there are no audit devices here".into())
     }
 }

@@ -73,7 +73,8 @@ impl Ledger for MortalLedger {
     }
 }
 
-struct NoSinks;
+/// A maker that makes none.
+pub(super) struct NoSinks;
 
 impl AuditSinkMaker for NoSinks {
     fn make(&self, _: &str, _: &BTreeMap<String, String>) -> Result<Arc<dyn AuditSink>, String> {
@@ -321,7 +322,7 @@ pub(crate) fn request(verb: Verb, path: &str, token: &str, body: &Value) -> Requ
         verb,
         path: ApiPath::checked(path.to_owned()).expect("a path of the API"),
         namespace: String::new(),
-        token: Some(Hidden::new(token.to_owned())),
+        token: (!token.is_empty()).then(|| Hidden::new(token.to_owned())),
         body: if body.is_null() { Body::Empty } else { Body::Json(Hidden::new(body.to_string().into_bytes())) },
         content_type: String::new(),
         headers: Vec::new(),

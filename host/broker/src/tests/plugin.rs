@@ -137,9 +137,10 @@ fn every_minute(name: &str) -> JobDoc {
     JobDoc { name: name.into(), every: Some(60) }
 }
 
-fn route(pattern: &str) -> Route {
-    let operation = OperationDoc {
-        operation: Operation::Read,
+/// A route that is read and written.
+pub(super) fn route(pattern: &str) -> Route {
+    let doc = |operation| OperationDoc {
+        operation,
         id: String::new(),
         summary: String::new(),
         description: String::new(),
@@ -153,7 +154,7 @@ fn route(pattern: &str) -> Route {
         synopsis: String::new(),
         description: String::new(),
         fields: Vec::new(),
-        operations: vec![operation],
+        operations: vec![doc(Operation::Read), doc(Operation::Update)],
         existence: Existence::None,
         unauthenticated: false,
         sudo: false,
