@@ -25,7 +25,7 @@ pub(crate) struct Options {
     root_token: Option<String>,
 }
 
-/// What the helper that prints the instructions is told.
+/// What the process that prints the instructions is told.
 #[derive(clap::Args)]
 pub(crate) struct Banner {
     address: SocketAddr,
@@ -47,7 +47,7 @@ pub(crate) fn run(options: &Options) -> Done {
     let us = std::env::current_exe().tried("finding this program")?;
     let mut banner = Command::new(us);
     banner.arg("dev-banner").arg(address.to_string()).arg(&token).arg(&program);
-    banner.spawn().tried("starting the helper that prints the instructions")?;
+    banner.spawn().tried("starting the process that prints the instructions")?;
     let mut server = Command::new(&binary);
     server.args(["server", "-dev", "-dev-no-store-token"]);
     server.arg(format!("-dev-listen-address={address}")).arg(format!("-dev-root-token-id={token}"));

@@ -153,6 +153,17 @@ impl Transaction {
         Ok(())
     }
 
+    /// Removes a record that was written after this transaction's snapshot, at this version:
+    /// if it is not that one any more when the change is committed, the change conflicts.
+    ///
+    /// # Errors
+    /// [`StoreError`]: over a limit.
+    pub fn delete_later(&mut self, key: &Key, version: Version) -> Result<(), StoreError> {
+        let ledger_key = self.ledger_key(key)?;
+        self.record(ledger_key, Some(version), Track::Recorded);
+        self.delete(key)
+    }
+
     /// Whether there is anything to commit.
     #[must_use]
     pub fn has_writes(&self) -> bool {

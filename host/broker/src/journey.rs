@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bulkhead_model::failure::{Failure, FailureKind};
@@ -44,14 +44,11 @@ async fn admitted(node: &Arc<Node>, request: Request, time_max: Duration) -> Aud
     }
     open.in_flight.fetch_add(1, Ordering::Relaxed);
     let mut trail = Trail::new(&open, &request);
-    // What takes long can say so, and what will become of it, in the tenth that is left.
-    let ends = Instant::now() + time_max.mul_f32(0.9);
-    let ended = tokio::time::timeout(time_max, pin!(attempts(&open, &request, &mut trail, ends))).await;
+    let ended = within(time_max, &open, &request, &mut trail).await;
     open.in_flight.fetch_sub(1, Ordering::Relaxed);
     let (reply, after) = match ended {
-        Ok(Ok((reply, after))) => (finish(reply, &request), after),
-        Ok(Err(fault)) => (Reply::Failed(fault.into_failure()), Vec::new()),
-        Err(_) => (Failure::new(FailureKind::Timeout, "the request took too long").into(), Vec::new()),
+        Ok((reply, after)) => (finish(reply, &request), after),
+        Err(fault) => (Reply::Failed(fault.into_failure()), Vec::new()),
     };
     // First, so that the first line of a new audit device is the answer that made it.
     let sealing = settle::after(&open, after);
@@ -63,12 +60,36 @@ async fn admitted(node: &Arc<Node>, request: Request, time_max: Duration) -> Aud
     audited
 }
 
+/// Runs the request, for this time at most.
+async fn within(
+    time_max: Duration,
+    open: &Arc<Open>,
+    request: &Request,
+    trail: &mut Trail,
+) -> Result<(Reply, Vec<After>), Fault> {
+    // What takes long can say so, and what will become of it, in the tenth that is left.
+    let ends = Instant::now() + time_max.mul_f32(0.9);
+    let committing = Committing::default();
+    let mut work = pin!(attempts(open, request, trail, (ends, &committing)));
+    match tokio::time::timeout(time_max, &mut work).await {
+        Ok(done) => done,
+        // It may be on its way to the disk, and its answer be all there will ever be of it (new
+        // key shares): the ledger has a bound of its own.
+        Err(_) if committing.0.load(Ordering::Relaxed) => work.await,
+        Err(_) => Err(Failure::new(FailureKind::Timeout, "the request took too long").into()),
+    }
+}
+
+/// Whether the request is being committed, and must not be cut off.
+#[derive(Default)]
+struct Committing(AtomicBool);
+
 /// Runs the request until its commit meets no conflict.
 async fn attempts(
     open: &Arc<Open>,
     request: &Request,
     trail: &mut Trail,
-    ends: Instant,
+    (ends, committing): (Instant, &Committing),
 ) -> Result<(Reply, Vec<After>), Fault> {
     for attempt in 0..CONFLICT_RETRIES_MAX {
         if attempt > 2 {
@@ -76,8 +97,8 @@ async fn attempts(
             let [jitter] = bulkhead_model::seam::entropy::random::<1>(&*open.parts.entropy);
             tokio::time::sleep(Duration::from_micros(u64::from(jitter) * u64::from(attempt) * 8)).await;
         }
-        match once(open, request, trail, (attempt, ends)).await {
-            Err(Fault::Conflict) => {}
+        match once(open, request, trail, (attempt, ends, committing)).await {
+            Err(Fault::Conflict) => committing.0.store(false, Ordering::Relaxed),
             done => return done,
         }
     }
@@ -88,7 +109,7 @@ async fn once(
     open: &Arc<Open>,
     request: &Request,
     trail: &mut Trail,
-    (attempt, ends): (u32, Instant),
+    (attempt, ends, committing): (u32, Instant, &Committing),
 ) -> Result<(Reply, Vec<After>), Fault> {
     open.ledger().linearizable().await?;
     let mut tx = open.begin()?;
@@ -137,6 +158,7 @@ async fn once(
         Ok(reply) => crate::mint::wrap_if_asked(&mut visit, request, reply),
         failed => failed,
     };
+    committing.0.store(true, Ordering::Relaxed);
     match outcome {
         Ok(reply) => settle_visit(visit, reply).await,
         Err(Fault::AnswerAndCommit(failure)) => settle_visit(visit, Reply::Failed(failure)).await,

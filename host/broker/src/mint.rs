@@ -28,13 +28,13 @@ pub(crate) struct Minted {
 }
 
 /// Normalises policy names: trimmed, lower case, sorted, each once. `root` swallows all
-/// others. Names that cannot be a policy's are dropped, as they could grant nothing.
+/// others. Names that cannot be a policy's stay, and grant nothing.
 pub(crate) fn sanitised(names: &[String], with_default: bool) -> Vec<String> {
     let trimmed: Vec<String> = names.iter().map(|n| n.trim().to_lowercase()).filter(|n| !n.is_empty()).collect();
     if trimmed.iter().any(|n| n == "root") {
         return vec!["root".into()];
     }
-    let mut policies: Vec<String> = trimmed.into_iter().filter(|n| PolicyName::parse(n).is_ok()).collect();
+    let mut policies = trimmed;
     if with_default {
         policies.push("default".into());
     }
@@ -168,10 +168,8 @@ pub(crate) fn lifetime(asked: Lifetime, default_secs: u64, ran_secs: u64) -> (u6
         let longest = asked.max_secs.min(explicit);
         cap("period", asked.period_secs, longest, longest)
     } else {
-        // A token's own longest life counts from its birth, and may go beyond the
-        // mount's only through `explicit_max_ttl`.
-        let mount_max = asked.max_secs.saturating_sub(ran_secs);
-        let longest = if asked.explicit_max_secs > 0 { explicit } else { mount_max };
+        // Both count from the token's birth.
+        let longest = asked.max_secs.saturating_sub(ran_secs).min(explicit);
         let wanted = if asked.ttl_secs > 0 { asked.ttl_secs } else { default_secs };
         cap("TTL", wanted, longest, longest)
     };

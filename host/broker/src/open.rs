@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use bulkhead_barrier::{Barrier, HmacKey, SealConfig, SpaceId, StoreError, Transaction};
-use bulkhead_model::change::Verdict;
+use bulkhead_model::change::{Verdict, Version};
 use bulkhead_model::seam::ledger::Ledger;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
@@ -136,12 +136,15 @@ impl Open {
 
     /// Proposes what the transaction wrote; nothing to write is committed already.
     pub(crate) async fn commit(&self, tx: Transaction) -> Result<(), Fault> {
-        if !tx.has_writes() {
-            return Ok(());
-        }
+        if tx.has_writes() { self.write(tx).await.map(drop) } else { Ok(()) }
+    }
+
+    /// As [`commit`](Self::commit), of a transaction that writes; gives the version of what
+    /// it wrote.
+    pub(crate) async fn write(&self, tx: Transaction) -> Result<Version, Fault> {
         let change = tx.into_change(&*self.parts.entropy)?;
         match self.ledger().propose(change).await? {
-            Verdict::Committed(_) => Ok(()),
+            Verdict::Committed(version) => Ok(version),
             Verdict::Conflict => Err(Fault::Conflict),
         }
     }

@@ -209,6 +209,24 @@ pub enum GuestError {
     Internal(String),
 }
 
+impl GuestError {
+    /// Which error it is, without its text: that may quote secrets of an outside system.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::InvalidRequest(_) => "invalid-request",
+            Self::PermissionDenied(_) => "permission-denied",
+            Self::NotFound => "not-found",
+            Self::UnsupportedOperation => "unsupported-operation",
+            Self::PreconditionFailed(_) => "precondition-failed",
+            Self::RateLimited(_) => "rate-limited",
+            Self::Upstream(_) => "upstream",
+            Self::Unavailable(_) => "unavailable",
+            Self::Internal(_) => "internal",
+        }
+    }
+}
+
 /// A secret the lease manager is to look after.
 #[allow(missing_docs)]
 pub struct LeaseGrant {

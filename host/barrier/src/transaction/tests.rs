@@ -70,6 +70,21 @@ fn a_renewed_transaction_sees_what_was_committed_meanwhile_unless_it_had_read_it
 }
 
 #[test]
+fn what_was_written_after_the_snapshot_is_removed_if_it_is_still_that() {
+    let node = Node::new(1, 1);
+    let mut first = node.begin();
+    let mut second = node.begin();
+    let mut write = node.begin();
+    write.put(&leaf("later"), b"x").expect("a write");
+    let Verdict::Committed(version) = node.commit(write) else { panic!("nothing conflicts") };
+    first.delete_later(&leaf("later"), version).expect("a write");
+    assert!(matches!(node.commit(first), Verdict::Committed(_)));
+    assert_eq!(node.read("later"), None);
+    second.delete_later(&leaf("later"), version).expect("a write");
+    assert!(matches!(node.commit(second), Verdict::Conflict), "it is gone already");
+}
+
+#[test]
 fn each_kind_of_read_conflicts_with_a_later_write_unless_it_is_untracked() {
     type Read = fn(&mut Transaction);
     let table: [(&str, bool, Read); 10] = [

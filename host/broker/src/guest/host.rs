@@ -20,6 +20,7 @@ use crate::book::mounts::Mount;
 use crate::book::passwords;
 use crate::mint::{self, WrapAsk};
 use crate::open::Open;
+use crate::step::intent::{self, Pending};
 
 /// Longest template a guest may have expanded, in bytes. Source: ours. Why: each directive
 /// may grow into a value of some hundred bytes, in the host's memory.
@@ -34,7 +35,7 @@ pub(crate) struct GuestHost {
     request_id: String,
     outside: bool,
     held: Vec<tokio::sync::OwnedMutexGuard<()>>,
-    intents: Vec<String>,
+    intents: Vec<Pending>,
 }
 
 impl GuestHost {
@@ -53,10 +54,8 @@ impl GuestHost {
 
     /// Drops the call's intents with its commit: what they were for has succeeded.
     pub(crate) fn fulfil(&mut self) -> Result<(), StoreError> {
-        for id in std::mem::take(&mut self.intents) {
-            crate::step::intent::resolve(&mut self.tx, self.mount.space, &id)?;
-        }
-        Ok(())
+        let intents = std::mem::take(&mut self.intents);
+        intents.iter().try_for_each(|pending| intent::fulfil(&mut self.tx, pending))
     }
 
     /// The transaction, whether the call touched the outside, and the locks it holds.
@@ -190,14 +189,20 @@ impl CallHost for GuestHost {
 
     async fn intend(&mut self, kind: &str, data: HiddenJson) -> Result<String, String> {
         self.outside = true;
-        let id = crate::step::intent::intend(&self.open, &self.mount, kind, &data, self.now_ms).await?;
-        self.intents.push(id.clone());
+        let pending = intent::intend(&self.open, &self.mount, kind, &data, self.now_ms).await?;
+        let id = pending.id.clone();
+        self.intents.push(pending);
         Ok(id)
     }
 
     fn resolve(&mut self, id: &str) {
-        // An unknown id is none of this mount's: there is nothing to drop.
-        if let Err(error) = crate::step::intent::resolve(&mut self.tx, self.mount.space, id) {
+        let own = self.intents.iter().position(|pending| pending.id == id);
+        let resolved = match own.map(|at| self.intents.swap_remove(at)) {
+            Some(pending) => intent::fulfil(&mut self.tx, &pending),
+            // An unknown id is none of this mount's: there is nothing to drop.
+            None => intent::resolve(&mut self.tx, self.mount.space, id),
+        };
+        if let Err(error) = resolved {
             tracing::error!(error = %error, "an intent could not be resolved");
         }
     }

@@ -140,9 +140,14 @@ async fn create_or_update(visit: &mut Visit, request: &Request, target: &Target)
 
 /// A storage key from its template: `role/{name}` with what the route captured.
 fn filled(template: &str, guest: &GuestTarget) -> String {
-    let mut key = template.to_owned();
-    for (name, value) in &guest.captures {
-        key = key.replace(&format!("{{{name}}}"), value);
+    // In one pass: what was captured is never taken for a part of the template.
+    let mut key = String::new();
+    let mut rest = template;
+    while let Some((before, from)) = rest.split_once('{') {
+        let (name, after) = from.split_once('}').unwrap_or((from, ""));
+        key.push_str(before);
+        key.push_str(guest.captures.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str()));
+        rest = after;
     }
-    key
+    key + rest
 }

@@ -143,7 +143,7 @@ pub(crate) async fn initialise(
                 E::InvalidRequest(text) | E::PreconditionFailed(text) | E::Unavailable(text) => text,
                 // What a plugin says of its insides is for the operator's log alone.
                 other => {
-                    tracing::error!(mount = %mount.entry.accessor, "plugin could not prepare the mount: {other:?}");
+                    tracing::error!(mount = %mount.entry.accessor, "plugin could not prepare the mount: {}", other.kind());
                     "the plugin could not prepare the mount; see the server's log".to_owned()
                 }
             };

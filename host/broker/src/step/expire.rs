@@ -318,7 +318,7 @@ pub(crate) async fn revoke(visit: &mut Visit, record: &LeaseRecord, unmounting: 
     match dispatch::call(visit, &mount, &plugin, Call::RevokeLease(lease), &record.id).await? {
         Ok(_) => Ok(()),
         Err(error) => {
-            tracing::warn!(mount = %mount.entry.accessor, "plugin refused to revoke: {error:?}");
+            tracing::warn!(mount = %mount.entry.accessor, "plugin refused to revoke: {}", error.kind());
             Err(Fault::invalid("the plugin refused to revoke the lease"))
         }
     }

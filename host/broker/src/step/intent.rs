@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bulkhead_barrier::{Key, SpaceId, StoreError, Transaction};
+use bulkhead_model::change::Version;
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::reply::HiddenJson;
 use bulkhead_model::seam::entropy::uuid;
@@ -62,6 +63,14 @@ pub(crate) fn save(tx: &mut Transaction, digest: &[u8; 32], record: &IntentRecor
     tx.put(&leases::due_key(record.due_ms, DUE_INTENT, digest), &[])
 }
 
+/// An intent of a call that is still at work.
+pub(crate) struct Pending {
+    pub id: String,
+    due_ms: u64,
+    /// Of its record: the call's own snapshot is older.
+    version: Version,
+}
+
 /// Makes an intent durable, in an entry of its own, before the outside is touched.
 pub(crate) async fn intend(
     open: &Arc<Open>,
@@ -69,7 +78,7 @@ pub(crate) async fn intend(
     kind: &str,
     data: &HiddenJson,
     now_ms: u64,
-) -> Result<String, String> {
+) -> Result<Pending, String> {
     let id = uuid(&*open.parts.entropy);
     let due_ms = now_ms.saturating_add(INTENT_MS);
     let (kind, data) = (kind.to_owned(), Kept::of(data));
@@ -77,13 +86,21 @@ pub(crate) async fn intend(
     let write = async {
         let mut tx = open.begin()?;
         save(&mut tx, &leases::digest(&id), &record)?;
-        open.commit(tx).await
+        open.write(tx).await
     };
-    write.await.map_err(|fault| fault.into_failure().errors.join("; "))?;
-    Ok(id)
+    let version = write.await.map_err(|fault| fault.into_failure().errors.join("; "))?;
+    Ok(Pending { id, due_ms, version })
 }
 
-/// Drops an intent in the commit that makes it good, if it is this mount's.
+/// Drops an intent in the commit that makes it good. If it was undone meanwhile, that commit
+/// conflicts: what it would say is not so any more.
+pub(crate) fn fulfil(tx: &mut Transaction, pending: &Pending) -> Result<(), StoreError> {
+    let digest = leases::digest(&pending.id);
+    tx.delete_later(&key_of(&digest), pending.version)?;
+    tx.delete(&leases::due_key(pending.due_ms, DUE_INTENT, &digest))
+}
+
+/// Drops an intent of an earlier call, if it is this mount's.
 pub(crate) fn resolve(tx: &mut Transaction, mount: SpaceId, id: &str) -> Result<(), StoreError> {
     let digest = leases::digest(id);
     let key = key_of(&digest);
@@ -105,7 +122,7 @@ pub(crate) async fn undo(visit: &mut Visit, due: &Due) -> Result<(), Fault> {
         let plugin = plugin_of(&mount)?;
         let call = Call::Rollback { kind: record.kind, data: record.data.into_hidden() };
         if let Err(error) = dispatch::call(visit, &mount, &plugin, call, "rollback").await? {
-            tracing::warn!(mount = %mount.entry.accessor, "rollback refused: {error:?}");
+            tracing::warn!(mount = %mount.entry.accessor, "rollback refused: {}", error.kind());
             return Err(Fault::invalid("the plugin refused to undo the intent"));
         }
     }

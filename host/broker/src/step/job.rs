@@ -113,7 +113,7 @@ async fn outcome(
         Ok(Returned::JobDone(outcome)) => Ok(outcome),
         Ok(_) => Err(mismatched()),
         Err(error) => {
-            tracing::warn!(mount = %mount.entry.accessor, job = %record.job, "job failed: {error:?}");
+            tracing::warn!(mount = %mount.entry.accessor, job = %record.job, "job failed: {}", error.kind());
             Err(Fault::invalid("the plugin failed at the job"))
         }
     }

@@ -110,7 +110,7 @@ pub(crate) async fn step(visit: &mut Visit, due: &Due) -> Result<(), Fault> {
         }
         Ok(_) => Err(mismatched()),
         Err(error) => {
-            tracing::warn!(mount = %mount.entry.accessor, "the plugin could not upgrade its data: {error:?}");
+            tracing::warn!(mount = %mount.entry.accessor, "the plugin could not upgrade its data: {}", error.kind());
             Err(Fault::invalid("the plugin could not upgrade its data"))
         }
     }

@@ -152,7 +152,7 @@ fn refusal<'e>(mount: &Mount, error: &'e GuestError) -> &'e str {
             text
         }
         other => {
-            tracing::error!(mount = %mount.entry.accessor, "plugin could not renew a lease: {other:?}");
+            tracing::error!(mount = %mount.entry.accessor, "plugin could not renew a lease: {}", other.kind());
             "the plugin failed; see the server's log"
         }
     }

@@ -37,7 +37,8 @@ pub(crate) struct Called {
 }
 
 /// The plugin `leaser`. Its routes: `creds/<name>` grants a lease, `job/<name>` schedules
-/// a job for now, `intend/<name>` makes an intent and traps.
+/// a job for now, `intend/<name>` makes an intent and traps, `attempt/<name>` makes one,
+/// writes and succeeds.
 pub(crate) struct FakePlugin {
     about: Descriptor,
     sha256: String,
@@ -49,7 +50,7 @@ pub(crate) struct FakePlugin {
 
 impl FakePlugin {
     pub(crate) fn new() -> Self {
-        let routes = ["creds/{name}", "job/{name}", "intend/{name}"].map(route).to_vec();
+        let routes = ["creds/{name}", "job/{name}", "intend/{name}", "attempt/{name}"].map(route).to_vec();
         let about = Descriptor {
             name: "leaser".into(),
             version: "1.0.0".into(),
@@ -186,6 +187,10 @@ async fn handle(host: &mut dyn CallHost, asked: &GuestRequest) -> Result<Returne
         "job" => {
             let at_ms = host.now_ms();
             host.schedule("job", name, nothing(), at_ms).expect("a job can be scheduled");
+        }
+        "attempt" => {
+            host.intend(name, nothing()).await.expect("an intent can be made");
+            host.put("done", b"yes".to_vec()).expect("a record can be written");
         }
         _ => {
             host.intend(name, nothing()).await.expect("an intent can be made");

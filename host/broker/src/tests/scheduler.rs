@@ -209,3 +209,14 @@ async fn a_large_tree_does_not_keep_other_tokens_from_their_end() {
     run_until(&kit, || !is_there()).await;
     assert!(kit.count(space::TOKENS) > 1_000, "the tree must still be on its way");
 }
+
+#[tokio::test]
+async fn an_intent_goes_in_the_commit_that_makes_it_good_and_is_never_undone() {
+    let kit = with_mounts(&["a/"]).await;
+    let answer = kit.ask(Verb::Read, "a/attempt/one", ROOT, Value::Null).await;
+    assert_eq!(answer.failed, None);
+    assert_eq!((kit.count(space::INTENTS), kit.count(space::DUE)), (0, 0));
+    kit.clock.advance_secs(600);
+    kit.settle().await;
+    assert_eq!(kit.plugin.calls("a/"), []);
+}

@@ -6,6 +6,7 @@ use bulkhead_model::reply::{Envelope, Reply};
 use bulkhead_model::request::Verb;
 use bulkhead_model::seam::plugin::{Call, Returned};
 
+use crate::book::identity;
 use crate::book::mounts::{Engine, Table};
 use crate::book::tokens::{self, TokenHash, TokenRecord};
 use crate::fault::Fault;
@@ -83,6 +84,8 @@ async fn extend(
     let expires_ms = visit.now_ms.saturating_add(ttl_secs.saturating_mul(1000));
     tokens::set_expiry(&mut visit.tx, &hash, &mut record, expires_ms)?;
     if let Some(granted) = &granted {
+        record.period_secs = granted.period.unwrap_or(0);
+        tokens::update(&mut visit.tx, &hash, &record)?;
         refresh_groups(visit, &record, granted)?;
     }
     let auth = mint::auth_info(visit, &record, shown)?;
@@ -112,12 +115,13 @@ fn renewed_ttl(
     let asked = Lifetime {
         ttl_secs: increment.filter(|t| *t > 0).or(granted.and_then(|g| g.ttl)).unwrap_or(0),
         max_secs: max_granted.map_or(max_secs, |t| t.min(max_secs)),
-        period_secs: granted.and_then(|g| g.period).unwrap_or(record.period_secs),
+        period_secs: granted.map_or(record.period_secs, |g| g.period.unwrap_or(0)),
         explicit_max_secs: record.explicit_max_ttl_secs,
     };
     let ran_secs = visit.now_ms.saturating_sub(record.created_ms) / 1000;
-    // Without a wish, it gets the length it was last given.
-    let fallback = if record.ttl_secs > 0 { record.ttl_secs } else { default_secs };
+    // Without a wish, it gets the length it was last given; one of an auth method, which has
+    // said what holds now, the mount's.
+    let fallback = if granted.is_none() && record.ttl_secs > 0 { record.ttl_secs } else { default_secs };
     mint::lifetime(asked, fallback, ran_secs)
 }
 
@@ -138,10 +142,15 @@ async fn ask_method(
     let persona = visit.config.clone().persona(&mut visit.tx, &record.entity_id)?;
     let mut aliases = persona.iter().flat_map(|persona| &persona.entity.aliases);
     let alias = aliases.find(|alias| alias.mount_accessor == record.mount_accessor);
+    let plain = |alias: &identity::Alias| Alias { name: alias.name.clone(), metadata: alias.metadata.clone() };
+    // A method that gives the grant back as it got it changes nothing.
+    let groups = persona.iter().flat_map(|persona| &persona.groups[..persona.direct]);
+    let groups = groups.filter(|group| group.external).filter_map(|group| group.alias.as_ref());
+    let groups = groups.filter(|alias| alias.mount_accessor == record.mount_accessor);
     let auth = IssuedAuth {
         grant: AuthGrant {
-            alias: alias.map(|alias| Alias { name: alias.name.clone(), metadata: alias.metadata.clone() }),
-            group_aliases: Vec::new(),
+            alias: alias.map(plain),
+            group_aliases: groups.map(plain).collect(),
             display_name: record.display_name.clone(),
             policies: record.policies.iter().filter(|p| *p != "default").cloned().collect(),
             no_default_policy: !record.policies.iter().any(|p| p == "default"),

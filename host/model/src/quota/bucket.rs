@@ -110,25 +110,22 @@ impl Buckets {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-
-    /// Forgets all counts: rules have other numbers from now on.
-    pub fn clear(&mut self) {
-        self.recent.clear();
-        self.before.clear();
-    }
 }
 
 impl Count {
     fn take(&mut self, limit: &Limit, now_ms: u64) -> Taken {
+        if now_ms < self.start_ms {
+            // The clock was set back: nobody waits for a time that may be hours away.
+            (self.start_ms, self.used) = (now_ms, 0);
+        }
+        self.blocked_until_ms = self.blocked_until_ms.min(now_ms.saturating_add(limit.block_ms));
         let passed = now_ms.saturating_sub(self.start_ms) / limit.interval_ms;
         if passed > 0 {
             self.start_ms = self.start_ms.saturating_add(passed.saturating_mul(limit.interval_ms));
             self.used = 0;
         }
-        // Never more than an interval, even where the clock was set back.
-        let end_ms = self.start_ms.saturating_add(limit.interval_ms);
-        let reset_ms = end_ms.saturating_sub(now_ms).min(limit.interval_ms);
-        let blocked_ms = self.blocked_until_ms.saturating_sub(now_ms).min(limit.block_ms);
+        let reset_ms = self.start_ms.saturating_add(limit.interval_ms).saturating_sub(now_ms);
+        let blocked_ms = self.blocked_until_ms.saturating_sub(now_ms);
         let verdict = if blocked_ms > 0 {
             Verdict::Blocked(blocked_ms)
         } else if self.used < limit.requests {

@@ -89,6 +89,7 @@ fn a_clock_set_back_lengthens_nothing() {
     assert_eq!(buckets.take(A, client, &limit, 1_000_000).verdict, Verdict::Admitted);
     assert_eq!(buckets.take(A, client, &limit, 1_000_000).verdict, Verdict::Over(2_000));
     assert_eq!(buckets.take(A, client, &limit, 0).verdict, Verdict::Blocked(2_000));
+    assert_eq!(buckets.take(A, client, &limit, 2_000).verdict, Verdict::Admitted, "the wait ends by the new time");
 }
 
 #[test]

@@ -83,6 +83,7 @@ impl Almanac {
     #[write("attempt")]
     fn attempt(cx: &Cx, body: Attempt) -> Result<()> {
         cx.intend("attempt", &json!({ "name": body.name }))?;
+        cx.put_bytes("attempted", body.name.as_bytes())?;
         if body.fails { Err(Error::upstream("it failed")) } else { Ok(()) }
     }
 
