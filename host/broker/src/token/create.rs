@@ -92,16 +92,19 @@ fn make(visit: &mut Visit, ask: &Ask<'_>, orphan_path: bool, role: Option<RoleRe
     };
     let is_root = policies == ["root"];
     let asked = if batch { held_to_batch(ask, asked, is_root, uses)? } else { asked };
-    // Root without a wish but the longest life gets just that.
-    let ttl_secs = if is_root && asked.ttl_secs == 0 { asked.explicit_max_secs } else { asked.ttl_secs };
-    let asked = Lifetime { ttl_secs, ..asked };
+    // Root without a wish but the longest life gets just that, whatever the mount's.
+    let explicit_alone = is_root && asked.ttl_secs == 0 && asked.period_secs == 0 && asked.explicit_max_secs > 0;
     let (default_secs, _) = token_mount_ttls(visit);
     let forever = is_root && asked.ttl_secs == 0 && asked.period_secs == 0 && asked.explicit_max_secs == 0;
     // A root token that ends must not beget one that does not.
     if forever && parent.expires_ms != 0 {
         return Err(Fault::invalid("expiring root tokens cannot create non-expiring root tokens"));
     }
-    let (ttl_secs, mut warnings) = if forever { (0, Vec::new()) } else { limited(asked, default_secs) };
+    let (ttl_secs, mut warnings) = match (forever, explicit_alone) {
+        (true, _) => (0, Vec::new()),
+        (_, true) => (asked.explicit_max_secs, Vec::new()),
+        _ => limited(asked, default_secs),
+    };
     warnings.extend(if is_root { Vec::new() } else { mint::missing_policies(visit, &policies)? });
     let renewable = fields.flag("renewable")?.unwrap_or(true) && role.as_ref().is_none_or(|r| r.renewable);
     let who = visit.who()?.hash;
