@@ -80,16 +80,7 @@ fn make(visit: &mut Visit, ask: &Ask<'_>, orphan_path: bool, role: Option<RoleRe
     let id = custom_id(visit, ask, privileged)?;
     let policies = policies(visit, ask, &parent, privileged, role.as_ref())?;
     let asked = asked_lifetime(visit, ask, privileged, role.as_ref())?;
-    let uses = fields.integer("num_uses")?.unwrap_or(0);
-    if uses < 0 {
-        return Err(Fault::invalid("number of uses cannot be negative"));
-    }
-    let role_uses = role.as_ref().map_or(0, |r| r.num_uses);
-    let uses = if role_uses > 0 && (uses == 0 || u64::try_from(uses).is_ok_and(|u| u > role_uses)) {
-        role_uses
-    } else {
-        u64::try_from(uses).expect("checked above: not negative")
-    };
+    let uses = uses(ask, role.as_ref())?;
     let is_root = policies == ["root"];
     let asked = if batch { held_to_batch(ask, asked, is_root, uses)? } else { asked };
     // Root without a wish but the longest life gets just that, whatever the mount's.
@@ -129,6 +120,14 @@ fn make(visit: &mut Visit, ask: &Ask<'_>, orphan_path: bool, role: Option<RoleRe
     };
     let auth = if batch { mint::mint_batch(visit, record)? } else { mint::mint(visit, record, id)? };
     Ok(enveloped(Envelope { auth: Some(auth), warnings, ..Envelope::default() }))
+}
+
+/// How often the token may be used: as asked, but no more often than its role allows.
+fn uses(ask: &Ask<'_>, role: Option<&RoleRecord>) -> Result<u64, Fault> {
+    let asked = ask.fields.integer("num_uses")?.unwrap_or(0);
+    let asked = u64::try_from(asked).map_err(|_| Fault::invalid("number of uses cannot be negative"))?;
+    let role_uses = role.map_or(0, |role| role.num_uses);
+    Ok(if role_uses > 0 && (asked == 0 || asked > role_uses) { role_uses } else { asked })
 }
 
 /// Whether a batch token is to be made: the role decides, or leaves it to the caller.
