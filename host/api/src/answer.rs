@@ -16,7 +16,6 @@ use hyper::http::request::Parts;
 use crate::decode::{self, Head};
 use crate::encode::{Encoded, encode};
 use crate::limits::ListenerLimits;
-use crate::request_id::request_id;
 use crate::straggler::Carried;
 use crate::{Api, Front, body, cross, site};
 
@@ -86,7 +85,7 @@ async fn pass_on<F: Front>(
     };
     match body {
         Ok(body) => {
-            let request = request(request_id(&*api.entropy), head, body, origin.clone());
+            let request = request(api.request_ids.next(), head, body, origin.clone());
             let (front, request_max) = (Arc::clone(&api.front), limits.request_max);
             let work = async move {
                 let reply = front.answer(request, request_max).await;

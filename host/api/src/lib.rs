@@ -26,6 +26,7 @@ use bulkhead_model::answer::Answer;
 use bulkhead_model::cors::Crossing;
 use bulkhead_model::request::Request;
 use bulkhead_model::seam::entropy::Entropy;
+use request_id::RequestIds;
 use tokio::sync::Semaphore;
 
 pub use error::ApiError;
@@ -48,7 +49,7 @@ pub trait Front: Send + Sync + 'static {
 /// process as a whole.
 pub struct Api<F> {
     front: Arc<F>,
-    entropy: Arc<dyn Entropy>,
+    request_ids: RequestIds,
     /// In KiB; see [`BUFFERED_BYTES_MAX`].
     buffers: Arc<Semaphore>,
     connections: Arc<Semaphore>,
@@ -60,7 +61,7 @@ impl<F: Front> Api<F> {
     pub fn new(front: Arc<F>, entropy: Arc<dyn Entropy>) -> Arc<Self> {
         Arc::new(Self {
             front,
-            entropy,
+            request_ids: RequestIds::new(entropy),
             buffers: Arc::new(Semaphore::new(BUFFERED_BYTES_MAX / body::PERMIT_BYTES)),
             connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
             stragglers: Arc::default(),
