@@ -94,6 +94,12 @@ impl Transaction {
         }
     }
 
+    /// A transaction on the same snapshot in which nothing was read or written.
+    #[must_use]
+    pub fn afresh(&self) -> Self {
+        Self::new(Arc::clone(&self.view), Arc::clone(&self.keyring))
+    }
+
     /// A record's value.
     ///
     /// # Errors

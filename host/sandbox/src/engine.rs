@@ -18,10 +18,13 @@ pub(crate) const MEMORY_RESERVATION_BYTES: usize = 64 << 20;
 /// measured: at or above what the SDK's guests touch, a call makes no memory system call.
 const KEEP_RESIDENT_BYTES: usize = 256 << 10;
 
-/// Stack of a call, in bytes, of which guests may use half; host functions run on the
-/// rest. Source: measured: a read or write through the store goes 13 KiB deep, and a
-/// merge patch of 100 levels in a guest takes between 64 and 80 KiB.
-const STACK_BYTES: usize = 160 << 10;
+/// Stack of a call that guests may use, in bytes. Source: measured: a merge patch of 100
+/// levels in a guest takes between 64 and 80 KiB.
+const GUEST_STACK_BYTES: usize = 80 << 10;
+
+/// Stack of a call, in bytes; host functions run on what guests leave. Source: measured:
+/// a read or write through the store goes 13 KiB deep.
+const STACK_BYTES: usize = GUEST_STACK_BYTES + (48 << 10);
 
 /// Instances beyond the calls' own, for components that are asked to describe themselves.
 const SPARE_INSTANCES: u32 = 4;
@@ -94,7 +97,7 @@ fn isolation(config: &mut Config, limits: &PoolLimits) {
         .pagemap_scan(Enabled::No);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config.memory_init_cow(true);
-    config.max_wasm_stack(STACK_BYTES / 2).async_stack_size(STACK_BYTES);
+    config.max_wasm_stack(GUEST_STACK_BYTES).async_stack_size(STACK_BYTES);
     // Host functions run on these stacks too, with values of secrets on them.
     config.async_stack_zeroing(true);
     config.wasm_backtrace_max_frames(NonZeroUsize::new(16));

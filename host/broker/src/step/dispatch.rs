@@ -152,7 +152,8 @@ pub(crate) async fn call(
 ) -> Result<Result<Returned, GuestError>, Fault> {
     // While the guest has the visit's transaction, an empty one stands in its place. If
     // the guest never gives it back, nothing can be committed by mistake.
-    let tx = std::mem::replace(&mut visit.tx, visit.open.begin()?);
+    let aside = visit.tx.afresh();
+    let tx = std::mem::replace(&mut visit.tx, aside);
     let host = GuestHost::new(visit.open.clone(), mount.clone(), tx, visit.now_ms, request_id);
     let finished = plugin.call(Box::new(host), call).await.map_err(|e| call_failure(mount, &e))?;
     let mut host = finished.host.into_any().downcast::<GuestHost>().expect("a call gives back the host it was given");

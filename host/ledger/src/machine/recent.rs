@@ -14,9 +14,10 @@
 //! less; what it shows beyond was taken out of here before it could be seen.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
+use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 
 use super::state::split_version;
@@ -43,7 +44,8 @@ pub(crate) struct Recent {
 
 #[derive(Default)]
 struct Shard {
-    known: HashMap<Box<[u8]>, Known>,
+    /// Keys are ciphertext, which nobody can choose: a fast hash does.
+    known: HashMap<Box<[u8]>, Known, RandomState>,
     bytes: usize,
     /// The last batch that wrote, or is about to write, a key of this shard.
     changed: u64,
@@ -64,7 +66,7 @@ impl Recent {
     /// Nothing known, of a state with everything applied up to an index.
     pub(crate) fn new(applied: Option<u64>) -> Self {
         let applied = AtomicU64::new(applied.map_or(0, |index| index + 1));
-        Self { hasher: RandomState::new(), shards: (0..SHARDS).map(|_| Mutex::default()).collect(), applied }
+        Self { hasher: RandomState::default(), shards: (0..SHARDS).map(|_| Mutex::default()).collect(), applied }
     }
 
     /// The index a view made from now on is good for.
