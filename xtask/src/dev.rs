@@ -1,6 +1,7 @@
 //! `dev`: a server to play with. This process *becomes* the server, so that Ctrl-C and
 //! every other signal reach it without us in between.
 
+use std::env::VarError;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
@@ -20,16 +21,12 @@ pub(crate) struct Options {
     /// The port to listen on; the next free one if it is taken
     #[arg(long, default_value_t = 8200)]
     port: u16,
-    /// The root token; without it a random one is made
-    #[arg(long)]
-    root_token: Option<String>,
 }
 
 /// What the process that prints the instructions is told.
 #[derive(clap::Args)]
 pub(crate) struct Banner {
     address: SocketAddr,
-    token: String,
     program: String,
 }
 
@@ -41,16 +38,16 @@ pub(crate) fn run(options: &Options) -> Done {
     let profile = if options.release { Profile::Release } else { Profile::Dev };
     let binary = program::build(profile)?;
     let address = free_address(options.port)?;
-    let token = options.root_token.clone().map_or_else(random_token, Ok)?;
+    let token = root_token()?;
     let program = binary.strip_prefix(workspace::root()).unwrap_or(&binary).display().to_string();
     say(format_args!("starting {program} server -dev on {address}; Ctrl-C ends it"));
     let us = std::env::current_exe().tried("finding this program")?;
     let mut banner = Command::new(us);
-    banner.arg("dev-banner").arg(address.to_string()).arg(&token).arg(&program);
+    banner.arg("dev-banner").arg(address.to_string()).arg(&program).env(ROOT_TOKEN, &token);
     banner.spawn().tried("starting the process that prints the instructions")?;
     let mut server = Command::new(&binary);
     server.args(["server", "-dev", "-dev-no-store-token"]);
-    server.arg(format!("-dev-listen-address={address}")).arg(format!("-dev-root-token-id={token}"));
+    server.arg(format!("-dev-listen-address={address}")).env(ROOT_TOKEN, token);
     let error = server.exec();
     Err(Failed::new(format!("starting {program}: {error}")))
 }
@@ -74,7 +71,8 @@ pub(crate) fn banner(options: &Banner) -> Done {
     }
     // The server's own lines come first: what to type should stand last on the screen.
     std::thread::sleep(Duration::from_millis(300));
-    let Banner { address, token, program } = options;
+    let Banner { address, program } = options;
+    let token = std::env::var(ROOT_TOKEN).tried(format_args!("reading {ROOT_TOKEN}"))?;
     println!(
         "\n  Address      http://{address}\n  Root token   {token}\n\n  In a second terminal, here:\n\n    \
          export VAULT_ADDR=http://{address} VAULT_TOKEN={token}\n\n    \
@@ -106,6 +104,15 @@ fn free_address(port: u16) -> Done<SocketAddr> {
         .ok_or_else(|| Failed::new(format!("no free port from {port} on")))
 }
 
+/// The root token that the environment names, or a random one.
+fn root_token() -> Done<String> {
+    match std::env::var(ROOT_TOKEN) {
+        Ok(token) if !token.is_empty() => Ok(token),
+        Ok(_) | Err(VarError::NotPresent) => random_token(),
+        Err(error) => Err(Failed::new(format!("reading {ROOT_TOKEN}: {error}"))),
+    }
+}
+
 fn random_token() -> Done<String> {
     let mut bytes = [0; 16];
     std::fs::File::open("/dev/urandom")
@@ -113,3 +120,7 @@ fn random_token() -> Done<String> {
         .tried("reading randomness")?;
     Ok(format!("dev-{}", hex::encode(bytes)))
 }
+
+/// Holds the root token for the server and for the process that prints the instructions:
+/// on their command lines it would show to whoever may list processes.
+const ROOT_TOKEN: &str = "BULKHEAD_DEV_ROOT_TOKEN_ID";

@@ -46,7 +46,7 @@ enum Task {
     Build(program::Options),
     /// Build everything, run a dev server and say how to use it
     #[command(
-        after_help = "Example:\n  cargo xtask dev\n  cargo xtask dev --port 8300 --release\n\nThe dev profile is the default: its dependencies are optimised, it links in\nseconds after an edit, and `cargo xtask test` uses the same build."
+        after_help = "Example:\n  cargo xtask dev\n  cargo xtask dev --port 8300 --release\n  BULKHEAD_DEV_ROOT_TOKEN_ID=root cargo xtask dev     instead of a random root token\n\nThe dev profile is the default: its dependencies are optimised, it links in\nseconds after an edit, and `cargo xtask test` uses the same build."
     )]
     Dev(dev::Options),
     /// Check everything that CI checks

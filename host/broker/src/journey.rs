@@ -119,7 +119,7 @@ async fn once(
     trail.routed(open, &routed);
     let who = match identify::identify(open, &config, &mut tx, request, now_ms) {
         Ok(who) => who,
-        Err(Fault::Answer(_)) if routed.target.is_open_to_bad_tokens() => None,
+        Err(Fault::Answer(_)) if routed.target.is_open_to_bad_tokens(request) => None,
         Err(fault) => {
             if matches!(fault, Fault::Answer(_)) {
                 trail.unknown();

@@ -34,9 +34,6 @@ path "sys/leases/lookup" {
 path "sys/leases/renew" {
     capabilities = ["update"]
 }
-path "sys/renew" {
-    capabilities = ["update"]
-}
 
 # One's own private store, which ends with the token.
 path "cubbyhole/*" {
@@ -54,16 +51,10 @@ path "sys/wrapping/unwrap" {
     capabilities = ["update"]
 }
 
-# Hash and draw random bytes.
+# Hash bytes.
 path "sys/tools/hash" {
     capabilities = ["update"]
 }
 path "sys/tools/hash/*" {
-    capabilities = ["update"]
-}
-path "sys/tools/random" {
-    capabilities = ["update"]
-}
-path "sys/tools/random/*" {
     capabilities = ["update"]
 }

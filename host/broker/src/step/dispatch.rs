@@ -40,9 +40,7 @@ pub(crate) async fn dispatch(visit: &mut Visit, request: &Request, passed: &Auth
             settle::guest_answer(visit, request, guest, returned)
         }
         Target::NoPath { .. } => Err(Failure::new(FailureKind::NotFound, wrapped("unsupported path")).into()),
-        Target::NoOperation { .. } => {
-            Err(Failure::new(FailureKind::Unsupported, wrapped("unsupported operation")).into())
-        }
+        Target::NoOperation { .. } => Err(unsupported_operation()),
         Target::NoPlugin { why, .. } => Err(Failure::new(FailureKind::Unavailable, why.clone()).into()),
         Target::NoMount => Err(Failure::new(
             FailureKind::NotFound,
@@ -50,6 +48,10 @@ pub(crate) async fn dispatch(visit: &mut Visit, request: &Request, passed: &Auth
         )
         .into()),
     }
+}
+
+fn unsupported_operation() -> Fault {
+    Failure::new(FailureKind::Unsupported, wrapped("unsupported operation")).into()
 }
 
 async fn host(
@@ -65,6 +67,7 @@ async fn host(
     let mut reply = match route.handler {
         Handler::Now(handler) => handler(visit, &ask)?,
         Handler::Later(handler) => handler(visit, &ask).await?,
+        Handler::Gate => return Err(unsupported_operation()),
     };
     if let (Reply::Envelope(envelope), false) = (&mut reply, ignored.is_empty()) {
         envelope.warnings.push(format!("Endpoint ignored these unrecognized parameters: [{}]", ignored.join(" ")));
@@ -194,7 +197,7 @@ fn guest_error(error: &GuestError, request: &Request) -> Fault {
         GuestError::InvalidRequest(text) => (FailureKind::Invalid, text.clone()),
         GuestError::PermissionDenied(text) => (FailureKind::Denied, text.clone()),
         GuestError::NotFound => return Failure::absent().into(),
-        GuestError::UnsupportedOperation => (FailureKind::Unsupported, wrapped("unsupported operation")),
+        GuestError::UnsupportedOperation => return unsupported_operation(),
         GuestError::PreconditionFailed(text) => (FailureKind::Precondition, text.clone()),
         GuestError::RateLimited(text) => (FailureKind::Limited, text.clone()),
         GuestError::Upstream(text) => (FailureKind::Upstream, text.clone()),

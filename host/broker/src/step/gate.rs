@@ -10,30 +10,22 @@ use bulkhead_model::request::{Request, Verb};
 use crate::fault::Fault;
 use crate::node::Node;
 use crate::open::Open;
-use crate::sys;
+use crate::sys::{self, at_gate};
 
-/// Paths that need neither an open node nor a token, with the verbs they take.
-const FREE: [(&str, &[Verb]); 5] = [
-    ("sys/health", &[Verb::Read, Verb::Head]),
-    ("sys/seal-status", &[Verb::Read]),
-    ("sys/init", &[Verb::Read, Verb::Write, Verb::Head]),
-    ("sys/unseal", &[Verb::Write]),
-    ("sys/leader", &[Verb::Read]),
-];
-
-/// Answers a path that is free for all, if this is one.
+/// Answers a path that needs neither an open node nor a token, if this is one. Help is about
+/// the path, and goes the usual way.
 pub(crate) async fn answer_free(node: &Arc<Node>, request: &Request) -> Option<Reply> {
-    let path = request.path.as_str();
-    let (_, verbs) = FREE.iter().find(|(free, _)| *free == path)?;
-    if !verbs.contains(&request.verb) {
+    let rest = request.path.as_str().strip_prefix("sys/").filter(|_| !request.help)?;
+    let route = at_gate::find(rest).filter(|route| !route.verbs.is_empty())?;
+    if !route.verbs.contains(&request.verb) {
         return Some(Reply::Failed(Failure { kind: FailureKind::Unsupported, errors: Vec::new() }));
     }
-    let answer = match path {
-        "sys/health" => sys::health::read(node, request),
-        "sys/seal-status" => sys::seal::status(node),
-        "sys/init" if request.verb == Verb::Write => sys::init::write(node, request).await,
-        "sys/init" => sys::init::read(node),
-        "sys/unseal" => sys::seal::unseal(node, request).await,
+    let answer = match rest {
+        "health" => sys::health::read(node, request),
+        "seal-status" => sys::seal::status(node),
+        "init" if request.verb == Verb::Write => sys::init::write(node, request).await,
+        "init" => sys::init::read(node),
+        "unseal" => sys::seal::unseal(node, request).await,
         _ => sys::leader::read(node),
     };
     Some(answer.unwrap_or_else(|fault: Fault| Reply::Failed(fault.into_failure())))
@@ -42,17 +34,18 @@ pub(crate) async fn answer_free(node: &Arc<Node>, request: &Request) -> Option<R
 /// Refuses what an open node does for nobody, token or not: older Vault let callers
 /// without a token occupy the only slot of a rekey (CVE-2025-52894).
 pub(crate) fn refuse(request: &Request) -> Option<Reply> {
-    let path = request.path.as_str();
     let failed = |kind, errors: &[&str]| {
         Some(Reply::Failed(Failure { kind, errors: errors.iter().map(|e| (*e).to_owned()).collect() }))
     };
-    match path {
-        "sys/replication/status" => failed(FailureKind::NotFound, &["unsupported path"]),
-        // Help is about the path, and goes the usual way.
-        "sys/seal" | "sys/step-down" if request.verb != Verb::Write && !request.help => {
-            failed(FailureKind::Unsupported, &[])
-        }
-        _ if path.starts_with("sys/rekey/") && !path.ends_with("backup") || path.starts_with("sys/generate-root/") => {
+    let lists = matches!(request.verb, Verb::List | Verb::Scan);
+    match request.path.as_str().strip_prefix("sys/")? {
+        "replication/status"
+        | "rekey-recovery-key/init"
+        | "rekey-recovery-key/update"
+        | "rekey-recovery-key/verify" => failed(FailureKind::NotFound, &["unsupported path"]),
+        _ if request.help || lists => None,
+        "seal" | "step-down" if request.verb != Verb::Write => failed(FailureKind::Unsupported, &[]),
+        rest if at_gate::find(rest).is_some_and(|route| route.verbs.is_empty()) => {
             failed(FailureKind::Unsupported, &["unsupported operation"])
         }
         _ => None,

@@ -70,11 +70,13 @@ impl Target {
         }
     }
 
-    /// Whether a token that is not valid does no harm: a login, or a wrapping token
-    /// that the handler looks at itself.
-    pub(crate) fn is_open_to_bad_tokens(&self) -> bool {
+    /// Whether a token that is not valid does no harm: a login, a wrapping token that the
+    /// handler looks at itself, or help that is for all.
+    pub(crate) fn is_open_to_bad_tokens(&self, request: &Request) -> bool {
         match self {
-            Self::Host { route, .. } => route.unauthenticated && route.pattern.starts_with("wrapping/"),
+            Self::Host { route, .. } => {
+                route.unauthenticated && (request.help || route.pattern.starts_with("wrapping/"))
+            }
             Self::Guest(guest) => guest.route().unauthenticated,
             _ => false,
         }
@@ -108,33 +110,38 @@ pub(crate) fn route(mounts: &MountTable, request: &Request) -> Routed {
 
 /// The target of a request below a mount. Help is about a path, whatever its verbs.
 fn asked(mount: &Arc<Mount>, rest: &str, request: &Request) -> Target {
-    if !request.help {
-        return below(mount, rest, request.verb);
-    }
-    let verbs = [Verb::Read, Verb::Write, Verb::List, Verb::Delete, Verb::Patch];
-    let known = |target: &Target| matches!(target, Target::Host { .. } | Target::Guest(_));
-    let found = verbs.into_iter().map(|verb| below(mount, rest, verb)).find(known);
-    found.unwrap_or_else(|| Target::NoPath { mount: mount.clone() })
-}
-
-fn below(mount: &Arc<Mount>, rest: &str, verb: Verb) -> Target {
     let table: &'static HostTable = match &mount.engine {
         Engine::System => crate::sys::routes(),
         Engine::Token => crate::token::routes(),
         Engine::Cubbyhole => crate::sys::cubbyhole::routes(),
         Engine::Identity => crate::sys::identity::routes(),
         Engine::Missing(why) => return Target::NoPlugin { mount: mount.clone(), why: why.clone() },
-        Engine::Plugin(plugin, routes) => return guest(mount, plugin, routes, rest, verb),
+        Engine::Plugin(plugin, routes) => return guest(mount, plugin, routes, rest, request),
     };
-    match table.find(rest, verb) {
+    let found = if request.help { table.about(rest).ok_or(false) } else { table.find(rest, request.verb) };
+    match found {
         Ok((route, captures)) => Target::Host { route, captures, mount: mount.clone() },
         Err(true) => Target::NoOperation { mount: mount.clone() },
         Err(false) => Target::NoPath { mount: mount.clone() },
     }
 }
 
-fn guest(mount: &Arc<Mount>, plugin: &Arc<dyn Plugin>, routes: &Arc<RouteTable>, rest: &str, verb: Verb) -> Target {
-    match routes.find(rest, operation(verb), &mount.facts.options) {
+fn guest(
+    mount: &Arc<Mount>,
+    plugin: &Arc<dyn Plugin>,
+    routes: &Arc<RouteTable>,
+    rest: &str,
+    request: &Request,
+) -> Target {
+    let find = |verb| routes.find(rest, operation(verb), &mount.facts.options);
+    let found = if request.help {
+        let verbs = [Verb::Read, Verb::Write, Verb::List, Verb::Delete, Verb::Patch];
+        let known = |found: &Found| matches!(found, Found::Route { .. });
+        verbs.into_iter().map(find).find(known).unwrap_or(Found::NoRoute)
+    } else {
+        find(request.verb)
+    };
+    match found {
         Found::Route { index, captures } => Target::Guest(GuestTarget {
             mount: mount.clone(),
             plugin: plugin.clone(),

@@ -10,6 +10,7 @@ use bulkhead_model::seam::entropy::base62;
 use serde_json::{Value, json};
 use zeroize::Zeroize as _;
 
+use super::at_gate;
 use super::table::{Handler, HostRoute};
 use crate::book::tokens::{self, TokenRecord};
 use crate::ceremony::{Ceremony, ShareFault, Standing};
@@ -17,6 +18,7 @@ use crate::fault::Fault;
 use crate::visit::{After, Ask, Visit, data, enveloped};
 
 pub(super) const ROUTES: &[HostRoute] = &[
+    HostRoute::new("generate-root", &[], Handler::Now(status), at_gate::INSTEAD_OF_ROOT),
     HostRoute::new("generate-root-token/attempt", &[Verb::Read], Handler::Now(status), "Tell how far an attempt is."),
     HostRoute::new("generate-root-token/attempt", &[Verb::Write], Handler::Now(start), "Begin to make a root token.")
         .fields(&["otp", "pgp_key"]),

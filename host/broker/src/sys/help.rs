@@ -1,12 +1,14 @@
 //! Path help (`?help=1`) and the OpenAPI document, both made from the declared routes.
 
+use std::collections::BTreeSet;
+
 use bulkhead_model::failure::{Failure, FailureKind};
-use bulkhead_model::plugin::{Field, FieldKind, Operation, Route};
+use bulkhead_model::plugin::{Descriptor, Field, FieldKind, Operation, Route};
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::{Request, Verb};
 use serde_json::{Map, Value, json};
 
-use super::table::HostRoute;
+use super::table::{HostRoute, HostTable};
 use crate::book::mounts::{Engine, Mount, Table};
 use crate::fault::{Fault, wrapped};
 use crate::step::authorize::Authorized;
@@ -15,33 +17,44 @@ use crate::visit::{Visit, bare};
 
 /// The answer to `?help=1`.
 pub(crate) fn answer(visit: &Visit, request: &Request, passed: &Authorized) -> Result<Reply, Fault> {
-    let text = match &passed.routed.target {
-        Target::Host { route, .. } => host_help(route, request.path.as_str()),
-        Target::Guest(guest) => guest_help(guest.route(), &guest.rest),
-        Target::NoMount => {
-            let text = format!("no handler for route {:?}. route entry not found.", passed.routed.path);
-            return Err(Failure::new(FailureKind::NotFound, text).into());
+    let target = &passed.routed.target;
+    let Some(mount) = target.mount() else {
+        let text = format!("no handler for route {:?}. route entry not found.", passed.routed.path);
+        return Err(Failure::new(FailureKind::NotFound, text).into());
+    };
+    let rest = request.path.as_str().strip_prefix(&mount.full_path).unwrap_or_default();
+    let mut paths = Map::new();
+    let text = match target {
+        _ if rest.is_empty() => {
+            add_mount(&mut paths, mount);
+            mount_help(mount)
+        }
+        Target::Host { route, .. } => {
+            let routes = host_routes(&mount.engine).map(|table| table.on(route.pattern)).unwrap_or_default();
+            routes.iter().for_each(|route| add_host(&mut paths, mount, route));
+            host_help(route.pattern, &routes, rest)
+        }
+        Target::Guest(guest) => {
+            add_guest(&mut paths, mount, guest.route());
+            guest_help(guest.route(), rest)
         }
         _ => return Err(Failure::new(FailureKind::NotFound, wrapped("unsupported path")).into()),
     };
-    let mut paths = Map::new();
-    if let Some(mount) = passed.routed.target.mount() {
-        match &passed.routed.target {
-            Target::Host { route, .. } => add_host(&mut paths, mount, route),
-            Target::Guest(guest) => add_guest(&mut paths, mount, guest.route()),
-            _ => {}
-        }
-    }
     Ok(bare(200, &json!({ "help": text, "see_also": null, "openapi": document(visit, paths) })))
 }
 
-fn host_help(route: &HostRoute, path: &str) -> String {
-    let mut text = format!("Request:        {path}\nMatching Route: {}\n\n{}\n", route.pattern, route.summary);
-    if let Some(names) = route.fields.filter(|names| !names.is_empty()) {
+/// What the routes of one pattern do, and the parameters of all of them.
+fn host_help(pattern: &str, routes: &[&HostRoute], rest: &str) -> String {
+    let mut text = format!("Request:        {rest}\nMatching Route: {pattern}\n\n");
+    for route in routes {
+        text.push_str(&format!("{}\n", route.summary));
+    }
+    let names: BTreeSet<_> = routes.iter().filter_map(|route| route.fields).flatten().collect();
+    if !names.is_empty() {
         text.push_str("\n## PARAMETERS\n");
-        for name in names {
-            text.push_str(&format!("\n    {name}\n"));
-        }
+    }
+    for name in names {
+        text.push_str(&format!("\n    {name}\n"));
     }
     text
 }
@@ -59,6 +72,50 @@ fn guest_help(route: &Route, path: &str) -> String {
         text.push_str(&format!("\n## DESCRIPTION\n\n{}", route.description));
     }
     text
+}
+
+/// What there is below a mount.
+fn mount_help(mount: &Mount) -> String {
+    let (mut text, mut paths) = (String::new(), Vec::new());
+    if let Engine::Plugin(plugin, _) = &mount.engine {
+        text.push_str(&format!("## DESCRIPTION\n\n{}\n\n", plugin.descriptor().help.trim()));
+        paths.extend(guest_routes(plugin.descriptor(), mount).map(|r| (r.pattern.as_str(), r.synopsis.as_str())));
+    }
+    if let Some(table) = host_routes(&mount.engine) {
+        paths.extend(table.all().map(|r| (r.pattern, r.summary)));
+        paths.sort_by_key(|(pattern, _)| *pattern);
+    }
+    text.push_str("## PATHS\n\nAsk for the help of a path that matches one of these to know what it takes.\n");
+    let mut last = "";
+    for (pattern, summary) in paths {
+        // Of several operations on a path each has a line of its own.
+        if pattern != last {
+            text.push_str(&format!("\n    {}{pattern}\n", mount.full_path));
+        }
+        text.push_str(&format!("        {summary}\n"));
+        last = pattern;
+    }
+    text
+}
+
+/// The routes of an engine of the host's own.
+fn host_routes(engine: &Engine) -> Option<&'static HostTable> {
+    match engine {
+        Engine::System => Some(super::routes()),
+        Engine::Token => Some(crate::token::routes()),
+        Engine::Cubbyhole => Some(super::cubbyhole::routes()),
+        Engine::Identity => Some(super::identity::routes()),
+        Engine::Plugin(..) | Engine::Missing(_) => None,
+    }
+}
+
+/// The routes of a guest that its mount's options leave it.
+fn guest_routes<'d>(descriptor: &'d Descriptor, mount: &Mount) -> impl Iterator<Item = &'d Route> {
+    let holds = |route: &&Route| match &route.when_option {
+        Some((name, value)) => mount.entry.options.get(name).map_or("1", String::as_str) == value,
+        None => true,
+    };
+    descriptor.routes.iter().filter(holds)
 }
 
 /// A field's kind, as Vault's help names it.
@@ -107,25 +164,11 @@ fn document(visit: &Visit, paths: Map<String, Value>) -> Value {
 }
 
 fn add_mount(paths: &mut Map<String, Value>, mount: &Mount) {
-    let host = match &mount.engine {
-        Engine::System => super::routes(),
-        Engine::Token => crate::token::routes(),
-        Engine::Cubbyhole => super::cubbyhole::routes(),
-        Engine::Identity => super::identity::routes(),
-        Engine::Missing(_) => return,
-        Engine::Plugin(plugin, _) => {
-            let holds = |r: &&Route| match &r.when_option {
-                Some((name, value)) => mount.entry.options.get(name).map_or("1", String::as_str) == value,
-                None => true,
-            };
-            for route in plugin.descriptor().routes.iter().filter(holds) {
-                add_guest(paths, mount, route);
-            }
-            return;
-        }
-    };
-    for route in host.all() {
-        add_host(paths, mount, route);
+    if let Engine::Plugin(plugin, _) = &mount.engine {
+        guest_routes(plugin.descriptor(), mount).for_each(|route| add_guest(paths, mount, route));
+    }
+    if let Some(table) = host_routes(&mount.engine) {
+        table.all().for_each(|route| add_host(paths, mount, route));
     }
 }
 

@@ -1,6 +1,6 @@
 //! `sys/leases`: looking up, renewing, revoking.
 
-use bulkhead_barrier::SpaceId;
+use bulkhead_barrier::{SpaceId, StoreError, Transaction};
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::plugin::GuestError;
 use bulkhead_model::reply::{Envelope, LeaseInfo, Reply};
@@ -13,6 +13,7 @@ use crate::book::kept::Kept;
 use crate::book::leases::{self, LeaseRecord};
 use crate::book::mounts::{Engine, Mount};
 use crate::book::removals::LeaseEnd;
+use crate::book::tokens::{self, TokenHash, TokenRecord};
 use crate::fault::Fault;
 use crate::fields::rfc3339;
 use crate::step::dispatch::{self, mismatched};
@@ -35,13 +36,18 @@ pub(super) const ROUTES: &[HostRoute] = &[
         "leases/revoke-prefix/{path...}",
         W,
         Handler::Later(revoke_prefix),
-        "Revoke all leases below a path.",
+        "Revoke all leases and tokens made below a path.",
     )
     .sudo()
     .fields(&["prefix", "sync"]),
-    HostRoute::new("leases/revoke-force/{path...}", W, Handler::Later(revoke_force), "Forget all leases below a path.")
-        .sudo()
-        .fields(&["prefix"]),
+    HostRoute::new(
+        "leases/revoke-force/{path...}",
+        W,
+        Handler::Later(revoke_force),
+        "Forget all leases below a path; tokens end.",
+    )
+    .sudo()
+    .fields(&["prefix"]),
     HostRoute::new("leases/tidy", W, Handler::Now(tidy), "Look for remains of ended leases."),
     HostRoute::new("leases/count", &[Verb::Read], Handler::Later(count), "Count leases.").fields(&["type"]),
     HostRoute::new("leases", &[Verb::Read], Handler::Later(irrevocable), "List irrevocable leases.")
@@ -54,6 +60,8 @@ const IRREVOCABLE_FAILURES: u32 = 6;
 
 /// Leases read at once where all are looked through. Source: ours.
 const LEASES_A_LOOK: usize = 1_000;
+/// Tokens looked at for one change that ends those of a path. Source: ours, as of leases.
+const TOKENS_A_CHANGE: u32 = 500;
 
 fn asked_id(ask: &Ask<'_>) -> Result<String, Fault> {
     let id = match ask.capture("path") {
@@ -174,9 +182,12 @@ fn revoke<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
     })
 }
 
-/// Ends all leases whose id is, or begins with, the path asked for.
+/// Ends all leases whose id is, or begins with, the path asked for, and the tokens made there.
 async fn end_all(visit: &mut Visit, ask: &Ask<'_>, end: LeaseEnd) -> Result<Reply, Fault> {
     let path = ask.capture("path").trim_end_matches('/');
+    if path.starts_with("auth/") {
+        end_tokens(visit, path).await?;
+    }
     if let Some(lease) = leases::get(&mut visit.tx, path)? {
         match end {
             LeaseEnd::FallDue => leases::fall_due(&mut visit.tx, &lease, visit.now_ms)?,
@@ -188,6 +199,52 @@ async fn end_all(visit: &mut Visit, ask: &Ask<'_>, end: LeaseEnd) -> Result<Repl
         remove::finish(visit, rest, "the end of so many leases takes longer").await?;
     }
     Ok(Reply::Empty)
+}
+
+/// Ends the tokens that were made below a path, which are leases in Vault. Looked for in
+/// pages, each of which is a change: there may be a million of them.
+async fn end_tokens(visit: &mut Visit, path: &str) -> Result<(), Fault> {
+    let (open, now_ms, own) = (visit.open.clone(), visit.now_ms, visit.who()?.hash);
+    let mut after = None;
+    loop {
+        let mut tx = open.begin()?;
+        let page = tokens::page(&mut tx, after.as_ref(), TOKENS_A_CHANGE)?;
+        let mut any = false;
+        for hash in page.iter().filter(|hash| **hash != own) {
+            any |= token_falls_due(&mut tx, hash, path, now_ms)?;
+        }
+        if any {
+            match open.commit(tx).await {
+                // One of them was used or renewed meanwhile.
+                Err(Fault::Conflict) => continue,
+                done => done?,
+            }
+            open.due.notify_one();
+        }
+        after = page.last().copied();
+        if after.is_none() {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    // Last, and with the answer: the caller's own has to be good for as long as this takes.
+    token_falls_due(&mut visit.tx, &own, path, now_ms)?;
+    Ok(())
+}
+
+/// Ends a token now if it was made below the path, and would end at all. The scheduler takes
+/// what is below it.
+fn token_falls_due(tx: &mut Transaction, hash: &TokenHash, path: &str, now_ms: u64) -> Result<bool, StoreError> {
+    let is_meant = |record: &TokenRecord| {
+        let below = record.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        below && record.expires_ms > now_ms
+    };
+    if !tokens::get_untracked(tx, hash)?.is_some_and(|record| is_meant(&record)) {
+        return Ok(false);
+    }
+    let Some(mut record) = tokens::get(tx, hash)?.filter(is_meant) else { return Ok(false) };
+    tokens::set_expiry(tx, hash, &mut record, now_ms)?;
+    Ok(true)
 }
 
 fn revoke_prefix<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {

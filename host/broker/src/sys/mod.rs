@@ -1,5 +1,6 @@
 //! The host's own routes: a thin file for each family of `sys/*`.
 
+pub(crate) mod at_gate;
 pub(crate) mod audit;
 pub(crate) mod capabilities;
 pub(crate) mod cubbyhole;
@@ -34,6 +35,7 @@ use table::HostTable;
 pub(crate) fn routes() -> &'static HostTable {
     static ROUTES: LazyLock<HostTable> = LazyLock::new(|| {
         HostTable::new(&[
+            at_gate::ROUTES,
             mounts::ROUTES,
             remount::ROUTES,
             policies::ROUTES,

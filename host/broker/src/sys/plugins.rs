@@ -17,7 +17,7 @@ use crate::step::{duties, upgrade};
 use crate::visit::{After, Ask, Visit, data, enveloped, listed};
 
 pub(super) const ROUTES: &[HostRoute] = &[
-    HostRoute::new("plugins/catalog", &[Verb::Read], Handler::Now(all), "List the plugins.").sudo(),
+    HostRoute::new("plugins/catalog", &[Verb::Read], Handler::Now(all), "List the plugins."),
     HostRoute::new("plugins/catalog/{type}", &[Verb::List], Handler::Now(list), "List plugins of a type.").sudo(),
     HostRoute::new("plugins/catalog/{type}/{name}", &[Verb::Read], Handler::Now(read), "Read a plugin.").sudo(),
     HostRoute::new("plugins/reload/backend", &[Verb::Write], Handler::Later(reload), "Have plugins start afresh.")

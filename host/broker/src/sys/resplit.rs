@@ -32,10 +32,10 @@ pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("rotate/root/update", W, Handler::Now(update), "Bring a key share.").fields(&["key", "nonce"]),
     HostRoute::new("rotate/root/backup", R, Handler::Now(no_backup), "Read kept key shares."),
     HostRoute::new("rotate/root/backup", D, Handler::Now(nothing_kept), "Forget kept key shares."),
-    HostRoute::new("rekey/backup", R, Handler::Now(no_backup), "Read kept key shares.").sudo(),
-    HostRoute::new("rekey/backup", D, Handler::Now(nothing_kept), "Forget kept key shares.").sudo(),
-    HostRoute::new("rekey/recovery-key-backup", R, Handler::Now(no_backup), "Read kept key shares.").sudo(),
-    HostRoute::new("rekey/recovery-key-backup", D, Handler::Now(nothing_kept), "Forget kept key shares.").sudo(),
+    HostRoute::new("rekey/backup", R, Handler::Now(no_backup), "Read kept key shares."),
+    HostRoute::new("rekey/backup", D, Handler::Now(nothing_kept), "Forget kept key shares."),
+    HostRoute::new("rekey/recovery-key-backup", R, Handler::Now(no_backup), "Read kept key shares."),
+    HostRoute::new("rekey/recovery-key-backup", D, Handler::Now(nothing_kept), "Forget kept key shares."),
 ];
 
 /// Shares are kept nowhere.

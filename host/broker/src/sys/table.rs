@@ -23,6 +23,8 @@ pub(crate) type Exists = fn(&mut Visit, &[(&'static str, String)]) -> Result<boo
 pub(crate) enum Handler {
     Now(Now),
     Later(Later),
+    /// The gate, before any mount is looked for.
+    Gate,
 }
 
 /// A route of the host.
@@ -120,6 +122,16 @@ impl HostTable {
             known |= !lists || parts.iter().any(|p| matches!(p, Part::Rest(_)));
         }
         Err(known)
+    }
+
+    /// A route for a path, whatever its verbs.
+    pub(crate) fn about(&'static self, rest: &str) -> Option<(&'static HostRoute, Captures)> {
+        self.routes.iter().find_map(|(parts, route)| Some((route, matched(parts, rest)?)))
+    }
+
+    /// The routes of a pattern, each for other verbs.
+    pub(crate) fn on(&self, pattern: &str) -> Vec<&HostRoute> {
+        self.all().filter(|route| route.pattern == pattern).collect()
     }
 
     /// Every route, for path help and the OpenAPI document.

@@ -54,7 +54,7 @@ pub(super) const TUNE: Command = Command {
     words: "auth tune",
     about: "Tune an auth method configuration",
     usage: "[options] PATH",
-    help: "Changes settings of a mounted auth method; what is not given stays.\n\nLet its tokens live three days by default:\n\n    $ bulkhead auth tune -default-lease-ttl=72h ci/",
+    help: "Changes settings of a mounted auth method; what is not given stays. A Bulkhead\nserver locks no users out, and refuses what is about that.\n\nLet its tokens live three days by default:\n\n    $ bulkhead auth tune -default-lease-ttl=72h ci/",
     prints: Prints::Lines,
     is_client: true,
     flags: tune_flags![

@@ -10,7 +10,7 @@ pub(super) const COMMAND: Command = Command {
     words: "delete",
     about: "Delete secrets and configuration",
     usage: "[options] PATH",
-    help: "Deletes what is at a path. What that means is up to the engine there: a versioned KV\nstore keeps a deleted version until it is destroyed.\n\nRemove a role:\n\n    $ bulkhead delete database/roles/readonly",
+    help: "Deletes what is at a path. What that means is up to the engine there: a versioned KV\nstore keeps a deleted version until it is destroyed.\n\nRemove a role of the auth method approle:\n\n    $ bulkhead delete auth/approle/role/ci",
     prints: Prints::Fields,
     is_client: true,
     flags: &[],

@@ -30,10 +30,10 @@ pub(super) const RENEW: Command = Command {
     words: "lease renew",
     about: "Renew the lease of a secret",
     usage: "[options] ID",
-    help: "Lets a secret live longer, up to its greatest TTL; the secret stays the same.\n\nAsk for an hour more:\n\n    $ bulkhead lease renew -increment=1h database/creds/readonly/2f6a614c",
+    help: "Lets a secret live longer, up to its greatest TTL; the secret stays the same.\n\nAsk for an hour from now on:\n\n    $ bulkhead lease renew -increment=1h database/creds/readonly/2f6a614c",
     prints: Prints::Formatted,
     is_client: true,
-    flags: &[Flag::span("increment", "How much longer; the server need not agree.").alias("i")],
+    flags: &[Flag::span("increment", "How long from now; the server need not agree.").alias("i")],
     run: renew,
 };
 

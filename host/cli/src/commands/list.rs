@@ -13,7 +13,7 @@ pub(super) const COMMAND: Command = Command {
     words: "list",
     about: "List data or secrets",
     usage: "[options] PATH",
-    help: "Lists the keys under a path; folders end with a slash.\n\nList the policies:\n\n    $ bulkhead list sys/policies/acl\n\nContinue behind a key, 50 keys at most:\n\n    $ bulkhead list -after=last-key -limit=50 pki/certs",
+    help: "Lists the keys under a path; folders end with a slash.\n\nList the policies:\n\n    $ bulkhead list sys/policies/acl\n\nContinue behind a key, 50 keys at most:\n\n    $ bulkhead list -after=last-key -limit=50 secret/metadata",
     prints: Prints::Details,
     is_client: true,
     flags: &[

@@ -28,7 +28,7 @@ macro_rules! tune_flags {
             Flag::span("max-lease-ttl", "How long leases and tokens live at most; \"system\" for the server's default."),
             Flag::pairs("options", "Option of the mount, as key=value; may be given many times."),
             Flag::list("passthrough-request-headers", "Header of requests that the plugin sees; may be given many times."),
-            Flag::text("plugin-version", "Version of the plugin to run, or \"latest\"."),
+            Flag::text("plugin-version", "Version of the plugin to run, or \"latest\". A Bulkhead server has one of each, and refuses to be told."),
             Flag::int("version", "Version of the engine to run, where it has several."),
             $($more),*
         ]
@@ -39,11 +39,11 @@ macro_rules! tune_flags {
 macro_rules! enable_flags {
     ($($more:expr),* $(,)?) => {
         tune_flags![
-            Flag::switch("external-entropy-access", "Let the plugin use the seal's source of randomness."),
-            Flag::switch("local", "Keep the mount out of replication."),
+            Flag::switch("external-entropy-access", "Let the plugin use the seal's source of randomness. A Bulkhead server notes it, without effect."),
+            Flag::switch("local", "Keep the mount out of replication. A Bulkhead server notes it, without effect."),
             Flag::text("path", "Where to mount it; by default at its type."),
             Flag::text("plugin-name", "Name of the plugin, for the type \"plugin\"."),
-            Flag::switch("seal-wrap", "Encrypt critical values with the seal's key too."),
+            Flag::switch("seal-wrap", "Encrypt critical values with the seal's key too. A Bulkhead server notes it, without effect."),
             $($more),*
         ]
     };
@@ -66,7 +66,6 @@ pub(super) fn tune_body(session: &Session) -> Map<String, Value> {
     let mut body = Map::new();
     body.insert("default_lease_ttl".to_owned(), json!(session.ttl("default-lease-ttl")));
     body.insert("max_lease_ttl".to_owned(), json!(session.ttl("max-lease-ttl")));
-    body.insert("force_no_cache".to_owned(), json!(false));
     body.insert("options".to_owned(), options(session));
     if session.flags.given("description") {
         body.insert("description".to_owned(), json!(session.flags.text("description").unwrap_or_default()));

@@ -6,7 +6,7 @@ pub(super) const COMMAND: Command = Command {
     words: "patch",
     about: "Patch data, configuration, and secrets",
     usage: "[options] PATH [DATA K=V...]",
-    help: "Changes the given fields of what is at a path and leaves the others; values are given\nas for \"bulkhead write\".\n\nChange one field of a role:\n\n    $ bulkhead patch pki/roles/example allow_localhost=false",
+    help: "Changes the given fields of what is at a path and leaves the others; values are given\nas for \"bulkhead write\".\n\nKeep five versions of a secret, whatever else is set for it:\n\n    $ bulkhead patch secret/metadata/foo max_versions=5",
     prints: Prints::Fields,
     is_client: true,
     flags: &[write::FORCE],

@@ -26,7 +26,10 @@ pub(super) const ENABLE: Command = Command {
     help: "Mounts a secrets engine. Requests for paths that begin with its own then go to it.\n\nMount a versioned key-value store at team-a/:\n\n    $ bulkhead secrets enable -path=team-a -version=2 kv",
     prints: Prints::Lines,
     is_client: true,
-    flags: enable_flags![Flag::switch("force-no-cache", "Keep the server from caching for this mount.")],
+    flags: enable_flags![Flag::switch(
+        "force-no-cache",
+        "Keep the server from caching for this mount. A Bulkhead server notes it, without effect."
+    )],
     run: enable,
 };
 

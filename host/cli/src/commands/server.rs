@@ -26,8 +26,12 @@ pub(super) const COMMAND: Command = Command {
         Flag::text("dev-listen-address", "Address to listen on with -dev. The default is 127.0.0.1:8200.")
             .env("DEV_LISTEN_ADDRESS"),
         Flag::switch("dev-no-store-token", "Do not keep the root token of -dev in ~/.vault-token."),
-        Flag::text("dev-plugin-dir", "Directory with plugins for -dev."),
-        Flag::text("dev-root-token-id", "Root token for -dev, instead of a random one.").env("DEV_ROOT_TOKEN_ID"),
+        Flag::text("dev-plugin-dir", "Directory whose *.wasm files -dev compiles as plugins, beside its own."),
+        Flag::text(
+            "dev-root-token-id",
+            "Root token for -dev, instead of a random one. On the command line whoever may list processes sees it.",
+        )
+        .env("DEV_ROOT_TOKEN_ID"),
         Flag::text("log-format", "\"standard\" or \"json\".").env("LOG_FORMAT"),
         Flag::text("log-level", "\"trace\", \"debug\", \"info\", \"warn\" or \"error\".").env("LOG_LEVEL"),
     ],

@@ -126,7 +126,7 @@ pub(super) const LISTENER: &[Key] = &[
     read("tls_min_version"),
     read("tls_require_and_verify_client_cert"),
     ignored("cluster_address", ONE_NODE),
-    ignored("cors", "cross-origin requests are not allowed"),
+    ignored("cors", "sys/config/cors says which sites' pages may ask"),
     ignored("disable_request_limiter", "limits are always on"),
     ignored("disable_unauthed_rekey_endpoints", ALWAYS_SO),
     ignored("disable_replication_status_endpoints", ALWAYS_SO),

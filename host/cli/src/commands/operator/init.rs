@@ -22,12 +22,27 @@ pub(in crate::commands) const COMMAND: Command = Command {
     flags: &[
         Flag::int("key-shares", "How many key shares to make. The default is 5.").alias("n"),
         Flag::int("key-threshold", "How many of them unseal. The default is 3.").alias("t"),
-        Flag::list("pgp-keys", "Files with PGP keys to encrypt the shares to, separated by commas."),
-        Flag::text("root-token-pgp-key", "File with the PGP key to encrypt the root token to."),
+        Flag::list(
+            "pgp-keys",
+            "Files with PGP keys to encrypt the shares to, separated by commas. A Bulkhead server refuses them for now.",
+        ),
+        Flag::text(
+            "root-token-pgp-key",
+            "File with the PGP key to encrypt the root token to. A Bulkhead server refuses it for now.",
+        ),
         Flag::switch("status", "Only tell whether the server is initialized: exit code 0 if it is, 2 if not."),
-        Flag::list("recovery-pgp-keys", "Like -pgp-keys, for recovery shares (auto unseal only)."),
-        Flag::int("recovery-shares", "How many recovery shares to make (auto unseal only). The default is 5."),
-        Flag::int("recovery-threshold", "How many of them count (auto unseal only). The default is 3."),
+        Flag::list(
+            "recovery-pgp-keys",
+            "Like -pgp-keys, for recovery shares (auto unseal only, which a Bulkhead server does not have).",
+        ),
+        Flag::int(
+            "recovery-shares",
+            "How many recovery shares to make (auto unseal only, which a Bulkhead server does not have). The default is 5.",
+        ),
+        Flag::int(
+            "recovery-threshold",
+            "How many of them count (auto unseal only, which a Bulkhead server does not have). The default is 3.",
+        ),
     ],
     run,
 };

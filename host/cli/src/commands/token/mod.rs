@@ -34,10 +34,10 @@ pub(super) const RENEW: Command = Command {
     words: "token renew",
     about: "Renew a token lease",
     usage: "[options] [TOKEN | ACCESSOR]",
-    help: "Lets a token live longer, up to its greatest TTL; without an argument, the one in use.\n\nAsk for half an hour more:\n\n    $ bulkhead token renew -increment=30m",
+    help: "Lets a token live longer, up to its greatest TTL; without an argument, the one in use.\n\nAsk for half an hour from now on:\n\n    $ bulkhead token renew -increment=30m",
     prints: Prints::Formatted,
     is_client: true,
-    flags: &[ACCESSOR, Flag::span("increment", "How much longer; the server need not agree.").alias("i")],
+    flags: &[ACCESSOR, Flag::span("increment", "How long from now; the server need not agree.").alias("i")],
     run: renew,
 };
 

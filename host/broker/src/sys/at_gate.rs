@@ -1,0 +1,50 @@
+//! Paths that the gate answers or refuses itself, whoever asks. Here is what they take: the
+//! gate goes by it, and help and the OpenAPI document tell it.
+
+use bulkhead_model::request::Verb;
+
+use super::table::{Handler, HostRoute};
+
+const R: &[Verb] = &[Verb::Read];
+const W: &[Verb] = &[Verb::Write];
+const RH: &[Verb] = &[Verb::Read, Verb::Head];
+const RWH: &[Verb] = &[Verb::Read, Verb::Write, Verb::Head];
+
+/// Without verbs: refused.
+pub(super) const ROUTES: &[HostRoute] = &[
+    answered("health", RH, "Tell whether this node can serve.").fields(&[
+        "standbyok",
+        "activecode",
+        "standbycode",
+        "sealedcode",
+        "uninitcode",
+    ]),
+    answered("seal-status", R, "Tell whether this node is sealed."),
+    answered("init", RWH, "Make the keys of a new cluster, or tell whether it has some.")
+        .fields(&["secret_shares", "secret_threshold"]),
+    answered("unseal", W, "Bring a key share, until there are enough of them.").fields(&["key", "reset", "migrate"]),
+    answered("leader", R, "Tell which node leads."),
+    refused("generate-root/attempt", INSTEAD_OF_ROOT),
+    refused("generate-root/update", INSTEAD_OF_ROOT),
+    refused("rekey/init", INSTEAD_OF_REKEY),
+    refused("rekey/update", INSTEAD_OF_REKEY),
+    refused("rekey/verify", INSTEAD_OF_REKEY),
+];
+
+pub(super) const INSTEAD_OF_ROOT: &str =
+    "Refused to all: generate-root-token does the same for callers with a token, who alone may occupy its one slot.";
+const INSTEAD_OF_REKEY: &str =
+    "Refused to all: rotate/root does the same for callers with a token, who alone may occupy its one slot.";
+
+const fn answered(pattern: &'static str, verbs: &'static [Verb], summary: &'static str) -> HostRoute {
+    HostRoute::new(pattern, verbs, Handler::Gate, summary).unauthenticated()
+}
+
+const fn refused(pattern: &'static str, summary: &'static str) -> HostRoute {
+    answered(pattern, &[], summary)
+}
+
+/// The one for a path below `sys/`.
+pub(crate) fn find(rest: &str) -> Option<&'static HostRoute> {
+    ROUTES.iter().find(|route| route.pattern == rest)
+}
