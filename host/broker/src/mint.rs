@@ -4,6 +4,7 @@ use bulkhead_barrier::Transaction;
 use bulkhead_model::duration::format_go;
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::limits::TOKEN_BYTES_MAX;
+use bulkhead_model::path::lowered;
 use bulkhead_model::plugin::{AuthGrant, TokenType};
 use bulkhead_model::policy::PolicyName;
 use bulkhead_model::reply::{AuthInfo, Envelope, Reply, WrapInfo};
@@ -30,7 +31,7 @@ pub(crate) struct Minted {
 /// Normalises policy names: trimmed, lower case, sorted, each once. `root` swallows all
 /// others. Names that cannot be a policy's stay, and grant nothing.
 pub(crate) fn sanitised(names: &[String], with_default: bool) -> Vec<String> {
-    let trimmed: Vec<String> = names.iter().map(|n| n.trim().to_lowercase()).filter(|n| !n.is_empty()).collect();
+    let trimmed: Vec<String> = names.iter().map(|n| lowered(n.trim())).filter(|n| !n.is_empty()).collect();
     if trimmed.iter().any(|n| n == "root") {
         return vec!["root".into()];
     }

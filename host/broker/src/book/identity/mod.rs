@@ -8,6 +8,7 @@ pub(crate) mod groups;
 pub(crate) mod persona;
 
 use bulkhead_barrier::{Barrier, HmacKey, Key, StoreError, Transaction};
+use bulkhead_model::path::lowered;
 use bulkhead_model::template::Pairs;
 use serde::{Deserialize, Serialize};
 
@@ -48,7 +49,7 @@ pub(crate) struct Alias {
 impl Alias {
     /// Whether it is this name in this auth method; case does not tell names apart.
     pub(crate) fn is_at(&self, mount_accessor: &str, name: &str) -> bool {
-        self.mount_accessor == mount_accessor && self.name.to_lowercase() == name.to_lowercase()
+        self.mount_accessor == mount_accessor && lowered(&self.name) == lowered(name)
     }
 }
 
@@ -62,12 +63,12 @@ impl Names {
     }
 
     fn key(&self, kind: Kind, name: &str) -> Key {
-        key(kind, &self.0.sign(name.to_lowercase().as_bytes()))
+        key(kind, &self.0.sign(lowered(name).as_bytes()))
     }
 
     /// The two parts of an alias; an accessor has no byte that could end it early.
     fn alias_key(&self, kind: Kind, mount_accessor: &str, name: &str) -> Key {
-        let text = format!("{mount_accessor}\0{}", name.to_lowercase());
+        let text = format!("{mount_accessor}\0{}", lowered(name));
         key(kind, &self.0.sign(text.as_bytes()))
     }
 }

@@ -1,6 +1,7 @@
 //! `identity/entity`: entities, by id and by name.
 
 use bulkhead_model::failure::Failure;
+use bulkhead_model::path::lowered;
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Verb;
 use serde_json::{Value, json};
@@ -24,9 +25,9 @@ pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("entity/id/{id}", W, Handler::Now(write), "Change an entity.").fields(FIELDS),
     HostRoute::new("entity/id/{id}", &[Verb::Delete], Handler::Now(delete), "Delete an entity."),
     HostRoute::new("entity/name", &[Verb::List], Handler::Now(list_names), "List entities by name."),
-    HostRoute::new("entity/name/{name...}", &[Verb::Read], Handler::Now(read_named), "Read an entity."),
-    HostRoute::new("entity/name/{name...}", W, Handler::Now(write), "Make or change an entity.").fields(FIELDS),
-    HostRoute::new("entity/name/{name...}", &[Verb::Delete], Handler::Now(delete_named), "Delete an entity."),
+    HostRoute::new("entity/name/{name...}", &[Verb::Read], Handler::Now(read_named), "Read an entity.").folded(lowered),
+    HostRoute::new("entity/name/{name...}", W, Handler::Now(write), "Make or change an entity.").fields(FIELDS).folded(lowered),
+    HostRoute::new("entity/name/{name...}", &[Verb::Delete], Handler::Now(delete_named), "Delete an entity.").folded(lowered),
     HostRoute::new("entity/batch-delete", W, Handler::Now(delete_many), "Delete entities.").fields(&["entity_ids"]),
 ];
 

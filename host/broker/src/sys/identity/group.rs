@@ -1,6 +1,7 @@
 //! `identity/group`: groups of entities and of groups, by id and by name.
 
 use bulkhead_model::failure::Failure;
+use bulkhead_model::path::lowered;
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Verb;
 use serde_json::json;
@@ -24,9 +25,9 @@ pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("group/id/{id}", W, Handler::Now(write), "Change a group.").fields(FIELDS),
     HostRoute::new("group/id/{id}", &[Verb::Delete], Handler::Now(delete), "Delete a group."),
     HostRoute::new("group/name", &[Verb::List], Handler::Now(list_names), "List groups by name."),
-    HostRoute::new("group/name/{name...}", &[Verb::Read], Handler::Now(read_named), "Read a group."),
-    HostRoute::new("group/name/{name...}", W, Handler::Now(write), "Make or change a group.").fields(FIELDS),
-    HostRoute::new("group/name/{name...}", &[Verb::Delete], Handler::Now(delete_named), "Delete a group."),
+    HostRoute::new("group/name/{name...}", &[Verb::Read], Handler::Now(read_named), "Read a group.").folded(lowered),
+    HostRoute::new("group/name/{name...}", W, Handler::Now(write), "Make or change a group.").fields(FIELDS).folded(lowered),
+    HostRoute::new("group/name/{name...}", &[Verb::Delete], Handler::Now(delete_named), "Delete a group.").folded(lowered),
 ];
 
 /// The group with this id, as callers write it.
