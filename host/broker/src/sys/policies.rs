@@ -30,12 +30,16 @@ const FIELDS: &[&str] = &[
 pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("policies/acl", &[Verb::List], Handler::Now(list), "List the policies."),
     HostRoute::new("policies/acl/{name...}", &[Verb::Read], Handler::Now(read), "Read a policy.").folded(form),
-    HostRoute::new("policies/acl/{name...}", &[Verb::Write], Handler::Now(write), "Write a policy.").fields(FIELDS).folded(form),
+    HostRoute::new("policies/acl/{name...}", &[Verb::Write], Handler::Now(write), "Write a policy.")
+        .fields(FIELDS)
+        .folded(form),
     HostRoute::new("policies/acl/{name...}", &[Verb::Delete], Handler::Now(delete), "Delete a policy.").folded(form),
     HostRoute::new("policies/detailed/acl", &[Verb::List], Handler::Now(detailed), "List the policies with texts."),
     HostRoute::new("policy", &[Verb::Read, Verb::List], Handler::Now(list_legacy), "List the policies."),
     HostRoute::new("policy/{name...}", &[Verb::Read], Handler::Now(read_legacy), "Read a policy.").folded(form),
-    HostRoute::new("policy/{name...}", &[Verb::Write], Handler::Now(write), "Write a policy.").fields(FIELDS).folded(form),
+    HostRoute::new("policy/{name...}", &[Verb::Write], Handler::Now(write), "Write a policy.")
+        .fields(FIELDS)
+        .folded(form),
     HostRoute::new("policy/{name...}", &[Verb::Delete], Handler::Now(delete), "Delete a policy.").folded(form),
 ];
 

@@ -33,20 +33,27 @@ pub(super) const ROUTES: &[HostRoute] = &[
     )
     .sudo(),
     HostRoute::new("config/auditing/request-headers/{header}", R, Handler::Now(audited_one), "Read how one is shown.")
-        .sudo().folded(lowered),
+        .sudo()
+        .folded(lowered),
     HostRoute::new("config/auditing/request-headers/{header}", W, Handler::Now(audit), "Show a request header.")
-        .sudo().folded(lowered)
+        .sudo()
+        .folded(lowered)
         .fields(&["header", "hmac"]),
     HostRoute::new("config/auditing/request-headers/{header}", D, Handler::Now(audit_no_more), "Show it no more.")
-        .sudo().folded(lowered),
+        .sudo()
+        .folded(lowered),
     HostRoute::new("config/ui/headers", &[Verb::List], Handler::Now(ui), "List extra UI headers.").sudo(),
     HostRoute::new("config/ui/headers/{header}", R, Handler::Now(ui_one), "Read an extra UI header.")
-        .sudo().folded(lowered)
+        .sudo()
+        .folded(lowered)
         .fields(&["header", "multivalue"]),
     HostRoute::new("config/ui/headers/{header}", W, Handler::Now(set_ui), "Set an extra UI header.")
-        .sudo().folded(lowered)
+        .sudo()
+        .folded(lowered)
         .fields(&["header", "values"]),
-    HostRoute::new("config/ui/headers/{header}", D, Handler::Now(end_ui), "Remove an extra UI header.").sudo().folded(lowered),
+    HostRoute::new("config/ui/headers/{header}", D, Handler::Now(end_ui), "Remove an extra UI header.")
+        .sudo()
+        .folded(lowered),
 ];
 
 /// Longest name of a header, in bytes. Source: ours. Why: names are kept together in one

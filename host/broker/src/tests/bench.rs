@@ -100,6 +100,10 @@ impl Bench {
         self.ask(Verb::Read, path, token, &Value::Null).await
     }
 
+    pub(super) async fn list(&self, path: &str, token: &str) -> Answer {
+        self.ask(Verb::List, path, token, &Value::Null).await
+    }
+
     pub(super) async fn delete(&self, path: &str, token: &str) -> Answer {
         self.ask(Verb::Delete, path, token, &Value::Null).await
     }

@@ -90,10 +90,10 @@ async fn names_of_the_hosts_own_have_one_form_too() {
         ("identity/entity/name/Ann", ["identity/entity/name/ann", "identity/entity/name/ANN"]),
         ("identity/group/name/ops", ["identity/group/name/Ops", "identity/group/name/oPS"]),
         ("sys/config/ui/headers/x-a", ["sys/config/ui/headers/X-A", "sys/config/ui/headers/X-a"]),
-        ("sys/config/auditing/request-headers/x-a", [
-            "sys/config/auditing/request-headers/X-A",
-            "sys/config/auditing/request-headers/x-A",
-        ]),
+        (
+            "sys/config/auditing/request-headers/x-a",
+            ["sys/config/auditing/request-headers/X-A", "sys/config/auditing/request-headers/x-A"],
+        ),
     ];
     for (ban, spellings) in bans {
         let token = holder(&kit, &[("sys/*", r#"delete", "sudo"#), ("identity/*", "delete"), (ban, "deny")]).await;

@@ -133,7 +133,14 @@ fn a_list_is_granted_by_either_spelling_of_the_folder() {
 #[test]
 fn sudo_paths_need_the_sudo_capability() {
     let acl = one(r#"path "sys/a" { capabilities = ["update"] } path "sys/b" { capabilities = ["update", "sudo"] }"#);
-    let ask = |path| Ask { path, needs: Capabilities::UPDATE, folded: &[], sudo: true, wrap_ttl_secs: None, parameters: &Map::new };
+    let ask = |path| Ask {
+        path,
+        needs: Capabilities::UPDATE,
+        folded: &[],
+        sudo: true,
+        wrap_ttl_secs: None,
+        parameters: &Map::new,
+    };
     assert_eq!(acl.decide(&ask("sys/a")), Decision::Deny { rule: Some(rule("sys/a", &["p"], false)) });
     assert_eq!(acl.decide(&ask("sys/b")), Decision::Allow { granting: vec!["p".into()] });
     assert_eq!(acl.decide(&ask("sys/c")), Decision::Deny { rule: None });
@@ -149,8 +156,9 @@ fn a_decision_names_the_policies_that_made_it() {
     let reads = policy(r#"path "kv/a" { capabilities = ["read"] } path "kv/b" { capabilities = ["read"] }"#);
     let lists = policy(r#"path "kv/a" { capabilities = ["list"] } path "kv/b" { capabilities = ["deny"] }"#);
     let acl = Acl::of([("reads", &reads), ("lists", &lists)]);
-    let decide =
-        |path, needs| acl.decide(&Ask { path, needs, folded: &[], sudo: false, wrap_ttl_secs: None, parameters: &Map::new });
+    let decide = |path, needs| {
+        acl.decide(&Ask { path, needs, folded: &[], sudo: false, wrap_ttl_secs: None, parameters: &Map::new })
+    };
     let by = |names: &[&str]| Decision::Allow { granting: names.iter().map(|&name| name.into()).collect() };
     assert_eq!(decide("kv/a", Capabilities::READ), by(&["reads"]));
     assert_eq!(decide("kv/a", Capabilities::LIST), by(&["lists"]));
@@ -166,7 +174,14 @@ fn parameters_are_allowed_denied_and_required_as_written() {
            path "kv/r" { capabilities = ["update"] required_parameters = ["x"] }"#);
     let with = |path: &str, body: Value| {
         let parameters = move || body.as_object().expect("is an object").clone();
-        let ask = Ask { path, needs: Capabilities::UPDATE, folded: &[], sudo: false, wrap_ttl_secs: None, parameters: &parameters };
+        let ask = Ask {
+            path,
+            needs: Capabilities::UPDATE,
+            folded: &[],
+            sudo: false,
+            wrap_ttl_secs: None,
+            parameters: &parameters,
+        };
         matches!(acl.decide(&ask), Decision::Allow { .. })
     };
     for (path, body, expected) in [
@@ -209,8 +224,14 @@ fn rules_about_parameters_hold_for_reads_and_writes_only() {
 fn wrapping_bounds_make_wrapping_mandatory() {
     let acl = one(r#"path "kv/w" { capabilities = ["read"] min_wrapping_ttl = "1s" max_wrapping_ttl = "90s" }"#);
     let with = |ttl| {
-        let ask =
-            Ask { path: "kv/w", needs: Capabilities::READ, folded: &[], sudo: false, wrap_ttl_secs: ttl, parameters: &Map::new };
+        let ask = Ask {
+            path: "kv/w",
+            needs: Capabilities::READ,
+            folded: &[],
+            sudo: false,
+            wrap_ttl_secs: ttl,
+            parameters: &Map::new,
+        };
         matches!(acl.decide(&ask), Decision::Allow { .. })
     };
     assert!(with(Some(1)) && with(Some(90)));
@@ -230,7 +251,14 @@ fn a_mount_is_reached_only_by_a_rule_that_grants_something_below_it() {
 #[test]
 fn where_case_does_not_count_a_rule_holds_in_any_spelling() {
     let folded = |acl: &Acl, path: &str| {
-        let ask = Ask { path, folded: &[2], needs: Capabilities::READ, sudo: false, wrap_ttl_secs: None, parameters: &Map::new };
+        let ask = Ask {
+            path,
+            folded: &[2],
+            needs: Capabilities::READ,
+            sudo: false,
+            wrap_ttl_secs: None,
+            parameters: &Map::new,
+        };
         matches!(acl.decide(&ask), Decision::Allow { .. })
     };
     // Each row: two rules, and whether `auth/m/ann` may be read, whose last segment is folded.
