@@ -31,6 +31,23 @@ async fn the_first_login_makes_an_entity_and_the_next_finds_it_in_any_spelling()
 }
 
 #[tokio::test]
+async fn a_login_whose_networks_are_none_is_the_plugins_fault_and_leaves_nothing() {
+    let bench = Bench::new().await;
+    let known = bench.list("auth/token/accessors", ROOT).await.data;
+    for network in ["10.0.0.0/33", "10.0.0.0/+8", " 127.0.0.1", "here", ""] {
+        bench.grant.lock().networks = vec!["127.0.0.0/8", network];
+        let refused = bench.login("ann").await;
+        assert_eq!((refused.status, &refused.auth), (500, &json!(null)), "{network:?}");
+        assert!(refused.errors.iter().all(|error| !error.contains("network")), "{:?}", refused.errors);
+    }
+    assert_eq!(bench.list("auth/token/accessors", ROOT).await.data, known);
+    assert_eq!(bench.list("identity/entity/id", ROOT).await.status, 404);
+    bench.grant.lock().networks = vec!["127.0.0.0/8", "::1"];
+    let token = bench.login("ann").await.token();
+    assert_eq!(bench.read("auth/token/lookup-self", &token).await.data["bound_cidrs"], json!(["127.0.0.0/8", "::1"]));
+}
+
+#[tokio::test]
 async fn what_the_method_says_of_an_alias_is_as_of_the_last_login() {
     let bench = Bench::new().await;
     let path = format!("identity/entity/id/{}", bench.login("ann").await.entity());
