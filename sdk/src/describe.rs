@@ -2,6 +2,7 @@
 //! WIT record. Only `describe` runs it; no other call touches these tables.
 
 use crate::bindings::mounted::bulkhead::plugin::types as wit;
+use crate::json::strings;
 
 pub use wit::{FieldKind, Operation};
 
@@ -98,6 +99,8 @@ pub struct RouteDoc<'a> {
     pub captures: &'static [FieldDoc],
     /// The fields of each argument of each handler; repeated names are taken once.
     pub fields: &'a [&'static [FieldDoc]],
+    /// The captures in which case does not count, of each argument of each handler.
+    pub folded: &'a [&'static [&'static str]],
     /// Its operations.
     pub operations: &'static [OperationDoc],
 }
@@ -171,8 +174,14 @@ fn route(doc: &RouteDoc<'_>) -> wit::Route {
             }
         }
     }
-    let when =
-        doc.when.map(|(name, value)| ("when-option".to_owned(), crate::json::strings([name, value]).into_bytes()));
+    let mut folded: Vec<&str> = doc.folded.concat();
+    folded.sort_unstable();
+    folded.dedup();
+    let mut extra = Vec::new();
+    extra.extend(doc.when.map(|(name, value)| ("when-option".to_owned(), strings([name, value]).into_bytes())));
+    if !folded.is_empty() {
+        extra.push(("folded-captures".to_owned(), strings(folded).into_bytes()));
+    }
     wit::Route {
         pattern: doc.pattern.to_owned(),
         synopsis: doc.synopsis.to_owned(),
@@ -189,7 +198,7 @@ fn route(doc: &RouteDoc<'_>) -> wit::Route {
         accepts_unknown_fields: doc.any_fields,
         raw_body: doc.raw_body,
         request_headers: owned(doc.headers),
-        extra: when.into_iter().collect(),
+        extra,
     }
 }
 

@@ -41,6 +41,10 @@ pub trait FromRequest<'a>: Sized {
     /// Its fields, for the descriptor.
     const FIELDS: &'static [FieldDoc] = &[];
 
+    /// Captures that it reads and in which case does not count. The host lowers them before
+    /// policies are asked, or a ban on `ann` would let `Ann` through.
+    const FOLDED: &'static [&'static str] = &[];
+
     /// Takes it.
     ///
     /// # Errors

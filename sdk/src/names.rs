@@ -29,14 +29,19 @@ pub fn folded(request: &Request, captured: &str) -> Result<String> {
     if is_name(name) { Ok(name.to_ascii_lowercase()) } else { Err(Error::NotFound) }
 }
 
-/// Policy names as they are compared: trimmed, lower case, sorted, each once.
+/// Policy names as they are compared: trimmed, lower case (sign by sign, as the host lowers them),
+/// sorted, each once.
 #[must_use]
 pub fn policies<S: AsRef<str>>(names: &[S]) -> Vec<String> {
-    let mut names: Vec<String> = names.iter().map(|name| name.as_ref().trim().to_lowercase()).collect();
+    let mut names: Vec<String> = names.iter().map(|name| lowered(name.as_ref().trim())).collect();
     names.retain(|name| !name.is_empty());
     names.sort();
     names.dedup();
     if names.iter().any(|name| name == "root") { vec!["root".to_owned()] } else { names }
+}
+
+fn lowered(name: &str) -> String {
+    name.chars().flat_map(char::to_lowercase).collect()
 }
 
 /// Whether two lists grant the same; `default` is added by the host and does not count.

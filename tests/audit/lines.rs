@@ -248,6 +248,23 @@ fn a_denied_requests_line_tells_which_rule_of_which_policy_denied_it() {
     assert_eq!(by("no rule"), json!({"reason": "no rule matches"}));
 }
 
+#[test]
+fn a_name_that_counts_without_case_is_told_in_one_form() {
+    let mut told = Told::start(Program::Bulkhead);
+    told.node.put("sys/auth/userpass", &json!({"type": "userpass"}));
+    told.new_lines();
+    let mut path = |path: &str| {
+        told.as_root("read", "GET", path, None);
+        let (_, lines) = told.steps.last().unwrap();
+        lines[0]["request"]["path"].clone()
+    };
+    let ann = path("auth/userpass/users/ann");
+    assert!(ann.as_str().unwrap().starts_with("auth/userpass/users/hmac-"), "{ann}");
+    assert_eq!(path("auth/userpass/users/ANN"), ann);
+    assert_ne!(path("auth/userpass/users/bob"), ann);
+    assert_ne!(path("kv/data/ok"), path("kv/data/OK"));
+}
+
 /// A node whose audit device has these options besides its file.
 fn with_options(options: &str) -> Node {
     let mut node = Node::prepare(bulkhead_tests::node::Start::config(Program::Bulkhead));

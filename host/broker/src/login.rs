@@ -4,8 +4,9 @@
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::plugin;
 
-use crate::book::identity::entities::{self, EntityRecord};
-use crate::book::identity::{Alias, Id, groups, parse_id};
+use crate::book::identity::entities::{self, ENTITIES, EntityRecord};
+use crate::book::identity::groups::GROUPS;
+use crate::book::identity::{Alias, Id, parse_id};
 use crate::fault::Fault;
 use crate::visit::Visit;
 
@@ -22,7 +23,7 @@ pub(crate) fn entity_of(
 ) -> Result<EntityRecord, Fault> {
     let now_ms = visit.now_ms;
     let names = &visit.open.names;
-    let Some(before) = entities::by_alias(&mut visit.tx, names, mount_accessor, name)? else {
+    let Some(before) = ENTITIES.by_alias(&mut visit.tx, names, mount_accessor, name)? else {
         return first_login(visit, mount_accessor, name, metadata.unwrap_or_default());
     };
     if before.disabled {
@@ -90,12 +91,12 @@ pub(crate) fn refresh_groups(
 ) -> Result<(), Fault> {
     let mut wanted = Vec::new();
     for alias in named {
-        let group = groups::by_alias(&mut visit.tx, &visit.open.names, mount_accessor, &alias.name)?;
+        let group = GROUPS.by_alias(&mut visit.tx, &visit.open.names, mount_accessor, &alias.name)?;
         wanted.extend(group.map(|group| group.id));
     }
     let mut stays = Vec::with_capacity(entity.groups.len());
     for id in &entity.groups {
-        let group = groups::get(&mut visit.tx, id)?.filter(|group| group.external);
+        let group = GROUPS.get(&mut visit.tx, id)?.filter(|group| group.external);
         let here = group.and_then(|group| group.alias).is_some_and(|alias| alias.mount_accessor == mount_accessor);
         if !here || wanted.contains(id) {
             stays.push(*id);

@@ -1,9 +1,12 @@
 //! Makes tokens: for a login, for a wrapped answer, for whoever asks `auth/token`.
 
 use bulkhead_barrier::Transaction;
+use bulkhead_model::cidr;
 use bulkhead_model::duration::format_go;
+use bulkhead_model::failure::Failure;
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::limits::TOKEN_BYTES_MAX;
+use bulkhead_model::path::lowered;
 use bulkhead_model::plugin::{AuthGrant, TokenType};
 use bulkhead_model::policy::PolicyName;
 use bulkhead_model::reply::{AuthInfo, Envelope, Reply, WrapInfo};
@@ -30,7 +33,7 @@ pub(crate) struct Minted {
 /// Normalises policy names: trimmed, lower case, sorted, each once. `root` swallows all
 /// others. Names that cannot be a policy's stay, and grant nothing.
 pub(crate) fn sanitised(names: &[String], with_default: bool) -> Vec<String> {
-    let trimmed: Vec<String> = names.iter().map(|n| n.trim().to_lowercase()).filter(|n| !n.is_empty()).collect();
+    let trimmed: Vec<String> = names.iter().map(|n| lowered(n.trim())).filter(|n| !n.is_empty()).collect();
     if trimmed.iter().any(|n| n == "root") {
         return vec!["root".into()];
     }
@@ -200,6 +203,7 @@ pub(crate) fn from_login(
     if names.iter().any(|n| n == "root") {
         return Err(Fault::invalid("auth methods cannot create root tokens"));
     }
+    check_networks(mount, &grant)?;
     let (default_secs, max_secs) = mount.ttls();
     let asked = Lifetime {
         ttl_secs: grant.ttl.unwrap_or(0),
@@ -233,6 +237,15 @@ pub(crate) fn from_login(
     };
     let auth = if batch { mint_batch(visit, record)? } else { mint(visit, record, None)? };
     Ok(Minted { auth, warnings })
+}
+
+/// That the token is bound to networks, if to anything. A text that is none would let it in from
+/// nowhere, and nobody would know why: the plugin is at fault, not the caller.
+fn check_networks(mount: &Mount, grant: &AuthGrant) -> Result<(), Fault> {
+    let Some(bad) = grant.bound_cidrs.iter().find(|network| !cidr::is_network(network)) else { return Ok(()) };
+    let (accessor, kind, shown) = (&mount.entry.accessor, &mount.entry.kind, &bad[..bad.floor_char_boundary(100)]);
+    tracing::error!(mount = %accessor, plugin = %kind, "plugin bound a login's token to {shown:?}, which is no network");
+    Err(Failure::internal().into())
 }
 
 /// Whether a login gets a batch token: the mount says so, or leaves it to the method.

@@ -3,14 +3,16 @@
 //! alone; the same pattern in several policies is their union; deny beats all.
 //! Source: Vault docs, "Policies", section "Priority matching".
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+use crate::path;
 use crate::policy::{Capabilities, ParameterRules, PathRule, Policy};
 
 /// All rules that apply to one caller.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Acl {
     root: bool,
     exact: HashMap<String, Rule>,
@@ -50,6 +52,9 @@ struct Pattern {
 pub struct Ask<'a> {
     /// The canonical path; for LIST and SCAN it ends in a slash.
     pub path: &'a str,
+    /// Segments of the path, counted from 0, in which case does not count; in the path they are in
+    /// lower case.
+    pub folded: &'a [usize],
     /// The capability the operation needs.
     pub needs: Capabilities,
     /// Whether the path itself demands sudo.
@@ -96,13 +101,17 @@ impl Acl {
     /// The rules of these policies together.
     #[must_use]
     pub fn of<'a>(policies: impl IntoIterator<Item = (&'a str, &'a Policy)>) -> Self {
+        let rules = policies.into_iter().flat_map(|(name, policy)| policy.rules.iter().map(move |rule| (name, rule)));
+        Self::merged(rules.map(|(name, rule)| (rule.pattern.clone(), Rule::of(name, rule))))
+    }
+
+    /// Rules with their patterns; those of one pattern are merged.
+    fn merged(rules: impl IntoIterator<Item = (String, Rule)>) -> Self {
         let mut exact: HashMap<String, Rule> = HashMap::new();
         let mut wild: HashMap<String, Rule> = HashMap::new();
-        for (name, policy) in policies {
-            for rule in &policy.rules {
-                let place = if is_wild(&rule.pattern) { &mut wild } else { &mut exact };
-                place.entry(rule.pattern.clone()).or_default().merge(name, rule);
-            }
+        for (pattern, rule) in rules {
+            let place = if is_wild(&pattern) { &mut wild } else { &mut exact };
+            place.entry(pattern).or_default().merge(rule);
         }
         let mut wild: Vec<_> = wild.into_iter().map(|(text, rule)| (Pattern::parse(&text), rule)).collect();
         // Most specific first, so that the first match decides.
@@ -123,17 +132,30 @@ impl Acl {
             return Decision::Allow { granting: vec!["root".into()] };
         }
         let lists = [Capabilities::LIST, Capabilities::SCAN].contains(&ask.needs);
-        decided(if lists { self.folder_rule(ask.path) } else { self.rule(ask.path) }, ask)
+        let acl = self.folded(ask.folded);
+        decided(if lists { acl.folder_rule(ask.path) } else { acl.rule(ask.path) }, ask)
     }
 
-    /// What `sys/capabilities` answers for a path. As in Vault, the answer is that of a
-    /// list, since only a list has a second spelling to fall back on.
+    /// These rules for a path in some of whose segments case does not count. They are lowered
+    /// there like the path, or a rule about `users/Ann` would be about nobody.
+    fn folded(&self, segments: &[usize]) -> Cow<'_, Self> {
+        let patterns = || self.exact.keys().chain(self.wild.iter().map(|(pattern, _)| &pattern.text));
+        if segments.is_empty() || patterns().all(|pattern| lowered(pattern, segments) == *pattern) {
+            return Cow::Borrowed(self);
+        }
+        let wild = self.wild.iter().map(|(pattern, rule)| (&pattern.text, rule));
+        let rules = self.exact.iter().chain(wild);
+        Cow::Owned(Self::merged(rules.map(|(pattern, rule)| (lowered(pattern, segments), rule.clone()))))
+    }
+
+    /// What `sys/capabilities` answers for a path, folded as in [`Ask`]. As in Vault, the answer
+    /// is that of a list, since only a list has a second spelling to fall back on.
     #[must_use]
-    pub fn capabilities(&self, path: &str) -> Vec<&'static str> {
+    pub fn capabilities(&self, path: &str, folded: &[usize]) -> Vec<&'static str> {
         if self.root {
             return vec!["root"];
         }
-        let names = self.folder_rule(path).map_or_else(Vec::new, |(_, rule)| rule.capabilities.names());
+        let names = self.folded(folded).folder_rule(path).map_or_else(Vec::new, |(_, rule)| rule.capabilities.names());
         if names.is_empty() { vec!["deny"] } else { names }
     }
 
@@ -205,18 +227,31 @@ impl Rule {
         self.policies.iter().filter(|(_, said)| said.has(capabilities)).map(|(name, _)| name.clone()).collect()
     }
 
-    fn merge(&mut self, policy: &str, rule: &PathRule) {
-        self.capabilities = self.capabilities.with(rule.capabilities);
-        self.policies.push((policy.to_owned(), rule.capabilities));
+    /// What one stanza of a policy says.
+    fn of(policy: &str, rule: &PathRule) -> Self {
+        Self {
+            capabilities: rule.capabilities,
+            allowed: rule.allowed_parameters.clone(),
+            denied: rule.denied_parameters.clone(),
+            required: rule.required_parameters.clone(),
+            min_wrap_secs: rule.min_wrapping_ttl_secs,
+            max_wrap_secs: rule.max_wrapping_ttl_secs,
+            policies: vec![(policy.to_owned(), rule.capabilities)],
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.capabilities = self.capabilities.with(other.capabilities);
+        self.policies.extend(other.policies);
         if self.capabilities.has(Capabilities::DENY) {
             return;
         }
-        merge_parameters(&mut self.allowed, &rule.allowed_parameters);
-        merge_parameters(&mut self.denied, &rule.denied_parameters);
-        self.required.extend(rule.required_parameters.iter().cloned());
+        merge_parameters(&mut self.allowed, other.allowed);
+        merge_parameters(&mut self.denied, other.denied);
+        self.required.extend(other.required);
         let lowest = |a: u64, b: u64| if a == 0 || b == 0 { a.max(b) } else { a.min(b) };
-        self.min_wrap_secs = lowest(self.min_wrap_secs, rule.min_wrapping_ttl_secs);
-        self.max_wrap_secs = lowest(self.max_wrap_secs, rule.max_wrapping_ttl_secs);
+        self.min_wrap_secs = lowest(self.min_wrap_secs, other.min_wrap_secs);
+        self.max_wrap_secs = lowest(self.max_wrap_secs, other.max_wrap_secs);
     }
 
     fn lets(&self, ask: &Ask<'_>) -> bool {
@@ -297,15 +332,25 @@ fn glob(pattern: &str, text: &str) -> bool {
     }
 }
 
-fn merge_parameters(into: &mut ParameterRules, from: &ParameterRules) {
+fn merge_parameters(into: &mut ParameterRules, from: ParameterRules) {
     for (name, values) in from {
-        match into.iter_mut().find(|(n, _)| n == name) {
+        match into.iter_mut().find(|(n, _)| *n == name) {
             // An empty list allows (or denies) any value, and stays so.
             Some((_, have)) if have.is_empty() || values.is_empty() => have.clear(),
-            Some((_, have)) => have.extend(values.iter().cloned()),
-            None => into.push((name.clone(), values.clone())),
+            Some((_, have)) => have.extend(values),
+            None => into.push((name, values)),
         }
     }
+}
+
+/// A pattern with these of its segments in lower case. Segments of pattern and path stand side
+/// by side: a `+` is one of them, and what a `*` leaves open comes last.
+fn lowered(pattern: &str, segments: &[usize]) -> String {
+    let fold = |(place, segment)| match segments.contains(&place) {
+        true => Cow::Owned(path::lowered(segment)),
+        false => Cow::Borrowed(segment),
+    };
+    pattern.split('/').enumerate().map(fold).collect::<Vec<_>>().join("/")
 }
 
 fn is_wild(pattern: &str) -> bool {

@@ -2,36 +2,40 @@
 
 use std::net::IpAddr;
 
-/// Whether an address is in a network written as `10.0.0.0/8` or as a single address.
-/// A text that is neither contains nothing.
+/// Whether an address is in a network written as `10.0.0.0/8` or as a single address; one of
+/// IPv4 in the form of IPv6 is one of IPv4. A text that is neither contains nothing.
 #[must_use]
 pub fn contains(network: &str, address: IpAddr) -> bool {
-    let (base, bits) = match network.split_once('/') {
-        Some((base, bits)) => (base, bits.parse::<u32>().ok()),
-        None => (network, Some(u32::MAX)),
-    };
-    let (Ok(base), Some(bits)) = (base.parse::<IpAddr>(), bits) else { return false };
-    match (base, address.to_canonical()) {
-        (IpAddr::V4(a), IpAddr::V4(b)) => same(u128::from(u32::from(a)), u128::from(u32::from(b)), 32, bits),
-        (IpAddr::V6(a), IpAddr::V6(b)) => same(u128::from(a), u128::from(b), 128, bits),
-        _ => false,
-    }
+    let Some((base, bits)) = read(network) else { return false };
+    let address = address.to_canonical();
+    let prefix = |address| left(address).checked_shr(u32::from(128 - bits)).unwrap_or(0);
+    base.is_ipv4() == address.is_ipv4() && prefix(base) == prefix(address)
 }
 
 /// Whether a text is a network or an address.
 #[must_use]
 pub fn is_network(network: &str) -> bool {
-    let (base, bits) = network.split_once('/').unwrap_or((network, "0"));
-    match base.parse::<IpAddr>() {
-        Ok(IpAddr::V4(_)) => bits.parse::<u32>().is_ok_and(|b| b <= 32),
-        Ok(IpAddr::V6(_)) => bits.parse::<u32>().is_ok_and(|b| b <= 128),
-        Err(_) => false,
-    }
+    read(network).is_some()
 }
 
-fn same(a: u128, b: u128, width: u32, bits: u32) -> bool {
-    let shift = width - bits.min(width);
-    a.checked_shr(shift).unwrap_or(0) == b.checked_shr(shift).unwrap_or(0)
+/// Base and length. The SDK reads networks likewise; its tests compare the two.
+fn read(network: &str) -> Option<(IpAddr, u8)> {
+    let width = |base: IpAddr| if base.is_ipv4() { 32 } else { 128 };
+    let Some((base, length)) = network.split_once('/') else {
+        return network.parse().ok().map(|base| (base, width(base)));
+    };
+    let base: IpAddr = base.parse().ok()?;
+    let plain = length.bytes().all(|digit| digit.is_ascii_digit());
+    let bits = length.parse().ok().filter(|bits| plain && *bits <= width(base))?;
+    Some((base, bits))
+}
+
+/// The address's bits from the left, so that lengths count alike for both kinds.
+fn left(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => u128::from(address.to_bits()) << 96,
+        IpAddr::V6(address) => address.to_bits(),
+    }
 }
 
 #[cfg(test)]
@@ -50,8 +54,32 @@ mod tests {
             ("10.0.0.0/8", "::ffff:10.0.0.1", true),
             ("fd00::/8", "fd12::1", true),
             ("nonsense", "1.2.3.4", false),
+            ("1.2.3.4/33", "1.2.3.4", false),
+            ("1.2.3.4/+32", "1.2.3.4", false),
+            ("::/0", "::ffff:10.0.0.1", false),
         ] {
             assert_eq!(contains(network, address.parse().expect("is an address")), expected, "{network} {address}");
+        }
+    }
+
+    #[test]
+    fn a_network_is_an_address_that_may_say_its_length() {
+        for (text, expected) in [
+            ("10.0.0.0/8", true),
+            ("10.1.2.3", true),
+            ("fd00::1/128", true),
+            ("::", true),
+            ("", false),
+            ("10.0.0.0/", false),
+            ("10.0.0.0/33", false),
+            ("::/129", false),
+            ("10.0.0.0/+8", false),
+            (" 10.0.0.0/8", false),
+            ("010.0.0.1", false),
+            ("10.0.0.1:80", false),
+            ("10.0.0.0/8/8", false),
+        ] {
+            assert_eq!(is_network(text), expected, "{text:?}");
         }
     }
 }

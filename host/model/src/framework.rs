@@ -9,7 +9,7 @@ mod shape;
 mod table;
 
 pub use shape::{Shaped, shape};
-pub use table::{Found, RouteTable};
+pub use table::{Folded, Found, RouteTable};
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)] // a test says what failed by where it stopped

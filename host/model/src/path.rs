@@ -81,6 +81,13 @@ impl ApiPath {
     }
 }
 
+/// A text in lower case, sign by sign: what becomes of one does not depend on those around it, so
+/// that the beginning of a text and the whole are lowered alike.
+#[must_use]
+pub fn lowered(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).collect()
+}
+
 fn percent_decode(raw: &[u8]) -> Result<Vec<u8>, PathError> {
     let mut out = Vec::with_capacity(raw.len());
     let mut bytes = raw.iter();

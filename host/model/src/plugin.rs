@@ -121,6 +121,8 @@ pub struct Route {
     pub request_headers: Vec<String>,
     /// The route exists only on mounts whose option of this name has this value.
     pub when_option: Option<(String, String)>,
+    /// Captures in which case does not count.
+    pub folded_captures: Vec<String>,
 }
 
 /// A declared background job.

@@ -1,7 +1,7 @@
 //! Policies: their names and their text. What they decide is in [`crate::acl`].
 
 use crate::hcl::{self, Item, Value};
-use crate::path::ApiPath;
+use crate::path::{self, ApiPath};
 use crate::template::{self, Subject, TemplateError};
 
 /// The name of a policy, normalised (trimmed, lower case) and never `root`: what
@@ -33,7 +33,7 @@ impl PolicyName {
     /// [`PolicyError::Root`] for `root` in any spelling, [`PolicyError::Name`] for an
     /// empty or ambiguous name.
     pub fn parse(raw: &str) -> Result<Self, PolicyError> {
-        let name = raw.trim().to_lowercase();
+        let name = path::lowered(raw.trim());
         if name == "root" {
             return Err(PolicyError::Root);
         }

@@ -59,7 +59,9 @@ fn descriptor(from: wit::Descriptor) -> Result<Descriptor, String> {
 fn route(from: wit::Route) -> Result<Route, String> {
     let within = |why: String| format!("route {:?}: {why}", shown(&from.pattern));
     let captures = pattern_captures(&from.pattern).map_err(within)?;
-    let when_option = checked_parts(&from, &captures).map_err(within)?;
+    checked_parts(&from, &captures).map_err(within)?;
+    let when_option = when_option(&from.extra).map_err(within)?;
+    let folded_captures = folded_captures(&from.extra, &captures).map_err(within)?;
     let pattern = from.pattern.clone();
     let within = |why: String| format!("route {:?}: {why}", shown(&pattern));
     let fields = fields(from.fields).map_err(within)?;
@@ -82,11 +84,12 @@ fn route(from: wit::Route) -> Result<Route, String> {
         raw_body: from.raw_body,
         request_headers: from.request_headers.iter().map(|header| header.to_ascii_lowercase()).collect(),
         when_option,
+        folded_captures,
     })
 }
 
-/// Checks a route's own parts, and gives the mount option it is bound to.
-fn checked_parts(from: &wit::Route, captures: &[&str]) -> Result<Option<(String, String)>, String> {
+/// Checks a route's own parts.
+fn checked_parts(from: &wit::Route, captures: &[&str]) -> Result<(), String> {
     text("the synopsis", &from.synopsis)?;
     text("the description", &from.description)?;
     count("operations", from.operations.len(), DOC_ITEMS_MAX)?;
@@ -110,7 +113,7 @@ fn checked_parts(from: &wit::Route, captures: &[&str]) -> Result<Option<(String,
             return Err(format!("the existence key uses {{{unknown}}}, which the pattern does not capture"));
         }
     }
-    when_option(&from.extra)
+    Ok(())
 }
 
 fn when_option(extra: &[(String, Json)]) -> Result<Option<(String, String)>, String> {
@@ -118,6 +121,17 @@ fn when_option(extra: &[(String, Json)]) -> Result<Option<(String, String)>, Str
     match serde_json::from_slice(json) {
         Ok(pair) => Ok(Some(pair)),
         Err(_) => Err("when-option is not an array of two strings".to_owned()),
+    }
+}
+
+fn folded_captures(extra: &[(String, Json)], captures: &[&str]) -> Result<Vec<String>, String> {
+    let Some((_, json)) = extra.iter().find(|(name, _)| name == "folded-captures") else { return Ok(Vec::new()) };
+    let folded: Vec<String> =
+        serde_json::from_slice(json).map_err(|_| "folded-captures is not an array of strings".to_owned())?;
+    match folded.iter().find(|name| !captures.contains(&name.as_str())) {
+        // To overlook it would leave policies with a weaker rule than the plugin means.
+        Some(unknown) => Err(format!("folded-captures has {:?}, which the pattern does not capture", shown(unknown))),
+        None => Ok(folded),
     }
 }
 

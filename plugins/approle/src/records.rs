@@ -26,9 +26,10 @@ pub(crate) struct RoleName(pub(crate) String);
 
 impl<'a> FromRequest<'a> for RoleName {
     const FIELDS: &'static [FieldDoc] = &[];
+    const FOLDED: &'static [&'static str] = &["role_name"];
 
     fn from_request(request: &'a Request) -> Result<Self> {
-        names::folded(request, "role_name").map(Self)
+        names::folded(request, Self::FOLDED[0]).map(Self)
     }
 }
 

@@ -75,3 +75,11 @@ fn every_field_that_takes_a_secret_id_is_sensitive() {
         }
     }
 }
+
+#[test]
+fn the_host_is_told_wherever_a_name_has_more_than_one_spelling() {
+    let fact = ("folded-captures".to_owned(), br#"["role_name"]"#.to_vec());
+    for route in &bench().descriptor().routes {
+        assert_eq!(route.extra.contains(&fact), route.pattern.contains("{role_name}"), "{}", route.pattern);
+    }
+}

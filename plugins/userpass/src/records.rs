@@ -16,9 +16,10 @@ pub(crate) struct UserName(pub(crate) String);
 
 impl<'a> FromRequest<'a> for UserName {
     const FIELDS: &'static [FieldDoc] = &[];
+    const FOLDED: &'static [&'static str] = &["username"];
 
     fn from_request(request: &'a Request) -> Result<Self> {
-        names::folded(request, "username").map(Self)
+        names::folded(request, Self::FOLDED[0]).map(Self)
     }
 }
 

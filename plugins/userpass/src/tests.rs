@@ -45,3 +45,11 @@ fn passwords_are_marked_as_sensitive_wherever_they_are_sent() {
         }
     }
 }
+
+#[test]
+fn the_host_is_told_wherever_a_name_has_more_than_one_spelling() {
+    let fact = ("folded-captures".to_owned(), br#"["username"]"#.to_vec());
+    for route in &bench().descriptor().routes {
+        assert_eq!(route.extra.contains(&fact), route.pattern.contains("{username}"), "{}", route.pattern);
+    }
+}

@@ -205,12 +205,14 @@ fn route_doc(route: &Route) -> TokenStream {
     let described = marks().flat_map(|mark| &mark.captures);
     let described = described.map(|(name, text)| quote!(FieldDoc::new(#name, FieldKind::Text, #text)));
     let fields = route.handlers.iter().flat_map(field_groups);
+    let folded = route.handlers.iter().flat_map(folded_groups);
     let operations = route.handlers.iter().flat_map(operation_docs);
     quote! {
         RouteDoc {
             pattern: #pattern, synopsis: #synopsis, description: #description, when: #when, existence: #existence,
             unauthenticated: #unauthenticated, sudo: #sudo, any_fields: #any_fields, raw_body: #raw_body,
             headers: &[#(#headers),*], captures: const { &[#(#described),*] }, fields: &[#(#fields),*],
+            folded: &[#(#folded),*],
             operations: const { &[#(#operations),*] },
         }
     }
@@ -230,9 +232,19 @@ fn existence_doc(route: &Route) -> TokenStream {
 }
 
 fn field_groups(handler: &Handler) -> Vec<TokenStream> {
+    bodies(handler).map(|ty| quote!(<#ty as ::bulkhead_sdk::FromRequest>::FIELDS)).collect()
+}
+
+/// The captures that the arguments of a handler fold. The route says so by itself: nobody has to
+/// think of it twice.
+fn folded_groups(handler: &Handler) -> Vec<TokenStream> {
+    bodies(handler).map(|ty| quote!(<#ty as ::bulkhead_sdk::FromRequest>::FOLDED)).collect()
+}
+
+/// Types of the arguments that are taken out of the request as a whole.
+fn bodies(handler: &Handler) -> impl Iterator<Item = &Type> {
     let known = captures(&handler.mark.pattern);
-    let bodies = handler.arguments.iter().filter(|(name, _)| !known.contains(name));
-    bodies.map(|(_, ty)| quote!(<#ty as ::bulkhead_sdk::FromRequest>::FIELDS)).collect()
+    handler.arguments.iter().filter(move |(name, _)| !known.contains(name)).map(|(_, ty)| ty)
 }
 
 fn operation_docs(handler: &Handler) -> Vec<TokenStream> {

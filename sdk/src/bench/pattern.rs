@@ -1,4 +1,6 @@
-//! Which route a path belongs to: the rules of `route.pattern` in the WIT, in short.
+//! Which route a path belongs to: the rules of `route.pattern` in the WIT, in short. Nothing is
+//! folded here: a plugin must take every spelling of a name by itself, as a host may not know
+//! what the route says of it.
 
 use crate::bindings::mounted::bulkhead::plugin::types::{Operation, Route};
 

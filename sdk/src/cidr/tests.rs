@@ -1,3 +1,6 @@
+use bulkhead_model::cidr as host;
+use proptest::prelude::*;
+
 use super::*;
 
 fn network(text: &str) -> Network {
@@ -60,4 +63,57 @@ fn lists_without_networks_bind_nothing() {
     let ten = [network("10.0.0.0/8")];
     assert!(within(&[], &ten) && within(&ten, &[]) && within(&ten, &[network("10.0.0.1")]));
     assert!(!within(&ten, &[network("10.0.0.1"), network("11.0.0.1")]));
+}
+
+/// Texts that are networks, or nearly.
+fn near_network() -> impl Strategy<Value = String> {
+    let base = prop_oneof![
+        any::<std::net::Ipv4Addr>().prop_map(|base| base.to_string()),
+        any::<std::net::Ipv6Addr>().prop_map(|base| base.to_string()),
+        any::<std::net::Ipv4Addr>().prop_map(|base| base.to_ipv6_mapped().to_string()),
+        "[0-9a-f:.]{0,9}",
+    ];
+    let length = prop_oneof![
+        2 => Just(String::new()),
+        6 => (0_u16..=130).prop_map(|bits| format!("/{bits}")),
+        1 => "/[-+ 0-9/]{0,4}",
+    ];
+    (base, length).prop_map(|(base, length)| base + &length)
+}
+
+fn address() -> impl Strategy<Value = IpAddr> {
+    prop_oneof![
+        any::<std::net::Ipv4Addr>().prop_map(IpAddr::V4),
+        any::<std::net::Ipv6Addr>().prop_map(IpAddr::V6),
+        any::<std::net::Ipv4Addr>().prop_map(|address| IpAddr::V6(address.to_ipv6_mapped())),
+    ]
+}
+
+/// The address with this bit turned over, so that it is often just inside or just outside.
+fn near(network: &Network, bit: u32) -> IpAddr {
+    match network.base {
+        IpAddr::V4(base) => IpAddr::V4((base.to_bits() ^ 1 << (bit % 32)).into()),
+        IpAddr::V6(base) => IpAddr::V6((base.to_bits() ^ 1 << (bit % 128)).into()),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// What a plugin is told is a network, the host takes for the same one.
+    #[test]
+    fn the_host_reads_networks_as_the_sdk_does(text in near_network(), other in address(), bit in any::<u32>()) {
+        let ours = Network::parse(&text).ok();
+        prop_assert_eq!(host::is_network(&text), ours.is_some() && text == text.trim());
+        let Some(ours) = ours else {
+            prop_assert!(!host::contains(&text, other));
+            return Ok(());
+        };
+        for text in [ours.to_string(), ours.block()] {
+            prop_assert!(host::is_network(&text));
+            for address in [other, ours.base, near(&ours, bit)] {
+                prop_assert_eq!(host::contains(&text, address), ours.contains(address), "{} {}", text, address);
+            }
+        }
+    }
 }

@@ -67,6 +67,7 @@ pub(crate) async fn authorize(visit: &mut Visit, request: &Request, routed: Rout
     let parameters = || sent(request);
     let ask = Ask {
         path: &routed.path,
+        folded: &routed.folded,
         needs: needed(op),
         sudo: routed.target.needs_sudo(),
         wrap_ttl_secs: request.wrap_ttl_secs,
@@ -90,6 +91,7 @@ fn may_both(visit: &Visit, request: &Request, routed: &Routed) -> bool {
     let parameters = || sent(request);
     let ask = Ask {
         path: &routed.path,
+        folded: &routed.folded,
         needs: Capabilities::CREATE.with(Capabilities::UPDATE),
         sudo: guest.route().sudo,
         wrap_ttl_secs: request.wrap_ttl_secs,

@@ -21,7 +21,11 @@ pub(crate) async fn admit(node: &Node, request: &Request) -> Result<Headers, Aud
     let Some(open) = node.open() else { return Ok(Headers::new()) };
     let Some(config) = open.known_config() else { return Ok(Headers::new()) };
     let quotas = &config.quotas;
-    let Some((rule, limit)) = quotas.rules.find(request.path.as_str()) else { return Ok(Headers::new()) };
+    if quotas.rules.is_empty() {
+        return Ok(Headers::new());
+    }
+    let path = route::folded(&config.mounts, request.path.as_str()).path;
+    let Some((rule, limit)) = quotas.rules.find(&path) else { return Ok(Headers::new()) };
     let client = Client::from(request.origin.address);
     let taken = quotas.counts.lock().take(rule, client, limit, open.parts.clock.now_ms());
     let headers = if quotas.config.response_headers { headers(limit, &taken) } else { Headers::new() };

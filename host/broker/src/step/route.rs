@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bulkhead_model::framework::{Found, RouteTable};
+use bulkhead_model::framework::{Folded, Found, RouteTable};
 use bulkhead_model::plugin::{Operation, Route};
 use bulkhead_model::request::{Request, Verb};
 use bulkhead_model::seam::plugin::Plugin;
@@ -12,8 +12,11 @@ use crate::sys::table::{HostRoute, HostTable};
 
 /// Where a request goes.
 pub(crate) struct Routed {
-    /// The path as policies see it: LIST and SCAN end in a slash.
+    /// The path as policies see it: LIST and SCAN end in a slash, and of spellings that mean the
+    /// same it has the one in lower case.
     pub path: String,
+    /// The segments of the path that have other spellings.
+    pub folded: Vec<usize>,
     pub target: Target,
 }
 
@@ -96,20 +99,49 @@ impl Target {
 pub(crate) fn route(mounts: &MountTable, request: &Request) -> Routed {
     let folder = matches!(request.verb, Verb::List | Verb::Scan);
     let path = if folder { request.path.to_folder() } else { request.path.clone() };
-    let path = path.as_str().to_owned();
-    let target = match mounts.route(&path) {
-        Some((mount, rest)) => asked(mount, rest, request),
+    let path = path.as_str();
+    let Folded { path: form, segments } = folded(mounts, path);
+    let target = match mounts.route(path) {
+        Some((mount, rest)) => asked(mount, below_form(mount, rest, &form), request),
         // `kv` without a slash is the mount itself.
         None => match mounts.at(&format!("{path}/")) {
             Some(mount) => asked(mount, "", request),
             None => Target::NoMount,
         },
     };
-    Routed { path, target }
+    Routed { path: form, folded: segments, target }
+}
+
+/// The form of a path that stands for all its spellings. Who takes `Ann` for `ann` says so, and
+/// policies, quotas and the audit log then know the one name too.
+pub(crate) fn folded(mounts: &MountTable, path: &str) -> Folded {
+    let below = mounts.route(path).and_then(|(mount, rest)| {
+        let below = match &mount.engine {
+            Engine::Plugin(_, routes) => routes.folded(rest, &mount.facts.options),
+            engine => own(engine).and_then(|table| table.folded(rest)),
+        };
+        Some((mount, below?))
+    });
+    let Some((mount, below)) = below else { return Folded { path: path.to_owned(), segments: Vec::new() } };
+    let depth = mount.full_path.matches('/').count();
+    Folded {
+        path: [mount.full_path.as_str(), &below.path].concat(),
+        segments: below.segments.iter().map(|place| depth + place).collect(),
+    }
+}
+
+/// What a mount gets to see of a path: a plugin its one form, so that nothing which was not
+/// decided about reaches it. The host's own handlers show names as they were written.
+fn below_form<'a>(mount: &Mount, rest: &'a str, form: &'a str) -> &'a str {
+    match &mount.engine {
+        Engine::Plugin(..) => &form[mount.full_path.len()..],
+        _ => rest,
+    }
 }
 
 /// The target of a request below a mount. Help is about a path, whatever its verbs.
 fn asked(mount: &Arc<Mount>, rest: &str, request: &Request) -> Target {
+<<<<<<< HEAD
     let table: &'static HostTable = match &mount.engine {
         Engine::System => crate::sys::routes(),
         Engine::Token => crate::token::routes(),
@@ -117,6 +149,22 @@ fn asked(mount: &Arc<Mount>, rest: &str, request: &Request) -> Target {
         Engine::Identity => crate::sys::identity::routes(),
         Engine::Missing(why) => return Target::NoPlugin { mount: mount.clone(), why: why.clone() },
         Engine::Plugin(plugin, routes) => return guest(mount, plugin, routes, rest, request),
+=======
+    if !request.help {
+        return below(mount, rest, request.verb);
+    }
+    let verbs = [Verb::Read, Verb::Write, Verb::List, Verb::Delete, Verb::Patch];
+    let known = |target: &Target| matches!(target, Target::Host { .. } | Target::Guest(_));
+    let found = verbs.into_iter().map(|verb| below(mount, rest, verb)).find(known);
+    found.unwrap_or_else(|| Target::NoPath { mount: mount.clone() })
+}
+
+fn below(mount: &Arc<Mount>, rest: &str, verb: Verb) -> Target {
+    let table = match &mount.engine {
+        Engine::Missing(why) => return Target::NoPlugin { mount: mount.clone(), why: why.clone() },
+        Engine::Plugin(plugin, routes) => return guest(mount, plugin, routes, rest, verb),
+        engine => own(engine).expect("what is neither missing nor a plugin is the host's"),
+>>>>>>> alike
     };
     let found = if request.help { table.about(rest).ok_or(false) } else { table.find(rest, request.verb) };
     match found {
@@ -126,6 +174,7 @@ fn asked(mount: &Arc<Mount>, rest: &str, request: &Request) -> Target {
     }
 }
 
+<<<<<<< HEAD
 fn guest(
     mount: &Arc<Mount>,
     plugin: &Arc<dyn Plugin>,
@@ -142,6 +191,21 @@ fn guest(
         find(request.verb)
     };
     match found {
+=======
+/// The routes of what the host answers itself.
+fn own(engine: &Engine) -> Option<&'static HostTable> {
+    Some(match engine {
+        Engine::System => crate::sys::routes(),
+        Engine::Token => crate::token::routes(),
+        Engine::Cubbyhole => crate::sys::cubbyhole::routes(),
+        Engine::Identity => crate::sys::identity::routes(),
+        Engine::Missing(_) | Engine::Plugin(..) => return None,
+    })
+}
+
+fn guest(mount: &Arc<Mount>, plugin: &Arc<dyn Plugin>, routes: &Arc<RouteTable>, rest: &str, verb: Verb) -> Target {
+    match routes.find(rest, operation(verb), &mount.facts.options) {
+>>>>>>> alike
         Found::Route { index, captures } => Target::Guest(GuestTarget {
             mount: mount.clone(),
             plugin: plugin.clone(),

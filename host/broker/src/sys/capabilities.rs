@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bulkhead_model::acl::Acl;
 use bulkhead_model::failure::{Failure, FailureKind};
+use bulkhead_model::framework::Folded;
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Verb;
@@ -12,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::table::{Handler, HostRoute};
 use crate::book::tokens::{self, TokenRecord};
 use crate::fault::{Fault, wrapped};
-use crate::step::identify;
+use crate::step::{identify, route};
 use crate::visit::{Ask, Visit, flat};
 
 pub(super) const ROUTES: &[HostRoute] = &[
@@ -26,7 +27,7 @@ pub(super) const ROUTES: &[HostRoute] = &[
 
 fn of_self(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let acl = visit.who()?.acl.clone();
-    answer(&acl, ask)
+    answer(visit, &acl, ask)
 }
 
 fn of_token(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
@@ -37,7 +38,7 @@ fn of_token(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let found = identify::live(&visit.open.clone(), &mut visit.tx, token.expose(), visit.now_ms)?;
     let acl = acl_of(visit, found.map(|(_, record)| record))?;
     let acl = acl.ok_or_else(|| Fault::invalid_wrapped("invalid token"))?;
-    answer(&acl, ask)
+    answer(visit, &acl, ask)
 }
 
 fn of_accessor(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
@@ -48,7 +49,7 @@ fn of_accessor(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         None => None,
     };
     let acl = acl_of(visit, record)?.ok_or_else(|| Fault::invalid_wrapped("invalid accessor"))?;
-    answer(&acl, ask)
+    answer(visit, &acl, ask)
 }
 
 /// The rules of a token, unless it is none, or its entity is gone or disabled.
@@ -65,7 +66,7 @@ fn acl_of(visit: &mut Visit, record: Option<TokenRecord>) -> Result<Option<Arc<A
     Ok(Some(config.acl(&mut visit.tx, &record.policies, persona.as_deref(), visit.now_ms)?))
 }
 
-fn answer(acl: &Acl, ask: &Ask<'_>) -> Result<Reply, Fault> {
+fn answer(visit: &Visit, acl: &Acl, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let mut paths = ask.fields.strings("paths", true)?.unwrap_or_default();
     if paths.is_empty() {
         paths = ask.fields.strings("path", true)?.unwrap_or_default();
@@ -75,7 +76,8 @@ fn answer(acl: &Acl, ask: &Ask<'_>) -> Result<Reply, Fault> {
     }
     let mut told = Map::new();
     for path in &paths {
-        told.insert(path.clone(), json!(acl.capabilities(path.trim_start_matches('/'))));
+        let Folded { path: asked, segments } = route::folded(&visit.config.mounts, path.trim_start_matches('/'));
+        told.insert(path.clone(), json!(acl.capabilities(&asked, &segments)));
     }
     if let [only] = &paths[..] {
         let capabilities = told[only].clone();

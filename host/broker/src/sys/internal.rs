@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::mounts::mount_json;
 use super::table::{Handler, HostRoute};
-use crate::book::identity::entities;
+use crate::book::identity::entities::ENTITIES;
 use crate::book::mounts::{Mount, Table};
 use crate::book::tokens;
 use crate::fault::Fault;
@@ -105,7 +105,15 @@ fn token_count(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
 }
 
 fn entity_count(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let total = entities::all(&mut visit.tx)?.len();
+    let (mut total, mut after) = (0, None);
+    loop {
+        let page = ENTITIES.ids(&mut visit.open.begin()?, after.as_ref())?;
+        total += page.len();
+        after = page.last().copied();
+        if after.is_none() {
+            break;
+        }
+    }
     Ok(data(&json!({ "counters": { "entities": { "total": total } } })))
 }
 

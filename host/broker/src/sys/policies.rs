@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bulkhead_model::failure::Failure;
+use bulkhead_model::path;
 use bulkhead_model::policy::{Policy, PolicyError, PolicyName};
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Verb;
@@ -28,15 +29,24 @@ const FIELDS: &[&str] = &[
 
 pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("policies/acl", &[Verb::List], Handler::Now(list), "List the policies."),
-    HostRoute::new("policies/acl/{name...}", &[Verb::Read], Handler::Now(read), "Read a policy."),
-    HostRoute::new("policies/acl/{name...}", &[Verb::Write], Handler::Now(write), "Write a policy.").fields(FIELDS),
-    HostRoute::new("policies/acl/{name...}", &[Verb::Delete], Handler::Now(delete), "Delete a policy."),
+    HostRoute::new("policies/acl/{name...}", &[Verb::Read], Handler::Now(read), "Read a policy.").folded(form),
+    HostRoute::new("policies/acl/{name...}", &[Verb::Write], Handler::Now(write), "Write a policy.")
+        .fields(FIELDS)
+        .folded(form),
+    HostRoute::new("policies/acl/{name...}", &[Verb::Delete], Handler::Now(delete), "Delete a policy.").folded(form),
     HostRoute::new("policies/detailed/acl", &[Verb::List], Handler::Now(detailed), "List the policies with texts."),
     HostRoute::new("policy", &[Verb::Read, Verb::List], Handler::Now(list_legacy), "List the policies."),
-    HostRoute::new("policy/{name...}", &[Verb::Read], Handler::Now(read_legacy), "Read a policy."),
-    HostRoute::new("policy/{name...}", &[Verb::Write], Handler::Now(write), "Write a policy.").fields(FIELDS),
-    HostRoute::new("policy/{name...}", &[Verb::Delete], Handler::Now(delete), "Delete a policy."),
+    HostRoute::new("policy/{name...}", &[Verb::Read], Handler::Now(read_legacy), "Read a policy.").folded(form),
+    HostRoute::new("policy/{name...}", &[Verb::Write], Handler::Now(write), "Write a policy.")
+        .fields(FIELDS)
+        .folded(form),
+    HostRoute::new("policy/{name...}", &[Verb::Delete], Handler::Now(delete), "Delete a policy.").folded(form),
 ];
+
+/// The one form of a policy's name.
+fn form(name: &str) -> String {
+    path::lowered(name.trim())
+}
 
 fn all(visit: &mut Visit) -> Result<Vec<String>, Fault> {
     let mut names = policies::names(&mut visit.tx)?;

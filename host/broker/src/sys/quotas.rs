@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::table::{Handler, HostRoute};
 use crate::book::quotas::{self, LimitRecord, QuotaConfig};
 use crate::fault::Fault;
+use crate::step::route;
 use crate::visit::{After, Ask, Visit, data, listed};
 
 const LIMIT_FIELDS: &[&str] = &["name", "type", "path", "role", "rate", "interval", "block_interval", "inheritable"];
@@ -78,7 +79,8 @@ fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     Ok(Reply::Empty)
 }
 
-/// The path as rules have it; it must be below a mount, or nowhere.
+/// The path as rules have it, in the form that requests are counted by; it must be below a mount,
+/// or nowhere.
 fn path(visit: &Visit, raw: &str) -> Result<String, Fault> {
     let bare = raw.trim_start_matches('/').trim_end_matches('/');
     if bare.is_empty() {
@@ -88,7 +90,7 @@ fn path(visit: &Visit, raw: &str) -> Result<String, Fault> {
     match visit.config.mounts.route(&folder) {
         None => Err(Fault::invalid(format!("invalid mount path {folder:?}"))),
         Some((_, "")) => Ok(folder),
-        Some(_) => Ok(bare.to_owned()),
+        Some(_) => Ok(route::folded(&visit.config.mounts, bare).path),
     }
 }
 

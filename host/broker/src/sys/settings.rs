@@ -2,6 +2,7 @@
 
 use bulkhead_model::cors::Cors;
 use bulkhead_model::failure::Failure;
+use bulkhead_model::path::lowered;
 use bulkhead_model::reply::{Envelope, Reply};
 use bulkhead_model::request::Verb;
 use serde_json::{Map, Value, json};
@@ -32,20 +33,27 @@ pub(super) const ROUTES: &[HostRoute] = &[
     )
     .sudo(),
     HostRoute::new("config/auditing/request-headers/{header}", R, Handler::Now(audited_one), "Read how one is shown.")
-        .sudo(),
+        .sudo()
+        .folded(lowered),
     HostRoute::new("config/auditing/request-headers/{header}", W, Handler::Now(audit), "Show a request header.")
         .sudo()
+        .folded(lowered)
         .fields(&["header", "hmac"]),
     HostRoute::new("config/auditing/request-headers/{header}", D, Handler::Now(audit_no_more), "Show it no more.")
-        .sudo(),
+        .sudo()
+        .folded(lowered),
     HostRoute::new("config/ui/headers", &[Verb::List], Handler::Now(ui), "List extra UI headers.").sudo(),
     HostRoute::new("config/ui/headers/{header}", R, Handler::Now(ui_one), "Read an extra UI header.")
         .sudo()
+        .folded(lowered)
         .fields(&["header", "multivalue"]),
     HostRoute::new("config/ui/headers/{header}", W, Handler::Now(set_ui), "Set an extra UI header.")
         .sudo()
+        .folded(lowered)
         .fields(&["header", "values"]),
-    HostRoute::new("config/ui/headers/{header}", D, Handler::Now(end_ui), "Remove an extra UI header.").sudo(),
+    HostRoute::new("config/ui/headers/{header}", D, Handler::Now(end_ui), "Remove an extra UI header.")
+        .sudo()
+        .folded(lowered),
 ];
 
 /// Longest name of a header, in bytes. Source: ours. Why: names are kept together in one
@@ -104,7 +112,7 @@ fn audited(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
 fn audited_one(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let name = ask.capture("header");
     let headers = settings::audited_headers(&mut visit.tx)?;
-    let hmac = headers.get(&name.to_lowercase()).ok_or_else(|| Fault::invalid("Could not find header in config"))?;
+    let hmac = headers.get(&lowered(name)).ok_or_else(|| Fault::invalid("Could not find header in config"))?;
     let mut shown = Map::new();
     shown.insert(name.to_owned(), json!({ "hmac": hmac }));
     Ok(flat(&Value::Object(shown)))
@@ -112,7 +120,7 @@ fn audited_one(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 
 fn audit(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let mut headers = settings::audited_headers(&mut visit.tx)?;
-    let name = ask.capture("header").to_lowercase();
+    let name = lowered(ask.capture("header"));
     bounded(&name, headers.len() - usize::from(headers.contains_key(&name)))?;
     headers.insert(name, ask.fields.flag("hmac")?.unwrap_or_default());
     settings::save_audited_headers(&mut visit.tx, &headers)?;
@@ -122,7 +130,7 @@ fn audit(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 
 fn audit_no_more(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let mut headers = settings::audited_headers(&mut visit.tx)?;
-    if headers.remove(&ask.capture("header").to_lowercase()).is_some() {
+    if headers.remove(&lowered(ask.capture("header"))).is_some() {
         settings::save_audited_headers(&mut visit.tx, &headers)?;
         visit.after.push(After::Refresh);
     }
@@ -133,7 +141,7 @@ fn audit_no_more(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 fn canonical(name: &str) -> String {
     let word = |word: &str| {
         let (first, rest) = word.split_at(word.chars().next().map_or(0, char::len_utf8));
-        first.to_uppercase() + &rest.to_lowercase()
+        first.to_uppercase() + &lowered(rest)
     };
     name.split('-').map(word).collect::<Vec<_>>().join("-")
 }

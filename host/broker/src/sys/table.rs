@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use bulkhead_model::framework::Folded;
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Verb;
 
@@ -41,6 +42,8 @@ pub(crate) struct HostRoute {
     pub sudo: bool,
     pub unauthenticated: bool,
     pub exists: Option<Exists>,
+    /// Gives the one form of what it captures, where the handler takes several spellings for it.
+    pub fold: Option<fn(&str) -> String>,
 }
 
 impl HostRoute {
@@ -51,8 +54,8 @@ impl HostRoute {
         handler: Handler,
         summary: &'static str,
     ) -> Self {
-        let (fields, exists) = (Some(&[] as &[&str]), None);
-        Self { pattern, verbs, handler, summary, fields, sudo: false, unauthenticated: false, exists }
+        let (fields, exists, fold) = (Some(&[] as &[&str]), None, None);
+        Self { pattern, verbs, handler, summary, fields, sudo: false, unauthenticated: false, exists, fold }
     }
 
     pub(crate) const fn fields(self, names: &'static [&'static str]) -> Self {
@@ -73,6 +76,10 @@ impl HostRoute {
 
     pub(crate) const fn exists(self, check: Exists) -> Self {
         Self { exists: Some(check), ..self }
+    }
+
+    pub(crate) const fn folded(self, fold: fn(&str) -> String) -> Self {
+        Self { fold: Some(fold), ..self }
     }
 
     /// Whether what this capture holds may be the name of a secret: `{path...}` is,
@@ -132,6 +139,28 @@ impl HostTable {
     /// The routes of a pattern, each for other verbs.
     pub(crate) fn on(&self, pattern: &str) -> Vec<&HostRoute> {
         self.all().filter(|route| route.pattern == pattern).collect()
+    }
+
+    /// The one form of a path, whatever is done there; `None` if it has no other spelling.
+    pub(crate) fn folded(&self, rest: &str) -> Option<Folded> {
+        let folding = self.routes.iter().filter_map(|(parts, route)| Some((parts, route.fold?)));
+        let (parts, fold, captures) =
+            folding.filter_map(|(parts, fold)| Some((parts, fold, matched(parts, rest)?))).next()?;
+        let mut captures = captures.into_iter();
+        let (mut pieces, mut segments, mut place) = (Vec::new(), Vec::new(), 0);
+        for part in parts {
+            if let Part::Literal(text) = part {
+                pieces.push((*text).to_owned());
+                place += 1;
+                continue;
+            }
+            let (_, text) = captures.next()?;
+            let ends = place + text.split('/').count();
+            segments.extend(place..ends);
+            pieces.push(fold(&text));
+            place = ends;
+        }
+        Some(Folded { path: pieces.join("/"), segments })
     }
 
     /// Every route, for path help and the OpenAPI document.

@@ -36,6 +36,7 @@ pub(super) struct Grant {
     pub(super) groups: Vec<&'static str>,
     pub(super) batch: bool,
     pub(super) num_uses: u32,
+    pub(super) networks: Vec<&'static str>,
 }
 
 /// What came back: status, and the JSON the caller would see.
@@ -98,6 +99,10 @@ impl Bench {
 
     pub(super) async fn read(&self, path: &str, token: &str) -> Answer {
         self.ask(Verb::Read, path, token, &Value::Null).await
+    }
+
+    pub(super) async fn list(&self, path: &str, token: &str) -> Answer {
+        self.ask(Verb::List, path, token, &Value::Null).await
     }
 
     pub(super) async fn delete(&self, path: &str, token: &str) -> Answer {
@@ -195,7 +200,7 @@ impl Scripted {
             period: None,
             num_uses: said.num_uses,
             token_type: if said.batch { TokenType::Batch } else { TokenType::Default },
-            bound_cidrs: Vec::new(),
+            bound_cidrs: said.networks.iter().map(|network| (*network).to_owned()).collect(),
             renewable: true,
             internal: hidden_json(&json!(name)),
         }

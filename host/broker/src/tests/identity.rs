@@ -3,7 +3,9 @@
 use serde_json::json;
 
 use super::bench::{Bench, ROOT};
-use crate::book::identity::{entities, parse_id};
+use crate::book::identity::book::IDS_A_LOOK;
+use crate::book::identity::entities::{self, ENTITIES, EntityRecord};
+use crate::book::identity::{Alias, id_text, parse_id};
 
 /// A policy that lets its holder list the policies.
 async fn listing_policy(bench: &Bench, name: &str) {
@@ -26,6 +28,23 @@ async fn the_first_login_makes_an_entity_and_the_next_finds_it_in_any_spelling()
     assert_ne!(first.entity(), bench.login("bob").await.entity());
     let told = bench.read(&format!("identity/entity/id/{}", first.entity()), ROOT).await.data;
     assert_eq!((told["aliases"][0]["name"].as_str(), told["aliases"].as_array().map(Vec::len)), (Some("ann"), Some(1)));
+}
+
+#[tokio::test]
+async fn a_login_whose_networks_are_none_is_the_plugins_fault_and_leaves_nothing() {
+    let bench = Bench::new().await;
+    let known = bench.list("auth/token/accessors", ROOT).await.data;
+    for network in ["10.0.0.0/33", "10.0.0.0/+8", " 127.0.0.1", "here", ""] {
+        bench.grant.lock().networks = vec!["127.0.0.0/8", network];
+        let refused = bench.login("ann").await;
+        assert_eq!((refused.status, &refused.auth), (500, &json!(null)), "{network:?}");
+        assert!(refused.errors.iter().all(|error| !error.contains("network")), "{:?}", refused.errors);
+    }
+    assert_eq!(bench.list("auth/token/accessors", ROOT).await.data, known);
+    assert_eq!(bench.list("identity/entity/id", ROOT).await.status, 404);
+    bench.grant.lock().networks = vec!["127.0.0.0/8", "::1"];
+    let token = bench.login("ann").await.token();
+    assert_eq!(bench.read("auth/token/lookup-self", &token).await.data["bound_cidrs"], json!(["127.0.0.0/8", "::1"]));
 }
 
 #[tokio::test]
@@ -128,7 +147,7 @@ async fn no_entity_or_group_makes_root_not_even_one_written_behind_the_api() {
     let login = bench.login("ann").await;
     let (open, id) = (bench.open(), parse_id(&login.entity()).expect("an id"));
     let mut tx = open.begin().expect("a view");
-    let mut entity = entities::get(&mut tx, &id).expect("readable").expect("an entity");
+    let mut entity = ENTITIES.get(&mut tx, &id).expect("readable").expect("an entity");
     let before = entity.clone();
     entity.policies = vec!["root".into()];
     entities::save(&mut tx, &open.names, Some(&before), &entity).expect("a write");
@@ -191,4 +210,46 @@ async fn a_guest_hears_of_entities_and_has_templates_expanded() {
     assert_eq!(told, json!({"groups": 1, "team": "red"}));
     let nobody = bench.read("fake/expand/nobody", ROOT).await.data;
     assert_eq!(nobody, json!({"groups": null, "team": null}));
+}
+
+#[tokio::test]
+async fn lists_hold_all_there_is_whatever_number_of_pages_they_are_read_in() {
+    let bench = Bench::new().await;
+    let (open, accessor) = (bench.open(), bench.accessor().await);
+    let big = group(&bench, json!({"name": "big"})).await;
+    let big = parse_id(&big).expect("an id");
+    let count = 2 * IDS_A_LOOK + 1;
+    for from in (0..count).step_by(500) {
+        let mut tx = open.begin().expect("a view");
+        for n in from..count.min(from + 500) {
+            let id = u128::from(n + 1).to_be_bytes();
+            let alias = Alias { id, mount_accessor: accessor.clone(), name: format!("a{n}"), ..Alias::default() };
+            let (name, aliases, groups) = (format!("e{n}"), vec![alias], vec![big]);
+            let entity = EntityRecord { id, name, aliases, groups, ..EntityRecord::default() };
+            entities::save(&mut tx, &open.names, None, &entity).expect("a write");
+        }
+        open.commit(tx).await.expect("no conflict");
+    }
+    let count = count as usize;
+    for path in ["identity/entity/id", "identity/entity-alias/id"] {
+        let told = bench.list(path, ROOT).await.data;
+        let keys = told["keys"].as_array().expect("keys");
+        assert_eq!(
+            (keys.len(), told["key_info"].as_object().map(serde_json::Map::len)),
+            (count, Some(count)),
+            "{path}"
+        );
+        assert!(keys.iter().map(|key| key.as_str()).is_sorted(), "{path}");
+        assert_eq!(
+            told["key_info"][keys[0].as_str().expect("an id")]["mount_path"].is_string(),
+            path.contains("alias")
+        );
+    }
+    let names = bench.list("identity/entity/name", ROOT).await.data;
+    assert_eq!((names["keys"].as_array().map(Vec::len), &names["keys"][count - 1]), (Some(count), &json!("e2000")));
+    let groups = bench.list("identity/group/id", ROOT).await.data;
+    assert_eq!(groups["key_info"][id_text(&big)]["num_member_entities"], count);
+    let counted = bench.read("sys/internal/counters/entities", ROOT).await.data;
+    assert_eq!(counted["counters"]["entities"]["total"], count);
+    assert_eq!(bench.list("identity/group-alias/id", ROOT).await.status, 404);
 }

@@ -9,4 +9,5 @@ mod leases;
 mod lifecycle;
 mod plugin;
 mod scheduler;
+mod spellings;
 mod trees;

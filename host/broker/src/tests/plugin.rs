@@ -36,7 +36,7 @@ pub(crate) struct Called {
     pub about: String,
 }
 
-/// The plugin `leaser`. Its routes: `creds/<name>` grants a lease, `job/<name>` schedules
+/// The plugin `leaser`. Its routes: `creds/<name>`, in any case, grants a lease, `job/<name>` schedules
 /// a job for now, `intend/<name>` makes an intent and traps, `attempt/<name>` makes one,
 /// writes and succeeds.
 pub(crate) struct FakePlugin {
@@ -50,7 +50,8 @@ pub(crate) struct FakePlugin {
 
 impl FakePlugin {
     pub(crate) fn new() -> Self {
-        let routes = ["creds/{name}", "job/{name}", "intend/{name}", "attempt/{name}"].map(route).to_vec();
+        let mut routes = ["creds/{name}", "job/{name}", "intend/{name}", "attempt/{name}"].map(route).to_vec();
+        routes[0].folded_captures.push("name".into());
         let about = Descriptor {
             name: "leaser".into(),
             version: "1.0.0".into(),
@@ -163,6 +164,7 @@ pub(super) fn route(pattern: &str) -> Route {
         raw_body: false,
         request_headers: Vec::new(),
         when_option: None,
+        folded_captures: Vec::new(),
     }
 }
 

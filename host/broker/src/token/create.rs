@@ -55,7 +55,7 @@ fn create_by_role(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 /// Whether the caller may do what needs root or sudo on this path.
 pub(super) fn is_privileged(visit: &Visit, ask: &Ask<'_>) -> Result<bool, Fault> {
     let acl = &visit.who()?.acl;
-    Ok(acl.is_root() || acl.capabilities(ask.request.path.as_str()).contains(&"sudo"))
+    Ok(acl.is_root() || acl.capabilities(ask.request.path.as_str(), &[]).contains(&"sudo"))
 }
 
 fn make(visit: &mut Visit, ask: &Ask<'_>, orphan_path: bool, role: Option<RoleRecord>) -> Result<Reply, Fault> {

@@ -2,6 +2,7 @@
 
 use bulkhead_barrier::{Folder, Key};
 use bulkhead_model::failure::Failure;
+use bulkhead_model::path::lowered;
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Verb;
 use serde::{Deserialize, Serialize};
@@ -113,7 +114,7 @@ impl RoleRecord {
 
     /// Whether tokens may be of an entity with this name in the token store.
     pub(super) fn allows_alias(&self, alias: &str) -> bool {
-        let alias = alias.to_lowercase();
+        let alias = lowered(alias);
         self.allowed_entity_aliases.iter().flatten().any(|allowed| glob(allowed, &alias))
     }
 
@@ -141,7 +142,7 @@ impl RoleRecord {
 
 /// Names, or patterns of names, as they are compared: trimmed, lower case, sorted, each once.
 fn normalised(names: &[String]) -> Vec<String> {
-    let mut names: Vec<String> = names.iter().map(|n| n.trim().to_lowercase()).filter(|n| !n.is_empty()).collect();
+    let mut names: Vec<String> = names.iter().map(|n| lowered(n.trim())).filter(|n| !n.is_empty()).collect();
     names.sort();
     names.dedup();
     names

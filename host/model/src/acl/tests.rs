@@ -8,7 +8,7 @@ fn acl(policies: &[(&str, &str)]) -> Acl {
 }
 
 fn may(acl: &Acl, needs: Capabilities, path: &str) -> bool {
-    let ask = Ask { path, needs, sudo: false, wrap_ttl_secs: None, parameters: &Map::new };
+    let ask = Ask { path, needs, folded: &[], sudo: false, wrap_ttl_secs: None, parameters: &Map::new };
     matches!(acl.decide(&ask), Decision::Allow { .. })
 }
 
@@ -51,8 +51,8 @@ fn one_pattern_in_several_policies_is_their_union_and_deny_beats_all() {
     assert!(may(&both, Capabilities::READ, "kv/a") && may(&both, Capabilities::LIST, "kv/a/"));
     let none = acl(&[read, deny, list]);
     assert!(!may(&none, Capabilities::READ, "kv/a"));
-    assert_eq!(none.capabilities("kv/a"), ["deny"]);
-    assert_eq!(both.capabilities("kv/a"), ["list", "read"]);
+    assert_eq!(none.capabilities("kv/a", &[]), ["deny"]);
+    assert_eq!(both.capabilities("kv/a", &[]), ["list", "read"]);
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_list_takes_the_exact_rule_of_either_spelling_then_the_wildcards() {
             };
             let acl = one(&(rule(first) + &rule(second)));
             assert_eq!(may(&acl, needs, "kv/a/"), allowed, "{first:?} {second:?} {word}");
-            assert_eq!(acl.capabilities("kv/a/") == [word], allowed, "{first:?} {second:?} {word}");
+            assert_eq!(acl.capabilities("kv/a/", &[]) == [word], allowed, "{first:?} {second:?} {word}");
         }
     }
 }
@@ -133,7 +133,14 @@ fn a_list_is_granted_by_either_spelling_of_the_folder() {
 #[test]
 fn sudo_paths_need_the_sudo_capability() {
     let acl = one(r#"path "sys/a" { capabilities = ["update"] } path "sys/b" { capabilities = ["update", "sudo"] }"#);
-    let ask = |path| Ask { path, needs: Capabilities::UPDATE, sudo: true, wrap_ttl_secs: None, parameters: &Map::new };
+    let ask = |path| Ask {
+        path,
+        needs: Capabilities::UPDATE,
+        folded: &[],
+        sudo: true,
+        wrap_ttl_secs: None,
+        parameters: &Map::new,
+    };
     assert_eq!(acl.decide(&ask("sys/a")), Decision::Deny { rule: Some(rule("sys/a", &["p"], false)) });
     assert_eq!(acl.decide(&ask("sys/b")), Decision::Allow { granting: vec!["p".into()] });
     assert_eq!(acl.decide(&ask("sys/c")), Decision::Deny { rule: None });
@@ -149,8 +156,9 @@ fn a_decision_names_the_policies_that_made_it() {
     let reads = policy(r#"path "kv/a" { capabilities = ["read"] } path "kv/b" { capabilities = ["read"] }"#);
     let lists = policy(r#"path "kv/a" { capabilities = ["list"] } path "kv/b" { capabilities = ["deny"] }"#);
     let acl = Acl::of([("reads", &reads), ("lists", &lists)]);
-    let decide =
-        |path, needs| acl.decide(&Ask { path, needs, sudo: false, wrap_ttl_secs: None, parameters: &Map::new });
+    let decide = |path, needs| {
+        acl.decide(&Ask { path, needs, folded: &[], sudo: false, wrap_ttl_secs: None, parameters: &Map::new })
+    };
     let by = |names: &[&str]| Decision::Allow { granting: names.iter().map(|&name| name.into()).collect() };
     assert_eq!(decide("kv/a", Capabilities::READ), by(&["reads"]));
     assert_eq!(decide("kv/a", Capabilities::LIST), by(&["lists"]));
@@ -166,7 +174,14 @@ fn parameters_are_allowed_denied_and_required_as_written() {
            path "kv/r" { capabilities = ["update"] required_parameters = ["x"] }"#);
     let with = |path: &str, body: Value| {
         let parameters = move || body.as_object().expect("is an object").clone();
-        let ask = Ask { path, needs: Capabilities::UPDATE, sudo: false, wrap_ttl_secs: None, parameters: &parameters };
+        let ask = Ask {
+            path,
+            needs: Capabilities::UPDATE,
+            folded: &[],
+            sudo: false,
+            wrap_ttl_secs: None,
+            parameters: &parameters,
+        };
         matches!(acl.decide(&ask), Decision::Allow { .. })
     };
     for (path, body, expected) in [
@@ -191,7 +206,7 @@ fn rules_about_parameters_hold_for_reads_and_writes_only() {
            }"#);
     let with = |needs, sent: Value| {
         let parameters = move || sent.as_object().expect("is an object").clone();
-        let ask = Ask { path: "kv/a/", needs, sudo: false, wrap_ttl_secs: None, parameters: &parameters };
+        let ask = Ask { path: "kv/a/", needs, folded: &[], sudo: false, wrap_ttl_secs: None, parameters: &parameters };
         matches!(acl.decide(&ask), Decision::Allow { .. })
     };
     type C = Capabilities;
@@ -209,8 +224,14 @@ fn rules_about_parameters_hold_for_reads_and_writes_only() {
 fn wrapping_bounds_make_wrapping_mandatory() {
     let acl = one(r#"path "kv/w" { capabilities = ["read"] min_wrapping_ttl = "1s" max_wrapping_ttl = "90s" }"#);
     let with = |ttl| {
-        let ask =
-            Ask { path: "kv/w", needs: Capabilities::READ, sudo: false, wrap_ttl_secs: ttl, parameters: &Map::new };
+        let ask = Ask {
+            path: "kv/w",
+            needs: Capabilities::READ,
+            folded: &[],
+            sudo: false,
+            wrap_ttl_secs: ttl,
+            parameters: &Map::new,
+        };
         matches!(acl.decide(&ask), Decision::Allow { .. })
     };
     assert!(with(Some(1)) && with(Some(90)));
@@ -225,4 +246,40 @@ fn a_mount_is_reached_only_by_a_rule_that_grants_something_below_it() {
     let narrow = one(r#"path "kv/*" { capabilities = ["read"] } path "off/*" { capabilities = ["deny"] }"#);
     assert!(narrow.reaches("kv/"));
     assert!(!narrow.reaches("off/") && !narrow.reaches("other/"));
+}
+
+#[test]
+fn where_case_does_not_count_a_rule_holds_in_any_spelling() {
+    let folded = |acl: &Acl, path: &str| {
+        let ask = Ask {
+            path,
+            folded: &[2],
+            needs: Capabilities::READ,
+            sudo: false,
+            wrap_ttl_secs: None,
+            parameters: &Map::new,
+        };
+        matches!(acl.decide(&ask), Decision::Allow { .. })
+    };
+    // Each row: two rules, and whether `auth/m/ann` may be read, whose last segment is folded.
+    for (first, second, allowed) in [
+        (("auth/m/Ann", "read"), ("x", "read"), true),
+        (("auth/m/*", "read"), ("auth/m/Ann", "deny"), false),
+        (("auth/m/*", "read"), ("auth/m/ann", "deny"), false),
+        (("auth/m/Ann", "read"), ("auth/m/aNN", "deny"), false),
+        (("auth/m/Ann", "read"), ("auth/m/aNN", "list"), true),
+        (("auth/m/*", "read"), ("auth/m/AN*", "deny"), false),
+        (("auth/m/an*", "read"), ("auth/m/AN*", "deny"), false),
+        (("auth/m/*", "read"), ("auth/+/ANN", "deny"), true),
+        (("auth/+/*", "read"), ("auth/+/ANN", "deny"), false),
+        (("auth/M/Ann", "read"), ("auth/m/Bob", "read"), false),
+        (("auth/m/*", "read"), ("auth/M/Ann", "deny"), true),
+    ] {
+        let rule = |(path, word): (&str, &str)| format!(r#"path "{path}" {{ capabilities = ["{word}"] }}"#);
+        let acl = acl(&[("a", &rule(first)), ("b", &rule(second))]);
+        assert_eq!(folded(&acl, "auth/m/ann"), allowed, "{first:?} {second:?}");
+        assert_eq!(acl.capabilities("auth/m/ann", &[2]).contains(&"read"), allowed, "{first:?} {second:?}");
+    }
+    let acl = one(r#"path "auth/m/Ann" { capabilities = ["read"] }"#);
+    assert!(!may(&acl, Capabilities::READ, "auth/m/ann"), "where case counts, it does");
 }

@@ -54,8 +54,8 @@ impl Pattern {
     }
 
     /// Walks over pattern and path at once; tells of each part its place, weight, name
-    /// and text. False as soon as they part.
-    fn walk<'a>(&'a self, path: &'a str, mut tell: impl FnMut(u32, u64, Option<&'a str>, &'a str)) -> bool {
+    /// and text. False as soon as they part, which is after some parts were told.
+    pub(super) fn walk<'a>(&'a self, path: &'a str, mut tell: impl FnMut(u32, u64, Option<&'a str>, &'a str)) -> bool {
         let mut rest = Some(path);
         for (place, part) in (0..).zip(&self.parts) {
             if let Part::Rest(name) = part {

@@ -1,6 +1,7 @@
 //! All routes of a component, ready to be searched on every request.
 
 use super::pattern::Pattern;
+use crate::path;
 use crate::plugin::{Operation, Route};
 
 /// The routes of a component. Made once per component; a search allocates nothing but
@@ -8,6 +9,8 @@ use crate::plugin::{Operation, Route};
 #[derive(Debug)]
 pub struct RouteTable {
     entries: Vec<Entry>,
+    /// Whether any of them has captures to fold.
+    folds: bool,
 }
 
 #[derive(Debug)]
@@ -16,6 +19,16 @@ struct Entry {
     /// A bit for each operation it answers.
     operations: u16,
     when_option: Option<(String, String)>,
+    folded_captures: Vec<String>,
+}
+
+/// A path in the one form that stands for all its spellings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folded {
+    /// The path, these segments in lower case.
+    pub path: String,
+    /// Which segments, counted from 0, have other spellings.
+    pub segments: Vec<usize>,
 }
 
 /// What a search came to.
@@ -38,7 +51,24 @@ impl RouteTable {
     /// Prepares declared routes.
     #[must_use]
     pub fn new(routes: &[Route]) -> Self {
-        Self { entries: routes.iter().map(Entry::new).collect() }
+        let folds = routes.iter().any(|route| !route.folded_captures.is_empty());
+        Self { entries: routes.iter().map(Entry::new).collect(), folds }
+    }
+
+    /// The one form of a path below the mount, on a mount with these options; `None` if
+    /// it has no other spelling. What was folded may belong to another route (`users/ME`
+    /// and `users/me`, of `users/{name}` and `users/me`), so it is looked for again.
+    #[must_use]
+    pub fn folded(&self, path: &str, options: &[(String, String)]) -> Option<Folded> {
+        if !self.folds {
+            return None;
+        }
+        let mut folded = Folded { path: path.to_owned(), segments: Vec::new() };
+        // Each turn but the last lowers letters, so there is a last one.
+        while let Some((_, entry)) = self.best(&folded.path, options)
+            && entry.fold(&mut folded)
+        {}
+        (!folded.segments.is_empty()).then_some(folded)
     }
 
     /// The route of a path below the mount, on a mount with these options. The best fit
@@ -51,17 +81,21 @@ impl RouteTable {
         if lists && !path.is_empty() && !path.ends_with('/') {
             return self.find(&format!("{path}/"), operation, options);
         }
+        let Some((index, entry)) = self.best(path, options) else { return Found::NoRoute };
+        if entry.operations & wanted(operation) == 0 {
+            return Found::NoOperation;
+        }
+        Found::Route { index, captures: entry.pattern.captures(path) }
+    }
+
+    /// The entry that fits best, with its place.
+    fn best(&self, path: &str, options: &[(String, String)]) -> Option<(u32, &Entry)> {
         let fits = |(index, entry): (u32, &'_ Entry)| {
             let rank = entry.pattern.rank(path).filter(|_| entry.is_on(options))?;
             Some((rank, entry.when_option.is_some(), index))
         };
         let best = (0..).zip(&self.entries).filter_map(fits).max_by_key(|(rank, when, _)| (*rank, *when));
-        let Some((_, _, index)) = best else { return Found::NoRoute };
-        let entry = &self.entries[index as usize];
-        if entry.operations & wanted(operation) == 0 {
-            return Found::NoOperation;
-        }
-        Found::Route { index, captures: entry.pattern.captures(path) }
+        best.map(|(_, _, index)| (index, &self.entries[index as usize]))
     }
 }
 
@@ -71,7 +105,28 @@ impl Entry {
             pattern: Pattern::parse(&route.pattern),
             operations: route.operations.iter().fold(0, |bits, doc| bits | bit(doc.operation)),
             when_option: route.when_option.clone(),
+            folded_captures: route.folded_captures.clone(),
         }
+    }
+
+    /// Lowers the captures whose case does not count of a path that fits; says whether that
+    /// changed it.
+    fn fold(&self, folded: &mut Folded) -> bool {
+        let mut lowered = Vec::new();
+        self.pattern.walk(&folded.path, |place, _, name, text| {
+            if !name.is_some_and(|name| self.folded_captures.iter().any(|known| known == name)) {
+                lowered.push(text.to_owned());
+                return;
+            }
+            let first = place as usize;
+            let more = (first..=first + text.matches('/').count()).filter(|n| !folded.segments.contains(n));
+            folded.segments.extend(more.collect::<Vec<_>>());
+            lowered.push(path::lowered(text));
+        });
+        let lowered = lowered.join("/");
+        let changed = lowered != folded.path;
+        folded.path = lowered;
+        changed
     }
 
     /// Whether the route exists on a mount with these options.

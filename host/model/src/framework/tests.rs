@@ -30,6 +30,7 @@ fn route(pattern: &str, operations: &[Operation]) -> Route {
         raw_body: false,
         request_headers: Vec::new(),
         when_option: None,
+        folded_captures: Vec::new(),
     }
 }
 
@@ -120,6 +121,53 @@ fn a_condition_hides_a_route_or_prefers_it() {
     let options = [("version".to_owned(), "2".to_owned())];
     assert!(matches!(table.find("a", Operation::Read, &[]), Found::Route { index: 1, .. }));
     assert!(matches!(table.find("a", Operation::Read, &options), Found::Route { index: 0, .. }));
+}
+
+fn folded(routes: &[(&str, &[&str])], path: &str) -> Option<(String, Vec<usize>)> {
+    let made = |(pattern, captures): &(&str, &[&str])| Route {
+        folded_captures: captures.iter().map(|name| (*name).to_owned()).collect(),
+        ..route(pattern, &[Operation::Read])
+    };
+    let table = RouteTable::new(&routes.iter().map(made).collect::<Vec<_>>());
+    table.folded(path, &[]).map(|folded| (folded.path, folded.segments))
+}
+
+#[test]
+fn what_a_route_folds_is_lowered_and_nothing_else() {
+    let routes: &[(&str, &[&str])] = &[
+        ("users/{name}", &["name"]),
+        ("users/{name}/keys/{key}", &["name"]),
+        ("secrets/{name}", &[]),
+        ("tree/{path...}", &["path"]),
+        ("creds/{name?}", &["name"]),
+    ];
+    for (path, wanted) in [
+        ("users/Ann", Some(("users/ann", vec![1]))),
+        ("users/ann", Some(("users/ann", vec![1]))),
+        ("users/ÄNNΣ", Some(("users/ännσ", vec![1]))),
+        ("users/Ann/keys/Key", Some(("users/ann/keys/Key", vec![1]))),
+        ("tree/A/B", Some(("tree/a/b", vec![1, 2]))),
+        ("creds/A", Some(("creds/a", vec![1]))),
+        ("creds", None),
+        ("secrets/Ann", None),
+        ("Users/Ann", None),
+        ("users/Ann/Keys/Key", None),
+        ("nowhere/Ann", None),
+    ] {
+        assert_eq!(folded(routes, path), wanted.map(|(path, segments)| (path.to_owned(), segments)), "{path}");
+    }
+}
+
+#[test]
+fn a_folded_path_is_the_form_of_the_route_that_answers_it() {
+    let routes: &[(&str, &[&str])] =
+        &[("{any}/{name}", &["name"]), ("{any}/me", &["any"]), ("users/me", &[]), ("{a}/{b}/{c}", &["b"])];
+    // Each spelling comes to what the last of its routes makes of it.
+    let form = |path| folded(routes, path).map(|(path, _)| path);
+    assert_eq!(form("X/Ann").as_deref(), Some("X/ann"));
+    assert_eq!(form("USERS/ME").as_deref(), Some("users/me"));
+    assert_eq!(form("X/Y/Z").as_deref(), Some("X/y/Z"));
+    assert_eq!(folded(routes, "USERS/ME"), Some(("users/me".to_owned(), vec![1, 0])));
 }
 
 fn shaped(route: &Route, body: &Value) -> Result<Value, String> {

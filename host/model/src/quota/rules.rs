@@ -49,6 +49,12 @@ impl QuotaRules {
         sorted
     }
 
+    /// Whether there is no rule, for whatever path.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
     /// The number of the rule for this path, with its limit. The path itself is nearest,
     /// then the longest beginning, then the mount.
     #[must_use]

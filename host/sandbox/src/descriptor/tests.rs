@@ -113,7 +113,7 @@ fn routes_are_unique_among_those_with_the_same_condition() {
 
 #[test]
 fn a_route_that_contradicts_itself_is_refused() {
-    let cases: [Spoiled; 8] = [
+    let cases: [Spoiled; 10] = [
         (|route| (route.unauthenticated, route.sudo) = (true, true), "it is both unauthenticated and sudo"),
         (|route| route.operations.clear(), "it answers no operation"),
         (|route| route.operations.push(operation_doc()), "operation \"Read\" is declared twice"),
@@ -131,6 +131,14 @@ fn a_route_that_contradicts_itself_is_refused() {
             "when-option is not an array of two strings",
         ),
         (
+            |route| route.extra = vec![("folded-captures".to_owned(), b"\"path\"".to_vec())],
+            "folded-captures is not an array of strings",
+        ),
+        (
+            |route| route.extra = vec![("folded-captures".to_owned(), b"[\"name\"]".to_vec())],
+            "folded-captures has \"name\", which the pattern does not capture",
+        ),
+        (
             |route| route.fields = vec![wit::Field { default: Some(b"{".to_vec()), ..field_of("a") }],
             "field \"a\" has a value that is no JSON",
         ),
@@ -139,6 +147,15 @@ fn a_route_that_contradicts_itself_is_refused() {
         let said = refusal(|descriptor| edit(&mut descriptor.routes[0]));
         assert_eq!(said, format!("route \"data/{{path...}}\": {why}"));
     }
+}
+
+#[test]
+fn a_route_says_in_which_captures_case_does_not_count() {
+    let mut descriptor = plain();
+    descriptor.routes[0].extra = vec![("folded-captures".to_owned(), b"[\"path\"]".to_vec())];
+    let parsed = parse(descriptor).unwrap();
+    assert_eq!(parsed.routes[0].folded_captures, ["path"]);
+    assert!(parsed.routes[1].folded_captures.is_empty());
 }
 
 #[test]

@@ -113,6 +113,7 @@ fn of_host(asked: &Asked) -> Outcome {
         raw_body: false,
         request_headers: Vec::new(),
         when_option: None,
+        folded_captures: Vec::new(),
     };
     let operation = OPERATIONS[asked.operation].1;
     let shaped = framework::shape(&route, operation, &asked.captures, asked.body.as_bytes())?;

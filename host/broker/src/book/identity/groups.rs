@@ -8,7 +8,8 @@ use bulkhead_model::change::Version;
 use bulkhead_model::template::Pairs;
 use serde::{Deserialize, Serialize};
 
-use super::{Alias, Id, Kind, Names, id_at, key, lead};
+use super::book::Book;
+use super::{Alias, Id, Kind, Names, key, lead};
 
 /// Levels of groups within groups at most. Source: ours. Why: every use of a token looks
 /// up all of them when it is not cached.
@@ -35,21 +36,13 @@ pub(crate) struct GroupRecord {
     pub modify_index: u64,
 }
 
-fn key_of(id: &Id) -> Key {
-    key(Kind::Group, id)
-}
+/// All groups.
+pub(crate) const GROUPS: Book<GroupRecord> =
+    Book::new("a group", [Kind::Group, Kind::GroupName, Kind::GroupAlias, Kind::GroupAliasId]);
 
 /// The place of an entity in the index of a group's members.
 pub(super) fn member_key(group: &Id, entity: &Id) -> Key {
     key(Kind::Member, &[&group[..], &entity[..]].concat())
-}
-
-/// The group with this id.
-///
-/// # Errors
-/// [`StoreError`] from the barrier.
-pub(crate) fn get(tx: &mut Transaction, id: &Id) -> Result<Option<GroupRecord>, StoreError> {
-    super::read(tx, &key_of(id), "a group")
 }
 
 /// What changes with every change to any group, other than who is in it.
@@ -60,60 +53,28 @@ pub(crate) fn version(tx: &mut Transaction) -> Result<Option<Version>, StoreErro
     tx.version(&key(Kind::GroupsVersion, &[]))
 }
 
-/// The group of this name, in any case.
-///
-/// # Errors
-/// [`StoreError`] from the barrier.
-pub(crate) fn by_name(tx: &mut Transaction, names: &Names, name: &str) -> Result<Option<GroupRecord>, StoreError> {
-    let id = id_at(tx, &names.key(Kind::GroupName, name))?;
-    id.map_or(Ok(None), |id| get(tx, &id))
-}
-
-/// The external group that auth methods at this mount call by this name.
-///
-/// # Errors
-/// [`StoreError`] from the barrier.
-pub(crate) fn by_alias(
-    tx: &mut Transaction,
-    names: &Names,
-    mount_accessor: &str,
-    name: &str,
-) -> Result<Option<GroupRecord>, StoreError> {
-    let id = id_at(tx, &names.alias_key(Kind::GroupAlias, mount_accessor, name))?;
-    id.map_or(Ok(None), |id| get(tx, &id))
-}
-
-/// The group that has this alias.
-///
-/// # Errors
-/// [`StoreError`] from the barrier.
-pub(crate) fn by_alias_id(tx: &mut Transaction, alias: &Id) -> Result<Option<GroupRecord>, StoreError> {
-    let id = id_at(tx, &key(Kind::GroupAliasId, alias))?;
-    id.map_or(Ok(None), |id| get(tx, &id))
-}
-
-/// Ids of all groups, in order.
-///
-/// # Errors
-/// [`StoreError`] from the barrier.
-pub(crate) fn all(tx: &mut Transaction) -> Result<Vec<Id>, StoreError> {
-    super::ids_after(tx, Kind::Group, &[])
-}
-
-/// Ids of all aliases of groups, in order.
-///
-/// # Errors
-/// [`StoreError`] from the barrier.
-pub(crate) fn all_aliases(tx: &mut Transaction) -> Result<Vec<Id>, StoreError> {
-    super::ids_after(tx, Kind::GroupAliasId, &[])
-}
-
 /// Ids of the entities directly in a group, in order.
 ///
 /// # Errors
 /// [`StoreError`] from the barrier.
 pub(crate) fn members(tx: &mut Transaction, id: &Id) -> Result<Vec<Id>, StoreError> {
     super::ids_after(tx, Kind::Member, id)
+}
+
+/// How many entities are directly in a group; those that come or go meanwhile are no conflict.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn count_members(tx: &mut Transaction, id: &Id) -> Result<usize, StoreError> {
+    let (mut count, mut after) = (0, None);
+    loop {
+        let page = super::ids_untracked(tx, Kind::Member, id, after.as_ref())?;
+        count += page.len();
+        after = page.last().copied();
+        if after.is_none() {
+            return Ok(count);
+        }
+    }
 }
 
 /// Writes a group with every way to it; `before` is what stood there, if anything. Its
@@ -127,12 +88,12 @@ pub(crate) fn save(
     before: Option<&GroupRecord>,
     record: &GroupRecord,
 ) -> Result<(), StoreError> {
-    let name_key = |record: &GroupRecord| names.key(Kind::GroupName, &record.name);
+    let name_key = |record: &GroupRecord| GROUPS.name_key(names, &record.name);
     lead(tx, before.map(name_key), Some(name_key(record)), &record.id)?;
     let old_alias = before.and_then(|before| before.alias.as_ref());
     lead_alias(tx, names, old_alias, record.alias.as_ref(), &record.id)?;
     changed(tx)?;
-    super::write(tx, &key_of(&record.id), record)
+    super::write(tx, &GROUPS.key_of(&record.id), record)
 }
 
 /// Removes a group with every way to it. Whoever is in it must have left, and its ties to
@@ -141,10 +102,10 @@ pub(crate) fn save(
 /// # Errors
 /// [`StoreError`] from the barrier.
 pub(crate) fn remove(tx: &mut Transaction, names: &Names, record: &GroupRecord) -> Result<(), StoreError> {
-    tx.delete(&names.key(Kind::GroupName, &record.name))?;
+    tx.delete(&GROUPS.name_key(names, &record.name))?;
     lead_alias(tx, names, record.alias.as_ref(), None, &record.id)?;
     changed(tx)?;
-    tx.delete(&key_of(&record.id))
+    tx.delete(&GROUPS.key_of(&record.id))
 }
 
 fn lead_alias(
@@ -154,8 +115,8 @@ fn lead_alias(
     after: Option<&Alias>,
     id: &Id,
 ) -> Result<(), StoreError> {
-    let by_name = |alias: &Alias| names.alias_key(Kind::GroupAlias, &alias.mount_accessor, &alias.name);
-    let by_id = |alias: &Alias| key(Kind::GroupAliasId, &alias.id);
+    let by_name = |alias: &Alias| GROUPS.alias_key(names, alias);
+    let by_id = |alias: &Alias| GROUPS.alias_id_key(&alias.id);
     lead(tx, before.map(by_name), after.map(by_name), id)?;
     lead(tx, before.map(by_id), after.map(by_id), id)
 }
@@ -184,7 +145,7 @@ pub(crate) fn levels(tx: &mut Transaction, start: &[Id], way: Way) -> Result<Vec
     while !next.is_empty() && levels.len() <= LEVELS_MAX {
         let mut level = Vec::with_capacity(next.len());
         for id in &next {
-            level.extend(get(tx, id)?);
+            level.extend(GROUPS.get(tx, id)?);
         }
         let further = level.iter().flat_map(|group| match way {
             Way::Up => &group.parents,

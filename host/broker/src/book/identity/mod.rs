@@ -3,12 +3,16 @@
 //! reads whatever the number of entities. What lives here: records and indexes, always
 //! changed together. What must not: who may change them, and how they are shown.
 
+pub(crate) mod book;
 pub(crate) mod entities;
 pub(crate) mod groups;
 pub(crate) mod persona;
 
 use bulkhead_barrier::{Barrier, HmacKey, Key, StoreError, Transaction};
+use bulkhead_model::hidden::Hidden;
+use bulkhead_model::path::lowered;
 use bulkhead_model::template::Pairs;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::space;
@@ -48,7 +52,7 @@ pub(crate) struct Alias {
 impl Alias {
     /// Whether it is this name in this auth method; case does not tell names apart.
     pub(crate) fn is_at(&self, mount_accessor: &str, name: &str) -> bool {
-        self.mount_accessor == mount_accessor && self.name.to_lowercase() == name.to_lowercase()
+        self.mount_accessor == mount_accessor && lowered(&self.name) == lowered(name)
     }
 }
 
@@ -62,12 +66,12 @@ impl Names {
     }
 
     fn key(&self, kind: Kind, name: &str) -> Key {
-        key(kind, &self.0.sign(name.to_lowercase().as_bytes()))
+        key(kind, &self.0.sign(lowered(name).as_bytes()))
     }
 
     /// The two parts of an alias; an accessor has no byte that could end it early.
     fn alias_key(&self, kind: Kind, mount_accessor: &str, name: &str) -> Key {
-        let text = format!("{mount_accessor}\0{}", name.to_lowercase());
+        let text = format!("{mount_accessor}\0{}", lowered(name));
         key(kind, &self.0.sign(text.as_bytes()))
     }
 }
@@ -104,29 +108,42 @@ fn key(kind: Kind, bytes: &[u8]) -> Key {
     super::opaque(space::IDENTITY, &[&[kind as u8], bytes].concat())
 }
 
-fn id_at(tx: &mut Transaction, key: &Key) -> Result<Option<Id>, StoreError> {
-    let found = tx.get(key)?;
-    Ok(found.and_then(|bytes| bytes.expose().as_slice().try_into().ok()))
+/// The id that a way leads to.
+fn id_at(found: Option<Hidden<Vec<u8>>>) -> Option<Id> {
+    found.and_then(|bytes| bytes.expose().as_slice().try_into().ok())
 }
 
-/// Ids that follow this prefix, in their order.
+/// The keys of ids that follow this prefix and come behind this one.
+fn stretch(kind: Kind, prefix: &[u8], after: Option<&Id>) -> [Vec<u8>; 2] {
+    let from = match after {
+        Some(id) => [&[kind as u8], prefix, id, &[0]].concat(),
+        None => [&[kind as u8], prefix, &[0; 16]].concat(),
+    };
+    [from, [&[kind as u8], prefix, &[0xff; 17]].concat()]
+}
+
+/// Ids at the end of keys, behind the kind and a prefix of this length.
+fn ids_in(keys: &[Vec<u8>], prefix_len: usize) -> Vec<Id> {
+    keys.iter().filter_map(|key| key.get(1 + prefix_len..)?.try_into().ok()).collect()
+}
+
+/// All ids that follow this prefix, in their order.
 fn ids_after(tx: &mut Transaction, kind: Kind, prefix: &[u8]) -> Result<Vec<Id>, StoreError> {
-    let from = [&[kind as u8], prefix, &[0; 16]].concat();
-    let end = [&[kind as u8], prefix, &[0xff; 17]].concat();
-    let keys = tx.opaque_range(space::IDENTITY, &from, &end, u32::MAX)?;
-    let at = 1 + prefix.len();
-    Ok(keys.iter().filter_map(|key| key.get(at..)?.try_into().ok()).collect())
+    let [from, end] = stretch(kind, prefix, None);
+    Ok(ids_in(&tx.opaque_range(space::IDENTITY, &from, &end, u32::MAX)?, prefix.len()))
+}
+
+/// The next of them behind one; those that come or go meanwhile are no conflict.
+fn ids_untracked(tx: &mut Transaction, kind: Kind, prefix: &[u8], after: Option<&Id>) -> Result<Vec<Id>, StoreError> {
+    let [from, end] = stretch(kind, prefix, after);
+    Ok(ids_in(&tx.opaque_range_untracked(space::IDENTITY, &from, &end, book::IDS_A_LOOK)?, prefix.len()))
 }
 
 /// First byte of every record, so that a later form can be told apart.
 const FORMAT: u8 = 1;
 
-fn read<T: for<'de> Deserialize<'de>>(
-    tx: &mut Transaction,
-    key: &Key,
-    what: &'static str,
-) -> Result<Option<T>, StoreError> {
-    let Some(bytes) = tx.get(key)? else { return Ok(None) };
+fn read<T: DeserializeOwned>(found: Option<Hidden<Vec<u8>>>, what: &'static str) -> Result<Option<T>, StoreError> {
+    let Some(bytes) = found else { return Ok(None) };
     let record = bytes.expose().strip_prefix(&[FORMAT]).and_then(|record| postcard::from_bytes(record).ok());
     record.map(Some).ok_or_else(|| super::damaged(space::IDENTITY, what))
 }

@@ -10,7 +10,7 @@ use bulkhead_model::change::Version;
 use bulkhead_model::template::{Subject, SubjectAlias, SubjectGroup};
 use parking_lot::RwLock;
 
-use super::entities::{self, EntityRecord};
+use super::entities::{self, ENTITIES, EntityRecord};
 use super::groups::{self, GroupRecord, Way};
 use super::{Id, id_text, parse_id};
 
@@ -115,7 +115,7 @@ impl Personas {
         {
             return Ok(Some(persona.clone()));
         }
-        let Some(entity) = entities::get(tx, id)? else { return Ok(None) };
+        let Some(entity) = ENTITIES.get(tx, id)? else { return Ok(None) };
         let persona = Arc::new(Persona::of(tx, entity)?);
         // What this transaction wrote itself may never be committed.
         if versions.0 != Some(UNCOMMITTED) && versions.1 != Some(UNCOMMITTED) {

@@ -1,31 +1,32 @@
 //! `identity/entity-alias`, and its older name `identity/alias`: what entities are called
 //! in auth methods. An entity has one alias at a mount, and an alias one entity.
 
+use bulkhead_barrier::Transaction;
 use bulkhead_model::failure::Failure;
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Verb;
 use serde_json::json;
 
-use super::entity::{by_id as entity_by_id, named};
-use super::{shown, taken};
-use crate::book::identity::entities::{self, EntityRecord};
+use super::entity::named;
+use super::{lists, shown, taken};
+use crate::book::identity::entities::{self, ENTITIES, EntityRecord};
 use crate::book::identity::{Alias, Id, id_text, parse_id};
 use crate::fault::Fault;
 use crate::login;
-use crate::sys::table::{Handler, HostRoute};
-use crate::visit::{Ask, Visit, data, listed};
+use crate::sys::table::{Answer, Handler, HostRoute};
+use crate::visit::{Ask, Visit, data};
 
 const W: &[Verb] = &[Verb::Write];
 const FIELDS: &[&str] = &["id", "name", "mount_accessor", "canonical_id", "entity_id", "custom_metadata"];
 
 pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("entity-alias", W, Handler::Now(write), "Make or change an alias.").fields(FIELDS),
-    HostRoute::new("entity-alias/id", &[Verb::List], Handler::Now(list), "List aliases."),
+    HostRoute::new("entity-alias/id", &[Verb::List], Handler::Later(list), "List aliases."),
     HostRoute::new("entity-alias/id/{id}", &[Verb::Read], Handler::Now(read), "Read an alias."),
     HostRoute::new("entity-alias/id/{id}", W, Handler::Now(write), "Change an alias.").fields(FIELDS),
     HostRoute::new("entity-alias/id/{id}", &[Verb::Delete], Handler::Now(delete), "Delete an alias."),
     HostRoute::new("alias", W, Handler::Now(write), "Make or change an alias.").fields(FIELDS),
-    HostRoute::new("alias/id", &[Verb::List], Handler::Now(list), "List aliases."),
+    HostRoute::new("alias/id", &[Verb::List], Handler::Later(list), "List aliases."),
     HostRoute::new("alias/id/{id}", &[Verb::Read], Handler::Now(read), "Read an alias."),
     HostRoute::new("alias/id/{id}", W, Handler::Now(write), "Change an alias.").fields(FIELDS),
     HostRoute::new("alias/id/{id}", &[Verb::Delete], Handler::Now(delete), "Delete an alias."),
@@ -34,16 +35,18 @@ pub(super) const ROUTES: &[HostRoute] = &[
 /// The entity that has the alias of this id, and the alias's place in it.
 pub(super) fn by_id(visit: &mut Visit, id: &str) -> Result<Option<(EntityRecord, usize)>, Fault> {
     let Some(id) = parse_id(id) else { return Ok(None) };
-    let entity = entities::by_alias_id(&mut visit.tx, &id)?;
-    Ok(entity.and_then(|entity| {
-        let at = entity.aliases.iter().position(|alias| alias.id == id)?;
-        Some((entity, at))
-    }))
+    Ok(placed(ENTITIES.by_alias_id(&mut visit.tx, &id)?, &id))
+}
+
+fn placed(entity: Option<EntityRecord>, alias: &Id) -> Option<(EntityRecord, usize)> {
+    let entity = entity?;
+    let at = entity.aliases.iter().position(|have| have.id == *alias)?;
+    Some((entity, at))
 }
 
 /// The same by the name at a mount.
 pub(super) fn by_name(visit: &mut Visit, accessor: &str, name: &str) -> Result<Option<(EntityRecord, usize)>, Fault> {
-    let entity = entities::by_alias(&mut visit.tx, &visit.open.names, accessor, name)?;
+    let entity = ENTITIES.by_alias(&mut visit.tx, &visit.open.names, accessor, name)?;
     Ok(entity.and_then(|entity| {
         let at = entity.aliases.iter().position(|alias| alias.is_at(accessor, name))?;
         Some((entity, at))
@@ -55,16 +58,12 @@ fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     Ok(data(&shown::alias(visit, &entity.aliases[at], &entity.id)))
 }
 
-fn list(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let (mut keys, mut about) = (Vec::new(), Vec::new());
-    for id in entities::all_aliases(&mut visit.tx)? {
-        let id = id_text(&id);
-        if let Some((entity, at)) = by_id(visit, &id)? {
-            about.push(shown::alias_in_list(visit, &entity.aliases[at], &entity.id));
-            keys.push(id);
-        }
-    }
-    if keys.is_empty() { listed(keys) } else { Ok(data(&shown::list(keys, about))) }
+fn list<'a>(visit: &'a mut Visit, _ask: &'a Ask<'a>) -> Answer<'a> {
+    let tell = |visit: &Visit, tx: &mut Transaction, id: &Id| {
+        let found = placed(ENTITIES.by_alias_id_untracked(tx, id)?, id);
+        Ok(found.map(|(entity, at)| shown::alias_in_list(visit, &entity.aliases[at], &entity.id)))
+    };
+    Box::pin(lists::ids(visit, |tx, after| ENTITIES.alias_ids(tx, after), tell))
 }
 
 fn delete(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
@@ -96,7 +95,7 @@ fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     };
     let target = match owner.as_str() {
         "" => None,
-        id => Some(entity_by_id(visit, id)?.ok_or_else(|| Fault::invalid("invalid canonical ID"))?),
+        id => Some(ENTITIES.by_id(&mut visit.tx, id)?.ok_or_else(|| Fault::invalid("invalid canonical ID"))?),
     };
     let mut alias = match &found {
         Some((entity, at)) => entity.aliases[*at].clone(),

@@ -1,45 +1,39 @@
 //! `identity/group`: groups of entities and of groups, by id and by name.
 
+use bulkhead_barrier::Transaction;
 use bulkhead_model::failure::Failure;
+use bulkhead_model::path::lowered;
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Verb;
 use serde_json::json;
 
-use super::entity::{by_id as entity_by_id, named};
-use super::{shown, taken};
-use crate::book::identity::groups::{self, GroupRecord, LEVELS_MAX, Way};
-use crate::book::identity::{Id, entities, id_text, parse_id};
+use super::entity::named;
+use super::{lists, shown, taken};
+use crate::book::identity::entities::{self, ENTITIES};
+use crate::book::identity::groups::{self, GROUPS, GroupRecord, LEVELS_MAX, Way};
+use crate::book::identity::{Id, id_text, parse_id};
 use crate::fault::Fault;
 use crate::login;
-use crate::sys::table::{Handler, HostRoute};
-use crate::visit::{Ask, Visit, data, listed};
+use crate::sys::table::{Answer, Handler, HostRoute};
+use crate::visit::{Ask, Visit, data};
 
 const W: &[Verb] = &[Verb::Write];
 const FIELDS: &[&str] = &["id", "name", "type", "metadata", "policies", "member_entity_ids", "member_group_ids"];
 
 pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("group", W, Handler::Now(write), "Make or change a group.").fields(FIELDS),
-    HostRoute::new("group/id", &[Verb::List], Handler::Now(list), "List groups by id."),
+    HostRoute::new("group/id", &[Verb::List], Handler::Later(list), "List groups by id."),
     HostRoute::new("group/id/{id}", &[Verb::Read], Handler::Now(read), "Read a group."),
     HostRoute::new("group/id/{id}", W, Handler::Now(write), "Change a group.").fields(FIELDS),
     HostRoute::new("group/id/{id}", &[Verb::Delete], Handler::Now(delete), "Delete a group."),
-    HostRoute::new("group/name", &[Verb::List], Handler::Now(list_names), "List groups by name."),
-    HostRoute::new("group/name/{name...}", &[Verb::Read], Handler::Now(read_named), "Read a group."),
-    HostRoute::new("group/name/{name...}", W, Handler::Now(write), "Make or change a group.").fields(FIELDS),
-    HostRoute::new("group/name/{name...}", &[Verb::Delete], Handler::Now(delete_named), "Delete a group."),
+    HostRoute::new("group/name", &[Verb::List], Handler::Later(list_names), "List groups by name."),
+    HostRoute::new("group/name/{name...}", &[Verb::Read], Handler::Now(read_named), "Read a group.").folded(lowered),
+    HostRoute::new("group/name/{name...}", W, Handler::Now(write), "Make or change a group.")
+        .fields(FIELDS)
+        .folded(lowered),
+    HostRoute::new("group/name/{name...}", &[Verb::Delete], Handler::Now(delete_named), "Delete a group.")
+        .folded(lowered),
 ];
-
-/// The group with this id, as callers write it.
-pub(super) fn by_id(visit: &mut Visit, id: &str) -> Result<Option<GroupRecord>, Fault> {
-    match parse_id(id) {
-        Some(id) => Ok(groups::get(&mut visit.tx, &id)?),
-        None => Ok(None),
-    }
-}
-
-pub(super) fn by_name(visit: &mut Visit, name: &str) -> Result<Option<GroupRecord>, Fault> {
-    Ok(groups::by_name(&mut visit.tx, &visit.open.names, name)?)
-}
 
 /// The answer that shows a group.
 pub(super) fn answer(visit: &mut Visit, group: &GroupRecord) -> Result<Reply, Fault> {
@@ -61,12 +55,12 @@ pub(super) fn save(visit: &mut Visit, before: Option<&GroupRecord>, group: &mut 
 }
 
 fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let found = by_id(visit, ask.capture("id"))?;
+    let found = GROUPS.by_id(&mut visit.tx, ask.capture("id"))?;
     answer(visit, &found.ok_or_else(Failure::absent)?)
 }
 
 fn read_named(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let found = by_name(visit, ask.capture("name"))?;
+    let found = GROUPS.by_name(&mut visit.tx, &visit.open.names, ask.capture("name"))?;
     answer(visit, &found.ok_or_else(Failure::absent)?)
 }
 
@@ -74,9 +68,9 @@ fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let (id, name) = (named(ask, "id")?, named(ask, "name")?);
     let before = match id.as_str() {
         "" => None,
-        id => Some(by_id(visit, id)?.ok_or_else(|| Fault::invalid("invalid group ID"))?),
+        id => Some(GROUPS.by_id(&mut visit.tx, id)?.ok_or_else(|| Fault::invalid("invalid group ID"))?),
     };
-    let of_name = if name.is_empty() { None } else { by_name(visit, &name)? };
+    let of_name = if name.is_empty() { None } else { GROUPS.by_name(&mut visit.tx, &visit.open.names, &name)? };
     let before = match (before, of_name) {
         (Some(before), Some(other)) if before.id != other.id => {
             return Err(Fault::invalid("group name is already in use"));
@@ -133,7 +127,7 @@ fn set_children(visit: &mut Visit, group: &mut GroupRecord, asked: &[String]) ->
     let above = groups::levels(&mut visit.tx, &[group.id], Way::Up)?;
     let mut children: Vec<Id> = Vec::with_capacity(asked.len());
     for id in asked {
-        let child = by_id(visit, id)?.map(|child| child.id);
+        let child = GROUPS.by_id(&mut visit.tx, id)?.map(|child| child.id);
         let child = child.or_else(|| parse_id(id).filter(|id| *id == group.id));
         let child = child.ok_or_else(|| taken::refused(&format!("invalid member group ID {id:?}")))?;
         if child == group.id {
@@ -163,7 +157,7 @@ fn set_children(visit: &mut Visit, group: &mut GroupRecord, asked: &[String]) ->
 
 /// Changes a group's ties to others.
 fn tie(visit: &mut Visit, id: &Id, change: impl FnOnce(&mut GroupRecord)) -> Result<(), Fault> {
-    let Some(before) = groups::get(&mut visit.tx, id)? else { return Ok(()) };
+    let Some(before) = GROUPS.get(&mut visit.tx, id)? else { return Ok(()) };
     let mut group = before.clone();
     change(&mut group);
     group.modify_index += 1;
@@ -174,7 +168,7 @@ fn tie(visit: &mut Visit, id: &Id, change: impl FnOnce(&mut GroupRecord)) -> Res
 fn set_members(visit: &mut Visit, group: &Id, asked: &[String]) -> Result<(), Fault> {
     let mut wanted = Vec::with_capacity(asked.len());
     for id in asked {
-        let entity = entity_by_id(visit, id)?;
+        let entity = ENTITIES.by_id(&mut visit.tx, id)?;
         let entity = entity.ok_or_else(|| taken::refused(&format!("invalid entity ID {id:?}")))?;
         wanted.push(entity.id);
     }
@@ -192,7 +186,7 @@ fn set_members(visit: &mut Visit, group: &Id, asked: &[String]) -> Result<(), Fa
 
 /// Changes the groups that an entity is directly in.
 fn join(visit: &mut Visit, id: &Id, change: impl FnOnce(&mut Vec<Id>)) -> Result<(), Fault> {
-    let Some(before) = entities::get(&mut visit.tx, id)? else { return Ok(()) };
+    let Some(before) = ENTITIES.get(&mut visit.tx, id)? else { return Ok(()) };
     let mut entity = before.clone();
     change(&mut entity.groups);
     Ok(entities::save(&mut visit.tx, &visit.open.names, Some(&before), &entity)?)
@@ -212,36 +206,31 @@ fn remove(visit: &mut Visit, found: Option<GroupRecord>) -> Result<Reply, Fault>
 }
 
 fn delete(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let found = by_id(visit, ask.capture("id"))?;
+    let found = GROUPS.by_id(&mut visit.tx, ask.capture("id"))?;
     remove(visit, found)
 }
 
 fn delete_named(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let found = by_name(visit, ask.capture("name"))?;
+    let found = GROUPS.by_name(&mut visit.tx, &visit.open.names, ask.capture("name"))?;
     remove(visit, found)
 }
 
-fn list(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let (mut keys, mut about) = (Vec::new(), Vec::new());
-    for id in groups::all(&mut visit.tx)? {
-        let Some(group) = groups::get(&mut visit.tx, &id)? else { continue };
-        let members = groups::members(&mut visit.tx, &id)?.len();
+fn list<'a>(visit: &'a mut Visit, _ask: &'a Ask<'a>) -> Answer<'a> {
+    let tell = |visit: &Visit, tx: &mut Transaction, id: &Id| {
+        let Some(group) = GROUPS.get_untracked(tx, id)? else { return Ok(None) };
+        let members = groups::count_members(tx, id)?;
         let mut told = json!({
             "name": group.name, "num_member_entities": members, "num_parent_groups": group.parents.len(),
         });
         if let Some(alias) = &group.alias {
             told["alias"] = shown::alias_brief(visit, alias);
         }
-        keys.push(id_text(&id));
-        about.push(told);
-    }
-    if keys.is_empty() { listed(keys) } else { Ok(data(&shown::list(keys, about))) }
+        Ok(Some(told))
+    };
+    Box::pin(lists::ids(visit, |tx, after| GROUPS.ids(tx, after), tell))
 }
 
-fn list_names(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let mut names = Vec::new();
-    for id in groups::all(&mut visit.tx)? {
-        names.extend(groups::get(&mut visit.tx, &id)?.map(|group| group.name));
-    }
-    listed(names)
+fn list_names<'a>(visit: &'a mut Visit, _ask: &'a Ask<'a>) -> Answer<'a> {
+    let tell = |_: &Visit, tx: &mut Transaction, id: &Id| Ok(GROUPS.get_untracked(tx, id)?.map(|group| group.name));
+    Box::pin(lists::names(visit, |tx, after| GROUPS.ids(tx, after), tell))
 }

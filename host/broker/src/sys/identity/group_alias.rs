@@ -1,26 +1,27 @@
 //! `identity/group-alias`: what auth methods call external groups. A group has one.
 
+use bulkhead_barrier::Transaction;
 use bulkhead_model::failure::Failure;
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Verb;
 use serde_json::json;
 
 use super::entity::named;
-use super::group::{by_id as group_by_id, new_group, save};
-use super::{shown, taken};
-use crate::book::identity::groups::{self, GroupRecord};
+use super::group::{new_group, save};
+use super::{lists, shown, taken};
+use crate::book::identity::groups::{GROUPS, GroupRecord};
 use crate::book::identity::{Alias, Id, id_text, parse_id};
 use crate::fault::Fault;
 use crate::login;
-use crate::sys::table::{Handler, HostRoute};
-use crate::visit::{Ask, Visit, data, listed};
+use crate::sys::table::{Answer, Handler, HostRoute};
+use crate::visit::{Ask, Visit, data};
 
 const W: &[Verb] = &[Verb::Write];
 const FIELDS: &[&str] = &["id", "name", "mount_accessor", "canonical_id"];
 
 pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("group-alias", W, Handler::Now(write), "Make a group's alias.").fields(FIELDS),
-    HostRoute::new("group-alias/id", &[Verb::List], Handler::Now(list), "List aliases of groups."),
+    HostRoute::new("group-alias/id", &[Verb::List], Handler::Later(list), "List aliases of groups."),
     HostRoute::new("group-alias/id/{id}", &[Verb::Read], Handler::Now(read), "Read a group's alias."),
     HostRoute::new("group-alias/id/{id}", W, Handler::Now(write), "Change a group's alias.").fields(FIELDS),
     HostRoute::new("group-alias/id/{id}", &[Verb::Delete], Handler::Now(delete), "Delete a group's alias."),
@@ -29,11 +30,13 @@ pub(super) const ROUTES: &[HostRoute] = &[
 /// The group that has the alias of this id, and the alias.
 pub(super) fn by_id(visit: &mut Visit, id: &str) -> Result<Option<(GroupRecord, Alias)>, Fault> {
     let Some(id) = parse_id(id) else { return Ok(None) };
-    let group = groups::by_alias_id(&mut visit.tx, &id)?;
-    Ok(group.and_then(|group| {
-        let alias = group.alias.clone()?;
-        Some((group, alias))
-    }))
+    Ok(with_alias(GROUPS.by_alias_id(&mut visit.tx, &id)?))
+}
+
+fn with_alias(group: Option<GroupRecord>) -> Option<(GroupRecord, Alias)> {
+    let group = group?;
+    let alias = group.alias.clone()?;
+    Some((group, alias))
 }
 
 fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
@@ -63,7 +66,7 @@ fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         Some((group, alias)) => (Some(group), alias),
         None => (None, login::new_alias(visit)),
     };
-    if let Some(other) = groups::by_alias(&mut visit.tx, &visit.open.names, &accessor, &name)?
+    if let Some(other) = GROUPS.by_alias(&mut visit.tx, &visit.open.names, &accessor, &name)?
         && other.alias.is_some_and(|other| other.id != alias.id)
     {
         return Err(Fault::invalid("combination of mount and group alias name is already in use"));
@@ -74,7 +77,7 @@ fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 }
 
 fn external(visit: &mut Visit, id: &str) -> Result<GroupRecord, Fault> {
-    let group = group_by_id(visit, id)?;
+    let group = GROUPS.by_id(&mut visit.tx, id)?;
     let group = group.ok_or_else(|| Fault::invalid("invalid group ID given in 'canonical_id'"))?;
     if group.external { Ok(group) } else { Err(Fault::invalid("alias can't be set on an internal group")) }
 }
@@ -111,14 +114,10 @@ fn delete(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     Ok(Reply::Empty)
 }
 
-fn list(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let (mut keys, mut about) = (Vec::new(), Vec::new());
-    for id in groups::all_aliases(&mut visit.tx)? {
-        let id = id_text(&id);
-        if let Some((group, alias)) = by_id(visit, &id)? {
-            about.push(shown::alias_in_list(visit, &alias, &group.id));
-            keys.push(id);
-        }
-    }
-    if keys.is_empty() { listed(keys) } else { Ok(data(&shown::list(keys, about))) }
+fn list<'a>(visit: &'a mut Visit, _ask: &'a Ask<'a>) -> Answer<'a> {
+    let tell = |visit: &Visit, tx: &mut Transaction, id: &Id| {
+        let found = with_alias(GROUPS.by_alias_id_untracked(tx, id)?);
+        Ok(found.map(|(group, alias)| shown::alias_in_list(visit, &alias, &group.id)))
+    };
+    Box::pin(lists::ids(visit, |tx, after| GROUPS.alias_ids(tx, after), tell))
 }

@@ -4,7 +4,8 @@ use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Verb;
 
 use super::{alias, entity, group, group_alias};
-use crate::book::identity::groups;
+use crate::book::identity::entities::ENTITIES;
+use crate::book::identity::groups::GROUPS;
 use crate::fault::Fault;
 use crate::sys::table::{Handler, HostRoute};
 use crate::visit::{Ask, Visit};
@@ -44,8 +45,8 @@ fn known(ask: &Ask<'_>) -> Result<Known, Fault> {
 
 fn of_entity(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let found = match known(ask)? {
-        Known::Id(id) => entity::by_id(visit, &id)?,
-        Known::Name(name) => entity::by_name(visit, &name)?,
+        Known::Id(id) => ENTITIES.by_id(&mut visit.tx, &id)?,
+        Known::Name(name) => ENTITIES.by_name(&mut visit.tx, &visit.open.names, &name)?,
         Known::AliasId(id) => alias::by_id(visit, &id)?.map(|(entity, _)| entity),
         Known::Alias { accessor, name } => alias::by_name(visit, &accessor, &name)?.map(|(entity, _)| entity),
     };
@@ -54,10 +55,10 @@ fn of_entity(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 
 fn of_group(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let found = match known(ask)? {
-        Known::Id(id) => group::by_id(visit, &id)?,
-        Known::Name(name) => group::by_name(visit, &name)?,
+        Known::Id(id) => GROUPS.by_id(&mut visit.tx, &id)?,
+        Known::Name(name) => GROUPS.by_name(&mut visit.tx, &visit.open.names, &name)?,
         Known::AliasId(id) => group_alias::by_id(visit, &id)?.map(|(group, _)| group),
-        Known::Alias { accessor, name } => groups::by_alias(&mut visit.tx, &visit.open.names, &accessor, &name)?,
+        Known::Alias { accessor, name } => GROUPS.by_alias(&mut visit.tx, &visit.open.names, &accessor, &name)?,
     };
     found.map_or(Ok(Reply::Empty), |found| group::answer(visit, &found))
 }

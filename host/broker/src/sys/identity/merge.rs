@@ -4,8 +4,7 @@ use bulkhead_model::reply::{Envelope, Reply, hidden_json};
 use bulkhead_model::request::Verb;
 use serde_json::{Value, json};
 
-use super::entity::by_id;
-use crate::book::identity::entities::{self, EntityRecord};
+use crate::book::identity::entities::{self, ENTITIES, EntityRecord};
 use crate::book::identity::{Alias, id_text};
 use crate::fault::Fault;
 use crate::sys::table::{Handler, HostRoute};
@@ -26,13 +25,15 @@ fn merge(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         return Err(Fault::invalid("missing entity ids to merge from"));
     }
     let keep = ask.fields.strings("conflicting_alias_ids_to_keep", true)?.unwrap_or_default();
-    let before = by_id(visit, &to)?.ok_or_else(|| Fault::invalid("entity id to merge to is invalid"))?;
+    let before =
+        ENTITIES.by_id(&mut visit.tx, &to)?.ok_or_else(|| Fault::invalid("entity id to merge to is invalid"))?;
     if from.contains(&to) {
         return Err(Fault::invalid("to_entity_id should not be present in from_entity_ids"));
     }
     let mut sources: Vec<EntityRecord> = Vec::with_capacity(from.len());
     for id in &from {
-        let source = by_id(visit, id)?.ok_or_else(|| Fault::invalid("entity id to merge from is invalid"))?;
+        let source =
+            ENTITIES.by_id(&mut visit.tx, id)?.ok_or_else(|| Fault::invalid("entity id to merge from is invalid"))?;
         if !sources.iter().any(|have| have.id == source.id) {
             sources.push(source);
         }

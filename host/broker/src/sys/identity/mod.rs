@@ -6,6 +6,7 @@ mod alias;
 mod entity;
 mod group;
 mod group_alias;
+mod lists;
 mod lookup;
 mod merge;
 mod shown;

@@ -1,7 +1,7 @@
 //! Entities, groups and aliases as answers show them.
 
 use bulkhead_model::template::Pairs;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::book::identity::groups::GroupRecord;
 use crate::book::identity::persona::Persona;
@@ -125,10 +125,4 @@ pub(super) fn group(visit: &Visit, group: &GroupRecord, members: &[Id]) -> Value
         "policies": or_null(group.policies.clone()),
         "type": if group.external { "external" } else { "internal" },
     })
-}
-
-/// A list by id, with something told of each.
-pub(super) fn list(keys: Vec<String>, about: Vec<Value>) -> Value {
-    let info: Map<String, Value> = keys.iter().cloned().zip(about).collect();
-    json!({ "key_info": info, "keys": keys })
 }
