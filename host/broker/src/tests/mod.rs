@@ -6,6 +6,7 @@ mod bench;
 mod identity;
 mod kit;
 mod leases;
+mod leave;
 mod lifecycle;
 mod plugin;
 mod scheduler;
