@@ -3,6 +3,7 @@
 
 mod batch;
 mod bench;
+mod duties;
 mod identity;
 mod kit;
 mod leases;
