@@ -64,6 +64,12 @@ impl Fault {
         Self::invalid(wrapped(text))
     }
 
+    /// Whether the ledger failed: that is no fault of the thing at hand, and the next one
+    /// would meet it as well.
+    pub(crate) fn is_of_ledger(&self) -> bool {
+        matches!(self, Self::Ledger(_) | Self::Store(StoreError::Ledger(_)))
+    }
+
     /// What the caller is told. The cause of a fault of ours goes to the log alone.
     pub(crate) fn into_failure(self) -> Failure {
         match self {
@@ -79,7 +85,14 @@ impl Fault {
 
 /// Vault's multi-error text around one error.
 pub(crate) fn wrapped(text: &str) -> String {
-    format!("1 error occurred:\n\t* {text}\n\n")
+    wrapped_all(&[text])
+}
+
+/// As [`wrapped`], around several.
+pub(crate) fn wrapped_all(texts: &[impl AsRef<str>]) -> String {
+    let lines: String = texts.iter().map(|text| format!("\t* {}\n", text.as_ref())).collect();
+    let errors = if texts.len() == 1 { "error" } else { "errors" };
+    format!("{} {errors} occurred:\n{lines}\n", texts.len())
 }
 
 fn store_failure(error: &StoreError) -> Failure {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use bulkhead_barrier::Transaction;
+use bulkhead_barrier::{SpaceId, Transaction};
 use bulkhead_model::acl::Acl;
 use bulkhead_model::failure::Failure;
 use bulkhead_model::reply::{Envelope, Reply, hidden_json};
@@ -39,6 +39,8 @@ pub(crate) enum After {
     Refresh,
     /// What the ceremony of this nonce was for is done.
     CeremonyEnded(String),
+    /// What a mount's guests keep in the node's memory is forgotten.
+    DropCache(SpaceId),
     /// Something may be due at once.
     LookForDue,
 }

@@ -55,6 +55,8 @@ pub(crate) struct RemovalRecord {
     pub what: What,
     /// Slices that failed in a row.
     pub failures: u32,
+    /// Of a mount: all leases up to this one were tried.
+    pub tried: Option<String>,
 }
 
 /// Puts a removal on record. It begins with the commit of this transaction.
@@ -72,7 +74,7 @@ pub(crate) fn begin(tx: &mut Transaction, now_ms: u64, what: What) -> Result<Due
         }
     };
     let due = Due { at_ms: now_ms, kind: DUE_REMOVAL, id };
-    save(tx, &due, &RemovalRecord { what, failures: 0 })?;
+    save(tx, &due, &RemovalRecord { what, failures: 0, tried: None })?;
     Ok(due)
 }
 
@@ -91,7 +93,13 @@ pub(crate) fn save(tx: &mut Transaction, due: &Due, record: &RemovalRecord) -> R
 /// [`StoreError`] from the barrier.
 pub(crate) fn at(tx: &mut Transaction, due: &Due) -> Result<Option<RemovalRecord>, StoreError> {
     let Some(bytes) = tx.get(&leases::due_key(due.at_ms, due.kind, &due.id))? else { return Ok(None) };
-    postcard::from_bytes(bytes.expose()).map(Some).map_err(|_| super::damaged(space::DUE, "a removal"))
+    decoded(bytes.expose()).map(Some)
+}
+
+fn decoded(bytes: &[u8]) -> Result<RemovalRecord, StoreError> {
+    // One from before it was kept which leases were tried has none; a zero at the end says so.
+    let found = postcard::from_bytes(bytes).or_else(|_| postcard::from_bytes(&[bytes, &[0]].concat()));
+    found.map_err(|_| super::damaged(space::DUE, "a removal"))
 }
 
 /// Moves a removal in the due index: behind what became due before this time.
@@ -181,3 +189,6 @@ impl Pace {
         self.things_max < before
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,6 +36,8 @@ pub(crate) struct GuestHost {
     outside: bool,
     held: Vec<tokio::sync::OwnedMutexGuard<()>>,
     intents: Vec<Pending>,
+    /// Of a mount that starts afresh: its cache is as good as empty.
+    afresh: bool,
 }
 
 impl GuestHost {
@@ -49,7 +51,13 @@ impl GuestHost {
             outside: false,
             held: Vec::new(),
             intents: Vec::new(),
+            afresh: false,
         }
+    }
+
+    /// The same over an empty cache. It is emptied for the others when the call is committed.
+    pub(crate) fn afresh(self, afresh: bool) -> Self {
+        Self { afresh, ..self }
     }
 
     /// Drops the call's intents with its commit: what they were for has succeeded.
@@ -175,7 +183,7 @@ impl CallHost for GuestHost {
     }
 
     fn cache_get(&mut self, key: &str) -> Option<Vec<u8>> {
-        self.open.cache.get(&mut self.tx, self.mount.space, key, self.now_ms)
+        if self.afresh { None } else { self.open.cache.get(&mut self.tx, self.mount.space, key, self.now_ms) }
     }
 
     fn cache_put(&mut self, key: &str, value: Vec<u8>, ttl: Seconds, depends_on: &[String]) {

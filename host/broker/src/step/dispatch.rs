@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::framework;
 use bulkhead_model::hidden::Hidden;
-use bulkhead_model::plugin::{Caller, GuestError, GuestRequest, Operation};
+use bulkhead_model::plugin::{Caller, GuestError, GuestRequest, Operation, Reason};
 use bulkhead_model::reply::{HiddenJson, Reply};
 use bulkhead_model::request::{Body, Request, Verb};
 use bulkhead_model::seam::plugin::{Call, CallFailure, Plugin, Returned, Stop};
@@ -157,7 +157,8 @@ pub(crate) async fn call(
     // the guest never gives it back, nothing can be committed by mistake.
     let aside = visit.tx.afresh();
     let tx = std::mem::replace(&mut visit.tx, aside);
-    let host = GuestHost::new(visit.open.clone(), mount.clone(), tx, visit.now_ms, request_id);
+    let host = GuestHost::new(visit.open.clone(), mount.clone(), tx, visit.now_ms, request_id)
+        .afresh(matches!(call, Call::Initialize(Reason::Reloaded)));
     let finished = plugin.call(Box::new(host), call).await.map_err(|e| call_failure(mount, &e))?;
     let mut host = finished.host.into_any().downcast::<GuestHost>().expect("a call gives back the host it was given");
     if finished.result.is_ok() {

@@ -2,6 +2,7 @@
 //! is unsealed or has become active, or that another version of the plugin serves the
 //! mount, and schedules what the plugin wants to be run regularly.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,57 +11,120 @@ use bulkhead_model::hidden::Hidden;
 use bulkhead_model::limits::CONFLICT_RETRIES_MAX;
 use bulkhead_model::plugin::{GuestError, Reason};
 use bulkhead_model::seam::plugin::{Call, Plugin};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use tokio::time::MissedTickBehavior;
 
 use crate::book::mounts::{Engine, Mount};
 use crate::book::{opaque, space};
 use crate::fault::Fault;
 use crate::open::Open;
 use crate::step::{dispatch, expire, job, settle};
-use crate::visit::Visit;
+use crate::visit::{After, Visit};
 
-/// How often a node looks whether it has become active. Source: ours.
+/// How often a node looks whether it is active. Source: ours.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// When a plugin that could not prepare itself is told again. Source: ours.
-const RETRY_EVERY: Duration = Duration::from_secs(60);
+/// When a plugin that could not prepare itself is told again, in milliseconds. Source: ours.
+const RETRY_MS: u64 = 60_000;
+
+/// Plugins told at once. Source: ours. Why: a mount must not wait for another whose plugin
+/// hangs, and each may hold an instance.
+const TOLD_AT_ONCE_MAX: usize = 8;
 
 /// Works until the node is sealed.
 pub(crate) async fn run(open: Arc<Open>) {
-    let (mut was_active, mut reason) = (false, Reason::Unsealed);
+    let mut tick = tokio::time::interval(LOOK_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // They live and end with this task, and with the node's leadership.
+    let mut running = FuturesUnordered::new();
+    let mut owed = Owed::default();
     loop {
-        let is_active = open.ledger().standing().leader;
-        if is_active && !was_active {
-            tell_all(&open, reason).await;
+        let told = tokio::select! {
+            _ = tick.tick() => None,
+            Some(told) = running.next(), if !running.is_empty() => Some(told),
+        };
+        match told {
+            Some((space, Err(fault))) => owed.failed(open.parts.clock.now_ms(), space, &fault),
+            Some((_, Ok(()))) => {}
+            None if owed.look(&open) => {}
+            None => running.clear(),
         }
-        was_active = is_active;
-        reason = Reason::BecameActive;
-        tokio::time::sleep(LOOK_EVERY).await;
+        while running.len() < TOLD_AT_ONCE_MAX
+            && let Some(space) = owed.next(open.parts.clock.now_ms())
+        {
+            let (open, reason) = (&open, owed.reason);
+            running.push(async move { (space, tell(open, space, reason).await) });
+        }
     }
 }
 
-/// Tells the plugin of each mount, and those that fail again, until none is left or the
-/// node is not active any more.
-pub(crate) async fn tell_all(open: &Arc<Open>, reason: Reason) {
-    let mut left = match plugin_mounts(open) {
-        Ok(mounts) => mounts,
-        Err(fault) => return tracing::error!(cause = ?fault, "the mounts could not be read"),
-    };
-    loop {
-        let mut failed = Vec::new();
-        for space in left {
-            if let Err(fault) = tell(open, space, reason).await {
-                tracing::error!(cause = ?fault, "a plugin could not prepare itself; it is told again in a minute");
-                failed.push(space);
+/// Mounts whose plugins are still to be told.
+struct Owed {
+    reason: Reason,
+    /// The term that this node leads in, once it is known whom to tell.
+    term: Option<u64>,
+    /// Whom to tell, and not before when, in milliseconds.
+    waiting: VecDeque<(u64, SpaceId)>,
+}
+
+impl Default for Owed {
+    fn default() -> Self {
+        Self { reason: Reason::Unsealed, term: None, waiting: VecDeque::new() }
+    }
+}
+
+impl Owed {
+    /// Looks whether the node is active. False: it is not, or not any more in the same term,
+    /// and what is being told has no meaning.
+    fn look(&mut self, open: &Open) -> bool {
+        let standing = open.ledger().standing();
+        let term = standing.leader.then_some(standing.term);
+        if term.is_some() && term == self.term {
+            return true;
+        }
+        if term.is_none() || self.term.is_some() {
+            *self = Self { reason: Reason::BecameActive, ..Self::default() };
+        }
+        if term.is_some() {
+            match plugin_mounts(open) {
+                Ok(mounts) => {
+                    self.waiting = mounts.into_iter().map(|space| (0, space)).collect();
+                    self.term = term;
+                }
+                Err(fault) => tracing::error!(cause = ?fault, "the mounts could not be read; it is tried again"),
             }
         }
-        if failed.is_empty() {
-            return;
-        }
-        left = failed;
-        tokio::time::sleep(RETRY_EVERY).await;
-        if !open.ledger().standing().leader {
-            return;
-        }
+        false
     }
+
+    /// Takes the first mount whose time has come.
+    fn next(&mut self, now_ms: u64) -> Option<SpaceId> {
+        let at = self.waiting.iter().position(|(from_ms, _)| *from_ms <= now_ms)?;
+        self.waiting.remove(at).map(|(_, space)| space)
+    }
+
+    fn failed(&mut self, now_ms: u64, space: SpaceId, fault: &Fault) {
+        tracing::error!(cause = ?fault, "a plugin could not prepare itself; it is told again in a minute");
+        self.waiting.push_back((now_ms.saturating_add(RETRY_MS), space));
+    }
+}
+
+/// Tells the plugin of each mount once: [`run`] for tests that decide when.
+#[cfg(test)]
+pub(crate) async fn tell_all(open: &Arc<Open>, reason: Reason) {
+    for (_, told) in tell_each(open, plugin_mounts(open).expect("the mounts can be read"), reason).await {
+        told.expect("the plugin can prepare itself");
+    }
+}
+
+/// Tells the plugins of these mounts, some at once; none waits for the success of another.
+pub(crate) async fn tell_each(
+    open: &Arc<Open>,
+    mounts: Vec<SpaceId>,
+    reason: Reason,
+) -> Vec<(SpaceId, Result<(), Fault>)> {
+    let calls = mounts.into_iter().map(|space| async move { (space, tell(open, space, reason).await) });
+    futures::stream::iter(calls).buffered(TOLD_AT_ONCE_MAX).collect().await
 }
 
 fn plugin_mounts(open: &Open) -> Result<Vec<SpaceId>, Fault> {
@@ -74,9 +138,16 @@ fn plugin_mounts(open: &Open) -> Result<Vec<SpaceId>, Fault> {
 async fn tell(open: &Arc<Open>, space: SpaceId, reason: Reason) -> Result<(), Fault> {
     for _ in 0..CONFLICT_RETRIES_MAX {
         let mut visit = expire::visit(open, open.parts.clock.now_ms())?;
-        let Some(mount) = visit.config.mounts.with_space(space).cloned() else { return Ok(()) };
+        let mount = visit.config.mounts.with_space(space).filter(|mount| !mount.entry.leaving).cloned();
+        let Some(mount) = mount else { return Ok(()) };
         let Engine::Plugin(plugin, _) = &mount.engine else { return Ok(()) };
-        take_up(&mut visit, &mount, plugin, reason).await?;
+        match take_up(&mut visit, &mount, plugin, reason).await {
+            Err(Fault::Conflict) => continue,
+            taken => taken?,
+        }
+        if reason == Reason::Reloaded {
+            visit.after.push(After::DropCache(space));
+        }
         let outside = visit.outside;
         match settle::commit(visit).await {
             Err(Fault::Conflict) if !outside => {}

@@ -37,7 +37,7 @@ const BATCH_MAX: u32 = 4_096;
 const AT_WORK_MAX: usize = 32;
 /// Of these, things of one mount. Source: ours. Why: a plugin that hangs must leave room
 /// for what the others have to end.
-const AT_WORK_OF_MOUNT_MAX: usize = 4;
+pub(crate) const AT_WORK_OF_MOUNT_MAX: usize = 4;
 /// First wait after a failed attempt, doubled each time, in milliseconds. Source: Vault, 10 s.
 const RETRY_MS: u64 = 10_000;
 /// Longest wait between attempts, in milliseconds: a day, as Vault retries irrevocable leases.
@@ -176,7 +176,7 @@ async fn settle(open: &Arc<Open>, due: Due) -> Due {
         Err(fault) => {
             tracing::warn!(kind = %char::from(due.kind), cause = ?fault, "could not be ended; it is tried again");
             // Where the ledger failed it is no fault of the thing, nor could it be put off.
-            !matches!(fault, Fault::Ledger(_) | Fault::Store(StoreError::Ledger(_)))
+            !fault.is_of_ledger()
         }
     };
     // The failure must not stay at the head of the index, where it would be tried every
@@ -298,22 +298,22 @@ async fn end_lease(visit: &mut Visit, due: &Due) -> Result<(), Fault> {
         None => None,
     };
     let Some(record) = record else { return jobs::forget(&mut visit.tx, due).map_err(Fault::from) };
-    revoke(visit, &record, false).await?;
+    revoke(visit, &record).await?;
     leases::remove(&mut visit.tx, &record).map_err(Fault::from)
 }
 
-/// How long to wait after so many failures in a row.
-fn back_off(failures: u32) -> u64 {
+/// How long to wait after so many failures in a row, in milliseconds.
+pub(crate) fn back_off(failures: u32) -> u64 {
     RETRY_MS.saturating_mul(1 << failures.saturating_sub(1).min(20)).min(RETRY_MS_MAX)
 }
 
 /// Has the guest revoke what a lease stands for. Idempotent on the guest's side.
-pub(crate) async fn revoke(visit: &mut Visit, record: &LeaseRecord, unmounting: bool) -> Result<(), Fault> {
+pub(crate) async fn revoke(visit: &mut Visit, record: &LeaseRecord) -> Result<(), Fault> {
     let Some(mount) = visit.config.mounts.with_space(SpaceId(record.mount)).cloned() else { return Ok(()) };
     let Engine::Plugin(plugin, _) = &mount.engine else {
         return Err(Fault::invalid("the plugin of this lease's mount is not on this server"));
     };
-    let lease = guest_lease(record, unmounting);
+    let lease = guest_lease(record, mount.entry.leaving);
     let plugin = plugin.clone();
     match dispatch::call(visit, &mount, &plugin, Call::RevokeLease(lease), &record.id).await? {
         Ok(_) => Ok(()),

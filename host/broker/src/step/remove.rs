@@ -11,21 +11,15 @@ use parking_lot::Mutex;
 
 use crate::book::jobs;
 use crate::book::leases::{self, Due};
-use crate::book::mounts::{self, Engine, Mount, MountEntry};
 use crate::book::removals::{self, LeaseEnd, Pace, RemovalRecord, Slice, What};
 use crate::book::tokens::{self, tree};
 use crate::fault::Fault;
 use crate::open::Open;
-use crate::step::{expire, settle};
+use crate::step::leave;
 use crate::visit::Visit;
 
 /// Slices that the scheduler removes before it lets others have their turn. Source: ours.
 const SLICES_A_TURN: usize = 16;
-/// Leases that are revoked within the request that disables their mount. Source: ours. Why:
-/// each is a call of the plugin, and all of them share one change.
-const UNMOUNT_AT_ONCE_MAX: usize = 100;
-/// Leases of a mount that goes, looked up at once. Source: ours.
-const LEASES_A_LOOK: usize = 32;
 
 /// Removals that requests work at. The scheduler leaves them alone.
 #[derive(Default)]
@@ -159,8 +153,8 @@ pub(crate) fn mount_of(tx: &mut Transaction, due: &Due) -> Result<Option<[u8; 16
     })
 }
 
-/// Removes a slice; says whether it was the last. One that met a conflict, or was too large
-/// after all, is tried again with less.
+/// Removes a slice; says whether it was the last for now. One that met a conflict, or was
+/// too large after all, is tried again with less.
 async fn slice(open: &Arc<Open>, due: &Due, pace: &mut Pace) -> Result<bool, Fault> {
     match attempt(open, due, pace).await {
         Ok(done) => {
@@ -191,7 +185,7 @@ async fn attempt(open: &Arc<Open>, due: &Due, pace: &Pace) -> Result<bool, Fault
             }
             done
         }
-        What::Mount { space } => return end_mount(open, due, SpaceId(*space), now_ms, pace.slice()).await,
+        What::Mount { space } => return leave::step(open, due, SpaceId(*space), record, pace.slice()).await,
     };
     if done {
         jobs::forget(&mut tx, due)?;
@@ -222,7 +216,10 @@ pub(crate) fn begin_leases(
 }
 
 /// Ends leases below a prefix as far as the slice goes; gives back behind which to go on.
-fn end_leases(
+///
+/// # Errors
+/// [`Fault`] from the store.
+pub(crate) fn end_leases(
     open: &Open,
     tx: &mut Transaction,
     what: &What,
@@ -257,91 +254,4 @@ fn end_leases(
         last = Some(id);
     }
     Ok(next)
-}
-
-/// Whether a mount has so many leases that they cannot all end in the change that removes
-/// it.
-///
-/// # Errors
-/// [`StoreError`] from the barrier.
-pub(crate) fn is_large(visit: &mut Visit, mount: &Mount) -> Result<bool, StoreError> {
-    let (ids, _) = leases::page(&mut visit.tx, &mount.full_path, None, UNMOUNT_AT_ONCE_MAX + 1)?;
-    Ok(ids.len() > UNMOUNT_AT_ONCE_MAX)
-}
-
-/// Removes a mount with many leases: from the first commit on no request reaches it, then
-/// its leases end, and then it goes.
-///
-/// # Errors
-/// [`Fault`], as of [`finish`].
-pub(crate) async fn mount(visit: &mut Visit, mount: &Mount) -> Result<(), Fault> {
-    let entry = MountEntry { leaving: true, ..mount.entry.clone() };
-    mounts::save(&mut visit.tx, &entry)?;
-    let due = removals::begin(&mut visit.tx, visit.now_ms, What::Mount { space: mount.space.0 })?;
-    finish(visit, due, "the mount is disabled; the revocation of its leases takes longer").await
-}
-
-/// Ends some leases of a mount that goes, and in the end the mount; says whether it is gone.
-async fn end_mount(open: &Arc<Open>, due: &Due, space: SpaceId, now_ms: u64, slice: Slice) -> Result<bool, Fault> {
-    let mut visit = expire::visit(open, now_ms)?;
-    let mount = visit.config.mounts.with_space(space).filter(|mount| mount.entry.leaving).cloned();
-    let Some(mount) = mount else {
-        jobs::forget(&mut visit.tx, due)?;
-        settle::commit(visit).await?;
-        return Ok(true);
-    };
-    let (ids, _) = leases::page(&mut open.begin()?, &mount.full_path, None, LEASES_A_LOOK)?;
-    if ids.is_empty() {
-        crate::sys::mounts::take_away(&mut visit, &mount)?;
-        jobs::forget(&mut visit.tx, due)?;
-        let after = settle::commit(visit).await?;
-        settle::after(open, after);
-        return Ok(true);
-    }
-    if !matches!(mount.engine, Engine::Plugin(..)) {
-        return forget_leases(open, &mount, now_ms, slice).await;
-    }
-    drop(visit);
-    for id in ids {
-        end_lease(open, &id, now_ms).await?;
-    }
-    Ok(false)
-}
-
-/// Revokes one lease of a mount that goes. Each is a change of its own: one that fails
-/// must not undo what the others did outside.
-async fn end_lease(open: &Arc<Open>, id: &str, now_ms: u64) -> Result<(), Fault> {
-    let mut visit = expire::visit(open, now_ms)?;
-    match leases::get(&mut visit.tx, id) {
-        Ok(Some(lease)) => {
-            expire::revoke(&mut visit, &lease, true).await?;
-            leases::remove(&mut visit.tx, &lease)?;
-        }
-        Ok(None) => {}
-        Err(StoreError::Damaged { what, .. }) => {
-            tracing::error!(what, "a lease of a disabled mount could not be read; it is dropped unread");
-            leases::remove_unread(&mut visit.tx, id)?;
-        }
-        Err(error) => return Err(error.into()),
-    }
-    match settle::commit(visit).await {
-        // Somebody else ended it.
-        Ok(_) | Err(Fault::Conflict) => Ok(()),
-        Err(fault) => Err(fault),
-    }
-}
-
-/// Drops leases of a mount whose plugin is not there: nobody can revoke them, and the mount
-/// could never go.
-async fn forget_leases(open: &Arc<Open>, mount: &Mount, now_ms: u64, slice: Slice) -> Result<bool, Fault> {
-    let mut tx = open.begin()?;
-    let prefix = mount.full_path.clone();
-    let what = What::Leases { prefix, after: None, of: None, end: LeaseEnd::Forgotten };
-    end_leases(open, &mut tx, &what, now_ms, slice)?;
-    open.commit(tx).await?;
-    tracing::warn!(
-        mount = %mount.entry.accessor, plugin = %mount.entry.kind,
-        "mount disabled without its plugin: leases were dropped, what they stand for was not revoked"
-    );
-    Ok(false)
 }

@@ -224,6 +224,7 @@ pub(crate) fn after(open: &Open, what_waited: Vec<After>) -> bool {
             After::Rotated(rotated) => open.barrier.install(rotated),
             After::AuditDevices(opened) => crate::sys::audit::follow_book(open, opened),
             After::LookForDue => open.due.notify_one(),
+            After::DropCache(mount) => open.cache.drop_mount(mount),
             After::CeremonyEnded(nonce) => open.ceremonies.lock().ended(&nonce),
             After::Refresh => {
                 if let Err(fault) = open.refresh() {

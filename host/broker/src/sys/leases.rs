@@ -171,7 +171,7 @@ fn revoke<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
         let id = asked_id(ask)?;
         let Some(record) = leases::get(&mut visit.tx, &id)? else { return Ok(Reply::Empty) };
         if ask.fields.flag("sync")?.unwrap_or(false) {
-            expire::revoke(visit, &record, false).await?;
+            expire::revoke(visit, &record).await?;
             leases::remove(&mut visit.tx, &record)?;
         } else {
             let now_ms = visit.now_ms;

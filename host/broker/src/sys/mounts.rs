@@ -16,10 +16,9 @@ use serde_json::{Map, Value};
 pub(super) use shown::mount_json;
 
 use super::table::{Answer, Handler, HostRoute};
-use crate::book::mounts::{self, Engine, Mount, MountEntry, Table};
-use crate::book::{leases, quotas};
+use crate::book::mounts::{self, Engine, MountEntry, Table};
 use crate::fault::Fault;
-use crate::step::{duties, remove, upgrade};
+use crate::step::{duties, leave};
 use crate::visit::{After, Ask, Visit, flat};
 
 const ENABLE_FIELDS: &[&str] = &[
@@ -221,50 +220,8 @@ async fn unmount(visit: &mut Visit, ask: &Ask<'_>, table: Table) -> Result<Reply
     // One that leaves already, but could not yet, is tried again.
     let found = visit.config.mounts.at(&full).or_else(|| visit.config.mounts.leaving(&full)).cloned();
     let Some(mount) = found else { return Ok(Reply::Empty) };
-    if remove::is_large(visit, &mount)? {
-        remove::mount(visit, &mount).await?;
-        return Ok(Reply::Empty);
-    }
-    end_leases(visit, &mount).await?;
-    take_away(visit, &mount)?;
+    leave::mount(visit, &mount).await?;
     Ok(Reply::Empty)
-}
-
-/// Takes a mount without leases out of the book, with all that it has stored.
-pub(crate) fn take_away(visit: &mut Visit, mount: &Mount) -> Result<(), Fault> {
-    mounts::remove(&mut visit.tx, &mount.entry)?;
-    duties::forget(&mut visit.tx, mount.space)?;
-    upgrade::forget(&mut visit.tx, mount.space)?;
-    quotas::mount_gone(&mut visit.tx, &mount.full_path)?;
-    visit.after.push(After::Refresh);
-    crate::step::expire::schedule_drop(visit, mount.space)?;
-    visit.open.cache.drop_mount(mount.space);
-    visit.after.push(After::LookForDue);
-    Ok(())
-}
-
-/// Ends the leases of a mount that goes: each is revoked while its guest is still there.
-/// Without the plugin nobody can revoke, and the mount could never go: they are dropped.
-async fn end_leases(visit: &mut Visit, mount: &Mount) -> Result<(), Fault> {
-    let orphaned = matches!(mount.engine, Engine::Missing(_));
-    let mut dropped = 0_usize;
-    for id in leases::page(&mut visit.tx, &mount.full_path, None, usize::MAX)?.0 {
-        let Some(record) = leases::get(&mut visit.tx, &id)? else { continue };
-        if orphaned {
-            dropped += 1;
-        } else {
-            crate::step::expire::revoke(visit, &record, true).await?;
-        }
-        leases::remove(&mut visit.tx, &record)?;
-    }
-    if dropped > 0 {
-        let (accessor, plugin) = (&mount.entry.accessor, &mount.entry.kind);
-        tracing::warn!(
-            mount = %accessor, plugin = %plugin, leases = dropped,
-            "mount disabled without its plugin: its leases were dropped, what they stand for was not revoked"
-        );
-    }
-    Ok(())
 }
 
 /// A JSON array of strings, or `null` members left out.

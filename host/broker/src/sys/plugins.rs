@@ -12,9 +12,9 @@ use serde_json::{Map, Value, json};
 
 use super::table::{Answer, Handler, HostRoute};
 use crate::book::mounts::{Engine, Mount, Table};
-use crate::fault::Fault;
+use crate::fault::{Fault, wrapped_all};
 use crate::step::{duties, upgrade};
-use crate::visit::{After, Ask, Visit, data, enveloped, listed};
+use crate::visit::{Ask, Visit, data, enveloped, listed};
 
 pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("plugins/catalog", &[Verb::Read], Handler::Now(all), "List the plugins."),
@@ -26,6 +26,10 @@ pub(super) const ROUTES: &[HostRoute] = &[
         .sudo(),
     HostRoute::new("plugins/finalize/{type}/{name}", &[Verb::Write], Handler::Now(finalise), FINALISE).sudo(),
 ];
+
+/// Engines that cannot start afresh. Source: OpenBao.
+const SINGLETONS: &[&str] =
+    &["system", "token", "cubbyhole", "identity", "ns_system", "ns_token", "ns_cubbyhole", "ns_identity"];
 
 const FINALISE: &str =
     "Bring a plugin's data to the layout that it writes now; its older versions cannot read it then.";
@@ -87,8 +91,38 @@ fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     Ok(data(&found))
 }
 
-/// The mounts that a reload is about.
-fn to_reload(visit: &Visit, ask: &Ask<'_>) -> Result<Vec<Arc<Mount>>, Fault> {
+/// What a reload is about: mounts to start afresh, and what is wrong with others.
+#[derive(Default)]
+struct Reload {
+    mounts: Vec<Arc<Mount>>,
+    refused: Vec<String>,
+}
+
+impl Reload {
+    fn add(&mut self, mount: &Arc<Mount>) {
+        let why = match &mount.engine {
+            Engine::Plugin(..) => {
+                if !self.mounts.iter().any(|known| known.space == mount.space) {
+                    self.mounts.push(mount.clone());
+                }
+                return;
+            }
+            Engine::Missing(why) => why.clone(),
+            _ => singleton(&mount.entry.kind),
+        };
+        self.refuse(mount, &why);
+    }
+
+    fn refuse(&mut self, mount: &Mount, why: &str) {
+        self.refused.push(format!("cannot reload plugin on {:?}: {why}", mount.full_path));
+    }
+}
+
+fn singleton(name: &str) -> String {
+    format!("singleton plugin cannot be reloaded: {name:?}")
+}
+
+fn to_reload(visit: &Visit, ask: &Ask<'_>) -> Result<Reload, Fault> {
     let plugin = ask.fields.text_or_empty("plugin")?;
     let paths = ask.fields.strings("mounts", true)?.unwrap_or_default();
     match (plugin.is_empty(), paths.is_empty()) {
@@ -96,29 +130,49 @@ fn to_reload(visit: &Visit, ask: &Ask<'_>) -> Result<Vec<Arc<Mount>>, Fault> {
         (false, false) => return Err(Fault::invalid("plugin and mounts cannot be set at the same time")),
         _ => {}
     }
+    if !matches!(ask.fields.text_or_empty("scope")?.as_str(), "" | "global") {
+        return Err(Fault::invalid("scope must be unset or \"global\""));
+    }
+    let mut found = Reload::default();
     if !plugin.is_empty() {
+        if SINGLETONS.contains(&plugin.as_str()) {
+            return Err(Fault::invalid(singleton(&plugin)));
+        }
         if !visit.open.catalog.plugins.keys().any(|(_, name)| *name == plugin) {
             return Err(Fault::invalid(format!("plugin not found in the catalog: {plugin:?}")));
         }
-        return Ok(visit.config.mounts.all().filter(|m| m.entry.kind == plugin).cloned().collect());
+        let tables = [Table::Secret, Table::Auth].map(|table| visit.config.mounts.of(table));
+        tables.iter().flatten().filter(|mount| mount.entry.kind == plugin).for_each(|mount| found.add(mount));
     }
-    let at = |path: &String| {
-        let found = visit.config.mounts.at(&format!("{}/", path.trim_matches('/'))).cloned();
-        found.ok_or_else(|| Fault::invalid_wrapped(&format!("cannot fetch mount entry on {path:?}")))
-    };
-    paths.iter().map(at).collect()
+    for path in paths {
+        let path = if path.ends_with('/') { path } else { format!("{path}/") };
+        // As there, a path below a mount stands for the mount.
+        match visit.config.mounts.route(&path) {
+            Some((mount, _)) => found.add(mount),
+            None => found.refused.push(format!("cannot fetch mount entry on {path:?}")),
+        }
+    }
+    Ok(found)
 }
 
 /// A call has an instance of its own anyway: what is left to start afresh is what a plugin
-/// keeps in the node's memory.
+/// keeps in the node's memory. Each mount does so in a change of its own, and one that cannot
+/// does not keep the others.
 fn reload<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
     Box::pin(async move {
-        for mount in to_reload(visit, ask)? {
-            let Engine::Plugin(plugin, _) = &mount.engine else { continue };
-            visit.open.cache.drop_mount(mount.space);
-            duties::take_up(visit, &mount, plugin, Reason::Reloaded).await?;
+        let mut found = to_reload(visit, ask)?;
+        let spaces = found.mounts.iter().map(|mount| mount.space).collect();
+        let told = duties::tell_each(&visit.open, spaces, Reason::Reloaded).await;
+        for (mount, (_, told)) in std::mem::take(&mut found.mounts).iter().zip(told) {
+            match told {
+                Ok(()) => {}
+                Err(fault) if fault.is_of_ledger() => return Err(fault),
+                Err(fault) => found.refuse(mount, &fault.into_failure().errors.join("; ")),
+            }
         }
-        visit.after.push(After::LookForDue);
+        if !found.refused.is_empty() {
+            return Err(Fault::invalid(wrapped_all(&found.refused)));
+        }
         Ok(data(&json!({ "reload_id": ask.request.id })))
     })
 }

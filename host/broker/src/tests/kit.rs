@@ -44,6 +44,8 @@ pub(crate) struct MortalLedger {
     changes_left: AtomicUsize,
     /// Whether it only falls silent then.
     silent: AtomicBool,
+    /// Whether its node does not lead.
+    follows: AtomicBool,
 }
 
 #[async_trait]
@@ -69,7 +71,7 @@ impl Ledger for MortalLedger {
     }
 
     fn standing(&self) -> Standing {
-        self.inner.standing()
+        Standing { leader: !self.follows.load(Ordering::SeqCst), ..self.inner.standing() }
     }
 }
 
@@ -158,6 +160,11 @@ impl Kit {
     pub(crate) fn is_silent_after(&self, changes: usize) {
         self.ledger.silent.store(true, Ordering::SeqCst);
         self.dies_after(changes);
+    }
+
+    /// Whether the node leads from now on.
+    pub(crate) fn leads(&self, leads: bool) {
+        self.ledger.follows.store(!leads, Ordering::SeqCst);
     }
 
     pub(crate) fn open(&self) -> Arc<Open> {
@@ -339,7 +346,12 @@ pub(crate) fn is_conflict(commit: &Result<(), Fault>) -> bool {
 }
 
 fn mortal(inner: Arc<FakeLedger>) -> Arc<MortalLedger> {
-    Arc::new(MortalLedger { inner, changes_left: AtomicUsize::new(usize::MAX), silent: AtomicBool::new(false) })
+    Arc::new(MortalLedger {
+        inner,
+        changes_left: AtomicUsize::new(usize::MAX),
+        silent: AtomicBool::new(false),
+        follows: AtomicBool::new(false),
+    })
 }
 
 fn node(ledger: &Arc<MortalLedger>, clock: &Arc<FakeClock>, plugins: Vec<Arc<dyn Plugin>>) -> Arc<Node> {

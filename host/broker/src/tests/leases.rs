@@ -1,8 +1,5 @@
-//! Many leases at once: ended by prefix, by force, with their mount, by a move.
+//! Many leases at once: ended by prefix, by force, by a move.
 
-use std::time::Duration;
-
-use bulkhead_model::failure::FailureKind;
 use bulkhead_model::request::Verb;
 use serde_json::{Value, json};
 
@@ -15,14 +12,6 @@ async fn with_leases(count: usize) -> Kit {
     kit.mount("a/").await;
     kit.leases("a/", count).await;
     kit
-}
-
-async fn disable(kit: &Kit, path: &str) -> super::kit::Answer {
-    kit.ask(Verb::Delete, &format!("sys/mounts/{path}"), ROOT, Value::Null).await
-}
-
-async fn is_mounted(kit: &Kit, path: &str) -> bool {
-    kit.ask(Verb::Read, &format!("sys/mounts/{path}"), ROOT, Value::Null).await.failed.is_none()
 }
 
 #[tokio::test]
@@ -59,71 +48,6 @@ async fn leases_that_a_dead_node_began_to_end_are_ended() {
         assert_eq!(kit.plugin.calls("a/").len(), 3_000);
         kit.is_clean();
     }
-}
-
-#[tokio::test]
-async fn a_mount_with_many_leases_goes_when_all_are_revoked() {
-    let kit = with_leases(300).await;
-    assert_eq!(disable(&kit, "a").await.failed, None);
-    assert_eq!(kit.plugin.calls("a/").len(), 300);
-    assert!(!is_mounted(&kit, "a").await);
-    kit.mount("a/").await;
-    kit.settle().await;
-    kit.is_clean();
-}
-
-#[tokio::test]
-async fn a_mount_that_leaves_is_reached_by_no_request_and_keeps_its_path() {
-    let kit = with_leases(300).await;
-    kit.dies_after(20);
-    assert!(disable(&kit, "a").await.failed.is_some());
-    let kit = kit.restarted(true).await;
-    assert!(!is_mounted(&kit, "a").await);
-    let asked = kit.ask(Verb::Read, "a/creds/one", ROOT, Value::Null).await;
-    assert_eq!(asked.kind(), Some(FailureKind::NotFound));
-    let again = kit.ask(Verb::Write, "sys/mounts/a", ROOT, json!({ "type": "leaser" })).await;
-    assert_eq!(again.kind(), Some(FailureKind::Invalid));
-    kit.settle().await;
-    kit.is_clean();
-    kit.mount("a/").await;
-}
-
-#[tokio::test]
-async fn a_mount_whose_plugin_hangs_leaves_without_the_request() {
-    let kit = with_leases(300).await;
-    kit.plugin.behave("a/", Manner::Hangs);
-    let asked = request(Verb::Delete, "sys/mounts/a", ROOT, &Value::Null);
-    let answer = kit.ask_within(Duration::from_millis(200), asked).await;
-    assert_eq!(answer.kind(), Some(FailureKind::Timeout));
-    assert!(!is_mounted(&kit, "a").await);
-    kit.plugin.behave("a/", Manner::Works);
-    kit.settle().await;
-    kit.is_clean();
-}
-
-#[tokio::test]
-async fn a_mount_whose_plugin_refuses_is_tried_again_later() {
-    let kit = with_leases(300).await;
-    kit.plugin.behave("a/", Manner::Refuses);
-    assert!(disable(&kit, "a").await.failed.is_some());
-    kit.settle().await;
-    let tried = kit.plugin.calls("a/").len();
-    kit.clock.advance_secs(9);
-    kit.settle().await;
-    assert_eq!(kit.plugin.calls("a/").len(), tried);
-    kit.plugin.behave("a/", Manner::Works);
-    kit.clock.advance_secs(1);
-    kit.settle().await;
-    kit.is_clean();
-}
-
-#[tokio::test]
-async fn a_mount_without_its_plugin_goes_with_all_its_leases() {
-    let kit = with_leases(3_000).await.restarted(false).await;
-    assert_eq!(disable(&kit, "a").await.failed, None);
-    kit.settle().await;
-    kit.is_clean();
-    assert_eq!(kit.plugin.calls("a/"), []);
 }
 
 #[tokio::test]

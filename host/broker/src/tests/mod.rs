@@ -3,9 +3,11 @@
 
 mod batch;
 mod bench;
+mod duties;
 mod identity;
 mod kit;
 mod leases;
+mod leave;
 mod lifecycle;
 mod plugin;
 mod scheduler;

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::future::pending;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::plugin::{
     Descriptor, Existence, GuestError, GuestRequest, GuestResponse, JobDoc, JobOutcome, LeaseGrant, Operation,
-    OperationDoc, PluginKind, Route, UpgradeStep,
+    OperationDoc, PluginKind, Reason, Route, UpgradeStep,
 };
 use bulkhead_model::seam::plugin::{Call, CallFailure, CallHost, Finished, Plugin, Returned};
 use parking_lot::Mutex;
@@ -38,7 +39,8 @@ pub(crate) struct Called {
 
 /// The plugin `leaser`. Its routes: `creds/<name>`, in any case, grants a lease, `job/<name>` schedules
 /// a job for now, `intend/<name>` makes an intent and traps, `attempt/<name>` makes one,
-/// writes and succeeds.
+/// writes and succeeds, `keep/<name>` keeps something in the node's memory and tells whether it
+/// was there already.
 pub(crate) struct FakePlugin {
     about: Descriptor,
     sha256: String,
@@ -46,11 +48,14 @@ pub(crate) struct FakePlugin {
     calls: Mutex<Vec<Called>>,
     /// What it was told of its mounts' lives.
     told: Mutex<Vec<Called>>,
+    /// Held by each call that never answers.
+    hanging: Arc<()>,
 }
 
 impl FakePlugin {
     pub(crate) fn new() -> Self {
-        let mut routes = ["creds/{name}", "job/{name}", "intend/{name}", "attempt/{name}"].map(route).to_vec();
+        let routes = ["creds/{name}", "job/{name}", "intend/{name}", "attempt/{name}", "keep/{name}"];
+        let mut routes = routes.map(route).to_vec();
         routes[0].folded_captures.push("name".into());
         let about = Descriptor {
             name: "leaser".into(),
@@ -71,6 +76,7 @@ impl FakePlugin {
             manners: Mutex::default(),
             calls: Mutex::default(),
             told: Mutex::default(),
+            hanging: Arc::default(),
         }
     }
 
@@ -113,9 +119,28 @@ impl FakePlugin {
         }))
     }
 
-    /// From now on the mount at this path does this.
-    pub(crate) fn behave(&self, mount: &str, manner: Manner) {
-        self.manners.lock().insert(mount.into(), manner);
+    /// From now on the mount at this path does this, or of all mounts what concerns the lease
+    /// with this id.
+    pub(crate) fn behave(&self, whom: &str, manner: Manner) {
+        self.manners.lock().insert(whom.into(), manner);
+    }
+
+    fn manner(&self, mount: &str, about: &str) -> Manner {
+        let manners = self.manners.lock();
+        manners.get(about).or_else(|| manners.get(mount)).copied().unwrap_or_default()
+    }
+
+    /// What it does of a reason to prepare itself.
+    async fn prepare(&self, host: &mut dyn CallHost, reason: Reason) -> Result<Returned, GuestError> {
+        let mount = host.mount().path.clone();
+        let manner = self.manner(&mount, "");
+        let kept = if host.cache_get("one").is_some() { " with what was kept" } else { "" };
+        self.is_told(mount, "initialize", format!("{reason:?}{kept}"));
+        match manner {
+            Manner::Refuses => Err(GuestError::Unavailable("the outside is not there".into())),
+            Manner::Hangs => self.hang().await,
+            _ => Ok(Returned::Done),
+        }
     }
 
     /// Calls for this mount so far.
@@ -123,13 +148,23 @@ impl FakePlugin {
         self.calls.lock().iter().filter(|called| called.mount == mount).cloned().collect()
     }
 
+    async fn hang(&self) -> Result<Returned, GuestError> {
+        let _held = self.hanging.clone();
+        pending().await
+    }
+
+    /// Calls that do not answer and were not given up.
+    pub(crate) fn hanging(&self) -> usize {
+        Arc::strong_count(&self.hanging) - 1
+    }
+
     async fn ended(&self, mount: String, what: &'static str, about: String) -> Result<Returned, GuestError> {
-        let manner = self.manners.lock().get(&mount).copied().unwrap_or_default();
+        let manner = self.manner(&mount, &about);
         self.calls.lock().push(Called { mount, what, about });
         match manner {
             Manner::Works => Ok(if what == "job" { Returned::JobDone(JobOutcome::Done) } else { Returned::Done }),
             Manner::Refuses => Err(GuestError::Upstream("the outside is not there".into())),
-            Manner::Hangs => pending().await,
+            Manner::Hangs => self.hang().await,
             Manner::Again(at_ms) => Ok(Returned::JobDone(JobOutcome::Again(at_ms, Hidden::new(b"{}".to_vec())))),
         }
     }
@@ -190,6 +225,11 @@ async fn handle(host: &mut dyn CallHost, asked: &GuestRequest) -> Result<Returne
             let at_ms = host.now_ms();
             host.schedule("job", name, nothing(), at_ms).expect("a job can be scheduled");
         }
+        "keep" => {
+            let data = Some(Hidden::new(format!(r#"{{"kept":{}}}"#, host.cache_get(name).is_some()).into_bytes()));
+            host.cache_put(name, b"yes".to_vec(), 3_600, &[]);
+            return Ok(Returned::Secret { response: GuestResponse { data, ..GuestResponse::default() }, lease: None });
+        }
         "attempt" => {
             host.intend(name, nothing()).await.expect("an intent can be made");
             host.put("done", b"yes".to_vec()).expect("a record can be written");
@@ -227,10 +267,7 @@ impl Plugin for FakePlugin {
             Call::RevokeLease(lease) => self.ended(mount, "revoke", lease.id).await,
             Call::RunJob { key, .. } => self.ended(mount, "job", key).await,
             Call::Rollback { kind, .. } => self.ended(mount, "rollback", kind).await,
-            Call::Initialize(reason) => {
-                self.is_told(mount, "initialize", format!("{reason:?}"));
-                Ok(Returned::Done)
-            }
+            Call::Initialize(reason) => self.prepare(&mut *host, reason).await,
             Call::Upgrade { from, cursor } => self.upgrade(mount, from, cursor.as_deref()),
             _ => Err(GuestError::UnsupportedOperation),
         };

@@ -3,7 +3,7 @@
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::template::Pairs;
 
-use crate::fault::{Fault, wrapped};
+use crate::fault::{Fault, wrapped, wrapped_all};
 use crate::fields::Fields;
 use crate::mint::sanitised;
 use crate::visit::Visit;
@@ -80,16 +80,11 @@ pub(super) fn custom_metadata(fields: &Fields) -> Result<Option<Pairs>, Fault> {
             faults.push(format!("value for key {name:?} contains unprintable characters"));
         }
     }
-    let told = |fault: &String| format!("custom_metadata validation failed: {fault}");
-    match &faults[..] {
-        [] => Ok(Some(pairs)),
-        [fault] => Err(refused(&told(fault))),
-        many => {
-            let lines = many.iter().map(|fault| format!("\t* {}\n", told(fault))).collect::<String>();
-            let text = format!("{} errors occurred:\n{lines}\n", many.len());
-            Err(Failure::new(FailureKind::Internal, text).into())
-        }
+    if faults.is_empty() {
+        return Ok(Some(pairs));
     }
+    let told: Vec<_> = faults.iter().map(|fault| format!("custom_metadata validation failed: {fault}")).collect();
+    Err(Failure::new(FailureKind::Internal, wrapped_all(&told)).into())
 }
 
 /// Checks that a mount has this accessor.

@@ -1,0 +1,206 @@
+//! A mount that goes: its leases are revoked before it, and one that cannot be keeps only the
+//! mount.
+
+use std::time::Duration;
+
+use bulkhead_model::failure::FailureKind;
+use bulkhead_model::request::Verb;
+use serde_json::{Value, json};
+
+use super::kit::{Kit, ROOT, request};
+use super::plugin::Manner;
+use crate::book::space;
+
+async fn with_leases(count: usize) -> Kit {
+    let kit = Kit::new().await;
+    kit.mount("a/").await;
+    kit.leases("a/", count).await;
+    kit
+}
+
+async fn disable(kit: &Kit, path: &str) -> super::kit::Answer {
+    kit.ask(Verb::Delete, &format!("sys/mounts/{path}"), ROOT, Value::Null).await
+}
+
+async fn is_mounted(kit: &Kit, path: &str) -> bool {
+    kit.ask(Verb::Read, &format!("sys/mounts/{path}"), ROOT, Value::Null).await.failed.is_none()
+}
+
+#[tokio::test]
+async fn a_mount_with_many_leases_goes_when_all_are_revoked() {
+    let kit = with_leases(300).await;
+    assert_eq!(disable(&kit, "a").await.failed, None);
+    assert_eq!(kit.plugin.calls("a/").len(), 300);
+    assert!(!is_mounted(&kit, "a").await);
+    kit.mount("a/").await;
+    kit.settle().await;
+    kit.is_clean();
+}
+
+#[tokio::test]
+async fn a_mount_that_leaves_is_reached_by_no_request_and_keeps_its_path() {
+    let kit = with_leases(300).await;
+    kit.dies_after(20);
+    assert!(disable(&kit, "a").await.failed.is_some());
+    let kit = kit.restarted(true).await;
+    assert!(!is_mounted(&kit, "a").await);
+    let asked = kit.ask(Verb::Read, "a/creds/one", ROOT, Value::Null).await;
+    assert_eq!(asked.kind(), Some(FailureKind::NotFound));
+    let again = kit.ask(Verb::Write, "sys/mounts/a", ROOT, json!({ "type": "leaser" })).await;
+    assert_eq!(again.kind(), Some(FailureKind::Invalid));
+    kit.settle().await;
+    kit.is_clean();
+    kit.mount("a/").await;
+}
+
+#[tokio::test]
+async fn a_mount_whose_plugin_hangs_leaves_without_the_request() {
+    let kit = with_leases(300).await;
+    kit.plugin.behave("a/", Manner::Hangs);
+    let asked = request(Verb::Delete, "sys/mounts/a", ROOT, &Value::Null);
+    let answer = kit.ask_within(Duration::from_millis(200), asked).await;
+    assert_eq!(answer.kind(), Some(FailureKind::Timeout));
+    assert!(!is_mounted(&kit, "a").await);
+    kit.plugin.behave("a/", Manner::Works);
+    kit.settle().await;
+    kit.is_clean();
+}
+
+#[tokio::test]
+async fn a_mount_whose_plugin_refuses_is_tried_again_later() {
+    let kit = with_leases(300).await;
+    kit.plugin.behave("a/", Manner::Refuses);
+    assert!(disable(&kit, "a").await.failed.is_some());
+    kit.settle().await;
+    let tried = kit.plugin.calls("a/").len();
+    assert_eq!(tried, 300, "each once");
+    kit.clock.advance_secs(9);
+    kit.settle().await;
+    assert_eq!(kit.plugin.calls("a/").len(), tried);
+    kit.plugin.behave("a/", Manner::Works);
+    kit.clock.advance_secs(1);
+    kit.settle().await;
+    assert_eq!(kit.count_named(space::LEASES), 0);
+    kit.clock.advance_secs(60);
+    kit.settle().await;
+    kit.is_clean();
+    kit.mount("a/").await;
+}
+
+#[tokio::test]
+async fn a_mount_without_its_plugin_goes_with_all_its_leases() {
+    let kit = with_leases(3_000).await.restarted(false).await;
+    assert_eq!(disable(&kit, "a").await.failed, None);
+    kit.settle().await;
+    kit.is_clean();
+    assert_eq!(kit.plugin.calls("a/"), []);
+}
+
+/// A lease that its plugin refuses to revoke.
+const STUCK: &str = "a/creds/one/1";
+
+/// A mount with so many leases, of which one cannot be revoked; it is disabled as far as
+/// that goes.
+async fn stuck(count: usize) -> Kit {
+    let kit = with_leases(count).await;
+    kit.plugin.behave(STUCK, Manner::Refuses);
+    let refused = disable(&kit, "a").await.failed.expect("it cannot go");
+    assert_eq!(refused.kind, FailureKind::Invalid);
+    let text = &refused.errors[0];
+    assert!(text.starts_with("failed to revoke \"a/creds/one/1\", one of 1 leases left of this mount;"), "{text}");
+    assert!(text.ends_with("write to sys/leases/revoke-force/a"), "{text}");
+    kit
+}
+
+fn tries(kit: &Kit) -> usize {
+    kit.plugin.calls("a/").iter().filter(|called| called.about == STUCK).count()
+}
+
+#[tokio::test]
+async fn one_lease_that_cannot_be_revoked_keeps_no_other() {
+    for count in [3, 300] {
+        let kit = stuck(count).await;
+        assert_eq!(kit.plugin.calls("a/").len(), count, "each once");
+        assert_eq!(kit.count_named(space::LEASES), 1);
+        assert!(!is_mounted(&kit, "a").await);
+        let asked = kit.ask(Verb::Read, "a/creds/one", ROOT, Value::Null).await;
+        assert_eq!(asked.kind(), Some(FailureKind::NotFound));
+    }
+}
+
+#[tokio::test]
+async fn a_lease_that_keeps_its_mount_is_tried_later_and_later_and_the_mount_goes_after_it() {
+    let kit = stuck(3).await;
+    for (before, wait_secs) in (1..).zip([10, 20, 40, 80]) {
+        kit.clock.advance_secs(wait_secs - 1);
+        kit.settle().await;
+        assert_eq!(tries(&kit), before);
+        kit.clock.advance_secs(1);
+        kit.settle().await;
+        assert_eq!(tries(&kit), before + 1);
+    }
+    let renewed = kit.ask(Verb::Write, "sys/leases/renew", ROOT, json!({ "lease_id": STUCK })).await;
+    assert_eq!(renewed.failed.expect("it is over").errors, ["lease expired"]);
+    kit.plugin.behave(STUCK, Manner::Works);
+    kit.clock.advance_secs(160);
+    kit.settle().await;
+    kit.clock.advance_secs(60);
+    kit.settle().await;
+    assert_eq!(kit.plugin.calls("a/").len(), 2 + 6);
+    kit.is_clean();
+    kit.mount("a/").await;
+}
+
+#[tokio::test]
+async fn a_mount_that_leaves_is_tried_again_at_once_when_it_is_disabled_again() {
+    let kit = stuck(3).await;
+    for _ in 0..3 {
+        assert!(disable(&kit, "a").await.failed.is_some());
+    }
+    assert_eq!(tries(&kit), 4);
+    kit.settle().await;
+    kit.clock.advance_secs(60);
+    kit.settle().await;
+    assert_eq!(kit.count(space::DUE), 2, "the lease, and the mount once");
+    kit.plugin.behave(STUCK, Manner::Works);
+    assert_eq!(disable(&kit, "a").await.failed, None);
+    kit.mount("a/").await;
+    kit.clock.advance_secs(60);
+    kit.settle().await;
+    kit.is_clean();
+}
+
+#[tokio::test]
+async fn a_mount_whose_leases_were_given_up_goes() {
+    let kit = stuck(300).await;
+    assert_eq!(kit.ask(Verb::Write, "sys/leases/revoke-force/a", ROOT, Value::Null).await.failed, None);
+    assert_eq!(disable(&kit, "a").await.failed, None);
+    kit.mount("a/").await;
+    kit.clock.advance_secs(60);
+    kit.settle().await;
+    assert_eq!(tries(&kit), 1);
+    kit.is_clean();
+}
+
+#[tokio::test]
+async fn a_lease_whose_plugin_hangs_keeps_no_other() {
+    let kit = with_leases(300).await;
+    kit.plugin.behave(STUCK, Manner::Hangs);
+    let asked = request(Verb::Delete, "sys/mounts/a", ROOT, &Value::Null);
+    assert_eq!(kit.ask_within(Duration::from_secs(1), asked).await.kind(), Some(FailureKind::Timeout));
+    assert!(kit.plugin.calls("a/").len() > 1, "others were revoked meanwhile");
+    assert_eq!(kit.count_named(space::LEASES), 300 - (kit.plugin.calls("a/").len() - 1));
+}
+
+#[tokio::test]
+async fn a_mount_goes_on_where_a_dead_node_was() {
+    let kit = with_leases(1_000).await;
+    kit.plugin.behave("a/", Manner::Refuses);
+    kit.dies_after(70);
+    assert!(disable(&kit, "a").await.failed.is_some());
+    let tried = kit.plugin.calls("a/").len();
+    let kit = kit.restarted(true).await;
+    kit.settle().await;
+    let again = kit.plugin.calls("a/").len() - 1_000;
+    assert!(tried > 64 && again <= 32, "{again} of {tried} were tried twice");
+}
