@@ -100,8 +100,9 @@ pub(crate) fn route(mounts: &MountTable, request: &Request) -> Routed {
     let folder = matches!(request.verb, Verb::List | Verb::Scan);
     let path = if folder { request.path.to_folder() } else { request.path.clone() };
     let path = path.as_str();
-    let Folded { path: form, segments } = folded(mounts, path);
-    let target = match mounts.route(path) {
+    let found = mounts.route(path);
+    let Folded { path: form, segments } = form(path, found);
+    let target = match found {
         Some((mount, rest)) => asked(mount, below_form(mount, rest, &form), request),
         // `kv` without a slash is the mount itself.
         None => match mounts.at(&format!("{path}/")) {
@@ -115,7 +116,11 @@ pub(crate) fn route(mounts: &MountTable, request: &Request) -> Routed {
 /// The form of a path that stands for all its spellings. Who takes `Ann` for `ann` says so, and
 /// policies, quotas and the audit log then know the one name too.
 pub(crate) fn folded(mounts: &MountTable, path: &str) -> Folded {
-    let below = mounts.route(path).and_then(|(mount, rest)| {
+    form(path, mounts.route(path))
+}
+
+fn form(path: &str, found: Option<(&Arc<Mount>, &str)>) -> Folded {
+    let below = found.and_then(|(mount, rest)| {
         let below = match &mount.engine {
             Engine::Plugin(_, routes) => routes.folded(rest, &mount.facts.options),
             engine => own(engine).and_then(|table| table.folded(rest)),
@@ -141,30 +146,10 @@ fn below_form<'a>(mount: &Mount, rest: &'a str, form: &'a str) -> &'a str {
 
 /// The target of a request below a mount. Help is about a path, whatever its verbs.
 fn asked(mount: &Arc<Mount>, rest: &str, request: &Request) -> Target {
-<<<<<<< HEAD
-    let table: &'static HostTable = match &mount.engine {
-        Engine::System => crate::sys::routes(),
-        Engine::Token => crate::token::routes(),
-        Engine::Cubbyhole => crate::sys::cubbyhole::routes(),
-        Engine::Identity => crate::sys::identity::routes(),
-        Engine::Missing(why) => return Target::NoPlugin { mount: mount.clone(), why: why.clone() },
-        Engine::Plugin(plugin, routes) => return guest(mount, plugin, routes, rest, request),
-=======
-    if !request.help {
-        return below(mount, rest, request.verb);
-    }
-    let verbs = [Verb::Read, Verb::Write, Verb::List, Verb::Delete, Verb::Patch];
-    let known = |target: &Target| matches!(target, Target::Host { .. } | Target::Guest(_));
-    let found = verbs.into_iter().map(|verb| below(mount, rest, verb)).find(known);
-    found.unwrap_or_else(|| Target::NoPath { mount: mount.clone() })
-}
-
-fn below(mount: &Arc<Mount>, rest: &str, verb: Verb) -> Target {
     let table = match &mount.engine {
         Engine::Missing(why) => return Target::NoPlugin { mount: mount.clone(), why: why.clone() },
-        Engine::Plugin(plugin, routes) => return guest(mount, plugin, routes, rest, verb),
+        Engine::Plugin(plugin, routes) => return guest(mount, plugin, routes, rest, request),
         engine => own(engine).expect("what is neither missing nor a plugin is the host's"),
->>>>>>> alike
     };
     let found = if request.help { table.about(rest).ok_or(false) } else { table.find(rest, request.verb) };
     match found {
@@ -174,7 +159,17 @@ fn below(mount: &Arc<Mount>, rest: &str, verb: Verb) -> Target {
     }
 }
 
-<<<<<<< HEAD
+/// The routes of what the host answers itself.
+fn own(engine: &Engine) -> Option<&'static HostTable> {
+    Some(match engine {
+        Engine::System => crate::sys::routes(),
+        Engine::Token => crate::token::routes(),
+        Engine::Cubbyhole => crate::sys::cubbyhole::routes(),
+        Engine::Identity => crate::sys::identity::routes(),
+        Engine::Missing(_) | Engine::Plugin(..) => return None,
+    })
+}
+
 fn guest(
     mount: &Arc<Mount>,
     plugin: &Arc<dyn Plugin>,
@@ -191,21 +186,6 @@ fn guest(
         find(request.verb)
     };
     match found {
-=======
-/// The routes of what the host answers itself.
-fn own(engine: &Engine) -> Option<&'static HostTable> {
-    Some(match engine {
-        Engine::System => crate::sys::routes(),
-        Engine::Token => crate::token::routes(),
-        Engine::Cubbyhole => crate::sys::cubbyhole::routes(),
-        Engine::Identity => crate::sys::identity::routes(),
-        Engine::Missing(_) | Engine::Plugin(..) => return None,
-    })
-}
-
-fn guest(mount: &Arc<Mount>, plugin: &Arc<dyn Plugin>, routes: &Arc<RouteTable>, rest: &str, verb: Verb) -> Target {
-    match routes.find(rest, operation(verb), &mount.facts.options) {
->>>>>>> alike
         Found::Route { index, captures } => Target::Guest(GuestTarget {
             mount: mount.clone(),
             plugin: plugin.clone(),
