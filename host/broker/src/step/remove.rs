@@ -295,7 +295,7 @@ async fn end_mount(open: &Arc<Open>, due: &Due, space: SpaceId, now_ms: u64, sli
         crate::sys::mounts::take_away(&mut visit, &mount)?;
         jobs::forget(&mut visit.tx, due)?;
         let after = settle::commit(visit).await?;
-        settle::after(open, after);
+        settle::after(open, after).await;
         return Ok(true);
     }
     if !matches!(mount.engine, Engine::Plugin(..)) {
