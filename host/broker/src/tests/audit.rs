@@ -116,7 +116,7 @@ async fn while_a_device_opens_requests_go_on() {
 async fn all_devices_get_a_line_before_any_has_taken_it() {
     let (node, gates) = node().await;
     gates.opening.add_permits(1);
-    gates.writing.add_permits(2);
+    gates.writing.add_permits(3);
     assert!(enable(&node, "a", "slow").await);
     assert!(enable(&node, "b", "free").await);
     let before = gates.lines.load(Ordering::Relaxed);
