@@ -3,4 +3,5 @@
 //! lines (`canary`), files that are moved away (`failure/reload`).
 
 mod devices;
+mod hanging;
 mod lines;

@@ -21,7 +21,7 @@ fn what_makes_no_device_is_refused_with_the_reason() {
     for (kind, options, told) in [
         ("file", json!({"file_pth": "/x"}), "unknown option file_pth of audit \"file\"; did you mean file_path?"),
         ("file", json!({}), "file_path is required"),
-        ("file", json!({"file_path": "/dev/full"}), "audit backend failed test message: writing /dev/full"),
+        ("file", json!({"file_path": "/dev/full"}), "audit backend failed test message: file /dev/full: "),
         ("file", json!({"file_path": "/dev/null/x"}), "opening /dev/null/x: Not a directory"),
         ("file", json!({"file_path": "/x", "hmac_accessor": "maybe"}), "hmac_accessor is neither true nor false"),
         ("file", json!({"file_path": "/x", "format": "xml"}), "unknown format type \"xml\""),

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use bulkhead_tests::node::{Node, Start};
 use bulkhead_tests::programs::Program;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Room for the log's preallocated segments and some data; small enough to fill fast.
 const DISK_MIB: usize = 192;
@@ -18,8 +18,8 @@ const BALLAST_MIB: usize = 48;
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    fn at(path: &Path) -> Option<SmallDisk> {
-        let size = format!("size={DISK_MIB}m");
+    fn at(path: &Path, mib: usize) -> Option<SmallDisk> {
+        let size = format!("size={mib}m");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(path).output().ok()?;
         mounted.status.success().then(|| SmallDisk(path.to_path_buf()))
     }
@@ -35,7 +35,7 @@ impl Drop for SmallDisk {
 #[test]
 fn a_full_disk_fails_writes_but_not_reads_and_loses_nothing() {
     let mut node = Node::prepare(Start::config(Program::Bulkhead));
-    let Some(_disk) = SmallDisk::at(&node.path("data")) else {
+    let Some(_disk) = SmallDisk::at(&node.path("data"), DISK_MIB) else {
         println!("skipped: mounting a small file system takes root");
         return;
     };
@@ -59,6 +59,33 @@ fn a_full_disk_fails_writes_but_not_reads_and_loses_nothing() {
     node.unseal();
     check(&node, acknowledged);
     node.put("kv/after", &json!({"v": "there is room again"}));
+}
+
+#[test]
+fn a_full_disk_under_the_audit_file_refuses_requests_until_there_is_room() {
+    let node = Node::dev(Program::Bulkhead);
+    fs::create_dir(node.path("logs")).unwrap();
+    let Some(_disk) = SmallDisk::at(&node.path("logs"), 1) else {
+        println!("skipped: mounting a small file system takes root");
+        return;
+    };
+    fs::write(node.path("logs/ballast"), vec![1; 512 << 10]).unwrap();
+    let options = json!({"file_path": node.path("logs/audit.log")});
+    node.put("sys/audit/file", &json!({"type": "file", "options": options}));
+    let refused = (0..10_000).map(|_| node.get("sys/mounts")).find(|reply| reply.status != 200);
+    let refused = refused.expect("the disk is full some time");
+    assert!(refused.status == 500 && refused.text().contains("no audit device took"), "{}", refused.text());
+    assert_eq!(node.get("sys/mounts").status, 500);
+    fs::remove_file(node.path("logs/ballast")).unwrap();
+    let served = node.get("sys/mounts");
+    assert_eq!(served.status, 200, "there is room again: {}", served.text());
+    let log = fs::read_to_string(node.path("logs/audit.log")).unwrap();
+    let torn = log.lines().filter(|line| serde_json::from_str::<Value>(line).is_err()).count();
+    assert!(torn <= 1, "{torn} lines are torn: one was cut off as the disk was full");
+    let id = served.at("request_id");
+    let of_it =
+        log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).filter(|l| l["request"]["id"] == id);
+    assert_eq!(of_it.count(), 2);
 }
 
 /// Writes until one fails, which must be with an error; how many were acknowledged.

@@ -51,7 +51,7 @@ async fn admitted(node: &Arc<Node>, request: Request, time_max: Duration) -> Aud
         Err(fault) => (Reply::Failed(fault.into_failure()), Vec::new()),
     };
     // First, so that the first line of a new audit device is the answer that made it.
-    let sealing = settle::after(&open, after);
+    let sealing = settle::after(&open, after).await;
     let audited = record::response(&open, &request, trail, reply).await;
     if sealing {
         drop(open);

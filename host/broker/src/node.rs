@@ -14,6 +14,7 @@ use bulkhead_model::seam::clock::Clock;
 use bulkhead_model::seam::entropy::Entropy;
 use bulkhead_model::seam::ledger::Ledger;
 use bulkhead_model::seam::plugin::Plugin;
+use futures::future::join_all;
 use parking_lot::{Mutex, RwLock};
 use tokio::task::JoinHandle;
 
@@ -99,8 +100,8 @@ impl Parts {
     ///
     /// # Errors
     /// A sentence for the operator.
-    pub(crate) fn audit_device(&self, entry: AuditEntry, barrier: &Barrier) -> Result<Arc<Device>, String> {
-        Device::open(entry, &*self.audit_sinks, self.facts.allow_audit_log_prefixing, barrier)
+    pub(crate) async fn audit_device(&self, entry: AuditEntry, barrier: &Barrier) -> Result<Arc<Device>, String> {
+        Device::open(entry, &*self.audit_sinks, self.facts.allow_audit_log_prefixing, barrier).await
     }
 }
 
@@ -213,14 +214,11 @@ impl Node {
     }
 
     /// Opens the audit devices' files anew, after an operator moved them away.
-    pub fn reopen_audit(&self) {
+    pub async fn reopen_audit(&self) {
         let Some(open) = self.open() else { return };
         let devices = open.devices.read().clone();
-        for device in devices.iter() {
-            if let Err(error) = device.sink.reopen() {
-                tracing::error!(device = %device.entry.path, error = %error, "audit device could not be reopened");
-            }
-        }
+        // All at once: one that hangs keeps no other from it.
+        join_all(devices.iter().map(|device| device.reopen())).await;
     }
 
     /// Takes a new barrier into use. Called with `turning` held.

@@ -11,13 +11,19 @@ mod tls;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bulkhead_model::duration;
 use bulkhead_model::seam::audit::{AuditSink, AuditSinkMaker};
+use tokio::sync::oneshot;
 
 use crate::config::check_audit_options;
 
+/// Longest that opening a device may take. Source: ours. Why: a file system that hangs does
+/// not answer at all, and whoever asked for the device waits.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest a remote device may take for a line, unless the option `write_timeout` says
 /// otherwise. Source: Vault's socket device, 2 s.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -28,17 +34,37 @@ const WRITE_TIMEOUT_MAX: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AuditSinks;
 
+#[async_trait]
 impl AuditSinkMaker for AuditSinks {
-    fn make(&self, kind: &str, options: &BTreeMap<String, String>) -> Result<Arc<dyn AuditSink>, String> {
+    async fn make(&self, kind: &str, options: &BTreeMap<String, String>) -> Result<Arc<dyn AuditSink>, String> {
         check_audit_options(kind, options)?;
-        match kind {
-            "file" => file::make(options),
-            "http" => http::make(options),
-            "socket" => socket::make(options),
-            "syslog" => syslog::make(options),
-            _ => Err(format!("unknown backend type: {kind:?}")),
+        let (made, answer) = oneshot::channel();
+        let (kind, options) = (kind.to_owned(), options.clone());
+        // A thread of its own: those of the runtime have requests to answer, and the end of
+        // the process waits for its blocking ones. A device that nobody waits for any more is dropped.
+        let opening = move || drop(made.send(make(&kind, &options)));
+        named("audit open").spawn(opening).map_err(|error| format!("starting a thread: {error}"))?;
+        match tokio::time::timeout(OPEN_TIMEOUT, answer).await {
+            Ok(Ok(made)) => made,
+            Ok(Err(_)) => Err("opening it ended without a result".to_owned()),
+            Err(_) => Err(format!("it did not open within {} s", OPEN_TIMEOUT.as_secs())),
         }
     }
+}
+
+fn make(kind: &str, options: &BTreeMap<String, String>) -> Result<Arc<dyn AuditSink>, String> {
+    match kind {
+        "file" => file::make(options),
+        "http" => http::make(options),
+        "socket" => socket::make(options),
+        "syslog" => syslog::make(options),
+        _ => Err(format!("unknown backend type: {kind:?}")),
+    }
+}
+
+/// A thread that is found by its name in what the system tells of the process.
+fn named(name: &str) -> thread::Builder {
+    thread::Builder::new().name(name.to_owned())
 }
 
 /// An option that is given and not empty.

@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use bulkhead_api::{Api, ApiError, Listener, Tls};
@@ -50,6 +51,9 @@ pub struct DevOptions {
     /// `-dev-plugin-dir`: a folder whose components are compiled and offered.
     pub plugin_dir: Option<PathBuf>,
 }
+
+/// Longest wait for standard output. Source: ours.
+const SAY_MAX: Duration = Duration::from_secs(1);
 
 /// Longest wait for requests whose clients are gone, when the server ends. Source: ours.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
@@ -155,9 +159,13 @@ async fn serve(
         let address = addresses.first().map_or_else(String::new, |address| format!("http://{address}"));
         announce_dev(dev, &address, &furnished)?;
     }
+    let mut reopening = JoinSet::new();
     while signals.next().await == Asked::Reload {
         reload(options, &certificates, level);
-        assembled.node.reopen_audit();
+        // A device that hangs does not hold up the next signal.
+        let node = Arc::clone(&assembled.node);
+        reopening.spawn(async move { node.reopen_audit().await });
+        while reopening.try_join_next().is_some() {}
     }
     say(banner::STOPPING);
     // Fails only if no listener is left, which then need not be told.
@@ -218,8 +226,17 @@ fn reload(options: &ServerOptions, certificates: &[Arc<Tls>], level: &LogLevel) 
     }
 }
 
-/// Standard output. If nobody reads it, the server serves all the same.
+/// Standard output. If nobody reads it, the server serves and ends all the same.
 fn say(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+    let text = Zeroizing::new(text.to_owned());
+    let (said, done) = mpsc::channel();
+    // A pipe that is full would be waited for without end, so it is not this thread that waits.
+    let speaking = thread::Builder::new().spawn(move || {
+        let mut out = io::stdout().lock();
+        let _ = writeln!(out, "{}", *text).and_then(|()| out.flush());
+        let _ = said.send(());
+    });
+    if speaking.is_ok() {
+        let _ = done.recv_timeout(SAY_MAX);
+    }
 }

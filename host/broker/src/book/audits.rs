@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bulkhead_barrier::{Barrier, Folder, HmacKey, Key, StoreError, Transaction};
 use bulkhead_model::seam::audit::{AuditSink, AuditSinkMaker};
@@ -88,8 +89,10 @@ fn flag(options: &BTreeMap<String, String>, name: &str, default: bool) -> Result
 pub(crate) struct Device {
     pub entry: AuditEntry,
     pub style: Style,
-    pub sink: Arc<dyn AuditSink>,
+    sink: Arc<dyn AuditSink>,
     hasher: HmacKey,
+    /// Lines it did not take since it took the last one.
+    missed: AtomicU64,
 }
 
 impl Device {
@@ -97,16 +100,53 @@ impl Device {
     ///
     /// # Errors
     /// A sentence for the operator: its options make no device, or it does not open.
-    pub(crate) fn open(
+    pub(crate) async fn open(
         entry: AuditEntry,
         sinks: &dyn AuditSinkMaker,
         may_prefix: bool,
         barrier: &Barrier,
     ) -> Result<Arc<Self>, String> {
         let style = Style::of(&entry.options, may_prefix)?;
-        let sink = sinks.make(&entry.kind, &entry.options)?;
+        let sink = sinks.make(&entry.kind, &entry.options).await?;
         let hasher = barrier.hmac_key(&format!("audit device {}", entry.salt));
-        Ok(Arc::new(Self { entry, style, sink, hasher }))
+        Ok(Arc::new(Self { entry, style, sink, hasher, missed: AtomicU64::new(0) }))
+    }
+
+    /// Hands it a line.
+    ///
+    /// # Errors
+    /// What the device said.
+    pub(crate) async fn write(&self, line: &[u8]) -> Result<(), String> {
+        self.sink.write(line).await
+    }
+
+    /// Hands it a line; true if it took it. When it begins to fail, and when it takes lines
+    /// again, the log says so: every single line in between would bury all else in there.
+    pub(crate) async fn takes(&self, line: &[u8]) -> bool {
+        let path = &self.entry.path;
+        match self.sink.write(line).await {
+            Ok(()) if self.missed.load(Ordering::Relaxed) == 0 => true,
+            Ok(()) => {
+                let missed = self.missed.swap(0, Ordering::Relaxed);
+                tracing::info!(device = %path, missed, "audit device takes lines again");
+                true
+            }
+            Err(error) if self.missed.fetch_add(1, Ordering::Relaxed) == 0 => {
+                tracing::error!(device = %path, %error, "audit device takes no lines");
+                false
+            }
+            Err(error) => {
+                tracing::debug!(device = %path, %error, "audit device did not take a line");
+                false
+            }
+        }
+    }
+
+    /// Opens its target anew; what is wrong with that is logged.
+    pub(crate) async fn reopen(&self) {
+        if let Err(error) = self.sink.reopen().await {
+            tracing::error!(device = %self.entry.path, %error, "audit device could not be reopened");
+        }
     }
 
     /// Vault's form of a hashed text: `hmac-sha256:` and hexadecimal digits.

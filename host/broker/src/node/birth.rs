@@ -238,7 +238,7 @@ async fn audit_devices(tx: &mut Transaction, parts: &Parts, barrier: &Barrier) -
     for entry in audits::all(tx)? {
         let path = entry.path.clone();
         let unusable = |what: &str, text: String| Failure::invalid(format!("audit device {path:?} {what}: {text}"));
-        let device = parts.audit_device(entry, barrier).map_err(|text| unusable("could not be opened", text))?;
+        let device = parts.audit_device(entry, barrier).await.map_err(|text| unusable("could not be opened", text))?;
         if new.contains(&path) && !device.style.skips_test {
             let tested = record::test_line(&device, parts).await;
             tested.map_err(|text| unusable("did not take a test line", text))?;

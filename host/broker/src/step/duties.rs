@@ -152,7 +152,7 @@ async fn tell(open: &Arc<Open>, space: SpaceId, reason: Reason) -> Result<(), Fa
         match settle::commit(visit).await {
             Err(Fault::Conflict) if !outside => {}
             Ok(after) => {
-                settle::after(open, after);
+                settle::after(open, after).await;
                 return Ok(());
             }
             Err(fault) => return Err(fault),

@@ -117,7 +117,7 @@ async fn end(mut visit: Visit, due: &Due, mount: &Mount) -> Result<bool, Fault> 
         removals::put_off(&mut visit.tx, due, next_ms, 0)?;
     }
     let after = settle::commit(visit).await?;
-    settle::after(&open, after);
+    settle::after(&open, after).await;
     Ok(true)
 }
 
@@ -157,7 +157,7 @@ async fn revoke(open: &Arc<Open>, id: &str) -> Result<(), Fault> {
         Err(error) => return Err(error.into()),
     }
     let after = settle::commit(visit).await?;
-    settle::after(open, after);
+    settle::after(open, after).await;
     Ok(())
 }
 

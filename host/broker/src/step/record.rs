@@ -12,6 +12,7 @@ use bulkhead_model::hidden::Hidden;
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Request;
 use bulkhead_model::seam::entropy::uuid;
+use futures::future::join_all;
 
 use crate::book::audits::Device;
 use crate::fault::Fault;
@@ -104,18 +105,10 @@ pub(crate) async fn response(open: &Open, request: &Request, mut trail: Trail, r
     Audited { reply: failure.into(), headers: Headers::new() }
 }
 
-/// Hands each device its line; true if one took it.
+/// Hands each device its line, all at once; true if one took it.
 async fn to_any(devices: &[Arc<Device>], lines: Vec<Hidden<Vec<u8>>>) -> bool {
-    let mut taken = false;
-    for (device, line) in devices.iter().zip(lines) {
-        match device.sink.write(line.expose()).await {
-            Ok(()) => taken = true,
-            Err(error) => {
-                tracing::error!(device = %device.entry.path, error = %error, "audit device did not take a line");
-            }
-        }
-    }
-    taken
+    let taken = devices.iter().zip(&lines).map(|(device, line)| device.takes(line.expose()));
+    join_all(taken).await.contains(&true)
 }
 
 /// Writes the line that tells whether a new device takes any.
@@ -124,5 +117,5 @@ async fn to_any(devices: &[Arc<Device>], lines: Vec<Hidden<Vec<u8>>>) -> bool {
 /// What the device said.
 pub(crate) async fn test_line(device: &Device, parts: &Parts) -> Result<(), String> {
     let line = line::test(device, &uuid(&*parts.entropy), &rfc3339(parts.clock.now_ms()));
-    device.sink.write(line.expose()).await
+    device.write(line.expose()).await
 }

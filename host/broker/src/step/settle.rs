@@ -217,12 +217,12 @@ pub(crate) async fn commit_use(open: &Open, hash: &TokenHash) -> Result<(), Faul
 }
 
 /// Does what waited for the commit; says whether the node is to seal itself.
-pub(crate) fn after(open: &Open, what_waited: Vec<After>) -> bool {
+pub(crate) async fn after(open: &Open, what_waited: Vec<After>) -> bool {
     let mut sealing = false;
     for what in what_waited {
         match what {
             After::Rotated(rotated) => open.barrier.install(rotated),
-            After::AuditDevices(opened) => crate::sys::audit::follow_book(open, opened),
+            After::AuditDevices(opened) => Box::pin(crate::sys::audit::follow_book(open, opened)).await,
             After::LookForDue => open.due.notify_one(),
             After::DropCache(mount) => open.cache.drop_mount(mount),
             After::CeremonyEnded(nonce) => open.ceremonies.lock().ended(&nonce),

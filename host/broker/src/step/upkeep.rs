@@ -30,6 +30,6 @@ async fn rotate(open: &Arc<Open>) -> Result<(), Fault> {
     let mut visit = expire::visit(open, open.parts.clock.now_ms())?;
     crate::sys::keys::rotate_if_due(&mut visit)?;
     let after = settle::commit(visit).await?;
-    settle::after(open, after);
+    settle::after(open, after).await;
     Ok(())
 }

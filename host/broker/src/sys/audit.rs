@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::table::{Handler, HostRoute};
 use crate::book::audits::{self, AuditEntry, Device};
+use crate::book::space;
 use crate::fault::Fault;
 use crate::open::Open;
 use crate::step::record;
@@ -70,7 +71,7 @@ fn enable<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
         };
         audits::save(&mut visit.tx, &entry)?;
         let open = visit.open.clone();
-        let device = open.parts.audit_device(entry, &open.barrier).map_err(Fault::invalid)?;
+        let device = open.parts.audit_device(entry, &open.barrier).await.map_err(Fault::invalid)?;
         if !device.style.skips_test {
             let tested = record::test_line(&device, &open.parts).await;
             tested.map_err(|text| Fault::invalid(format!("audit backend failed test message: {text}")))?;
@@ -96,22 +97,28 @@ fn disable(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 
 /// Makes the devices in use those of the book. Whoever commits a change to the book
 /// calls this; the last one to do so has seen all changes, whatever order they came in.
-pub(crate) fn follow_book(open: &Open, opened: Option<Arc<Device>>) {
+pub(crate) async fn follow_book(open: &Open, opened: Option<Arc<Device>>) {
     // One after the other: of two that read the book at once, the older reading could win.
-    let mut devices = open.devices.write();
-    match in_book(open, &devices, opened) {
-        Ok(present) => *devices = Arc::new(present),
+    // A lock of its own: requests look at the devices, and opening one may take its time.
+    let turn = open.lock(space::AUDITS, "devices");
+    let _turn = turn.lock().await;
+    let used = open.devices.read().clone();
+    match in_book(open, &used, opened).await {
+        Ok(present) => *open.devices.write() = Arc::new(present),
         Err(fault) => tracing::error!(cause = ?fault, "the audit devices could not be read; those in use stay"),
     }
 }
 
 /// The devices of the book: those in use, the one just opened, and any others.
-fn in_book(open: &Open, used: &[Arc<Device>], opened: Option<Arc<Device>>) -> Result<Vec<Arc<Device>>, Fault> {
+async fn in_book(open: &Open, used: &[Arc<Device>], opened: Option<Arc<Device>>) -> Result<Vec<Arc<Device>>, Fault> {
     let mut present = Vec::new();
     for entry in audits::all(&mut open.begin()?)? {
-        let known = used.iter().chain(&opened).find(|device| device.is_of(&entry));
+        if let Some(known) = used.iter().chain(&opened).find(|device| device.is_of(&entry)) {
+            present.push(known.clone());
+            continue;
+        }
         let path = entry.path.clone();
-        match known.cloned().map_or_else(|| open.parts.audit_device(entry, &open.barrier), Ok) {
+        match open.parts.audit_device(entry, &open.barrier).await {
             Ok(device) => present.push(device),
             Err(text) => tracing::error!(device = %path, error = %text, "audit device could not be opened"),
         }

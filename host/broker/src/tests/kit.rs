@@ -78,8 +78,9 @@ impl Ledger for MortalLedger {
 /// A maker that makes none.
 pub(super) struct NoSinks;
 
+#[async_trait]
 impl AuditSinkMaker for NoSinks {
-    fn make(&self, _: &str, _: &BTreeMap<String, String>) -> Result<Arc<dyn AuditSink>, String> {
+    async fn make(&self, _: &str, _: &BTreeMap<String, String>) -> Result<Arc<dyn AuditSink>, String> {
         Err("there are no audit devices here".into())
     }
 }

@@ -1,6 +1,7 @@
 //! Tests of the room as a whole, as its neighbours see it: a node over a ledger in memory,
 //! with plugins that do what the test says and a clock that the test moves.
 
+mod audit;
 mod batch;
 mod bench;
 mod duties;

@@ -1,32 +1,48 @@
-//! The `file` audit device: JSON lines appended to a file, one system call a line, so
-//! that lines of different requests never mix.
+//! The `file` audit device: JSON lines appended to a file, whole lines a system call, so
+//! that lines of different servers never mix. A pipe or a character device is as good.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions, Permissions};
-use std::io::{self, IoSlice, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::PathBuf;
+use std::fs::{File, Permissions};
+use std::io::{self, ErrorKind, IoSlice, Read, Seek, SeekFrom, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bulkhead_model::seam::audit::AuditSink;
-use parking_lot::Mutex;
+use rustix::fs::{Mode, OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::given;
+use super::queue::{Carrier, Queue};
+
+/// Longest wait for a line to be written. Source: ours; Vault waits for ever. Why: a file
+/// system that hangs may do so for hours, while a disk that is busy answers after seconds.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A `file` device with these options.
 ///
 /// # Errors
 /// A sentence for the operator.
 pub(super) fn make(options: &BTreeMap<String, String>) -> Result<Arc<dyn AuditSink>, String> {
-    let given = options.get("file_path").or_else(|| options.get("path")).filter(|path| !path.is_empty());
-    match given.map(String::as_str) {
-        None => Err("file_path is required".to_owned()),
-        Some("stdout") => Ok(Arc::new(Stdout)),
-        Some("discard") => Ok(Arc::new(Discard)),
-        Some(path) => {
-            let mode = mode(options.get("mode").map_or("", String::as_str))?;
-            Ok(Arc::new(FileSink::open(PathBuf::from(path), mode)?))
-        }
+    make_within(options, TIMEOUT)
+}
+
+fn make_within(options: &BTreeMap<String, String>, timeout: Duration) -> Result<Arc<dyn AuditSink>, String> {
+    let path = given(options, "file_path").or_else(|| given(options, "path")).ok_or("file_path is required")?;
+    if path == "discard" {
+        return Ok(Arc::new(Discard));
     }
+    let (name, place) = if path == "stdout" {
+        ("standard output".to_owned(), Place::Stdout)
+    } else {
+        let mode = mode(options.get("mode").map_or("", String::as_str))?;
+        (format!("file {path}"), Place::Path(path.into(), mode))
+    };
+    let open = place.open().map_err(|error| format!("opening {path}: {error}"))?;
+    Queue::start(name, timeout, Appender { place, open, is_suspect: false })
 }
 
 /// Permissions in octal; default 0600. `0000` leaves those of an existing file alone.
@@ -45,98 +61,155 @@ fn mode(text: &str) -> Result<Option<u32>, String> {
     Ok((bits != 0).then_some(bits))
 }
 
-/// An open file.
-struct FileSink {
-    path: PathBuf,
-    mode: Option<u32>,
-    target: Mutex<Target>,
+/// Where lines go.
+enum Place {
+    Stdout,
+    /// And the permissions that the file gets.
+    Path(PathBuf, Option<u32>),
 }
 
-struct Target {
+/// A place that was opened.
+struct Opened {
     file: File,
-    /// A line was cut off, by a full disk for example: the next one starts anew.
+    is_file: bool,
+    /// The last line was cut off, by a full disk or a crash: the next one starts anew.
     torn: bool,
 }
 
-impl FileSink {
-    fn open(path: PathBuf, mode: Option<u32>) -> Result<Self, String> {
-        let file = open(&path, mode).map_err(|error| format!("opening {}: {error}", path.display()))?;
-        Ok(Self { path, mode, target: Mutex::new(Target { file, torn: false }) })
+impl Place {
+    fn open(&self) -> io::Result<Opened> {
+        let Self::Path(path, mode) = self else {
+            let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+            return Ok(Opened { file, is_file: false, torn: false });
+        };
+        // Without waiting for somebody to read a pipe, and without a terminal of our own.
+        let how = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let permissions = Mode::from_bits_truncate(mode.unwrap_or(0o600));
+        let file = retry_on_intr(|| rustix::fs::open(path, how | OFlags::CLOEXEC, permissions)).map_err(unread)?;
+        let file = File::from(file);
+        let about = file.metadata()?;
+        if !about.is_file() {
+            // A device such as /dev/null, or a pipe, keeps what permissions it has. Whoever
+            // reads the pipe may be slow: that is waited for.
+            fcntl_setfl(&file, fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
+            return Ok(Opened { file, is_file: false, torn: false });
+        }
+        match mode {
+            Some(mode) => file.set_permissions(Permissions::from_mode(*mode))?,
+            None if about.permissions().mode() & 0o111 != 0 => {
+                return Err(io::Error::other("the file is executable; take that permission away"));
+            }
+            None => {}
+        }
+        // One that may not be read is appended to as it is.
+        let torn = about.len() > 0 && last_byte(path).is_ok_and(|last| last != b'\n');
+        Ok(Opened { file, is_file: true, torn })
     }
 }
 
-fn open(path: &PathBuf, mode: Option<u32>) -> io::Result<File> {
-    let file = OpenOptions::new().append(true).create(true).mode(mode.unwrap_or(0o600)).open(path)?;
-    let about = file.metadata()?;
-    // A device such as /dev/null, or a pipe, keeps what permissions it has.
-    if let (Some(mode), true) = (mode, about.is_file()) {
-        file.set_permissions(Permissions::from_mode(mode))?;
-    } else if about.is_file() && about.permissions().mode() & 0o111 != 0 {
-        return Err(io::Error::other("the file is executable; take that permission away"));
+fn unread(error: Errno) -> io::Error {
+    match error {
+        Errno::NXIO => io::Error::new(ErrorKind::NotConnected, "nobody reads this pipe"),
+        error => error.into(),
     }
-    Ok(file)
 }
 
-#[async_trait]
-impl AuditSink for FileSink {
-    async fn write(&self, line: &[u8]) -> Result<(), String> {
-        let result = self.append(line);
-        result.map_err(|error| format!("writing {}: {error}", self.path.display()))
-    }
+fn last_byte(path: &Path) -> io::Result<u8> {
+    let (mut file, mut last) = (File::open(path)?, [0]);
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last[0])
+}
 
-    fn reopen(&self) -> Result<(), String> {
-        let fresh = Self::open(self.path.clone(), self.mode)?;
-        *self.target.lock() = fresh.target.into_inner();
+/// Appends lines to what is open. Its thread may block: whoever waits for it need not.
+struct Appender {
+    place: Place,
+    open: Opened,
+    /// The last write failed, perhaps for good: what is open now may be of no more use.
+    is_suspect: bool,
+}
+
+impl Appender {
+    /// A file that was moved away still takes lines, until the operator says that it is to
+    /// be opened anew. One that was deleted would take them to nobody.
+    fn renew(&mut self) -> io::Result<()> {
+        if self.open.is_file && self.open.file.metadata()?.nlink() == 0 {
+            self.open = self.place.open()?;
+        } else if self.is_suspect
+            && let Ok(fresh) = self.place.open()
+        {
+            self.open = fresh;
+        }
         Ok(())
     }
 }
 
-impl FileSink {
-    /// A file that was moved away still takes lines, until the operator says that it is to
-    /// be opened anew. One that was deleted would take them to nobody.
-    fn append(&self, line: &[u8]) -> io::Result<()> {
-        let mut target = self.target.lock();
-        let about = target.file.metadata()?;
-        if about.is_file() && about.nlink() == 0 {
-            *target = Target { file: open(&self.path, self.mode)?, torn: false };
-        }
-        append(&mut target, line)
+impl Carrier for Appender {
+    /// A full disk says so at once, and whoever made room need not wait.
+    const REST_MIN: Duration = Duration::ZERO;
+
+    fn carry(&mut self, line: &[u8], deadline: Instant) -> io::Result<()> {
+        self.carry_some(&[line], deadline).map(drop)
+    }
+
+    fn carry_some(&mut self, lines: &[&[u8]], _: Instant) -> io::Result<usize> {
+        self.renew()?;
+        // What others write into the same pipe may stand between pieces of what is large.
+        let count = if self.open.is_file { lines.len() } else { 1 };
+        let carried = self.open.append(lines.get(..count).unwrap_or_default())?;
+        self.is_suspect = false;
+        Ok(carried)
+    }
+
+    fn close(&mut self) {
+        self.is_suspect = true;
+    }
+
+    fn reopen(&mut self) -> io::Result<()> {
+        self.open = self.place.open()?;
+        self.is_suspect = false;
+        Ok(())
     }
 }
 
-fn append(target: &mut Target, line: &[u8]) -> io::Result<()> {
-    if target.torn {
-        target.file.write_all(b"\n")?;
-        target.torn = false;
-    }
-    let written = loop {
-        match target.file.write_vectored(&[IoSlice::new(line), IoSlice::new(b"\n")]) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            other => break other?,
+impl Opened {
+    /// Writes these, and says how many are there whole. An error is about the first.
+    fn append(&mut self, lines: &[&[u8]]) -> io::Result<usize> {
+        if self.torn {
+            self.file.write_all(b"\n")?;
+            self.torn = false;
         }
-    };
-    if written == line.len() + 1 {
-        return Ok(());
+        let pieces: Vec<IoSlice<'_>> =
+            lines.iter().flat_map(|line| [IoSlice::new(line), IoSlice::new(b"\n")]).collect();
+        let mut written = loop {
+            match self.file.write_vectored(&pieces) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                other => break other?,
+            }
+        };
+        for (count, line) in lines.iter().enumerate() {
+            if written > line.len() {
+                written -= line.len() + 1;
+                continue;
+            }
+            // Cut off in this one, or before it, after others that are there.
+            return match self.finish(line, written) {
+                Err(_) if count > 0 => Ok(count),
+                finished => finished.map(|()| count + 1),
+            };
+        }
+        Ok(lines.len())
     }
-    target.torn = written > 0;
-    target.file.write_all(line.get(written..).unwrap_or_default())?;
-    target.file.write_all(b"\n")?;
-    target.torn = false;
-    Ok(())
-}
 
-/// `file_path = "stdout"`.
-struct Stdout;
-
-#[async_trait]
-impl AuditSink for Stdout {
-    async fn write(&self, line: &[u8]) -> Result<(), String> {
-        let mut out = io::stdout().lock();
-        let result = out.write_all(line).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
-        result.map_err(|error| format!("writing to standard output: {error}"))
-    }
-
-    fn reopen(&self) -> Result<(), String> {
+    /// Writes the rest of a line of which so much is there.
+    fn finish(&mut self, line: &[u8], there: usize) -> io::Result<()> {
+        if there == 0 {
+            return Err(ErrorKind::WriteZero.into());
+        }
+        self.torn = true;
+        self.file.write_all(line.get(there..).unwrap_or_default())?;
+        self.file.write_all(b"\n")?;
+        self.torn = false;
         Ok(())
     }
 }
@@ -150,7 +223,7 @@ impl AuditSink for Discard {
         Ok(())
     }
 
-    fn reopen(&self) -> Result<(), String> {
+    async fn reopen(&self) -> Result<(), String> {
         Ok(())
     }
 }

@@ -153,9 +153,10 @@ impl Poster {
 
 impl Carrier for Poster {
     fn carry(&mut self, line: &[u8], deadline: Instant) -> io::Result<()> {
-        // Never twice: the line may have arrived although no answer came. A connection that
-        // the server has closed meanwhile is not used.
-        let kept = self.channel.take().and_then(usable);
+        // Never twice: the line may have arrived although no answer came. So a connection that
+        // the server has closed meanwhile is not used, nor one with anything on it that could
+        // be taken for the answer.
+        let kept = self.channel.take().and_then(|mut kept| kept.is_quiet().then_some(kept));
         let channel = match kept {
             Some(channel) => channel,
             None => self.connect(deadline)?,
@@ -166,10 +167,6 @@ impl Carrier for Poster {
     fn close(&mut self) {
         self.channel = None;
     }
-}
-
-fn usable(mut channel: Channel) -> Option<Channel> {
-    (!channel.stream().is_ended()).then_some(channel)
 }
 
 /// A socket's own timeout says that it would block.

@@ -1,46 +1,156 @@
-//! A remote device: a thread of its own carries lines away, so that no request holds up
-//! others while it waits. What waits is bounded, in number, in bytes and in time.
+//! Every device but `discard`: a thread of its own carries lines away, so that no thread of
+//! the runtime is blocked, and no request holds up others while it waits. What waits is
+//! bounded, in number, in bytes and in time.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::seam::audit::AuditSink;
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
+
+use super::named;
 
 /// Lines that may wait for a device. Source: ours. Why: each is a request that waits.
 const LINES_MAX: usize = 1024;
 /// Bytes of lines that may wait for a device. Source: ours. Why: a line is as large as
 /// the body of its request.
 const BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How long lines are gathered before they are handed over. Source: ours. Why: whoever is
+/// to do that may be kept from it by what else its thread of the runtime has to do.
+const GATHER_MAX: Duration = Duration::from_micros(200);
+/// Lines that are carried together at most. Source: ours. Why: the first waits for the last.
+const TOGETHER_MAX: usize = 64;
+
 /// How long a device that failed is left alone. Source: ours. Why: while it is down,
 /// requests that other devices take need not wait for it, each for its whole timeout.
 const REST: Duration = Duration::from_secs(1);
 
 /// What brings one line after the other to its place.
 pub(super) trait Carrier: Send + 'static {
+    /// How long a device that failed is left alone, if that did not take longer itself.
+    const REST_MIN: Duration = REST;
+
     /// Brings a line there. At the deadline it gives up.
     fn carry(&mut self, line: &[u8], deadline: Instant) -> io::Result<()>;
 
+    /// Brings some of these there, from the first on, where that costs less than one after
+    /// the other; says how many, which is at least one. An error is about the first.
+    fn carry_some(&mut self, lines: &[&[u8]], deadline: Instant) -> io::Result<usize> {
+        lines.first().map_or(Ok(()), |line| self.carry(line, deadline)).map(|()| 1)
+    }
+
     /// Ends the connection, if there is one; the next line begins another.
     fn close(&mut self);
+
+    /// Opens the target anew, because the operator said so.
+    fn reopen(&mut self) -> io::Result<()> {
+        self.close();
+        Ok(())
+    }
 }
 
 enum Order {
-    Line { line: Hidden<Vec<u8>>, taken: oneshot::Sender<Result<(), String>> },
-    Reopen,
+    Lines(Vec<Waiting>),
+    Reopen(oneshot::Sender<Result<(), String>>),
 }
 
-/// A device behind a queue. Its thread ends when it is dropped, after the line at hand.
+/// A line, and who wants to know what became of it.
+struct Waiting {
+    line: Hidden<Vec<u8>>,
+    taken: Option<oneshot::Sender<Result<(), String>>>,
+    load: Arc<Load>,
+}
+
+impl Waiting {
+    fn answer(mut self, result: Result<(), String>) {
+        if let Some(taken) = self.taken.take() {
+            // Whoever asked may have given up; the line is where it belongs all the same.
+            let _ = taken.send(result);
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.load.leave(self.line.expose().len());
+    }
+}
+
+/// What both sides know.
+struct Load {
+    /// Lines that were handed over and are not at their place yet, and their bytes.
+    lines: AtomicUsize,
+    bytes: AtomicUsize,
+    made: Instant,
+    /// When the thread began what it is at, in milliseconds since `made`, plus one; 0: it waits.
+    began_ms: AtomicU64,
+}
+
+impl Load {
+    fn none() -> Arc<Self> {
+        let [lines, bytes] = [0; 2].map(AtomicUsize::new);
+        Arc::new(Self { lines, bytes, made: Instant::now(), began_ms: AtomicU64::new(0) })
+    }
+
+    /// Counts a line in, if there is room for it.
+    fn enter(self: &Arc<Self>, line: &[u8], taken: oneshot::Sender<Result<(), String>>) -> Option<Waiting> {
+        let lines = self.lines.fetch_add(1, Ordering::Relaxed);
+        let bytes = self.bytes.fetch_add(line.len(), Ordering::Relaxed);
+        if lines >= LINES_MAX || bytes.saturating_add(line.len()) > BYTES_MAX {
+            self.leave(line.len());
+            return None;
+        }
+        Some(Waiting { line: Hidden::new(line.to_vec()), taken: Some(taken), load: Arc::clone(self) })
+    }
+
+    fn leave(&self, bytes: usize) {
+        self.lines.fetch_sub(1, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn begin(&self) {
+        self.began_ms.store(self.now_ms().saturating_add(1), Ordering::Relaxed);
+    }
+
+    fn end(&self) {
+        self.began_ms.store(0, Ordering::Relaxed);
+    }
+
+    /// How long the thread is at one thing already.
+    fn busy_for(&self) -> Duration {
+        match self.began_ms.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            began => Duration::from_millis(self.now_ms().saturating_sub(began - 1)),
+        }
+    }
+}
+
+/// Lines that are handed over together.
+#[derive(Default)]
+struct Gathered {
+    lines: Vec<Waiting>,
+    /// When the first one came.
+    since: Option<Instant>,
+}
+
+/// A device behind a queue. Its thread ends when it is dropped, after what waits by then.
 pub(super) struct Queue {
     /// For errors: `socket 127.0.0.1:9090`.
     name: String,
     orders: SyncSender<Order>,
-    waiting_bytes: Arc<AtomicUsize>,
+    gathered: Mutex<Gathered>,
+    load: Arc<Load>,
     timeout: Duration,
 }
 
@@ -51,82 +161,152 @@ impl Queue {
     /// What the system said.
     pub(super) fn start(name: String, timeout: Duration, carrier: impl Carrier) -> Result<Arc<dyn AuditSink>, String> {
         let (orders, taken) = sync_channel(LINES_MAX);
-        let waiting_bytes = Arc::new(AtomicUsize::new(0));
-        let worker = Worker { carrier, timeout, waiting_bytes: Arc::clone(&waiting_bytes), resting: None };
-        let thread = std::thread::Builder::new().name("audit device".to_owned());
-        thread.spawn(move || worker.run(&taken)).map_err(|error| format!("starting a thread: {error}"))?;
-        Ok(Arc::new(Self { name, orders, waiting_bytes, timeout }))
+        let load = Load::none();
+        let worker = Worker { carrier, timeout, load: Arc::clone(&load), resting: None };
+        let thread = named("audit device").spawn(move || worker.run(&taken));
+        thread.map_err(|error| format!("starting a thread: {error}"))?;
+        Ok(Arc::new(Self { name, orders, gathered: Mutex::default(), load, timeout }))
     }
 
-    fn ended(&self) -> String {
-        format!("{} has ended", self.name)
+    /// Adds a line to those that are handed over together; says who does that, and when.
+    fn gather(&self, line: Waiting) -> Turn<'_> {
+        let mut gathered = self.gathered.lock();
+        gathered.lines.push(line);
+        if gathered.lines.len() == 1 {
+            gathered.since = Some(Instant::now());
+            return Turn::Soon(Handover(self));
+        }
+        match gathered.since {
+            Some(since) if since.elapsed() < GATHER_MAX => Turn::NotMine,
+            _ => Turn::Now(Handover(self)),
+        }
+    }
+
+    fn full(&self) -> String {
+        format!("too many lines wait for {}", self.name)
+    }
+
+    /// Waits as long as a device may take.
+    async fn told(&self, answer: oneshot::Receiver<Result<(), String>>) -> Result<(), String> {
+        match tokio::time::timeout(self.timeout, answer).await {
+            Ok(Ok(result)) => result.map_err(|error| format!("{}: {error}", self.name)),
+            Ok(Err(_)) => Err(format!("{} has ended", self.name)),
+            Err(_) => Err(format!("{} did not answer in time", self.name)),
+        }
     }
 }
 
 #[async_trait]
 impl AuditSink for Queue {
     async fn write(&self, line: &[u8]) -> Result<(), String> {
-        let bytes = line.len();
-        let full = || format!("too many lines wait for {}", self.name);
-        if self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > BYTES_MAX {
-            self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
-            return Err(full());
+        // What is handed over now would not be answered in time either.
+        if self.load.busy_for() > self.timeout {
+            return Err(format!("{} hangs", self.name));
         }
         let (taken, answer) = oneshot::channel();
-        let order = Order::Line { line: Hidden::new(line.to_vec()), taken };
-        if self.orders.try_send(order).is_err() {
-            self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
-            return Err(full());
+        let waiting = self.load.enter(line, taken).ok_or_else(|| self.full())?;
+        match self.gather(waiting) {
+            // Waking the thread costs more than writing a line. Others that are about to
+            // bring one do so first.
+            Turn::Soon(handover) => {
+                tokio::task::yield_now().await;
+                drop(handover);
+            }
+            Turn::Now(handover) => drop(handover),
+            Turn::NotMine => {}
         }
-        match tokio::time::timeout(self.timeout, answer).await {
-            Ok(Ok(result)) => result.map_err(|error| format!("{}: {error}", self.name)),
-            Ok(Err(_)) => Err(self.ended()),
-            Err(_) => Err(format!("{} did not take the line in time", self.name)),
-        }
+        self.told(answer).await
     }
 
-    fn reopen(&self) -> Result<(), String> {
-        self.orders.try_send(Order::Reopen).map_err(|_| format!("too many lines wait for {}", self.name))
+    async fn reopen(&self) -> Result<(), String> {
+        let (done, answer) = oneshot::channel();
+        self.orders.try_send(Order::Reopen(done)).map_err(|_| self.full())?;
+        self.told(answer).await
+    }
+}
+
+/// Who hands over what was gathered.
+enum Turn<'a> {
+    /// Whoever brought the first line, once others had their turn.
+    Soon(Handover<'a>),
+    /// Whoever came when that took too long.
+    Now(Handover<'a>),
+    NotMine,
+}
+
+/// Hands over what was gathered when it ends, and be it that the request is given up.
+struct Handover<'a>(&'a Queue);
+
+impl Drop for Handover<'_> {
+    fn drop(&mut self) {
+        let lines = std::mem::take(&mut self.0.gathered.lock().lines);
+        if !lines.is_empty() {
+            // As it fails, the lines are dropped, which tells those who wait.
+            let _ = self.0.orders.try_send(Order::Lines(lines));
+        }
     }
 }
 
 struct Worker<C> {
     carrier: C,
     timeout: Duration,
-    waiting_bytes: Arc<AtomicUsize>,
-    /// Since when, and why.
+    load: Arc<Load>,
+    /// Until when, and why.
     resting: Option<(Instant, String)>,
 }
 
 impl<C: Carrier> Worker<C> {
     fn run(mut self, orders: &Receiver<Order>) {
-        while let Ok(order) = orders.recv() {
-            match order {
-                Order::Line { line, taken } => {
-                    let result = self.carry(line.expose());
-                    self.waiting_bytes.fetch_sub(line.expose().len(), Ordering::Relaxed);
-                    // Whoever asked may have given up; the line is where it belongs all the same.
-                    let _ = taken.send(result);
+        let mut waiting = VecDeque::with_capacity(TOGETHER_MAX);
+        while let Ok(first) = orders.recv() {
+            let mut next = Some(first);
+            while let Some(order) = next {
+                match order {
+                    Order::Lines(lines) => waiting.extend(lines),
+                    Order::Reopen(done) => {
+                        self.deliver(&mut waiting);
+                        let _ = done.send(self.reopen());
+                    }
                 }
-                Order::Reopen => {
-                    self.carrier.close();
-                    self.resting = None;
-                }
+                next = if waiting.len() < TOGETHER_MAX { orders.try_recv().ok() } else { None };
             }
+            self.deliver(&mut waiting);
         }
     }
 
-    fn carry(&mut self, line: &[u8]) -> Result<(), String> {
-        if let Some((since, why)) = &self.resting
-            && since.elapsed() < REST
+    /// Carries them all, and says of each what became of it.
+    fn deliver(&mut self, waiting: &mut VecDeque<Waiting>) {
+        while !waiting.is_empty() {
+            let lines: Vec<&[u8]> = waiting.iter().take(TOGETHER_MAX).map(|one| one.line.expose().as_slice()).collect();
+            let result = self.carry(&lines);
+            let count = result.as_ref().map_or(1, |count| *count);
+            waiting.drain(..count).for_each(|one| one.answer(result.clone().map(drop)));
+        }
+    }
+
+    fn carry(&mut self, lines: &[&[u8]]) -> Result<usize, String> {
+        let began = Instant::now();
+        if let Some((until, why)) = &self.resting
+            && began < *until
         {
             return Err(format!("{why} (a moment ago)"));
         }
-        let result = self.carrier.carry(line, Instant::now() + self.timeout);
-        self.resting = result.as_ref().err().map(|error| (Instant::now(), error.to_string()));
+        self.load.begin();
+        let result = self.carrier.carry_some(lines, began + self.timeout);
+        self.load.end();
+        let rest = C::REST_MIN.max(began.elapsed().min(REST));
+        self.resting = result.as_ref().err().map(|error| (Instant::now() + rest, error.to_string()));
         if result.is_err() {
             self.carrier.close();
         }
+        result.map_err(|error| error.to_string())
+    }
+
+    fn reopen(&mut self) -> Result<(), String> {
+        self.resting = None;
+        self.load.begin();
+        let result = self.carrier.reopen();
+        self.load.end();
         result.map_err(|error| error.to_string())
     }
 }

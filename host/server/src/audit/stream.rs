@@ -6,6 +6,10 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+/// How often it is read what a peer says that nobody asked, before a line. Source: ours.
+/// Why: one that never ends would keep every line waiting.
+const UNASKED_READS_MAX: usize = 64;
+
 /// A connection.
 #[derive(Debug)]
 pub(super) enum Stream {
@@ -44,17 +48,36 @@ impl Stream {
     }
 
     /// Whether the other side has ended the connection. A write into such a one succeeds,
-    /// and what was written is lost.
+    /// and what was written is lost. What it said before is passed over: the end is behind it,
+    /// and closing a connection with something unread takes back what was written last.
     pub(super) fn is_ended(&mut self) -> bool {
-        let mut unasked = [0; 64];
-        if self.set_nonblocking(true).is_err() {
-            return true;
+        let mut unasked = [0; 4096];
+        for _ in 0..UNASKED_READS_MAX {
+            match self.come(&mut unasked) {
+                Ok(Some(1..)) => {}
+                Ok(None) => return false,
+                Ok(Some(0)) | Err(_) => return true,
+            }
         }
-        let ended = match self.read(&mut unasked) {
-            Ok(count) => count == 0,
-            Err(error) => error.kind() != ErrorKind::WouldBlock,
-        };
-        self.set_nonblocking(false).is_err() || ended
+        false
+    }
+
+    /// Whether nothing has come, not even the end. What has come is lost: a connection that
+    /// is not quiet between question and answer is of no more use.
+    pub(super) fn is_quiet(&mut self) -> bool {
+        matches!(self.come(&mut [0]), Ok(None))
+    }
+
+    /// Reads what is there already, if anything is; nothing at all is the end.
+    fn come(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        self.set_nonblocking(true)?;
+        let read = self.read(buffer);
+        self.set_nonblocking(false)?;
+        match read {
+            Ok(count) => Ok(Some(count)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {

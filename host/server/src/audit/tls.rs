@@ -64,6 +64,18 @@ impl Tls {
 }
 
 impl Channel {
+    /// Whether nothing has come that nobody asked for, not even the end. One that is not
+    /// quiet must not be used any more: part of a record may be gone.
+    pub(super) fn is_quiet(&mut self) -> bool {
+        if let Self::Tls(tls) = self {
+            let decrypted = tls.conn.process_new_packets().map(|state| state.plaintext_bytes_to_read());
+            if !matches!(decrypted, Ok(0)) {
+                return false;
+            }
+        }
+        self.stream().is_quiet()
+    }
+
     pub(super) fn stream(&mut self) -> &mut Stream {
         match self {
             Self::Plain(stream) => stream,

@@ -1,3 +1,10 @@
+use std::io::pipe;
+use std::os::fd::OwnedFd;
+use std::sync::mpsc::channel;
+use std::thread;
+
+use rustix::fs::{CWD, FileType, mknodat};
+
 use super::*;
 
 fn options(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -27,7 +34,7 @@ async fn after_reopening_lines_go_to_a_new_file() {
     sink.write(b"one").await.expect("writes");
     std::fs::rename(&path, &moved).expect("moves");
     sink.write(b"two").await.expect("writes");
-    sink.reopen().expect("reopens");
+    sink.reopen().await.expect("reopens");
     sink.write(b"three").await.expect("writes");
     assert_eq!(std::fs::read_to_string(&moved).expect("reads"), "one\ntwo\n");
     assert_eq!(std::fs::read_to_string(&path).expect("reads"), "three\n");
@@ -81,4 +88,94 @@ async fn a_deleted_file_is_made_anew_and_one_moved_away_is_kept() {
     assert_eq!(std::fs::read_to_string(&path).expect("reads"), "three\n");
     std::fs::remove_dir_all(dir.path()).expect("deletes the folder too");
     assert!(sink.write(b"four").await.expect_err("there is nowhere to write to").contains("No such file"));
+}
+
+/// A pipe with a name.
+fn named_pipe(dir: &Path) -> PathBuf {
+    let path = dir.join("pipe");
+    mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("makes a pipe");
+    path
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_is_refused_instead_of_waited_for() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = named_pipe(dir.path());
+    let (done, made) = channel();
+    let text = path.to_str().expect("UTF-8").to_owned();
+    thread::spawn(move || done.send(make(&[("file_path", &text)]).err()));
+    let refused = made.recv_timeout(Duration::from_secs(20)).expect("it does not wait for a reader");
+    assert_eq!(refused, Some(format!("opening {}: nobody reads this pipe", path.display())));
+}
+
+#[tokio::test]
+async fn a_pipe_whose_reader_pauses_costs_one_wait_and_loses_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = named_pipe(dir.path());
+    let reader = File::from(
+        rustix::fs::open(&path, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty()).expect("opens without a writer"),
+    );
+    let given = options(&[("file_path", path.to_str().expect("UTF-8"))]);
+    let sink = make_within(&given, Duration::from_millis(200)).expect("opens");
+    let large = "x".repeat(1 << 20);
+    let refused = sink.write(large.as_bytes()).await.expect_err("more than fits into a pipe");
+    assert!(refused.ends_with("did not answer in time"), "{refused}");
+    let refused = sink.write(b"lost").await.expect_err("it is not waited for again");
+    assert!(refused.ends_with("hangs"), "{refused}");
+
+    fcntl_setfl(&reader, OFlags::empty()).expect("it waits from now on");
+    let read = thread::spawn(move || io::read_to_string(reader).expect("reads to the end"));
+    while sink.write(b"after").await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    drop(sink);
+    assert_eq!(read.join().expect("it reads"), format!("{large}\nafter\n"));
+}
+
+#[test]
+fn lines_that_fit_count_and_the_one_that_was_cut_off_is_begun_anew() {
+    let (mut reader, writer) = pipe().expect("a pipe");
+    let file = File::from(OwnedFd::from(writer));
+    fcntl_setfl(&file, OFlags::NONBLOCK).expect("it fails where it would wait");
+    let mut open = Opened { file, is_file: true, torn: false };
+    let (first, second) = ("a".repeat(40_000), "b".repeat(40_000));
+    let lines = [first.as_bytes(), second.as_bytes(), b"c"];
+    assert_eq!(open.append(&lines).expect("the first fits"), 1);
+    assert_eq!(open.append(&lines[1..]).expect_err("there is no room").kind(), ErrorKind::WouldBlock);
+    let mut room = vec![0; 1 << 16];
+    reader.read_exact(&mut room).expect("makes room");
+    assert_eq!(open.append(&lines[1..]).expect("both fit"), 2);
+    drop(open);
+    let mut text = String::from_utf8(room).expect("UTF-8");
+    reader.read_to_string(&mut text).expect("reads the rest");
+    let cut = "b".repeat((1 << 16) - first.len() - 1);
+    assert_eq!(text.lines().collect::<Vec<_>>(), [&first, &cut, &second, "c"]);
+}
+
+#[tokio::test]
+async fn after_a_crash_within_a_line_the_next_one_begins_anew() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("audit.log");
+    for (there, text) in [("{\"a\":", "{\"a\":\nx\n"), ("{}\n", "{}\nx\n"), ("", "x\n")] {
+        std::fs::write(&path, there).expect("writes");
+        let sink = make(&[("file_path", path.to_str().expect("UTF-8"))]).expect("opens");
+        sink.write(b"x").await.expect("writes");
+        assert_eq!(std::fs::read_to_string(&path).expect("reads"), text);
+    }
+}
+
+#[tokio::test]
+async fn lines_that_come_at_once_are_all_there_in_their_order() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("audit.log");
+    let sink = make(&[("file_path", path.to_str().expect("UTF-8"))]).expect("opens");
+    let lines: Vec<String> = (0..300).map(|number| number.to_string()).collect();
+    let mut writes = tokio::task::JoinSet::new();
+    for line in lines.clone() {
+        let sink = Arc::clone(&sink);
+        writes.spawn(async move { sink.write(line.as_bytes()).await });
+    }
+    assert!(writes.join_all().await.iter().all(Result::is_ok));
+    let text = std::fs::read_to_string(&path).expect("reads");
+    assert_eq!(text.lines().collect::<Vec<_>>(), lines);
 }

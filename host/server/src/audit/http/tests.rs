@@ -1,7 +1,9 @@
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Barrier;
 use std::thread::JoinHandle;
 
+use super::super::tls::tests::{answer, server_config};
 use super::*;
 
 fn sink(pairs: &[(&str, &str)]) -> Result<Arc<dyn AuditSink>, String> {
@@ -113,17 +115,83 @@ fn unusable_options_are_refused_with_a_reason() {
     }
 }
 
+/// Longer than what is looked at, and what could be taken for an answer.
+const UNASKED: &str = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 40\r\n\r\n\
+                       You did not ask anything for too long...";
+
+/// Waits until something is there to be read on the connection that is kept.
+fn await_unasked(poster: &mut Poster) {
+    let channel = poster.channel.as_mut().expect("the connection is kept");
+    let Stream::Tcp(tcp) = channel.stream() else { panic!("no other connection is made") };
+    assert_ne!(tcp.peek(&mut [0]).expect("something comes"), 0);
+}
+
+#[test]
+fn a_connection_on_which_something_came_unasked_is_not_used_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let target = Target::parse(&format!("http://{}/", listener.local_addr().expect("its address")));
+    let target = target.expect("an address");
+    let mut poster = Poster { head: head(&target, &[]), target, tls: None, channel: None };
+    let deadline = Instant::now() + std::time::Duration::from_secs(20);
+    let speak = Barrier::new(2);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut first = BufReader::new(listener.accept().expect("a connection").0);
+            assert_eq!(request(&mut first).1, "one");
+            first.get_mut().write_all(b"HTTP/1.1 204 Ok\r\n\r\n").expect("answers");
+            speak.wait();
+            first.get_mut().write_all(UNASKED.as_bytes()).expect("speaks");
+            let mut second = BufReader::new(listener.accept().expect("another connection").0);
+            assert_eq!(request(&mut second).1, "two");
+            second.get_mut().write_all(b"HTTP/1.1 204 Ok\r\n\r\n").expect("answers");
+        });
+        poster.carry(b"one", deadline).expect("taken");
+        speak.wait();
+        await_unasked(&mut poster);
+        poster.carry(b"two", deadline).expect("taken");
+    });
+}
+
+#[test]
+fn neither_is_one_over_tls_of_which_part_of_a_record_was_read() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let roots = dir.path().join("roots.pem");
+    std::fs::write(&roots, made.cert.pem()).expect("writes");
+    let config = server_config(made.cert.der().to_vec(), made.signing_key.serialize_der());
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("its address").port();
+    let target = Target::parse(&format!("https://localhost:{port}/")).expect("an address");
+    let tls = Some(Tls::new(Some(roots)).expect("roots"));
+    let mut poster = Poster { head: head(&target, &[]), target, tls, channel: None };
+    let deadline = Instant::now() + std::time::Duration::from_secs(20);
+    let speak = Barrier::new(2);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let accept = || listener.accept().expect("a connection").0;
+            let mut first = answer(&config, accept(), b"HTTP/1.1 204 Ok\r\n\r\n");
+            speak.wait();
+            first.write_all(UNASKED.as_bytes()).and_then(|()| first.flush()).expect("speaks");
+            drop(answer(&config, accept(), b"HTTP/1.1 204 Ok\r\n\r\n"));
+        });
+        poster.carry(b"one", deadline).expect("taken");
+        speak.wait();
+        await_unasked(&mut poster);
+        poster.carry(b"two", deadline).expect("taken");
+    });
+}
+
 /// A TLS server with a certificate of its own, and the file that vouches for it.
 fn tls_server(dir: &std::path::Path) -> (u16, std::path::PathBuf) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let roots = dir.join("roots.pem");
     std::fs::write(&roots, made.cert.pem()).expect("writes");
-    let config = super::super::tls::tests::server_config(made.cert.der().to_vec(), made.signing_key.serialize_der());
+    let config = server_config(made.cert.der().to_vec(), made.signing_key.serialize_der());
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("its address").port();
     std::thread::spawn(move || {
         for stream in listener.incoming().take(2) {
-            super::super::tls::tests::answer(&config, stream.expect("a connection"), b"HTTP/1.1 204 Ok\r\n\r\n");
+            drop(answer(&config, stream.expect("a connection"), b"HTTP/1.1 204 Ok\r\n\r\n"));
         }
     });
     (port, roots)

@@ -1,5 +1,7 @@
+use std::pin::Pin;
 use std::sync::Mutex;
 use std::sync::mpsc::{Sender, channel};
+use std::task::Poll;
 
 use super::*;
 
@@ -45,37 +47,68 @@ async fn a_device_that_failed_rests_and_reopening_ends_the_rest() {
     assert_eq!(queue.write(b"one").await, Err("it: no".to_owned()));
     assert_eq!(queue.write(b"two").await, Err("it: no (a moment ago)".to_owned()));
     tell.send(Ok(())).expect("told");
-    queue.reopen().expect("it takes the order");
+    queue.reopen().await.expect("it closes");
     assert_eq!(queue.write(b"three").await, Ok(()));
     assert_eq!(*got.lock().expect("not poisoned"), ["one", "closed", "closed", "three"]);
 }
 
 #[tokio::test]
-async fn nobody_waits_longer_than_the_timeout_and_no_more_wait_than_there_is_room_for() {
-    let (queue, (tell, _)) = queue(20);
-    assert_eq!(queue.write(b"one").await, Err("it did not take the line in time".to_owned()));
-    let waiting = (0..LINES_MAX).map(|_| queue.write(b"x"));
-    let results = futures_in_turn(waiting).await;
-    assert!(results.iter().all(Result::is_err));
+async fn no_more_lines_wait_than_there_is_room_for() {
+    let (queue, (tell, _)) = queue(5_000);
+    let mut waiting: Vec<_> = (0..LINES_MAX).map(|_| queue.write(b"x")).collect();
+    for write in &mut waiting {
+        assert!(begun(write).await, "nothing can be carried yet");
+    }
     assert_eq!(queue.write(b"last").await, Err("too many lines wait for it".to_owned()));
+    // From here on every line is carried.
     drop(tell);
+    for write in waiting {
+        assert_eq!(write.await, Ok(()));
+    }
+    assert_eq!(queue.write(b"after").await, Ok(()));
 }
 
-/// All at once: each is queued before the first has timed out.
-async fn futures_in_turn<F: Future<Output = Result<(), String>>>(all: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut pinned: Vec<_> = all.map(Box::pin).collect();
-    std::future::poll_fn(|cx| {
-        for future in &mut pinned {
-            assert!(future.as_mut().poll(cx).is_pending(), "nothing can be carried yet");
-        }
-        std::task::Poll::Ready(())
-    })
-    .await;
-    let mut results = Vec::new();
-    for future in pinned {
-        results.push(future.await);
+/// Begins something; true if it waits now.
+async fn begun<F: Future + Unpin>(what: &mut F) -> bool {
+    std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut *what).poll(cx).is_pending())).await
+}
+
+#[tokio::test]
+async fn one_that_hangs_is_waited_for_once_and_takes_lines_again_as_soon_as_it_goes_on() {
+    let (queue, (tell, got)) = queue(200);
+    assert_eq!(queue.write(b"one").await, Err("it did not answer in time".to_owned()));
+    let began = Instant::now();
+    for _ in 0..100 {
+        assert_eq!(queue.write(b"x").await, Err("it hangs".to_owned()));
     }
-    results
+    assert!(began.elapsed() < Duration::from_millis(200), "nobody waits for it any more");
+    drop(tell);
+    while queue.write(b"two").await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(*got.lock().expect("not poisoned"), ["one", "two"]);
+}
+
+#[tokio::test]
+async fn lines_of_others_go_on_where_a_request_is_given_up() {
+    let (queue, (tell, got)) = queue(5_000);
+    let (mut first, mut second) = (queue.write(b"one"), queue.write(b"two"));
+    assert!(begun(&mut first).await && begun(&mut second).await);
+    drop(first);
+    drop(tell);
+    assert_eq!(second.await, Ok(()));
+    assert_eq!(*got.lock().expect("not poisoned"), ["one", "two"]);
+}
+
+#[tokio::test]
+async fn whoever_hands_over_may_be_kept_from_it() {
+    let (queue, (tell, _)) = queue(5_000);
+    drop(tell);
+    let mut first = queue.write(b"one");
+    assert!(begun(&mut first).await);
+    std::thread::sleep(GATHER_MAX);
+    assert_eq!(queue.write(b"two").await, Ok(()), "it does not wait for the first to go on");
+    assert_eq!(first.await, Ok(()));
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
@@ -42,6 +42,23 @@ async fn lines_go_over_one_connection_and_over_another_once_it_was_ended() {
     sink.write(b"three").await.expect("taken");
     let (second, _) = listener.accept().expect("another connection");
     assert_eq!(line(&mut BufReader::new(second)), "three\n");
+}
+
+#[tokio::test]
+async fn an_end_is_noticed_behind_whatever_was_said_before() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("socket");
+    // What is said on a socket of this kind is there at once.
+    let listener = UnixListener::bind(&path).expect("a socket");
+    let sink = sink(&[("address", path.to_str().expect("UTF-8")), ("socket_type", "unix")]).expect("a device");
+    sink.write(b"one").await.expect("taken");
+    let mut reader = BufReader::new(listener.accept().expect("a connection").0);
+    assert_eq!(line(&mut reader), "one\n");
+    reader.get_mut().write_all(&[b'x'; 10_000]).expect("says much");
+    drop(reader);
+    sink.write(b"two").await.expect("taken");
+    let (second, _) = listener.accept().expect("another connection");
+    assert_eq!(line(&mut BufReader::new(second)), "two\n");
 }
 
 #[tokio::test]

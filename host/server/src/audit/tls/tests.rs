@@ -18,7 +18,11 @@ pub(in super::super) fn server_config(certificate: Vec<u8>, key: Vec<u8>) -> Arc
 }
 
 /// Reads something, and answers with this. A client that turns away is as good.
-pub(in super::super) fn answer(config: &Arc<ServerConfig>, stream: TcpStream, answer: &[u8]) {
+pub(in super::super) fn answer(
+    config: &Arc<ServerConfig>,
+    stream: TcpStream,
+    answer: &[u8],
+) -> StreamOwned<ServerConnection, TcpStream> {
     let connection = ServerConnection::new(Arc::clone(config)).expect("a connection");
     let mut tls = StreamOwned::new(connection, stream);
     let mut buffer = [0; 4096];
@@ -26,4 +30,5 @@ pub(in super::super) fn answer(config: &Arc<ServerConfig>, stream: TcpStream, an
         let _ = tls.write_all(answer);
         let _ = tls.flush();
     }
+    tls
 }

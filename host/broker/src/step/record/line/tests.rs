@@ -7,6 +7,7 @@ use bulkhead_model::fake::entropy::FakeEntropy;
 use bulkhead_model::path::ApiPath;
 use bulkhead_model::request::Origin;
 use bulkhead_model::seam::audit::{AuditSink, AuditSinkMaker};
+use futures::FutureExt;
 
 use super::*;
 use crate::book::audits::AuditEntry;
@@ -19,13 +20,14 @@ impl AuditSink for Nowhere {
         Ok(())
     }
 
-    fn reopen(&self) -> Result<(), String> {
+    async fn reopen(&self) -> Result<(), String> {
         Ok(())
     }
 }
 
+#[async_trait]
 impl AuditSinkMaker for Nowhere {
-    fn make(&self, _kind: &str, _options: &BTreeMap<String, String>) -> Result<Arc<dyn AuditSink>, String> {
+    async fn make(&self, _kind: &str, _options: &BTreeMap<String, String>) -> Result<Arc<dyn AuditSink>, String> {
         Ok(Arc::new(Self))
     }
 }
@@ -42,7 +44,7 @@ fn device() -> Device {
         from_config: false,
         salt: "00".into(),
     };
-    let opened = Device::open(entry, &Nowhere, false, &barrier);
+    let opened = Device::open(entry, &Nowhere, false, &barrier).now_or_never().expect("waits for nothing");
     Arc::into_inner(opened.expect("opens")).expect("is ours alone")
 }
 
