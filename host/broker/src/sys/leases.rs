@@ -1,5 +1,7 @@
 //! `sys/leases`: looking up, renewing, revoking.
 
+use std::sync::Arc;
+
 use bulkhead_barrier::{SpaceId, StoreError, Transaction};
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::plugin::GuestError;
@@ -12,12 +14,13 @@ use super::table::{Answer, Handler, HostRoute};
 use crate::book::kept::Kept;
 use crate::book::leases::{self, LeaseRecord};
 use crate::book::mounts::{Engine, Mount};
-use crate::book::removals::LeaseEnd;
-use crate::book::tokens::{self, TokenHash, TokenRecord};
+use crate::book::removals::{LeaseEnd, Slice};
+use crate::book::tokens::{self, TokenHash, TokenRecord, tree};
 use crate::fault::Fault;
 use crate::fields::rfc3339;
+use crate::open::Open;
 use crate::step::dispatch::{self, mismatched};
-use crate::step::{expire, remove};
+use crate::step::{expire, remove, route};
 use crate::visit::{After, Ask, Visit, data, enveloped, listed, nothing_to_tidy};
 
 const W: &[Verb] = &[Verb::Write];
@@ -184,8 +187,9 @@ fn revoke<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
 
 /// Ends all leases whose id is, or begins with, the path asked for, and the tokens made there.
 async fn end_all(visit: &mut Visit, ask: &Ask<'_>, end: LeaseEnd) -> Result<Reply, Fault> {
-    let path = ask.capture("path").trim_end_matches('/');
-    if path.starts_with("auth/") {
+    let path = route::folded(&visit.config.mounts, ask.capture("path").trim_end_matches('/')).path;
+    let path = path.as_str();
+    if path == "auth" || path.starts_with("auth/") {
         end_tokens(visit, path).await?;
     }
     if let Some(lease) = leases::get(&mut visit.tx, path)? {
@@ -207,24 +211,17 @@ async fn end_tokens(visit: &mut Visit, path: &str) -> Result<(), Fault> {
     let (open, now_ms, own) = (visit.open.clone(), visit.now_ms, visit.who()?.hash);
     let mut after = None;
     loop {
-        let mut tx = open.begin()?;
-        let page = tokens::page(&mut tx, after.as_ref(), TOKENS_A_CHANGE)?;
-        let mut any = false;
-        for hash in page.iter().filter(|hash| **hash != own) {
-            any |= token_falls_due(&mut tx, hash, path, now_ms)?;
-        }
-        if any {
-            match open.commit(tx).await {
-                // One of them was used or renewed meanwhile.
-                Err(Fault::Conflict) => continue,
-                done => done?,
-            }
-            open.due.notify_one();
-        }
+        let page = tokens::page(&mut open.begin()?, after.as_ref(), TOKENS_A_CHANGE)?;
         after = page.last().copied();
         if after.is_none() {
             break;
         }
+        let page = page.into_iter().filter(|hash| *hash != own).collect::<Vec<_>>();
+        match end_page(&open, &page, path, now_ms).await {
+            Err(Fault::Conflict) => end_each(&open, &page, path, now_ms).await?,
+            done => done?,
+        }
+        open.due.notify_one();
         tokio::task::yield_now().await;
     }
     // Last, and with the answer: the caller's own has to be good for as long as this takes.
@@ -232,17 +229,42 @@ async fn end_tokens(visit: &mut Visit, path: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Ends a token now if it was made below the path, and would end at all. The scheduler takes
-/// what is below it.
+async fn end_page(open: &Arc<Open>, page: &[TokenHash], path: &str, now_ms: u64) -> Result<(), Fault> {
+    let mut tx = open.begin()?;
+    let mut any = false;
+    for hash in page {
+        any |= token_falls_due(&mut tx, hash, path, now_ms)?;
+    }
+    if any { open.commit(tx).await } else { Ok(()) }
+}
+
+/// Ends the tokens of a page of which one was used or renewed meanwhile: each by a change that
+/// nothing can conflict with, or its holder could keep it by renewing it without a pause.
+async fn end_each(open: &Arc<Open>, page: &[TokenHash], path: &str, now_ms: u64) -> Result<(), Fault> {
+    for hash in page {
+        let mut tx = open.begin()?;
+        if tokens::get_untracked(&mut tx, hash)?.is_some_and(|record| is_below(&record, path, now_ms)) {
+            let _ = tree::end(&mut tx, &open.salt, hash, now_ms, Slice::at_once(true))?;
+            open.commit(tx).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a token was made below the path, and would end at all.
+fn is_below(record: &TokenRecord, path: &str, now_ms: u64) -> bool {
+    let below = record.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    below && record.expires_ms > now_ms
+}
+
+/// Ends a token now if it was made below the path. The scheduler takes what is below it.
 fn token_falls_due(tx: &mut Transaction, hash: &TokenHash, path: &str, now_ms: u64) -> Result<bool, StoreError> {
-    let is_meant = |record: &TokenRecord| {
-        let below = record.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        below && record.expires_ms > now_ms
-    };
-    if !tokens::get_untracked(tx, hash)?.is_some_and(|record| is_meant(&record)) {
+    if !tokens::get_untracked(tx, hash)?.is_some_and(|record| is_below(&record, path, now_ms)) {
         return Ok(false);
     }
-    let Some(mut record) = tokens::get(tx, hash)?.filter(is_meant) else { return Ok(false) };
+    let Some(mut record) = tokens::get(tx, hash)?.filter(|record| is_below(record, path, now_ms)) else {
+        return Ok(false);
+    };
     tokens::set_expiry(tx, hash, &mut record, now_ms)?;
     Ok(true)
 }

@@ -137,11 +137,12 @@ fn audit_no_more(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     Ok(Reply::Empty)
 }
 
-/// A header's name as Go writes it: `X-Frame-Options`.
+/// A header's name as Go writes it: `X-Frame-Options`. Names are ASCII; a letter that only
+/// becomes one in capitals would make two names one behind the policies' back.
 fn canonical(name: &str) -> String {
     let word = |word: &str| {
         let (first, rest) = word.split_at(word.chars().next().map_or(0, char::len_utf8));
-        first.to_uppercase() + &lowered(rest)
+        first.to_ascii_uppercase() + &lowered(rest)
     };
     name.split('-').map(word).collect::<Vec<_>>().join("-")
 }

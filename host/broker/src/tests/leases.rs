@@ -1,8 +1,12 @@
-//! Many leases at once: ended by prefix, by force, by a move.
+//! Many leases at once, and the tokens of logins: ended by prefix, by force, by a move.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use bulkhead_model::request::Verb;
 use serde_json::{Value, json};
 
+use super::bench::Bench;
 use super::kit::{Kit, ROOT, request};
 use super::plugin::Manner;
 use crate::book::space;
@@ -102,4 +106,24 @@ async fn leases_that_cannot_be_revoked_are_counted_among_many() {
     let told = kit.ask(Verb::Read, "sys/leases", ROOT, json!({ "type": "irrevocable" })).await.data();
     assert_eq!(told["lease_count"], 1);
     assert_eq!(told["leases"][0]["lease_id"], id);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_holder_keeps_a_token_from_its_end_by_renewing_it() {
+    let bench = Arc::new(Bench::new().await);
+    let mut holders = Vec::new();
+    for number in 0..40 {
+        let token = bench.login(&format!("n{number}")).await.token();
+        let bench = Arc::clone(&bench);
+        holders.push(tokio::spawn(async move {
+            while bench.write("auth/token/renew-self", &token, json!({})).await.status != 403 {}
+        }));
+    }
+    let ended = bench.write("sys/leases/revoke-prefix/auth", ROOT, Value::Null);
+    let ended = tokio::time::timeout(Duration::from_secs(30), ended).await.expect("it comes to an end");
+    assert_eq!(ended.status, 204, "{:?}", ended.errors);
+    for holder in holders {
+        tokio::time::timeout(Duration::from_secs(30), holder).await.expect("its token ends").expect("no panic");
+    }
+    assert_eq!(bench.read("auth/token/lookup-self", ROOT).await.status, 200);
 }
