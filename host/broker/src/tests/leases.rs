@@ -116,9 +116,12 @@ async fn no_holder_keeps_a_token_from_its_end_by_renewing_it() {
         let token = bench.login(&format!("n{number}")).await.token();
         let bench = Arc::clone(&bench);
         holders.push(tokio::spawn(async move {
-            while bench.write("auth/token/renew-self", &token, json!({})).await.status != 403 {}
+            while bench.write("auth/token/renew-self", &token, json!({})).await.status != 403 {
+                tokio::task::yield_now().await;
+            }
         }));
     }
+    tokio::time::sleep(Duration::from_millis(10)).await;
     let ended = bench.write("sys/leases/revoke-prefix/auth", ROOT, Value::Null);
     let ended = tokio::time::timeout(Duration::from_secs(30), ended).await.expect("it comes to an end");
     assert_eq!(ended.status, 204, "{:?}", ended.errors);
