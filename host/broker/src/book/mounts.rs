@@ -59,6 +59,9 @@ pub(crate) struct MountEntry {
     /// Disabled: no request reaches it, but some of its leases are still to be revoked.
     #[serde(default)]
     pub leaving: bool,
+    /// Full paths it was moved from, as long as leases may be left there.
+    #[serde(default)]
+    pub former_paths: Vec<String>,
 }
 
 impl MountEntry {
@@ -68,6 +71,15 @@ impl MountEntry {
             Table::Secret => self.path.clone(),
             Table::Auth => format!("auth/{}", self.path),
         }
+    }
+
+    /// What the ids of its leases begin with: its path, and those it was moved from. None of
+    /// them is below another. Leases of other mounts may be there as well.
+    pub(crate) fn lease_paths(&self) -> Vec<String> {
+        let mut all = self.former_paths.clone();
+        all.push(self.full_path());
+        let is_outermost = |path: &&String| !all.iter().any(|other| other != *path && path.starts_with(other.as_str()));
+        all.iter().filter(is_outermost).cloned().collect()
     }
 
     pub(crate) fn space(&self) -> SpaceId {
@@ -114,6 +126,7 @@ impl Mount {
 #[derive(Default)]
 pub(crate) struct MountTable {
     by_path: HashMap<String, Arc<Mount>>,
+    by_accessor: HashMap<String, Arc<Mount>>,
     /// Those that only their leases are still there for.
     leaving: Vec<Arc<Mount>>,
 }
@@ -151,9 +164,9 @@ impl MountTable {
         paths.into_iter().find(|have| have.starts_with(full_path) || full_path.starts_with(*have))
     }
 
-    /// The mount with this accessor.
+    /// The mount with this accessor, unless it leaves.
     pub(crate) fn with_accessor(&self, accessor: &str) -> Option<&Arc<Mount>> {
-        self.by_path.values().find(|m| m.entry.accessor == accessor)
+        self.by_accessor.get(accessor)
     }
 
     /// The mount with this space, leaving or not.
@@ -215,6 +228,7 @@ pub(crate) fn load(tx: &mut Transaction, catalog: &Catalog) -> Result<MountTable
         if mount.entry.leaving {
             table.leaving.push(mount);
         } else {
+            table.by_accessor.insert(mount.entry.accessor.clone(), mount.clone());
             table.by_path.insert(mount.full_path.clone(), mount);
         }
     }

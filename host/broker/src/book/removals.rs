@@ -57,6 +57,26 @@ pub(crate) struct RemovalRecord {
     pub failures: u32,
     /// Of a mount: all leases up to this one were tried.
     pub tried: Option<String>,
+    /// Of an auth method: how far its tokens are ended.
+    pub tokens: TokensEnded,
+    /// Of a mount: whoever disabled it did so without its plugin, so that its leases are given
+    /// up where nobody can revoke them.
+    pub without_plugin: bool,
+}
+
+impl RemovalRecord {
+    /// One that is at its beginning.
+    pub(crate) fn new(what: What) -> Self {
+        Self { what, failures: 0, tried: None, tokens: TokensEnded::None, without_plugin: false }
+    }
+}
+
+/// How far the tokens of an auth method are ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum TokensEnded {
+    None,
+    UpTo(TokenHash),
+    All,
 }
 
 /// Puts a removal on record. It begins with the commit of this transaction.
@@ -74,7 +94,7 @@ pub(crate) fn begin(tx: &mut Transaction, now_ms: u64, what: What) -> Result<Due
         }
     };
     let due = Due { at_ms: now_ms, kind: DUE_REMOVAL, id };
-    save(tx, &due, &RemovalRecord { what, failures: 0, tried: None })?;
+    save(tx, &due, &RemovalRecord::new(what))?;
     Ok(due)
 }
 
@@ -96,10 +116,20 @@ pub(crate) fn at(tx: &mut Transaction, due: &Due) -> Result<Option<RemovalRecord
     decoded(bytes.expose()).map(Some)
 }
 
+/// Fields of a removal that its first version did not have.
+const FIELDS_ADDED: usize = 3;
+
 fn decoded(bytes: &[u8]) -> Result<RemovalRecord, StoreError> {
-    // One from before it was kept which leases were tried has none; a zero at the end says so.
-    let found = postcard::from_bytes(bytes).or_else(|_| postcard::from_bytes(&[bytes, &[0]].concat()));
-    found.map_err(|_| super::damaged(space::DUE, "a removal"))
+    // Those of earlier versions lack fields at the end; a zero for each says that there is
+    // nothing.
+    let mut bytes = bytes.to_vec();
+    for _ in 0..=FIELDS_ADDED {
+        if let Ok(found) = postcard::from_bytes(&bytes) {
+            return Ok(found);
+        }
+        bytes.push(0);
+    }
+    Err(super::damaged(space::DUE, "a removal"))
 }
 
 /// Moves a removal in the due index: behind what became due before this time.
@@ -140,6 +170,11 @@ impl Slice {
             (self.things, self.bytes) = (things, bytes);
         }
         fits
+    }
+
+    /// Whether something more may fit.
+    pub(crate) fn has_room(&self) -> bool {
+        self.things < self.things_max && self.bytes < SLICE_BYTES_MAX
     }
 
     /// Things that fit into an empty slice of this size.

@@ -309,7 +309,11 @@ pub(crate) fn back_off(failures: u32) -> u64 {
 
 /// Has the guest revoke what a lease stands for. Idempotent on the guest's side.
 pub(crate) async fn revoke(visit: &mut Visit, record: &LeaseRecord) -> Result<(), Fault> {
-    let Some(mount) = visit.config.mounts.with_space(SpaceId(record.mount)).cloned() else { return Ok(()) };
+    let Some(mount) = visit.config.mounts.with_space(SpaceId(record.mount)).cloned() else {
+        let space = hex::encode(record.mount);
+        tracing::warn!(space, "a lease outlived its mount: it is dropped, what it stands for was not revoked");
+        return Ok(());
+    };
     let Engine::Plugin(plugin, _) = &mount.engine else {
         return Err(Fault::invalid("the plugin of this lease's mount is not on this server"));
     };

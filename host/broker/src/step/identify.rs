@@ -24,7 +24,7 @@ pub(crate) fn identify(
     now_ms: u64,
 ) -> Result<Option<Who>, Fault> {
     let Some(token) = &request.token else { return Ok(None) };
-    let found = live(open, tx, token.expose(), now_ms)?.filter(|(_, record)| address_fits(record, request));
+    let found = live((open, config), tx, token.expose(), now_ms)?.filter(|(_, record)| address_fits(record, request));
     let (hash, record) = found.ok_or_else(Failure::bad_token)?;
     let persona = match record.entity_id.as_str() {
         "" => None,
@@ -44,25 +44,27 @@ pub(crate) fn identify(
 }
 
 /// The record of a token that may be used now: a stored one, or what a batch token says of
-/// itself while its parent is there.
+/// itself while its parent is there. With the auth method behind its login a token ends.
 ///
 /// # Errors
 /// [`StoreError`] from the barrier.
 pub(crate) fn live(
-    open: &Open,
+    (open, config): (&Open, &Config),
     tx: &mut Transaction,
     token: &str,
     now_ms: u64,
 ) -> Result<Option<(TokenHash, TokenRecord)>, StoreError> {
+    let method = |accessor: &str| accessor.is_empty() || config.mounts.with_accessor(accessor).is_some();
+    let is_live = |record: &TokenRecord| !record.is_expired(now_ms) && method(&record.mount_accessor);
     let hash = open.salt.hash(token);
     let found = match batch::open(tx, token) {
         Some(record) => match record.parent {
-            Some(parent) => tokens::get(tx, &parent)?.filter(|parent| !parent.is_expired(now_ms)).map(|_| record),
+            Some(parent) => tokens::get(tx, &parent)?.filter(is_live).map(|_| record),
             None => Some(record),
         },
         None => tokens::get(tx, &hash)?,
     };
-    Ok(found.filter(|record| !record.is_expired(now_ms)).map(|record| (hash, record)))
+    Ok(found.filter(is_live).map(|record| (hash, record)))
 }
 
 /// Takes one use off a use-limited token, in the commit of what the use was for; the

@@ -1,17 +1,19 @@
-//! How a mount goes. With the first change no request reaches it any more. Then its leases
-//! are revoked, each in a change of its own: one that fails must neither undo what the
+//! How a mount goes. With the first change no request reaches it any more, and the tokens of an
+//! auth method's logins are none any more. They are ended with all below them. Then its leases are
+//! revoked, each in a change of its own: one that fails must neither undo what the
 //! others did outside nor keep them waiting. It is tried again later and later, as any lease
 //! that is due, and the mount goes when none is left.
 
 use std::sync::Arc;
 
-use bulkhead_barrier::{SpaceId, StoreError};
+use bulkhead_barrier::{SpaceId, StoreError, Transaction};
 use bulkhead_model::limits::CONFLICT_RETRIES_MAX;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::book::leases::{self, Due, LeaseRecord};
-use crate::book::mounts::{self, Engine, Mount, MountEntry};
-use crate::book::removals::{self, LeaseEnd, RemovalRecord, Slice, What};
+use crate::book::mounts::{self, Engine, Mount, MountEntry, Table};
+use crate::book::removals::{self, LeaseEnd, RemovalRecord, Slice, TokensEnded, What};
+use crate::book::tokens::{self, tree};
 use crate::book::{jobs, quotas};
 use crate::fault::Fault;
 use crate::open::Open;
@@ -21,6 +23,11 @@ use crate::visit::{After, Visit};
 
 /// Leases tried between two notes of how far it is. Source: ours.
 const LEASES_A_LOOK: usize = 32;
+/// Ids of leases read at once. Source: ours. Why: most may be of another mount, which was put
+/// where this one was before.
+const IDS_A_PAGE: usize = 1_000;
+/// Tokens looked at in one change. Source: ours. Why: most may be of other methods.
+const TOKENS_A_LOOK: u32 = 4_096;
 /// Leases counted for the caller where some could not be revoked. Source: ours.
 const LEFT_COUNTED_MAX: usize = 1_000;
 /// How often it is looked whether the last lease is gone, in milliseconds. Source: ours. Why:
@@ -34,22 +41,88 @@ const LOOK_EVERY_MS: u64 = 60_000;
 /// 400: the mount is disabled, but some leases could not be revoked. Else as of
 /// [`remove::finish`].
 pub(crate) async fn mount(visit: &mut Visit, mount: &Mount) -> Result<(), Fault> {
-    // Bound to what it sees: with a lease that is made meanwhile it is another matter.
-    if leases::page(&mut visit.tx, &mount.full_path, None, 1)?.0.is_empty() {
+    if mount.entry.table == Table::Secret && is_bare(&mut visit.tx, mount)? {
         return take_away(visit, mount);
     }
     mounts::save(&mut visit.tx, &MountEntry { leaving: true, ..mount.entry.clone() })?;
-    let due = removals::begin(&mut visit.tx, visit.now_ms, What::Mount { space: mount.space.0 })?;
-    remove::finish(visit, due, "the mount is disabled; the revocation of its leases takes longer").await?;
-    told_of_rest(&visit.open, mount)
+    let what = What::Mount { space: mount.space.0 };
+    let due = removals::begin(&mut visit.tx, visit.now_ms, what.clone())?;
+    if !has_plugin(mount) {
+        let record = RemovalRecord { without_plugin: true, ..RemovalRecord::new(what) };
+        removals::save(&mut visit.tx, &due, &record)?;
+    }
+    let begun = match mount.entry.table {
+        Table::Secret => "the mount is disabled; the revocation of its leases takes longer",
+        Table::Auth => "the auth method is disabled; the end of its tokens takes longer",
+    };
+    remove::finish(visit, due, begun).await?;
+    told_of_rest(&visit.open, mount).await
+}
+
+/// Whether there are no leases where those of this mount would be. Bound to what it sees: with
+/// one that is made meanwhile it is another matter.
+fn is_bare(tx: &mut Transaction, mount: &Mount) -> Result<bool, StoreError> {
+    for path in mount.entry.lease_paths() {
+        if !leases::page(tx, &path, None, 1)?.0.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn has_plugin(mount: &Mount) -> bool {
+    matches!(mount.engine, Engine::Plugin(..))
+}
+
+/// Ids of up to `limit` leases of a mount, behind `after`; in no order, but always the same.
+/// Read in transactions of their own: leases that go meanwhile are no conflict.
+async fn left(open: &Open, mount: &Mount, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {
+    let paths = mount.entry.lease_paths();
+    let begin = after.and_then(|id| paths.iter().position(|path| id.starts_with(path.as_str()))).unwrap_or(0);
+    let mut after = after.map(str::to_owned);
+    let (mut left, mut a_page) = (Vec::new(), IDS_A_PAGE.min(limit));
+    for path in &paths[begin..] {
+        loop {
+            let mut tx = open.begin()?;
+            let (ids, next) = leases::page(&mut tx, path, after.as_deref(), a_page)?;
+            for id in ids {
+                if is_of(&mut tx, mount, &id)? {
+                    left.push(id);
+                }
+                if left.len() == limit {
+                    return Ok(left);
+                }
+            }
+            a_page = IDS_A_PAGE;
+            after = next;
+            if after.is_none() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    Ok(left)
+}
+
+/// Whether a lease is of this mount. One that cannot be read is, where this mount is now.
+fn is_of(tx: &mut Transaction, mount: &Mount, id: &str) -> Result<bool, StoreError> {
+    match leases::get(tx, id) {
+        Err(StoreError::Damaged { .. }) => Ok(id.starts_with(&mount.full_path)),
+        found => Ok(found?.is_some_and(|lease| lease.mount == mount.space.0)),
+    }
 }
 
 /// What the caller hears of leases that could not be revoked.
-fn told_of_rest(open: &Open, mount: &Mount) -> Result<(), Fault> {
-    let (left, more) = leases::page(&mut open.begin()?, &mount.full_path, None, LEFT_COUNTED_MAX)?;
+async fn told_of_rest(open: &Open, mount: &Mount) -> Result<(), Fault> {
+    let left = left(open, mount, None, LEFT_COUNTED_MAX + 1).await?;
     let Some(first) = left.first() else { return Ok(()) };
-    let count = if more.is_some() { format!("more than {}", left.len()) } else { left.len().to_string() };
-    let path = mount.full_path.trim_end_matches('/');
+    let count = match left.len() {
+        count @ ..=LEFT_COUNTED_MAX => count.to_string(),
+        _ => format!("more than {LEFT_COUNTED_MAX}"),
+    };
+    // Where the mount was before, another may be now.
+    let is_here = first.starts_with(&mount.full_path);
+    let path = if is_here { mount.full_path.trim_end_matches('/') } else { first };
     Err(Fault::invalid(format!(
         "failed to revoke {first:?}, one of {count} leases left of this mount; see the server's log. The mount is \
          disabled, its leases are tried again later and later, and it goes with the last of them. To try again now, \
@@ -87,13 +160,19 @@ pub(crate) async fn step(
         settle::commit(visit).await?;
         return Ok(true);
     };
-    let has_plugin = matches!(mount.engine, Engine::Plugin(..));
+    if mount.entry.table == Table::Auth && record.tokens != TokensEnded::All {
+        return end_tokens(open, due, &mount, record, slice).await;
+    }
+    let has_plugin = has_plugin(&mount);
     let after = record.tried.as_deref().filter(|_| has_plugin);
-    // Not in the transaction: leases that go meanwhile are no conflict.
-    let (ids, _) = leases::page(&mut open.begin()?, &mount.full_path, after, LEASES_A_LOOK)?;
+    let ids = left(open, &mount, after, LEASES_A_LOOK).await?;
     let Some(last) = ids.last().cloned() else { return end(visit, due, &mount).await };
     if !has_plugin {
-        return forget_leases(open, &mount, visit.now_ms, slice).await;
+        if record.without_plugin {
+            return forget_leases(open, &mount, visit.now_ms, slice).await;
+        }
+        // Another node may have it, and could revoke them.
+        expire::plugin_of(&mount)?;
     }
     drop(visit);
     // One whose plugin hangs must leave room for the others.
@@ -105,10 +184,48 @@ pub(crate) async fn step(
     Ok(false)
 }
 
+/// Ends the next tokens of an auth method with all below them. What does not fit goes on as a
+/// removal of its own.
+async fn end_tokens(
+    open: &Open,
+    due: &Due,
+    mount: &Mount,
+    record: RemovalRecord,
+    mut slice: Slice,
+) -> Result<bool, Fault> {
+    let now_ms = open.parts.clock.now_ms();
+    let mut tx = open.begin()?;
+    let mut last = match record.tokens {
+        TokensEnded::UpTo(hash) => Some(hash),
+        _ => None,
+    };
+    let page = tokens::page(&mut tx, last.as_ref(), TOKENS_A_LOOK)?;
+    let all = page.is_empty();
+    for hash in page {
+        let is_meant = match tokens::get_untracked(&mut tx, &hash) {
+            // Nobody can use it.
+            Err(StoreError::Damaged { .. }) => false,
+            found => found?.is_some_and(|token| token.mount_accessor == mount.entry.accessor),
+        };
+        if is_meant {
+            if !slice.has_room() {
+                break;
+            }
+            let _ = tree::end_within(&mut tx, &open.salt, &hash, now_ms, &mut slice)?;
+        }
+        last = Some(hash);
+    }
+    let tokens = last.filter(|_| !all).map_or(TokensEnded::All, TokensEnded::UpTo);
+    removals::save(&mut tx, due, &RemovalRecord { failures: 0, tokens, ..record })?;
+    open.commit(tx).await?;
+    open.due.notify_one();
+    Ok(false)
+}
+
 /// Takes the mount away, or waits for the leases that are left.
 async fn end(mut visit: Visit, due: &Due, mount: &Mount) -> Result<bool, Fault> {
     let open = visit.open.clone();
-    if leases::page(&mut open.begin()?, &mount.full_path, None, 1)?.0.is_empty() {
+    if left(&open, mount, None, 1).await?.is_empty() {
         take_away(&mut visit, mount)?;
         jobs::forget(&mut visit.tx, due)?;
     } else {
@@ -175,11 +292,14 @@ async fn put_off(open: &Open, id: &str) -> Result<(), Fault> {
 
 /// Drops leases of a mount whose plugin is not there: nobody can revoke them, and the mount
 /// could never go.
-async fn forget_leases(open: &Arc<Open>, mount: &Mount, now_ms: u64, slice: Slice) -> Result<bool, Fault> {
+async fn forget_leases(open: &Arc<Open>, mount: &Mount, now_ms: u64, mut slice: Slice) -> Result<bool, Fault> {
+    let ids = left(open, mount, None, slice.things_max()).await?;
     let mut tx = open.begin()?;
-    let prefix = mount.full_path.clone();
-    let what = What::Leases { prefix, after: None, of: None, end: LeaseEnd::Forgotten };
-    remove::end_leases(open, &mut tx, &what, now_ms, slice)?;
+    for id in ids {
+        if !remove::end_lease(&mut tx, &id, (Some(mount.space.0), LeaseEnd::Forgotten), now_ms, &mut slice)? {
+            break;
+        }
+    }
     open.commit(tx).await?;
     tracing::warn!(
         mount = %mount.entry.accessor, plugin = %mount.entry.kind,

@@ -231,27 +231,44 @@ pub(crate) fn end_leases(
     let (ids, next) = leases::page(&mut open.begin()?, prefix, after.as_deref(), slice.things_max())?;
     let mut last = after.clone();
     for id in ids {
-        match leases::get(tx, &id) {
-            Ok(Some(lease)) if of.is_none_or(|mount| mount == lease.mount) => {
-                if !slice.take(lease.stored_bytes()) {
-                    return Ok(last);
-                }
-                match end {
-                    LeaseEnd::FallDue => leases::fall_due(tx, &lease, now_ms)?,
-                    LeaseEnd::Forgotten => leases::remove(tx, &lease)?,
-                }
-            }
-            Ok(_) => {}
-            // It must not keep the others from their end.
-            Err(StoreError::Damaged { what, .. }) => {
-                tracing::error!(what, "a lease that is to end could not be read");
-                if *end == LeaseEnd::Forgotten {
-                    leases::remove_unread(tx, &id)?;
-                }
-            }
-            Err(error) => return Err(error.into()),
+        if !end_lease(tx, &id, (*of, *end), now_ms, &mut slice)? {
+            return Ok(last);
         }
         last = Some(id);
     }
     Ok(next)
+}
+
+/// Ends a lease, where a mount is given one of this mount; says whether there was room.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn end_lease(
+    tx: &mut Transaction,
+    id: &str,
+    (of, end): (Option<[u8; 16]>, LeaseEnd),
+    now_ms: u64,
+    slice: &mut Slice,
+) -> Result<bool, StoreError> {
+    match leases::get(tx, id) {
+        Ok(Some(lease)) if of.is_none_or(|mount| mount == lease.mount) => {
+            if !slice.take(lease.stored_bytes()) {
+                return Ok(false);
+            }
+            match end {
+                LeaseEnd::FallDue => leases::fall_due(tx, &lease, now_ms)?,
+                LeaseEnd::Forgotten => leases::remove(tx, &lease)?,
+            }
+        }
+        Ok(_) => {}
+        // It must not keep the others from their end.
+        Err(StoreError::Damaged { what, .. }) => {
+            tracing::error!(what, "a lease that is to end could not be read");
+            if end == LeaseEnd::Forgotten {
+                leases::remove_unread(tx, id)?;
+            }
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(true)
 }

@@ -35,7 +35,7 @@ fn of_token(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         return Err(Failure::new(FailureKind::Internal, wrapped("no token found")).into());
     };
     let token = Hidden::new(token);
-    let found = identify::live(&visit.open.clone(), &mut visit.tx, token.expose(), visit.now_ms)?;
+    let found = identify::live((&visit.open, &visit.config), &mut visit.tx, token.expose(), visit.now_ms)?;
     let acl = acl_of(visit, found.map(|(_, record)| record))?;
     let acl = acl.ok_or_else(|| Fault::invalid_wrapped("invalid token"))?;
     answer(visit, &acl, ask)

@@ -186,6 +186,7 @@ fn new_entry(visit: &Visit, ask: &Ask<'_>, table: Table) -> Result<MountEntry, F
         plugin_version: String::new(),
         data_version: component.descriptor().data_version,
         leaving: false,
+        former_paths: Vec::new(),
     })
 }
 

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::mounts::full_path;
 use super::table::{Handler, HostRoute};
-use crate::book::mounts::{self, Table};
+use crate::book::leases;
+use crate::book::mounts::{self, Mount, Table};
 use crate::book::removals::LeaseEnd;
 use crate::book::{opaque, quotas, space};
 use crate::fault::Fault;
@@ -72,6 +73,7 @@ fn remount(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     visit.after.push(After::LookForDue);
     let mut entry = mount.entry.clone();
     entry.path.clone_from(&to_path);
+    entry.former_paths = former_paths(visit, &mount, &to_full)?;
     mounts::save(&mut visit.tx, &entry)?;
     quotas::mount_moved(&mut visit.tx, &from_full, &to_full)?;
     visit.after.push(After::Refresh);
@@ -88,6 +90,21 @@ fn remount(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         ],
         ..Default::default()
     }))
+}
+
+/// Where leases of a mount may be after this move, but at its new path. Until they are
+/// revoked they keep the ids that they were granted under.
+fn former_paths(visit: &Visit, mount: &Mount, to_full: &str) -> Result<Vec<String>, Fault> {
+    // Nobody grants a lease below a path that the mount has left.
+    let mut tx = visit.open.begin()?;
+    let mut paths = Vec::new();
+    for path in &mount.entry.former_paths {
+        if path != to_full && !leases::page(&mut tx, path, None, 1)?.0.is_empty() {
+            paths.push(path.clone());
+        }
+    }
+    paths.push(mount.full_path.clone());
+    Ok(paths)
 }
 
 /// How a move went, as it is stored.

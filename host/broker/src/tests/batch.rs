@@ -144,3 +144,15 @@ async fn the_mount_decides_whether_a_login_gets_a_batch_token_or_leaves_it_to_th
     bench.grant.lock().num_uses = 3;
     assert_eq!(bench.login("ann").await.status, 400, "a limit that nobody counts");
 }
+
+#[tokio::test]
+async fn a_batch_token_ends_with_the_auth_method_of_its_login() {
+    let bench = Bench::new().await;
+    bench.grant.lock().batch = true;
+    let token = bench.login("ann").await.token();
+    let other = batch(&bench, ROOT, "60s").await.token();
+    assert!(token.starts_with("b.") && works(&bench, &token).await);
+    assert_eq!(bench.delete("sys/auth/fake", ROOT).await.status, 204);
+    assert!(!works(&bench, &token).await && works(&bench, &other).await);
+    assert_eq!(bench.write("auth/token/lookup", ROOT, json!({ "token": token })).await.status, 403);
+}

@@ -7,9 +7,10 @@ use bulkhead_model::failure::FailureKind;
 use bulkhead_model::request::Verb;
 use serde_json::{Value, json};
 
-use super::kit::{Kit, ROOT, request};
+use super::kit::{Kit, ROOT, put_token, request};
 use super::plugin::Manner;
-use crate::book::space;
+use crate::book::mounts::{self, MountEntry, Table};
+use crate::book::{space, tokens};
 
 async fn with_leases(count: usize) -> Kit {
     let kit = Kit::new().await;
@@ -203,4 +204,141 @@ async fn a_mount_goes_on_where_a_dead_node_was() {
     kit.settle().await;
     let again = kit.plugin.calls("a/").len() - 1_000;
     assert!(tried > 64 && again <= 32, "{again} of {tried} were tried twice");
+}
+
+async fn moved(kit: &Kit, from: &str, to: &str) {
+    let moved = kit.ask(Verb::Write, "sys/remount", ROOT, json!({ "from": from, "to": to })).await;
+    assert_eq!(moved.failed, None);
+}
+
+/// The mount of [`STUCK`], which was moved from `a/` to `b/` and `c/`, and a new one at `a/`.
+async fn stuck_and_moved() -> Kit {
+    let kit = with_leases(3).await;
+    kit.plugin.behave(STUCK, Manner::Refuses);
+    moved(&kit, "a", "b").await;
+    kit.settle().await;
+    moved(&kit, "b", "c").await;
+    kit.mount("a/").await;
+    assert_eq!(kit.count_named(space::LEASES), 1);
+    kit
+}
+
+#[tokio::test]
+async fn a_moved_mount_waits_for_leases_of_its_former_paths() {
+    let kit = stuck_and_moved().await;
+    let other = kit.lease("a/", ROOT).await;
+    let refused = disable(&kit, "c").await.failed.expect("it cannot go");
+    let text = &refused.errors[0];
+    assert!(text.starts_with("failed to revoke \"a/creds/one/1\", one of 1 leases left of this mount;"), "{text}");
+    assert!(text.ends_with("write to sys/leases/revoke-force/a/creds/one/1"), "{text}");
+    kit.plugin.behave(STUCK, Manner::Works);
+    assert_eq!(disable(&kit, "c").await.failed, None);
+    assert_eq!(kit.plugin.calls("c/").iter().filter(|called| called.about == STUCK).count(), 2);
+    kit.mount("c/").await;
+    assert_eq!(kit.plugin.calls("a/"), [], "of the other mount");
+    let looked_up = kit.ask(Verb::Write, "sys/leases/lookup", ROOT, json!({ "lease_id": other })).await;
+    assert_eq!(looked_up.failed, None);
+}
+
+#[tokio::test]
+async fn a_mount_does_not_wait_for_leases_of_the_one_before_it() {
+    let kit = stuck_and_moved().await;
+    let before = kit.plugin.calls("c/").len();
+    kit.lease("a/", ROOT).await;
+    assert_eq!(disable(&kit, "a").await.failed, None);
+    assert_eq!((kit.plugin.calls("a/").len(), kit.plugin.calls("c/").len()), (1, before));
+    kit.mount("a/").await;
+    assert_eq!(kit.count_named(space::LEASES), 1, "the other's is kept");
+}
+
+#[tokio::test]
+async fn a_mount_without_its_plugin_takes_no_leases_of_the_one_before_it_along() {
+    let kit = stuck_and_moved().await;
+    for _ in 0..3 {
+        kit.lease("a/", ROOT).await;
+    }
+    let kit = kit.restarted(false).await;
+    assert_eq!(disable(&kit, "a").await.failed, None);
+    assert!(!is_mounted(&kit, "a").await);
+    assert_eq!(kit.count_named(space::LEASES), 1);
+}
+
+#[tokio::test]
+async fn a_node_without_the_plugin_gives_up_no_leases_unless_it_is_asked_to() {
+    for asked in [false, true] {
+        let kit = stuck(3).await.restarted(false).await;
+        for _ in 0..5 {
+            kit.clock.advance_secs(60);
+            kit.settle().await;
+        }
+        assert_eq!((kit.count_named(space::LEASES), tries(&kit)), (1, 1));
+        if asked {
+            assert_eq!(disable(&kit, "a").await.failed, None);
+            kit.clock.advance_secs(86_400);
+            kit.settle().await;
+            assert_eq!(tries(&kit), 1);
+            kit.is_clean();
+            continue;
+        }
+        let kit = kit.restarted(true).await;
+        kit.plugin.behave(STUCK, Manner::Works);
+        for _ in 0..2 {
+            kit.clock.advance_secs(86_400);
+            kit.settle().await;
+        }
+        assert_eq!(tries(&kit), 2);
+        kit.is_clean();
+    }
+}
+
+/// An auth method at `auth/old/` with so many logins, each with a token below it.
+async fn with_logins(count: usize) -> Kit {
+    let kit = Kit::new().await;
+    let mut tx = kit.open().begin().expect("memory has views");
+    let config = kit.open().config(&mut tx).expect("the mounts can be read");
+    let like = config.mounts.at("auth/token/").expect("it is always there").entry.clone();
+    let (path, accessor) = ("old/".to_owned(), "auth_old_1".to_owned());
+    let (uuid, space, kind) = ("old".to_owned(), "07".repeat(16), "old".to_owned());
+    let entry = MountEntry { uuid, space, kind, path, accessor, table: Table::Auth, ..like };
+    kit.write(|tx, _| mounts::save(tx, &entry).expect("a mount can be written")).await;
+    for n in 0..count {
+        kit.write(|tx, open| {
+            let hash = put_token(tx, open, &format!("login-{n}"), None);
+            let mut record = tokens::get(tx, &hash).expect("readable").expect("just written");
+            record.mount_accessor.clone_from(&entry.accessor);
+            tokens::update(tx, &hash, &record).expect("a token can be written");
+            put_token(tx, open, &format!("below-{n}"), Some(&format!("login-{n}")));
+        })
+        .await;
+    }
+    kit
+}
+
+#[tokio::test]
+async fn an_auth_method_takes_its_tokens_along_with_all_below_them() {
+    let kit = with_logins(1_500).await;
+    assert!(kit.is_valid("login-7").await && kit.is_valid("below-7").await);
+    let gone = kit.ask(Verb::Delete, "sys/auth/old", ROOT, Value::Null).await;
+    assert_eq!(gone.failed, None);
+    assert_eq!(kit.count(space::TOKENS), 1, "the answer comes when they are ended");
+    assert!(kit.is_valid(ROOT).await);
+    kit.settle().await;
+    kit.is_clean();
+}
+
+#[tokio::test]
+async fn tokens_of_a_disabled_auth_method_end_at_once_and_those_below_them_where_a_dead_node_was() {
+    for changes in [1, 2, 3] {
+        let kit = with_logins(1_500).await;
+        kit.dies_after(changes);
+        let asked = kit.ask(Verb::Delete, "sys/auth/old", ROOT, Value::Null).await;
+        assert!(asked.failed.is_some());
+        assert!(kit.count(space::TOKENS) > 1, "the test must stop in the middle");
+        let kit = kit.restarted(true).await;
+        for n in 0..1_500 {
+            assert!(!kit.is_valid(&format!("login-{n}")).await);
+        }
+        kit.settle().await;
+        kit.is_clean();
+    }
 }

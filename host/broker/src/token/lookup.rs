@@ -44,7 +44,7 @@ fn lookup(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     if token.expose().is_empty() {
         return lookup_self(visit, ask);
     }
-    let found = identify::live(&visit.open.clone(), &mut visit.tx, token.expose(), visit.now_ms)?;
+    let found = identify::live((&visit.open, &visit.config), &mut visit.tx, token.expose(), visit.now_ms)?;
     let (_, record) = found.ok_or_else(|| Fault::from(Failure::new(FailureKind::Denied, "bad token")))?;
     told(visit, &record, token.expose())
 }

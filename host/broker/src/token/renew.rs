@@ -32,7 +32,7 @@ fn renew<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
         if token.expose().is_empty() {
             return Err(Fault::invalid("missing token ID"));
         }
-        let found = identify::live(&visit.open.clone(), &mut visit.tx, token.expose(), visit.now_ms)?;
+        let found = identify::live((&visit.open, &visit.config), &mut visit.tx, token.expose(), visit.now_ms)?;
         let found = found.ok_or_else(|| Fault::invalid("token not found"))?;
         extend(visit, ask, found, token).await
     })

@@ -38,7 +38,21 @@ pub(crate) fn end(
     salt: &Salt,
     root: &TokenHash,
     now_ms: u64,
-    slice: Slice,
+    mut slice: Slice,
+) -> Result<Option<Due>, StoreError> {
+    end_within(tx, salt, root, now_ms, &mut slice)
+}
+
+/// As [`end`], for one of many that share a slice.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn end_within(
+    tx: &mut Transaction,
+    salt: &Salt,
+    root: &TokenHash,
+    now_ms: u64,
+    slice: &mut Slice,
 ) -> Result<Option<Due>, StoreError> {
     let contended = slice.is_contended();
     let record = if contended { get_untracked(tx, root)? } else { get(tx, root)? };
@@ -67,14 +81,14 @@ pub(crate) fn end_alone(
     salt: &Salt,
     (hash, record): (&TokenHash, &TokenRecord),
     now_ms: u64,
-    slice: Slice,
+    mut slice: Slice,
 ) -> Result<Option<Due>, StoreError> {
     strike(tx, salt, hash, record)?;
     // At once, so that the end of the parent does not reach the children through this one.
     if let Some(parent) = &record.parent {
         untie(tx, parent, hash)?;
     }
-    let mut cut = Cut::new(tx, salt, now_ms, slice);
+    let mut cut = Cut::new(tx, salt, now_ms, &mut slice);
     cut.slice.take(0);
     if !cut.slice.is_contended()
         && cut.has_room_for_children(hash)?
@@ -97,9 +111,9 @@ pub(crate) fn go_on(
     salt: &Salt,
     (root, parent): (&TokenHash, Option<&TokenHash>),
     now_ms: u64,
-    slice: Slice,
+    mut slice: Slice,
 ) -> Result<bool, StoreError> {
-    let done = Cut::new(tx, salt, now_ms, slice).all_of(root)?;
+    let done = Cut::new(tx, salt, now_ms, &mut slice).all_of(root)?;
     if let Some(parent) = parent.filter(|_| done) {
         untie(tx, parent, root)?;
     }
@@ -116,9 +130,9 @@ pub(crate) fn free(
     salt: &Salt,
     parent: &TokenHash,
     now_ms: u64,
-    slice: Slice,
+    mut slice: Slice,
 ) -> Result<bool, StoreError> {
-    let mut cut = Cut::new(tx, salt, now_ms, slice);
+    let mut cut = Cut::new(tx, salt, now_ms, &mut slice);
     Ok(cut.free_children(parent)? && cut.leavings(parent)?)
 }
 
@@ -160,7 +174,7 @@ struct Cut<'a> {
     tx: &'a mut Transaction,
     salt: &'a Salt,
     now_ms: u64,
-    slice: Slice,
+    slice: &'a mut Slice,
 }
 
 /// What became of a child.
@@ -174,7 +188,7 @@ enum Child {
 }
 
 impl<'a> Cut<'a> {
-    fn new(tx: &'a mut Transaction, salt: &'a Salt, now_ms: u64, slice: Slice) -> Self {
+    fn new(tx: &'a mut Transaction, salt: &'a Salt, now_ms: u64, slice: &'a mut Slice) -> Self {
         Self { tx, salt, now_ms, slice }
     }
 
