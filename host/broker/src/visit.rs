@@ -39,6 +39,8 @@ pub(crate) enum After {
     Refresh,
     /// What the ceremony of this nonce was for is done.
     CeremonyEnded(String),
+    /// The autopilot goes by the settings that are stored.
+    Autopilot,
     /// Something may be due at once.
     LookForDue,
 }

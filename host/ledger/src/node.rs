@@ -24,7 +24,7 @@ use crate::identity::Lock;
 use crate::log::LogStore;
 use crate::machine::Machine;
 use crate::machine::state::State;
-use crate::peer::service::Desk;
+use crate::peer::service::{Above, Desk};
 use crate::peer::tcp::{PeerNetwork, TcpLink};
 use crate::peer::wire::About;
 use crate::peer::{Link, NoLink, Peers};
@@ -51,6 +51,7 @@ pub struct RaftLedger {
     link: Arc<dyn Link>,
     rounds: Rounds,
     pilot: Arc<Pilot>,
+    above: Above,
 }
 
 impl RaftLedger {
@@ -103,7 +104,9 @@ impl RaftLedger {
             About { name: config.node_id.clone(), api_address: config.api_address, version: config.node_version };
         let roster = Arc::new(Roster::default());
         roster.note(number, about.clone());
-        let desk = Desk::new(raft.clone(), Arc::clone(&snapshots), Arc::clone(&roster), about.clone());
+        let above = Above::default();
+        let desk =
+            Desk::new(raft.clone(), Arc::clone(&snapshots), Arc::clone(&roster), about.clone(), Arc::clone(&above));
         link.serve(Arc::new(desk));
         let oracle = Oracle {
             number,
@@ -126,6 +129,7 @@ impl RaftLedger {
             link,
             rounds: Rounds::new(oracle),
             pilot,
+            above,
         })
     }
 
@@ -243,7 +247,7 @@ impl RaftLedger {
 
     fn not_leader(&self) -> LedgerError {
         let leader = reads::leader(&self.raft, self.pilot.roster());
-        LedgerError::NotLeader { leader: leader.filter(|leader| leader.id != self.member.1.name) }
+        LedgerError::NotLeader { leader: leader.filter(|leader| leader.number != self.member.0) }
     }
 
     async fn wait_for(&self, index: u64) -> Result<(), LedgerError> {

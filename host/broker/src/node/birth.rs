@@ -67,6 +67,10 @@ impl Node {
     pub async fn initialise(&self, options: InitOptions) -> Result<InitAnswer, InitError> {
         let _turn = self.turning.lock().await;
         let parts = &self.parts;
+        // First of all: a node that joins others must not become a cluster of its own.
+        if self.is_initialised()? {
+            return Err(InitError::Already);
+        }
         parts.ledger.bootstrap().await.map_err(Fault::from)?;
         if self.is_initialised()? {
             return Err(InitError::Already);
@@ -187,7 +191,8 @@ pub(super) async fn open(node: &Arc<Node>, barrier: Arc<Barrier>) -> Result<Open
         .and_then(|bytes| serde_json::from_slice(bytes.expose()).ok())
         .ok_or(crate::book::damaged(space::HOST, "the cluster's name"))?;
     let devices = audit_devices(&mut tx, &parts, &barrier).await?;
-    if tx.has_writes() {
+    // A standby goes by its own config, and leaves the book to the leader.
+    if tx.has_writes() && (parts.peers.is_none() || parts.ledger.standing().leader) {
         match parts.ledger.propose(tx.into_change(&*parts.entropy)?).await? {
             Verdict::Committed(_) => {}
             Verdict::Conflict => return Err(Fault::Conflict),
@@ -201,10 +206,8 @@ pub(super) async fn open(node: &Arc<Node>, barrier: Arc<Barrier>) -> Result<Open
     Ok(open)
 }
 
-/// Brings the book in line with the config file, and opens every device. A device that
-/// does not open, or does not take the first line of its life, keeps the node sealed: it
-/// would have to refuse every request.
-async fn audit_devices(tx: &mut Transaction, parts: &Parts, barrier: &Barrier) -> Result<Vec<Arc<Device>>, Fault> {
+/// Brings the book of audit devices in line with the config file. The paths that are new.
+pub(crate) fn adopt_configured(tx: &mut Transaction, parts: &Parts) -> Result<Vec<String>, Fault> {
     for entry in audits::all(tx)? {
         let wanted = |c: &ConfiguredAudit| c.path == entry.path.trim_end_matches('/');
         if entry.from_config && !parts.audits.iter().any(wanted) {
@@ -234,6 +237,14 @@ async fn audit_devices(tx: &mut Transaction, parts: &Parts, barrier: &Barrier) -
             },
         )?;
     }
+    Ok(new)
+}
+
+/// Brings the book in line with the config file, and opens every device. A device that
+/// does not open, or does not take the first line of its life, keeps the node sealed: it
+/// would have to refuse every request.
+async fn audit_devices(tx: &mut Transaction, parts: &Parts, barrier: &Barrier) -> Result<Vec<Arc<Device>>, Fault> {
+    let new = adopt_configured(tx, parts)?;
     let mut devices = Vec::new();
     for entry in audits::all(tx)? {
         let path = entry.path.clone();

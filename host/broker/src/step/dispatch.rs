@@ -156,6 +156,9 @@ pub(crate) async fn call(
     let host = GuestHost::new(visit.open.clone(), mount.clone(), tx, visit.now_ms, request_id);
     let finished = plugin.call(Box::new(host), call).await.map_err(|e| call_failure(mount, &e))?;
     let mut host = finished.host.into_any().downcast::<GuestHost>().expect("a call gives back the host it was given");
+    if let Some(fault) = host.void() {
+        return Err(fault);
+    }
     if finished.result.is_ok() {
         host.fulfil()?;
     }

@@ -7,18 +7,20 @@ use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::{Request, Verb};
 
+use crate::cluster::joining;
 use crate::fault::Fault;
 use crate::node::Node;
 use crate::open::Open;
 use crate::sys;
 
 /// Paths that need neither an open node nor a token, with the verbs they take.
-const FREE: [(&str, &[Verb]); 5] = [
+const FREE: [(&str, &[Verb]); 6] = [
     ("sys/health", &[Verb::Read, Verb::Head]),
     ("sys/seal-status", &[Verb::Read]),
     ("sys/init", &[Verb::Read, Verb::Write, Verb::Head]),
     ("sys/unseal", &[Verb::Write]),
     ("sys/leader", &[Verb::Read]),
+    ("sys/storage/raft/join", &[Verb::Write]),
 ];
 
 /// Answers a path that is free for all, if this is one.
@@ -34,6 +36,7 @@ pub(crate) async fn answer_free(node: &Arc<Node>, request: &Request) -> Option<R
         "sys/init" if request.verb == Verb::Write => sys::init::write(node, request).await,
         "sys/init" => sys::init::read(node),
         "sys/unseal" => sys::seal::unseal(node, request).await,
+        "sys/storage/raft/join" => joining::join(node, request).await,
         _ => sys::leader::read(node),
     };
     Some(answer.unwrap_or_else(|fault: Fault| Reply::Failed(fault.into_failure())))

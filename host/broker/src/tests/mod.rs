@@ -4,7 +4,7 @@
 mod batch;
 mod bench;
 mod identity;
-mod kit;
+pub(crate) mod kit;
 mod leases;
 mod lifecycle;
 mod plugin;

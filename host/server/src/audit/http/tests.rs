@@ -118,12 +118,12 @@ fn tls_server(dir: &std::path::Path) -> (u16, std::path::PathBuf) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let roots = dir.join("roots.pem");
     std::fs::write(&roots, made.cert.pem()).expect("writes");
-    let config = super::super::tls::tests::server_config(made.cert.der().to_vec(), made.signing_key.serialize_der());
+    let config = crate::connect::tls::tests::server_config(made.cert.der().to_vec(), made.signing_key.serialize_der());
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("its address").port();
     std::thread::spawn(move || {
         for stream in listener.incoming().take(2) {
-            super::super::tls::tests::answer(&config, stream.expect("a connection"), b"HTTP/1.1 204 Ok\r\n\r\n");
+            crate::connect::tls::tests::answer(&config, stream.expect("a connection"), b"HTTP/1.1 204 Ok\r\n\r\n");
         }
     });
     (port, roots)

@@ -8,24 +8,24 @@ use std::time::{Duration, Instant};
 
 /// A connection.
 #[derive(Debug)]
-pub(super) enum Stream {
+pub(crate) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
 
 /// What is left until the deadline; never nothing, since that would mean for ever.
-pub(super) fn left(deadline: Instant) -> io::Result<Duration> {
+pub(crate) fn left(deadline: Instant) -> io::Result<Duration> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() { Err(timed_out()) } else { Ok(left) }
 }
 
-pub(super) fn timed_out() -> io::Error {
+pub(crate) fn timed_out() -> io::Error {
     io::Error::new(ErrorKind::TimedOut, "it took too long")
 }
 
 impl Stream {
     /// Connects to `host:port`, trying each address that the name has.
-    pub(super) fn tcp(address: &str, deadline: Instant) -> io::Result<Self> {
+    pub(crate) fn tcp(address: &str, deadline: Instant) -> io::Result<Self> {
         let mut last = io::Error::new(ErrorKind::NotFound, format!("{address} has no address"));
         for socket in address.to_socket_addrs()? {
             match TcpStream::connect_timeout(&socket, left(deadline)?) {
@@ -39,13 +39,13 @@ impl Stream {
         Err(last)
     }
 
-    pub(super) fn unix(path: &Path) -> io::Result<Self> {
+    pub(crate) fn unix(path: &Path) -> io::Result<Self> {
         UnixStream::connect(path).map(Self::Unix)
     }
 
     /// Whether the other side has ended the connection. A write into such a one succeeds,
     /// and what was written is lost.
-    pub(super) fn is_ended(&mut self) -> bool {
+    pub(crate) fn is_ended(&mut self) -> bool {
         let mut unasked = [0; 64];
         if self.set_nonblocking(true).is_err() {
             return true;
@@ -65,7 +65,7 @@ impl Stream {
     }
 
     /// Bounds every single read and write from now on.
-    pub(super) fn bound(&self, deadline: Instant) -> io::Result<()> {
+    pub(crate) fn bound(&self, deadline: Instant) -> io::Result<()> {
         let left = Some(left(deadline)?);
         match self {
             Self::Tcp(stream) => stream.set_read_timeout(left).and_then(|()| stream.set_write_timeout(left)),
@@ -74,7 +74,7 @@ impl Stream {
     }
 
     /// Writes all of it before the deadline.
-    pub(super) fn write_within(&mut self, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
+    pub(crate) fn write_within(&mut self, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
         while !bytes.is_empty() {
             self.bound(deadline)?;
             match self.write(bytes) {
