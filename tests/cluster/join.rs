@@ -1,7 +1,7 @@
 //! How nodes become members, and who does not.
 
 use bulkhead_tests::http::Request;
-use bulkhead_tests::node::Node;
+use bulkhead_tests::node::{Node, Start};
 use bulkhead_tests::programs::Program;
 use serde_json::{Value, json};
 
@@ -17,6 +17,7 @@ fn nodes_with_the_clusters_shares_join_and_hold_what_it_holds() {
         assert_eq!((health.status, health.at("standby")), (429, json!(true)), "{}", health.text());
         assert_eq!(node.get("kv/data/a").at("data.data.value"), json!("one"), "{}", node.output());
         assert_eq!(health.at("cluster_id"), leader.get("sys/health").at("cluster_id"));
+        node.until("it heard where the leader is", |node| node.get("sys/leader").at("leader_address") != json!(""));
         let told = node.get("sys/leader");
         assert_eq!(told.at("is_self"), json!(false));
         assert_eq!(told.at("leader_address"), json!(format!("http://127.0.0.1:{}", leader.port)));
@@ -112,6 +113,26 @@ fn the_socket_for_peers_says_nothing_to_strangers() {
     let _ = stream.read_to_end(&mut said);
     assert!(!said.windows(4).any(|part| part == b"HTTP"), "{:?}", String::from_utf8_lossy(&said));
     assert_eq!(Request::new("GET", "/v1/sys/health").send(cluster.nodes[0].port).unwrap().status, 200);
+}
+
+#[test]
+fn a_node_without_an_address_for_peers_stays_alone() {
+    let mut node = Node::prepare(Start::config(Program::Bulkhead));
+    let all = node.raft_config();
+    let alone: Vec<&str> = all.lines().filter(|line| !line.contains("cluster_addr")).collect();
+    node.write_config(&alone.join("\n"));
+    node.spawn();
+    node.until_up();
+    let join = json!({"leader_api_addr": "http://127.0.0.1:1"});
+    let refused = node.call("POST", "sys/storage/raft/join", Some(&join));
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    node.initialise(1, 1);
+    node.unseal();
+    let asked = node.call("POST", "sys/storage/raft/bootstrap/challenge", Some(&json!({"server_id": "other"})));
+    assert_eq!(asked.status, 400, "{}", asked.text());
+    assert!(!node.path("data/peer.json").exists());
+    assert_eq!(members(&node), ["node1"]);
+    assert_eq!(node.call("PUT", "sys/step-down", None).status, 204);
 }
 
 #[test]

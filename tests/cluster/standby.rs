@@ -75,8 +75,13 @@ fn tokens_wrapping_and_logins_work_on_a_standby() {
 fn a_token_may_be_bound_to_the_address_it_is_used_from_whichever_node_is_asked() {
     let cluster = Cluster::open();
     let standby = cluster.standbys()[0];
+    standby.put(
+        "sys/policies/acl/writer",
+        &json!({"policy": "path \"kv/*\" { capabilities = [\"create\", \"update\"] }"}),
+    );
     for (cidr, expected) in [("127.0.0.1/32", 200), ("10.1.2.3/32", 403)] {
-        let made = standby.put("auth/token/create", &json!({"policies": ["root"], "bound_cidrs": [cidr]}));
+        standby.put("auth/token/roles/bound", &json!({"allowed_policies": ["writer"], "token_bound_cidrs": [cidr]}));
+        let made = standby.put("auth/token/create/bound", &json!({"policies": ["writer"]}));
         let token =
             made.at("auth.client_token").as_str().map(str::to_owned).unwrap_or_else(|| panic!("{}", made.text()));
         let forged = Request::new("PUT", "/v1/kv/data/b")

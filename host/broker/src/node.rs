@@ -154,7 +154,7 @@ impl Node {
             turning: tokio::sync::Mutex::new(()),
         });
         if let (Some(_), Some(cluster)) = (&node.parts.peers, node.parts.ledger.cluster()) {
-            cluster.respond_with(Arc::new(Desk(Arc::downgrade(&node))));
+            cluster.respond_with(Arc::new(Desk::new(&node)));
         }
         node
     }

@@ -48,9 +48,14 @@ pub struct RaftLedger {
     member: (u64, Member),
     timings: Timings,
     lock: Mutex<Option<Arc<Lock>>>,
-    link: Arc<dyn Link>,
+    others: Others,
     rounds: Rounds,
     pilot: Arc<Pilot>,
+}
+
+/// The way to other nodes, and who answers them.
+struct Others {
+    link: Arc<dyn Link>,
     above: Above,
 }
 
@@ -126,10 +131,9 @@ impl RaftLedger {
             member: (number, Member { name: config.node_id, address: config.address, non_voter: false }),
             timings: config.timings,
             lock: Mutex::new(Some(lock)),
-            link,
+            others: Others { link, above },
             rounds: Rounds::new(oracle),
             pilot,
-            above,
         })
     }
 
@@ -181,7 +185,7 @@ impl RaftLedger {
         if let Some(stopping) = self.pilot.stop() {
             drop(stopping.await);
         }
-        drop(timeout(within, self.link.close()).await);
+        drop(timeout(within, self.others.link.close()).await);
         let ended = timeout(within, self.raft.shutdown()).await;
         let (log, state) = (self.log.clone(), Arc::clone(&self.state));
         let closing = tokio::task::spawn_blocking(move || {
@@ -264,7 +268,7 @@ impl RaftLedger {
 impl Drop for RaftLedger {
     fn drop(&mut self) {
         drop(self.pilot.stop());
-        drop(self.link.close());
+        drop(self.others.link.close());
     }
 }
 

@@ -86,7 +86,7 @@ impl Spent {
     }
 }
 
-fn cluster<'a>(visit: &'a Visit) -> Result<(&'a dyn Cluster, &'a PeerParts), Fault> {
+fn cluster(visit: &Visit) -> Result<(&dyn Cluster, &PeerParts), Fault> {
     let alone = || Fault::invalid("this node was started without a cluster address: no other can join it");
     let peers = visit.open.parts.peers.as_ref().ok_or_else(alone)?;
     Ok((visit.open.ledger().cluster().ok_or_else(alone)?, peers))

@@ -5,10 +5,10 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bulkhead_barrier::{LetterAbout, Letters, letter_name};
 use bulkhead_model::limits::{CHANGE_BYTES_MAX, REQUEST_MS_MAX};
 use bulkhead_model::seam::cluster::{Joining, Responder};
 
-use super::letter::{About, Letters};
 use super::wire::{self, Asked, Given, Question, Told};
 use super::{Heard, authority};
 use crate::journey;
@@ -25,12 +25,28 @@ const ANSWER_BYTES_MAX: usize = CHANGE_BYTES_MAX + 3 * 1024 * 1024;
 const TEXT_BYTES_MAX: usize = 1024;
 
 /// Answers for a node.
-pub(crate) struct Desk(pub(crate) Weak<Node>);
+pub(crate) struct Desk {
+    node: Weak<Node>,
+    /// Held while the node hands over: all who ask a sealed leader mean the same.
+    handing_over: tokio::sync::Mutex<()>,
+}
+
+impl Desk {
+    pub(crate) fn new(node: &Arc<Node>) -> Self {
+        Self { node: Arc::downgrade(node), handing_over: tokio::sync::Mutex::default() }
+    }
+}
 
 #[async_trait]
 impl Responder for Desk {
     async fn answer(&self, from: u64, question: Vec<u8>) -> Vec<u8> {
-        let Some(node) = self.0.upgrade() else { return NOT_SERVED.to_vec() };
+        let Some(node) = self.node.upgrade() else { return NOT_SERVED.to_vec() };
+        if node.is_sealed() {
+            if let Ok(_turn) = self.handing_over.try_lock() {
+                hand_over(&node, from).await;
+            }
+            return NOT_SERVED.to_vec();
+        }
         // A task of its own: a request that was begun is carried out and recorded, whatever
         // becomes of the connection it came over. It ends within the request's time.
         let answering = tokio::spawn(async move { answered(&node, from, &question).await });
@@ -39,19 +55,14 @@ impl Responder for Desk {
 }
 
 async fn answered(node: &Arc<Node>, from: u64, question: &[u8]) -> Option<Vec<u8>> {
-    let leads = node.parts.ledger.standing().leader;
-    let Some(open) = node.open() else {
-        if leads {
-            hand_over(node, from).await;
-        }
-        return None;
-    };
+    let open = node.open()?;
     let _place = Arc::clone(&open.peering.answers).acquire_owned().await.ok()?;
     let me = open.ledger().cluster().map(|cluster| cluster.candidate().number)?;
     let letters = Letters::of(&open.barrier);
-    let asked: Question = letters.open(About::Question(from, me), question).and_then(|text| wire::decode(&text))?;
+    let asked: Question =
+        letters.open(LetterAbout::Question(from, me), question).and_then(|text| wire::decode(&text))?;
     let told = match asked {
-        _ if !leads => Told::NotServed,
+        _ if !open.ledger().standing().leader => Told::NotServed,
         Question::Serve(asked, within_ms) => serve(node, *asked, within_ms).await,
         Question::Certify(request) => certify(&open, from, &request).await,
         Question::Here { hostname, id, address } => here(&open, from, hostname, (id, address)).await,
@@ -61,7 +72,7 @@ async fn answered(node: &Arc<Node>, from: u64, question: &[u8]) -> Option<Vec<u8
         text =
             wire::encode(&Told::Refused("the answer is too large to be passed on: ask the leader itself".to_owned()));
     }
-    Some(letters.seal(About::Answer(question), text, &*open.parts.entropy))
+    Some(letters.seal(LetterAbout::Answer(letter_name(question)), text, &*open.parts.entropy))
 }
 
 async fn serve(node: &Arc<Node>, asked: Asked, within_ms: u64) -> Told {
@@ -106,7 +117,8 @@ async fn here(open: &Open, number: u64, hostname: String, (id, address): (String
 }
 
 async fn hand_over(node: &Node, to: u64) {
-    let Some(cluster) = node.parts.ledger.cluster() else { return };
+    let ledger = &node.parts.ledger;
+    let Some(cluster) = ledger.cluster().filter(|_| ledger.standing().leader) else { return };
     let Some(heir) = cluster.peers().into_iter().find(|peer| peer.number == to && peer.voter) else { return };
     tracing::info!(to = %heir.id, "this node is sealed and leads: it hands over");
     if let Err(error) = cluster.step_down(Some(&heir.id)).await {

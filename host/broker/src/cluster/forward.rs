@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bulkhead_barrier::{LetterAbout, Letters, letter_name};
 use bulkhead_model::answer::Answer;
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::limits::CHANGE_BYTES_MAX;
@@ -14,7 +15,6 @@ use bulkhead_model::seam::cluster::{AskError, Cluster};
 use tokio::time::{Instant, sleep};
 
 use super::desk::NOT_SERVED;
-use super::letter::{About, Letters};
 use super::wire::{self, Asked, Question, Told};
 use crate::node::Node;
 use crate::open::Open;
@@ -119,9 +119,10 @@ pub(super) async fn ask(
     within: Duration,
 ) -> Result<Told, AskError> {
     let letters = Letters::of(&open.barrier);
-    let about = About::Question(cluster.candidate().number, number);
+    let about = LetterAbout::Question(cluster.candidate().number, number);
     let letter = letters.seal(about, wire::encode(question), &*open.parts.entropy);
-    let asking = cluster.ask(number, letter.clone(), within);
+    let name = letter_name(&letter).to_vec();
+    let asking = cluster.ask(number, letter, within);
     tokio::pin!(asking);
     let answer = loop {
         tokio::select! {
@@ -134,7 +135,7 @@ pub(super) async fn ask(
     if answer == NOT_SERVED {
         return Ok(Told::NotServed);
     }
-    let told = letters.open(About::Answer(&letter), &answer).and_then(|text| wire::decode(&text));
+    let told = letters.open(LetterAbout::Answer(&name), &answer).and_then(|text| wire::decode(&text));
     told.ok_or_else(|| AskError { maybe_acted_on: true, why: "its answer could not be read".to_owned() })
 }
 

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`forward`] | which requests go to the leader, and how |
 //! | [`desk`] | answers other members |
-//! | [`letter`], [`wire`] | what they say, encrypted and as bytes |
+//! | [`wire`] | what they say, as bytes; the barrier encrypts it |
 //! | [`authority`] | the cluster's certificates |
 //! | [`admission`], [`joining`] | both sides of becoming a member |
 //! | [`proof`] | what each side shows the other for it |
@@ -17,7 +17,6 @@ pub(crate) mod authority;
 pub(crate) mod desk;
 pub(crate) mod forward;
 pub(crate) mod joining;
-mod letter;
 mod proof;
 pub(crate) mod tenure;
 mod wire;

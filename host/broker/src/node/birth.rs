@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bulkhead_barrier::{Barrier, SealConfig, SpaceId, Transaction};
 use bulkhead_model::change::Verdict;
@@ -9,6 +10,7 @@ use bulkhead_model::failure::Failure;
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::policy::PolicyName;
 use bulkhead_model::seam::entropy::{base62, random, uuid};
+use bulkhead_model::seam::ledger::LedgerError;
 
 use super::{ConfiguredAudit, Node, Parts};
 use crate::book::audits::{self, AuditEntry, Device};
@@ -181,10 +183,29 @@ fn default_mount(parts: &Parts, table: Table, path: &str, kind: &str, descriptio
     }
 }
 
+/// Longest a node with peers waits for its cluster before it opens. Source: ours.
+const CLUSTER_WITHIN: Duration = Duration::from_secs(5);
+
+/// Waits until the node has what was acknowledged before. One whose cluster has no leader opens
+/// all the same: it serves nothing before there is one, and follows it then.
+async fn caught_up(parts: &Parts) -> Result<(), Fault> {
+    if parts.peers.is_none() {
+        return Ok(parts.ledger.linearizable().await?);
+    }
+    match tokio::time::timeout(CLUSTER_WITHIN, parts.ledger.linearizable()).await {
+        Ok(Ok(())) => {}
+        Err(_) | Ok(Err(LedgerError::Timeout)) => {
+            tracing::warn!("the node opens while its cluster has no leader: it can serve nothing yet");
+        }
+        Ok(Err(error)) => return Err(error.into()),
+    }
+    Ok(())
+}
+
 /// Builds the open state: cluster facts and audit devices are read once.
 pub(super) async fn open(node: &Arc<Node>, barrier: Arc<Barrier>) -> Result<Open, Fault> {
     let parts = node.parts.clone();
-    parts.ledger.linearizable().await?;
+    caught_up(&parts).await?;
     let mut tx = barrier.begin(parts.ledger.view()?);
     let stored = tx.get(&opaque(space::HOST, b"cluster"))?;
     let cluster: ClusterRecord = stored

@@ -182,7 +182,7 @@ impl Cluster for RaftLedger {
     }
 
     fn respond_with(&self, responder: Arc<dyn Responder>) {
-        *self.above.write() = Some(responder);
+        *self.others.above.write() = Some(responder);
     }
 
     async fn ask(&self, number: u64, question: Vec<u8>, within: Duration) -> Result<Vec<u8>, AskError> {
@@ -194,7 +194,7 @@ impl Cluster for RaftLedger {
             return Err(failed(false, "the question is over its limit".to_owned()));
         }
         let target = Target { number, address: member.address.clone() };
-        let asking = self.link.call(&target, Lane::Above, question);
+        let asking = self.others.link.call(&target, Lane::Above, question);
         let answer = match timeout(within, asking).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => return Err(failed(!error.unsent, error.to_string())),

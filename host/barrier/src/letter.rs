@@ -1,38 +1,47 @@
-//! What members say to each other above the ledger, encrypted: only those who have the
-//! barrier's keys can read or write it, and the ledger that carries it still sees ciphertext
-//! alone. Each letter has a key of its own, so that nonces cannot repeat.
+//! What the nodes of a cluster say to each other above the ledger, encrypted: only those who
+//! are unsealed can read or write it, and the ledger that carries it sees ciphertext alone. Each letter has a key of its own, so that nonces cannot repeat.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use bulkhead_barrier::{Barrier, HmacKey};
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::seam::entropy::{Entropy, random};
+
+use crate::barrier::Barrier;
+use crate::derive::HmacKey;
 
 /// Bytes in front of the ciphertext, which the letter's key is made of.
 const SALT: usize = 32;
 
 /// What a letter is for. One cannot be taken for another.
 #[derive(Clone, Copy)]
-pub(super) enum About<'a> {
+pub enum LetterAbout<'a> {
     /// From this member to that one.
     Question(u64, u64),
-    /// The answer to this question.
+    /// The answer to the question of this [`letter_name`].
     Answer(&'a [u8]),
 }
 
-impl About<'_> {
+impl LetterAbout<'_> {
     fn bytes(self) -> Vec<u8> {
         match self {
             Self::Question(from, to) => [&b"question"[..], &from.to_be_bytes(), &to.to_be_bytes()].concat(),
-            Self::Answer(question) => [b"answer", &question[..question.len().min(SALT)]].concat(),
+            Self::Answer(question) => [b"answer", question].concat(),
         }
     }
 }
 
+/// What tells a letter from all others.
+#[must_use]
+pub fn letter_name(letter: &[u8]) -> &[u8] {
+    &letter[..letter.len().min(SALT)]
+}
+
 /// Writes and reads letters.
-pub(super) struct Letters(HmacKey);
+pub struct Letters(HmacKey);
 
 impl Letters {
-    pub(super) fn of(barrier: &Barrier) -> Self {
+    /// Those of a cluster.
+    #[must_use]
+    pub fn of(barrier: &Barrier) -> Self {
         Self(barrier.hmac_key("letters between nodes"))
     }
 
@@ -42,7 +51,11 @@ impl Letters {
     }
 
     /// Encrypts a text.
-    pub(super) fn seal(&self, about: About<'_>, mut text: Hidden<Vec<u8>>, entropy: &dyn Entropy) -> Vec<u8> {
+    ///
+    /// # Panics
+    /// If it is longer than any message may be: the cipher takes 64 GiB.
+    #[must_use]
+    pub fn seal(&self, about: LetterAbout<'_>, mut text: Hidden<Vec<u8>>, entropy: &dyn Entropy) -> Vec<u8> {
         let salt: [u8; SALT] = random(entropy);
         let (nonce, aad) = (Nonce::assume_unique_for_key([0; NONCE_LEN]), Aad::from(about.bytes()));
         let tag = self.key(&salt).seal_in_place_separate_tag(nonce, aad, text.expose_mut());
@@ -51,7 +64,8 @@ impl Letters {
     }
 
     /// Decrypts a letter; `None` if nobody who may write one wrote it, or about something else.
-    pub(super) fn open(&self, about: About<'_>, letter: &[u8]) -> Option<Hidden<Vec<u8>>> {
+    #[must_use]
+    pub fn open(&self, about: LetterAbout<'_>, letter: &[u8]) -> Option<Hidden<Vec<u8>>> {
         let (salt, sealed) = letter.split_at_checked(SALT)?;
         let mut text = Hidden::new(sealed.to_vec());
         let (nonce, aad) = (Nonce::assume_unique_for_key([0; NONCE_LEN]), Aad::from(about.bytes()));
@@ -63,11 +77,11 @@ impl Letters {
 
 #[cfg(test)]
 mod tests {
-    use bulkhead_barrier::{SealConfig, init};
     use bulkhead_model::fake::entropy::FakeEntropy;
     use bulkhead_model::hidden::Hidden;
 
-    use super::{About, Letters};
+    use super::{LetterAbout, Letters, letter_name};
+    use crate::seal::{SealConfig, init};
 
     fn letters(seed: u64) -> (Letters, FakeEntropy) {
         let entropy = FakeEntropy::seeded(seed);
@@ -78,12 +92,12 @@ mod tests {
     #[test]
     fn a_letter_is_read_by_its_cluster_about_its_matter_and_whole_only() {
         let (ours, entropy) = letters(1);
-        let about = About::Question(1, 2);
+        let about = LetterAbout::Question(1, 2);
         let letter = ours.seal(about, Hidden::new(b"a secret".to_vec()), &entropy);
         assert!(!letter.windows(6).any(|part| part == b"secret"));
-        assert!(ours.open(about, &letter).is_some_and(|text| text.expose() == b"a secret"));
-        assert!(ours.open(About::Question(2, 1), &letter).is_none(), "it went the other way");
-        assert!(ours.open(About::Answer(&letter), &letter).is_none(), "it is no answer");
+        assert!(ours.open(about, &letter).is_some_and(|text| text == Hidden::new(b"a secret".to_vec())));
+        assert!(ours.open(LetterAbout::Question(2, 1), &letter).is_none(), "it went the other way");
+        assert!(ours.open(LetterAbout::Answer(letter_name(&letter)), &letter).is_none(), "it is no answer");
         assert!(letters(2).0.open(about, &letter).is_none(), "it is of another cluster");
         for at in 0..letter.len() {
             let mut other = letter.clone();
