@@ -115,6 +115,9 @@ async fn approach(node: &Node, peers: &PeerParts, leader: ApiAddress, non_voter:
 /// # Errors
 /// [`Fault`]: the request is wrong, or nobody would take this node in.
 pub(crate) async fn join(node: &Arc<Node>, request: &Request) -> Result<Reply, Fault> {
+    if node.parts.ledger.cluster().is_none() {
+        return Err(Failure::new(FailureKind::Internal, "raft backend not in use").into());
+    }
     let Some(peers) = &node.parts.peers else {
         return Err(Fault::invalid("this node was started without a cluster address: set cluster_addr"));
     };

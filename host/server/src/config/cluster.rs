@@ -61,23 +61,19 @@ pub(super) fn read(
     if top.flag("disable_clustering")? || !wanted {
         return Ok(None);
     }
-    let bind = match named {
-        Some(address) => address,
-        None => listeners.first().and_then(|listener| one_above(&listener.address)).unwrap_or(format!(":{PORT}")),
-    };
     let reached = if !addresses.cluster.is_empty() {
         with_port(&addresses.cluster)
     } else if !addresses.api.is_empty() {
         with_port(&addresses.api).and_then(|api| one_above(&api))
     } else {
-        Some(bind.clone())
-            .filter(|bind| !bind.starts_with(':') && !bind.starts_with("0.0.0.0") && !bind.starts_with("[::]"))
+        named.clone().filter(|bind| ![":", "0.0.0.0", "[::]"].iter().any(|all| bind.starts_with(all)))
     };
     let address = reached.ok_or_else(|| {
         ConfigError::Missing(
             "other nodes need an address of this one: set cluster_addr, as in \"https://10.0.0.5:8201\"".to_owned(),
         )
     })?;
+    let bind = named.unwrap_or_else(|| beside(listeners, &address));
     Ok(Some(ClusterConfig { bind, address, retry_join, non_voter }))
 }
 
@@ -113,6 +109,13 @@ fn with_port(address: &str) -> Option<String> {
     let host = rest.split('/').next().filter(|host| !host.is_empty())?;
     let bare = !host.contains(':') || host.ends_with(']');
     Some(if bare { format!("{host}:{PORT}") } else { host.to_owned() })
+}
+
+/// Where the API listens, on the port of this address.
+fn beside(listeners: &[ListenerConfig], address: &str) -> String {
+    let host = listeners.first().and_then(|listener| listener.address.rsplit_once(':')).map_or("", |(host, _)| host);
+    let port = address.rsplit_once(':').map_or("", |(_, port)| port);
+    format!("{host}:{port}")
 }
 
 /// The same address, one port above.

@@ -15,7 +15,7 @@ use super::stanza::{Note, Stanza};
 pub(crate) struct ListenerConfig {
     /// `host:port`, or `:port` for all addresses of the machine.
     pub(crate) address: String,
-    /// Where other nodes reach this one; `None`: one port above the API.
+    /// Where it listens for other nodes; `None`: beside the API, on the port of `cluster_addr`.
     pub(crate) cluster_address: Option<String>,
     /// `None`: plain HTTP.
     pub(crate) tls: Option<TlsFiles>,

@@ -121,16 +121,15 @@ pub(in crate::commands) const STEP_DOWN: Command = Command {
     run: step_down,
 };
 
-/// Asks a path whose answer must hold data; none: it was shown already, or there is none.
+/// Asks a path. The data is for people; whoever wants JSON or YAML has been shown the
+/// answer when this returns none, as has whoever asks a server that keeps no cluster.
 fn read(session: &Session, path: &str, tried: &'static str) -> Result<Option<Map<String, Value>>, Fault> {
-    session.at_most(0)?;
-    let secret = session.client()?.secret(&Call::new("GET", path)).map_err(|error| Fault::request(tried, error))?;
-    let secret = secret.unwrap_or_default();
-    if session.is_table() {
-        return Ok(Some(secret.data.unwrap_or_default()));
+    let secret = session.client()?.read(path, &[]).map_err(|error| Fault::request(tried, error))?;
+    match secret {
+        Some(secret) if !session.is_table() => session.show_secret(&secret).map(|_| None),
+        Some(secret) => Ok(Some(secret.data.unwrap_or_default())),
+        None => Ok(None),
     }
-    session.show_secret(&secret)?;
-    Ok(None)
 }
 
 fn text(object: &Value, name: &str) -> String {
@@ -138,8 +137,15 @@ fn text(object: &Value, name: &str) -> String {
 }
 
 fn list_peers(session: &Session) -> Result<u8, Fault> {
+    session.at_most(0)?;
     let tried = "Error reading the raft cluster configuration";
-    let Some(data) = read(session, "sys/storage/raft/configuration", tried)? else { return Ok(0) };
+    let client = session.client()?;
+    let secret = client.read("sys/storage/raft/configuration", &[]).map_err(|error| Fault::request(tried, error))?;
+    let secret = secret.ok_or_else(|| Fault::Refused("No raft cluster configuration found".to_owned()))?;
+    if !session.is_table() {
+        return session.show_secret(&secret);
+    }
+    let data = secret.data.unwrap_or_default();
     let servers = data.get("config").and_then(|config| config.get("servers")).and_then(Value::as_array);
     let rows = servers.into_iter().flatten().map(|server| {
         let state = if server.get("leader") == Some(&json!(true)) { "leader" } else { "follower" };
@@ -192,6 +198,7 @@ fn remove_peer(session: &Session) -> Result<u8, Fault> {
 }
 
 fn state(session: &Session) -> Result<u8, Fault> {
+    session.at_most(0)?;
     let tried = "Error checking autopilot state";
     let Some(data) = read(session, "sys/storage/raft/autopilot/state", tried)? else { return Ok(0) };
     let data = Value::Object(data);
@@ -231,6 +238,7 @@ fn state(session: &Session) -> Result<u8, Fault> {
 }
 
 fn get_config(session: &Session) -> Result<u8, Fault> {
+    session.at_most(0)?;
     let tried = "Error reading the autopilot configuration";
     let Some(data) = read(session, "sys/storage/raft/autopilot/configuration", tried)? else { return Ok(0) };
     let data = Value::Object(data);
@@ -265,7 +273,13 @@ fn set_config(session: &Session) -> Result<u8, Fault> {
 }
 
 fn members(session: &Session) -> Result<u8, Fault> {
-    let Some(data) = read(session, "sys/ha-status", "Error reading the nodes of the cluster")? else { return Ok(0) };
+    session.at_most(0)?;
+    let client = session.client()?;
+    let told = client.json(&Call::new("GET", "sys/ha-status"));
+    let data = told.map_err(|error| Fault::request("Error reading the nodes of the cluster", error))?;
+    if !session.is_table() {
+        return session.show_value(&json!({ "Nodes": data.get("nodes") }));
+    }
     let header =
         ["Host Name", "API Address", "Cluster Address", "Active Node", "Version", "Upgrade Version", "Last Echo"];
     let nodes = data.get("nodes").and_then(Value::as_array).into_iter().flatten();
