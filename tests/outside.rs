@@ -6,6 +6,7 @@ mod api;
 mod audit;
 mod canary;
 mod cli;
+mod cluster;
 mod contract;
 mod failure;
 mod plugins;

@@ -217,17 +217,18 @@ fn a_listener_without_a_host_answers_on_every_address() {
 #[test]
 fn the_environment_goes_over_the_file() {
     let mut node = with_config(&format!("storage \"raft\" {{\n  path = \"/nonexistent\"\n}}\n{LISTENER}{{addresses}}"));
+    let cluster = format!("https://cluster.example:{}", free_port());
     let set = [
         ("VAULT_API_ADDR", "https://vault.example:1"),
         ("BAO_API_ADDR", "https://bao.example:1"),
-        ("VAULT_CLUSTER_ADDR", "https://cluster.example:2"),
+        ("VAULT_CLUSTER_ADDR", &cluster),
         ("VAULT_RAFT_PATH", "{dir}/data"),
     ];
     node.start_mut().env = set.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     node.spawn();
     node.until_up();
     let said = node.output();
-    for word in ["https://bao.example:1", "https://cluster.example:2", &node.path("data").display().to_string()] {
+    for word in ["https://bao.example:1", &cluster, &node.path("data").display().to_string()] {
         assert!(said.contains(word), "{word} is not in: {said}");
     }
 }

@@ -115,8 +115,12 @@ impl Barrier {
         newer
     }
 
-    /// Goes on counting the newest term's encryptions where the ledger says.
-    pub(crate) fn resume_count(&self, view: &dyn View) -> Result<(), StoreError> {
+    /// Goes on counting the newest term's encryptions where the ledger says: others may have
+    /// encrypted meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the count cannot be read.
+    pub fn resume_count(&self, view: &dyn View) -> Result<(), StoreError> {
         let keyring = self.keyring();
         let on_record = count::on_record(&keyring, view)?;
         keyring.newest().resume(on_record);

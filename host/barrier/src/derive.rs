@@ -28,7 +28,7 @@ impl Barrier {
     /// than the barrier: it survives sealing.
     #[must_use]
     pub fn hmac_key(&self, label: &str) -> HmacKey {
-        HmacKey(hmac::Key::new(hmac::HMAC_SHA256, self.subkey(label).expose()))
+        HmacKey::new(self.subkey(label).expose())
     }
 }
 
@@ -36,6 +36,16 @@ impl Barrier {
 pub struct HmacKey(hmac::Key);
 
 impl HmacKey {
+    pub(crate) fn new(key: &[u8]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, key))
+    }
+
+    /// Whether this is the HMAC-SHA256 of these bytes, in constant time.
+    #[must_use]
+    pub fn verify(&self, bytes: &[u8], tag: &[u8]) -> bool {
+        hmac::verify(&self.0, bytes, tag).is_ok()
+    }
+
     /// HMAC-SHA256 of these bytes.
     #[must_use]
     pub fn sign(&self, bytes: &[u8]) -> [u8; 32] {

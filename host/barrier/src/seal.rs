@@ -1,9 +1,9 @@
 //! The seal: who can open the barrier. Initialisation, the split of the unseal key, and
 //! the barrier's own records in the ledger. How shares come in is in `unseal`.
 //!
-//! Three records, under names that are public knowledge: the seal configuration (JSON,
+//! Four records, under names that are public knowledge: the seal configuration (JSON,
 //! in plaintext, since it is read while sealed), the root key wrapped by the unseal key,
-//! and the keyring wrapped by the root key. The unseal key is what is split; nobody
+//! and the keyring and the joining key wrapped by the root key. The unseal key is what is split; nobody
 //! keeps it. The configuration is bound to the wrapped root key as associated data: one
 //! altered on disk does not unseal.
 
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::barrier::{Barrier, plain};
 use crate::error::StoreError;
+use crate::joining;
 use crate::key::SpaceId;
 use crate::keybytes::{KeyBytes, random_key};
 use crate::keyring::Keyring;
@@ -29,6 +30,9 @@ pub(crate) const SEAL_CONFIG: &str = "core/seal-config";
 pub(crate) const ROOT_KEY: &str = "core/root-key";
 /// Where the keyring is, wrapped by the root key.
 pub(crate) const KEYRING: &str = "core/keyring";
+
+/// Where the joining key is, wrapped by the root key.
+pub(crate) const JOINING_KEY: &str = "core/joining-key";
 
 /// What the root key's wrapping is bound to, before the configuration.
 const LABEL: &[u8] = b"bulkhead.root-key.v1";
@@ -199,7 +203,8 @@ fn resealed(config: SealConfig, root_key: &KeyBytes<32>, entropy: &dyn Entropy) 
         shamir::split(unseal_key.expose(), config.shares, config.threshold, entropy)
             .expect("a seal configuration is a possible split")
     };
-    Resealed { shares, records: vec![(SEAL_CONFIG, json), (ROOT_KEY, wrapped)] }
+    let joining = joining::wrapped(root_key, unseal_key.expose(), random(entropy));
+    Resealed { shares, records: vec![(SEAL_CONFIG, json), (ROOT_KEY, wrapped), (JOINING_KEY, joining)] }
 }
 
 #[cfg(test)]

@@ -53,6 +53,15 @@ impl From<AclError> for Fault {
 }
 
 impl Fault {
+    /// Whether it is only that another node leads. Nothing was proposed then.
+    pub(crate) fn is_not_leader(&self) -> bool {
+        matches!(
+            self,
+            Self::Ledger(LedgerError::NotLeader { .. })
+                | Self::Store(StoreError::Ledger(LedgerError::NotLeader { .. }))
+        )
+    }
+
     /// 400 with one text.
     pub(crate) fn invalid(text: impl Into<String>) -> Self {
         Self::Answer(Failure::invalid(text))

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bulkhead_barrier::StoreError;
+use bulkhead_model::answer::Answer;
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::limits::CONFLICT_RETRIES_MAX;
 use bulkhead_model::reply::Reply;
@@ -12,6 +14,7 @@ use bulkhead_model::request::Request;
 use tokio::time::Instant;
 
 use crate::book::tokens::TokenHash;
+use crate::cluster::forward;
 use crate::fault::Fault;
 use crate::node::Node;
 use crate::open::Open;
@@ -20,44 +23,93 @@ use crate::step::record::{Audited, Trail};
 use crate::step::{dispatch, gate, identify, quota, record, route, settle};
 use crate::visit::{After, Visit};
 
-/// Answers one request.
+/// Answers one request: here, or by way of the leader.
 pub(crate) async fn run(node: &Arc<Node>, request: Request, time_max: Duration) -> Audited {
-    match quota::admit(node, &request).await {
-        Ok(headers) => admitted(node, request, time_max).await.with(headers),
-        Err(refused) => refused,
+    if forward::is_for_leader(node, &request)
+        && let Some(answer) = forward::pass_on(node, &request, time_max).await
+    {
+        return Audited::by_leader(answer);
+    }
+    match served(node, &request, time_max).await {
+        Served::Here(audited) => audited,
+        Served::NotHere(open, trail) => {
+            let answer = forward::pass_on(node, &request, time_max).await;
+            let moved = || Reply::Failed(Failure::new(FailureKind::Unavailable, "leadership moved; try again")).into();
+            let Answer { reply, headers } = answer.unwrap_or_else(moved);
+            record::response(&open, &request, *trail, reply).await.with(headers)
+        }
     }
 }
 
-async fn admitted(node: &Arc<Node>, request: Request, time_max: Duration) -> Audited {
-    if let Some(reply) = gate::answer_free(node, &request).await {
-        return Audited::unrecorded(reply);
+/// Answers a request that another member handed to this one. `None`: this node does not lead
+/// any more, and nothing was done.
+pub(crate) async fn run_here(node: &Arc<Node>, request: &Request, time_max: Duration) -> Option<Audited> {
+    match served(node, request, time_max).await {
+        Served::Here(audited) => Some(audited),
+        Served::NotHere(open, trail) => {
+            let moved = Failure::new(FailureKind::Unavailable, "leadership moved: the request goes to another node");
+            record::response(&open, request, *trail, moved.into()).await;
+            None
+        }
     }
-    let open = match gate::enter(node, &request) {
+}
+
+/// What became of a request on this node.
+enum Served {
+    Here(Audited),
+    /// It has to write, and this node does not lead. Its line was written, an answer's not.
+    NotHere(Arc<Open>, Box<Trail>),
+}
+
+async fn served(node: &Arc<Node>, request: &Request, time_max: Duration) -> Served {
+    match quota::admit(node, request).await {
+        Ok(headers) => match admitted(node, request, time_max).await {
+            Served::Here(audited) => Served::Here(audited.with(headers)),
+            not_here => not_here,
+        },
+        Err(refused) => Served::Here(refused),
+    }
+}
+
+async fn admitted(node: &Arc<Node>, request: &Request, time_max: Duration) -> Served {
+    let open = match entered(node, request).await {
         Ok(open) => open,
-        Err(reply) => return Audited::unrecorded(reply),
+        Err(reply) => return Served::Here(Audited::unrecorded(reply)),
     };
-    if let Some(refused) = gate::refuse(&request) {
-        return Audited::unrecorded(refused);
-    }
-    if !request.namespace.is_empty() && request.namespace != "root" {
-        return Audited::unrecorded(Failure::new(FailureKind::NotFound, "namespace not found").into());
-    }
     open.in_flight.fetch_add(1, Ordering::Relaxed);
-    let mut trail = Trail::new(&open, &request);
-    let ended = within(time_max, &open, &request, &mut trail).await;
+    let mut trail = Trail::new(&open, request);
+    let ended = within(time_max, &open, request, &mut trail).await;
     open.in_flight.fetch_sub(1, Ordering::Relaxed);
     let (reply, after) = match ended {
-        Ok((reply, after)) => (finish(reply, &request), after),
+        Ok((reply, after)) => (finish(reply, request), after),
+        Err(fault) if fault.is_not_leader() && node.parts.peers.is_some() => {
+            return Served::NotHere(open, Box::new(trail));
+        }
         Err(fault) => (Reply::Failed(fault.into_failure()), Vec::new()),
     };
     // First, so that the first line of a new audit device is the answer that made it.
     let sealing = settle::after(&open, after).await;
-    let audited = record::response(&open, &request, trail, reply).await;
+    let audited = record::response(&open, request, trail, reply).await;
     if sealing {
         drop(open);
         node.seal().await;
     }
-    audited
+    Served::Here(audited)
+}
+
+/// Lets a request into an open node, or answers what needs none.
+async fn entered(node: &Arc<Node>, request: &Request) -> Result<Arc<Open>, Reply> {
+    if let Some(reply) = gate::answer_free(node, request).await {
+        return Err(reply);
+    }
+    let open = gate::enter(node, request)?;
+    if let Some(refused) = gate::refuse(request) {
+        return Err(refused);
+    }
+    if !request.namespace.is_empty() && request.namespace != "root" {
+        return Err(Failure::new(FailureKind::NotFound, "namespace not found").into());
+    }
+    Ok(open)
 }
 
 /// Runs the request, for this time at most.
@@ -99,6 +151,8 @@ async fn attempts(
         }
         match once(open, request, trail, (attempt, ends, committing)).await {
             Err(Fault::Conflict) => committing.0.store(false, Ordering::Relaxed),
+            // Another node has rotated the key, and this one meets the first record under it.
+            Err(Fault::Store(StoreError::UnknownTerm { .. })) if open.learn_keys()? => {}
             done => return done,
         }
     }
@@ -171,7 +225,7 @@ async fn settle_visit(visit: Visit, reply: Reply) -> Result<(Reply, Vec<After>),
     match settle::commit(visit).await {
         Ok(after) => Ok((reply, after)),
         // What was done outside cannot be done twice; its intent is rolled back later.
-        Err(Fault::Conflict) if outside => {
+        Err(fault) if outside && (matches!(fault, Fault::Conflict) || fault.is_not_leader()) => {
             Err(Failure::new(FailureKind::Unavailable, "the data changed meanwhile; try again").into())
         }
         Err(fault) => Err(fault),

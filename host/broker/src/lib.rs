@@ -3,6 +3,7 @@
 
 mod book;
 mod ceremony;
+mod cluster;
 mod fault;
 mod fields;
 mod guest;
@@ -19,5 +20,6 @@ mod visit;
 #[cfg(test)]
 mod tests;
 
+pub use cluster::PeerParts;
 pub use node::{ConfiguredAudit, Facts, InitAnswer, InitError, InitOptions, Node, Parts, UnsealFailure};
 pub use step::record::Audited;

@@ -20,12 +20,15 @@ use tokio::task::JoinHandle;
 
 use crate::book::audits::{AuditEntry, Device};
 use crate::book::mounts::{Catalog, SystemTtls};
+use crate::cluster::desk::Desk;
+use crate::cluster::joining::Joiner;
+use crate::cluster::{PeerParts, tenure};
 use crate::fault::Fault;
 use crate::open::Open;
 use crate::step::record::Audited;
 use crate::step::{duties, expire, upkeep};
 
-mod birth;
+pub(crate) mod birth;
 mod unseal;
 
 pub use birth::{InitAnswer, InitError, InitOptions};
@@ -91,6 +94,8 @@ pub struct Parts {
     pub audit_sinks: Arc<dyn AuditSinkMaker>,
     /// Audit devices of the config file.
     pub audits: Vec<ConfiguredAudit>,
+    /// What it takes to be one of several nodes; `None`: it stays alone.
+    pub peers: Option<PeerParts>,
     /// Facts to tell.
     pub facts: Facts,
 }
@@ -111,6 +116,8 @@ pub struct Node {
     pub(crate) catalog: Catalog,
     state: RwLock<Option<Running>>,
     progress: Mutex<Option<UnsealProgress>>,
+    /// How far it is on its way into a cluster.
+    pub(crate) joiner: Joiner,
     /// Held while the node changes from one state to another.
     turning: tokio::sync::Mutex<()>,
 }
@@ -139,13 +146,18 @@ impl Node {
             })
             .collect();
         let ttls = SystemTtls::new(parts.facts.default_lease_ttl_secs, parts.facts.max_lease_ttl_secs);
-        Arc::new(Self {
+        let node = Arc::new(Self {
             parts: Arc::new(parts),
             catalog: Catalog { plugins, ttls },
             state: RwLock::new(None),
             progress: Mutex::new(None),
+            joiner: Joiner::default(),
             turning: tokio::sync::Mutex::new(()),
-        })
+        });
+        if let (Some(_), Some(cluster)) = (&node.parts.peers, node.parts.ledger.cluster()) {
+            cluster.respond_with(Arc::new(Desk::new(&node)));
+        }
+        node
     }
 
     /// Answers one request.
@@ -176,12 +188,12 @@ impl Node {
         self.state.read().is_none()
     }
 
-    /// How the root key is split, once the node is initialised.
+    /// How the root key is split, once the node is initialised, or knows which cluster it joins.
     ///
     /// # Errors
     /// [`Fault`] if the ledger cannot be read.
     pub(crate) fn seal_config(&self) -> Result<Option<SealConfig>, Fault> {
-        Ok(bulkhead_barrier::read_seal_config(&*self.parts.ledger.view()?)?)
+        Ok(bulkhead_barrier::read_seal_config(&*self.parts.ledger.view()?)?.or_else(|| self.joiner.config()))
     }
 
     /// Whether the node's cluster is initialised.
@@ -195,6 +207,10 @@ impl Node {
     /// Seals the node: keys are wiped as the last request that uses them ends.
     pub async fn seal(&self) {
         let _turn = self.turning.lock().await;
+        if self.parts.peers.is_some() {
+            // Others go on at once, instead of after an election.
+            tenure::hand_over(&*self.parts.ledger).await;
+        }
         let running = self.state.write().take();
         *self.progress.lock() = None;
         if let Some(running) = running {
@@ -226,8 +242,10 @@ impl Node {
         let open = birth::open(self, Arc::new(barrier)).await?;
         let open = Arc::new(open);
         let (for_expiry, for_upkeep, for_duties) = (open.clone(), open.clone(), open.clone());
+        let for_tenure = open.clone();
         let background = tokio::spawn(async move {
-            tokio::join!(expire::run(for_expiry), upkeep::run(for_upkeep), duties::run(for_duties));
+            let tenure = tenure::run(for_tenure);
+            tokio::join!(expire::run(for_expiry), upkeep::run(for_upkeep), duties::run(for_duties), tenure);
         });
         *self.state.write() = Some(Running { open, background });
         tracing::info!("the node is unsealed");

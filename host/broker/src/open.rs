@@ -16,6 +16,7 @@ use crate::book::identity::Names;
 use crate::book::mounts::Catalog;
 use crate::book::tokens::Salt;
 use crate::ceremony::Ceremonies;
+use crate::cluster::Peering;
 use crate::fault::Fault;
 use crate::guest::cache::GuestCache;
 use crate::node::Parts;
@@ -36,7 +37,7 @@ pub(crate) struct Open {
     pub fingerprints: HmacKey,
     pub cluster_id: String,
     pub cluster_name: String,
-    pub active_since_ms: u64,
+    pub active_since_ms: AtomicU64,
     pub devices: RwLock<Arc<Vec<Arc<Device>>>>,
     pub cache: GuestCache,
     pub in_flight: AtomicU64,
@@ -44,6 +45,8 @@ pub(crate) struct Open {
     pub ceremonies: Mutex<Ceremonies>,
     /// Wakes whoever settles what is due.
     pub due: Notify,
+    /// What it knows of its peers.
+    pub peering: Peering,
     /// Removals that requests work at.
     pub in_hand: InHand,
     config: RwLock<Option<Arc<Config>>>,
@@ -66,7 +69,8 @@ impl Open {
             salt: Salt::of(&from.barrier),
             names: Names::of(&from.barrier),
             fingerprints: from.barrier.hmac_key("token fingerprints"),
-            active_since_ms: from.parts.clock.now_ms(),
+            active_since_ms: AtomicU64::new(from.parts.clock.now_ms()),
+            peering: Peering::new(&*from.parts.entropy),
             parts: from.parts,
             barrier: from.barrier,
             catalog: from.catalog,
@@ -123,6 +127,15 @@ impl Open {
         let mut tx = self.begin()?;
         self.config(&mut tx)?;
         Ok(())
+    }
+
+    /// Reads the barrier's keys anew, after another node may have rotated them. Says whether
+    /// there is a newer one.
+    ///
+    /// # Errors
+    /// [`Fault`] from the store.
+    pub(crate) fn learn_keys(&self) -> Result<bool, Fault> {
+        Ok(self.barrier.refresh(&*self.ledger().view()?)?)
     }
 
     /// How the unseal key is split.

@@ -41,6 +41,8 @@ pub(crate) enum After {
     CeremonyEnded(String),
     /// What a mount's guests keep in the node's memory is forgotten.
     DropCache(SpaceId),
+    /// The autopilot goes by the settings that are stored.
+    Autopilot,
     /// Something may be due at once.
     LookForDue,
 }

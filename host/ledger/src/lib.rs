@@ -38,6 +38,6 @@ mod snapshot;
 
 pub use self::config::{LedgerConfig, Timings};
 pub use self::node::RaftLedger;
-pub use self::peer::authority::{Authority, AuthorityError, NodeKey, Validity};
+pub use self::peer::authority::{Authority, AuthorityError, NodeKey};
 pub use self::peer::tcp::PeerNetwork;
 pub use self::snapshot::inspect_snapshot;

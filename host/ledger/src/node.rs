@@ -24,7 +24,7 @@ use crate::identity::Lock;
 use crate::log::LogStore;
 use crate::machine::Machine;
 use crate::machine::state::State;
-use crate::peer::service::Desk;
+use crate::peer::service::{Above, Desk};
 use crate::peer::tcp::{PeerNetwork, TcpLink};
 use crate::peer::wire::About;
 use crate::peer::{Link, NoLink, Peers};
@@ -48,9 +48,15 @@ pub struct RaftLedger {
     member: (u64, Member),
     timings: Timings,
     lock: Mutex<Option<Arc<Lock>>>,
-    link: Arc<dyn Link>,
+    others: Others,
     rounds: Rounds,
     pilot: Arc<Pilot>,
+}
+
+/// The way to other nodes, and who answers them.
+struct Others {
+    link: Arc<dyn Link>,
+    above: Above,
 }
 
 impl RaftLedger {
@@ -103,7 +109,9 @@ impl RaftLedger {
             About { name: config.node_id.clone(), api_address: config.api_address, version: config.node_version };
         let roster = Arc::new(Roster::default());
         roster.note(number, about.clone());
-        let desk = Desk::new(raft.clone(), Arc::clone(&snapshots), Arc::clone(&roster), about.clone());
+        let above = Above::default();
+        let desk =
+            Desk::new(raft.clone(), Arc::clone(&snapshots), Arc::clone(&roster), about.clone(), Arc::clone(&above));
         link.serve(Arc::new(desk));
         let oracle = Oracle {
             number,
@@ -123,7 +131,7 @@ impl RaftLedger {
             member: (number, Member { name: config.node_id, address: config.address, non_voter: false }),
             timings: config.timings,
             lock: Mutex::new(Some(lock)),
-            link,
+            others: Others { link, above },
             rounds: Rounds::new(oracle),
             pilot,
         })
@@ -177,7 +185,7 @@ impl RaftLedger {
         if let Some(stopping) = self.pilot.stop() {
             drop(stopping.await);
         }
-        drop(timeout(within, self.link.close()).await);
+        drop(timeout(within, self.others.link.close()).await);
         let ended = timeout(within, self.raft.shutdown()).await;
         let (log, state) = (self.log.clone(), Arc::clone(&self.state));
         let closing = tokio::task::spawn_blocking(move || {
@@ -243,7 +251,7 @@ impl RaftLedger {
 
     fn not_leader(&self) -> LedgerError {
         let leader = reads::leader(&self.raft, self.pilot.roster());
-        LedgerError::NotLeader { leader: leader.filter(|leader| leader.id != self.member.1.name) }
+        LedgerError::NotLeader { leader: leader.filter(|leader| leader.number != self.member.0) }
     }
 
     async fn wait_for(&self, index: u64) -> Result<(), LedgerError> {
@@ -260,7 +268,7 @@ impl RaftLedger {
 impl Drop for RaftLedger {
     fn drop(&mut self) {
         drop(self.pilot.stop());
-        drop(self.link.close());
+        drop(self.others.link.close());
     }
 }
 

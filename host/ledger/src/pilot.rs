@@ -151,7 +151,7 @@ impl Pilot {
         let (mut known, mut round) = (None, 0_u32);
         loop {
             let (leader, leads) = self.note_leader();
-            if known != leader || round.is_multiple_of(ROUNDS_BETWEEN_GREETINGS) {
+            if known != leader || round.is_multiple_of(ROUNDS_BETWEEN_GREETINGS) || self.is_unsure(leader, leads) {
                 known = leader;
                 self.greet(leader, leads).await;
             }
@@ -188,6 +188,12 @@ impl Pilot {
             books.healthy.clear();
         }
         (leader, leads)
+    }
+
+    /// Whether somebody who is asked has not said yet who it is.
+    fn is_unsure(&self, leader: Option<u64>, leads: bool) -> bool {
+        let is_known = |number: &u64| self.roster.of(*number).is_some();
+        if leads { !self.members().keys().all(is_known) } else { !leader.iter().all(is_known) }
     }
 
     /// Asks the leader who it is; the leader asks everybody.

@@ -194,6 +194,7 @@ pub(crate) fn leader(raft: &Raft, roster: &Roster) -> Option<Leader> {
     let number = metrics.current_leader?;
     let member = metrics.membership_config.membership().get_node(&number)?;
     Some(Leader {
+        number,
         id: member.name.clone(),
         api_address: roster.of(number).map(|about| about.api_address).unwrap_or_default(),
         cluster_address: member.address.clone(),

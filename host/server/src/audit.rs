@@ -5,9 +5,7 @@ mod file;
 mod http;
 mod queue;
 mod socket;
-mod stream;
 mod syslog;
-mod tls;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

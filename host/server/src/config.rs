@@ -3,6 +3,7 @@
 //! that does nothing here is told in the log.
 
 mod audit;
+mod cluster;
 mod environment;
 pub(crate) mod error;
 mod files;
@@ -17,6 +18,7 @@ use bulkhead_model::limits::TTL_DEFAULT_SECS;
 use tracing_subscriber::filter::LevelFilter;
 
 pub(crate) use self::audit::{AuditConfig, check_audit_options};
+pub(crate) use self::cluster::{ClusterConfig, Pem, RetryJoin};
 pub(crate) use self::environment::Environment;
 use self::error::ConfigError;
 use self::files::Sources;
@@ -33,6 +35,8 @@ pub(crate) struct Config {
     pub(crate) listeners: Vec<ListenerConfig>,
     pub(crate) audits: Vec<AuditConfig>,
     pub(crate) addresses: Addresses,
+    /// `None`: the node stays alone.
+    pub(crate) cluster: Option<ClusterConfig>,
     pub(crate) log: LogConfig,
     pub(crate) leases: Leases,
     pub(crate) pid_file: Option<PathBuf>,
@@ -107,11 +111,17 @@ impl Config {
         }
         let audits = audit::read_all(&top, &mut notes)?;
         seal(&top)?;
+        let addresses = addresses(&top, environment)?;
+        let cluster = match &storage {
+            Storage::Raft { .. } => cluster::read(&top, &listeners, &addresses, &mut notes)?,
+            Storage::InMemory => None,
+        };
         Ok(Self {
             storage,
             listeners,
             audits,
-            addresses: addresses(&top, environment)?,
+            addresses,
+            cluster,
             log: log(&top)?,
             leases: leases(&top)?,
             pid_file: top.string("pid_file")?.filter(|p| !p.is_empty()).map(PathBuf::from),
@@ -134,6 +144,14 @@ impl Config {
                 None => format!("{scheme}://{}", listener.address),
             }
         })
+    }
+
+    /// The address other nodes should use: as given, else what stands for it.
+    pub(crate) fn cluster_addr(&self) -> String {
+        match &self.cluster {
+            Some(cluster) if self.addresses.cluster.is_empty() => format!("https://{}", cluster.address),
+            _ => self.addresses.cluster.clone(),
+        }
     }
 
     /// Whether `api_addr` was left to a listener on all addresses, so that it names none

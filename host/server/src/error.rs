@@ -19,6 +19,14 @@ pub enum ServerError {
     /// The data directory could not be opened.
     #[error("opening storage: {0}")]
     Storage(String),
+    /// The node could not be made ready for others.
+    #[error("{doing}: {why}")]
+    Cluster {
+        /// What was tried.
+        doing: String,
+        /// What stood against it.
+        why: String,
+    },
     /// The WebAssembly engine could not be set up.
     #[error("setting up the sandbox: {0}")]
     Sandbox(String),

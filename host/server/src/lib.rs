@@ -4,7 +4,9 @@
 mod audit;
 mod banner;
 mod clock;
+mod cluster;
 mod config;
+mod connect;
 mod dev;
 mod entropy;
 mod error;

@@ -43,7 +43,9 @@ impl LogLevel {
 /// Libraries speak up from warnings on; what they do in detail is not ours to explain.
 fn targets(level: LevelFilter) -> Targets {
     let others = level.min(LevelFilter::WARN);
-    Targets::new().with_default(others).with_target("bulkhead", level)
+    // It tells of a silent node with every heartbeat; the broker does so once.
+    let consensus = level.min(LevelFilter::ERROR);
+    Targets::new().with_default(others).with_target("openraft", consensus).with_target("bulkhead", level)
 }
 
 /// Starts the log. In a process that has one already (tests), that one stays.

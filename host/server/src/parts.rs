@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bulkhead_api::Front;
-use bulkhead_broker::{ConfiguredAudit, Facts, Node, Parts};
+use bulkhead_broker::{ConfiguredAudit, Facts, Node, Parts, PeerParts};
 use bulkhead_ledger::{LedgerConfig, RaftLedger};
 use bulkhead_model::answer::Answer;
 use bulkhead_model::cors::Crossing;
 use bulkhead_model::fake::ledger::FakeLedger;
 use bulkhead_model::request::Request;
 use bulkhead_model::seam::entropy::Entropy;
-use bulkhead_model::seam::ledger::Ledger;
+use bulkhead_model::seam::ledger::{Ledger, LedgerError};
 use bulkhead_model::seam::plugin::Plugin;
 use bulkhead_sandbox::{Sandbox, SandboxLimits};
 use serde_json::{Map, Value, json};
@@ -60,7 +60,7 @@ impl Assembled {
         // Beside the storage, which takes about as long. Nothing outside is touched by it,
         // so a second process on the same directory still ends before it does anything.
         let loading = tokio::task::spawn_blocking(official_plugins);
-        let (ledger, durable) = ledger(config, &*entropy).await?;
+        let Storing { ledger, durable, node_id, peers } = storing(config, &*entropy).await?;
         let loaded = loading.await.map_err(|e| ServerError::Sandbox(format!("loading plugins panicked: {e}")))?;
         let (sandbox, mut plugins) = loaded?;
         if let Some(dir) = dev_plugins {
@@ -74,8 +74,10 @@ impl Assembled {
             plugins,
             audit_sinks: Arc::new(AuditSinks),
             audits: config.audits.iter().map(configured).collect(),
-            facts: facts(config),
+            facts: facts(config, node_id),
+            peers,
         });
+        node.retry_join();
         Ok(Self { node, entropy, ledger: durable })
     }
 
@@ -101,19 +103,38 @@ fn official_plugins() -> Result<Loaded, ServerError> {
     Ok((sandbox, plugins))
 }
 
-async fn ledger(
-    config: &Config,
-    entropy: &dyn Entropy,
-) -> Result<(Arc<dyn Ledger>, Option<Arc<RaftLedger>>), ServerError> {
-    match &config.storage {
-        Storage::InMemory => Ok((Arc::new(FakeLedger::new()), None)),
-        Storage::Raft { path, node_id } => {
-            make_directory(path)?;
-            let opened = RaftLedger::open(LedgerConfig::new(path, node_id, entropy)).await;
-            let ledger = opened.map_err(|e| ServerError::Storage(format!("{}: {e}", path.display())))?;
-            Ok((Arc::clone(&ledger) as Arc<dyn Ledger>, Some(ledger)))
+/// Where records are kept, and with whom.
+struct Storing {
+    ledger: Arc<dyn Ledger>,
+    durable: Option<Arc<RaftLedger>>,
+    node_id: String,
+    peers: Option<PeerParts>,
+}
+
+async fn storing(config: &Config, entropy: &dyn Entropy) -> Result<Storing, ServerError> {
+    let (path, node_id) = match &config.storage {
+        Storage::InMemory => {
+            let ledger = Arc::new(FakeLedger::new());
+            return Ok(Storing { ledger, durable: None, node_id: String::new(), peers: None });
         }
-    }
+        Storage::Raft { path, node_id } => (path, node_id.clone()),
+    };
+    make_directory(path)?;
+    let failed = |e: LedgerError| ServerError::Storage(format!("{}: {e}", path.display()));
+    let Some(cluster) = &config.cluster else {
+        let ledger = RaftLedger::open(LedgerConfig::new(path, &node_id, entropy)).await.map_err(failed)?;
+        return Ok(Storing { ledger: Arc::clone(&ledger) as _, durable: Some(ledger), node_id, peers: None });
+    };
+    let node_id = if node_id.is_empty() { crate::cluster::node_id(path, entropy)? } else { node_id };
+    let (network, peers) = crate::cluster::open(cluster, path)?;
+    let with_peers = LedgerConfig {
+        address: cluster.address.clone(),
+        api_address: config.api_addr(),
+        node_version: version::VERSION.to_owned(),
+        ..LedgerConfig::new(path, &node_id, entropy)
+    };
+    let ledger = RaftLedger::open_with_peers(with_peers, network).await.map_err(failed)?;
+    Ok(Storing { ledger: Arc::clone(&ledger) as _, durable: Some(ledger), node_id, peers: Some(peers) })
 }
 
 fn make_directory(path: &Path) -> Result<(), ServerError> {
@@ -133,17 +154,13 @@ fn configured(audit: &crate::config::AuditConfig) -> ConfiguredAudit {
     }
 }
 
-fn facts(config: &Config) -> Facts {
-    let node_id = match &config.storage {
-        Storage::Raft { node_id, .. } => node_id.clone(),
-        Storage::InMemory => String::new(),
-    };
+fn facts(config: &Config, node_id: String) -> Facts {
     Facts {
         version: version::VERSION.to_owned(),
         build_date: version::BUILT.to_owned(),
         storage_type: config.storage.kind().to_owned(),
         api_addr: config.api_addr(),
-        cluster_addr: config.addresses.cluster.clone(),
+        cluster_addr: config.cluster_addr(),
         cluster_name: config.addresses.cluster_name.clone(),
         hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         node_id,
@@ -166,7 +183,7 @@ fn sanitized(config: &Config) -> Map<String, Value> {
     let text = |path: &Option<std::path::PathBuf>| path.as_ref().map_or_else(String::new, |p| p.display().to_string());
     let told = json!({
         "api_addr": config.api_addr(),
-        "cluster_addr": config.addresses.cluster,
+        "cluster_addr": config.cluster_addr(),
         "default_lease_ttl": config.leases.default_ttl_secs,
         "disable_mlock": true,
         "listeners": listeners,
@@ -176,7 +193,7 @@ fn sanitized(config: &Config) -> Map<String, Value> {
         "pid_file": text(&config.pid_file),
         "plugin_directory": text(&config.plugin_directory),
         "storage": {
-            "cluster_addr": config.addresses.cluster,
+            "cluster_addr": config.cluster_addr(),
             "disable_clustering": false,
             "redirect_addr": config.api_addr(),
             "type": config.storage.kind(),

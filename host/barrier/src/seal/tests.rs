@@ -140,3 +140,21 @@ fn of_two_new_splits_at_once_one_conflicts() {
     assert!(matches!(node.commit(one), Verdict::Committed(_)));
     assert_eq!(node.commit(other), Verdict::Conflict);
 }
+
+#[test]
+fn the_joining_key_is_what_the_shares_give_and_changes_with_them() {
+    let node = Node::new(3, 2);
+    let [a, b, c] = &node.shares[..] else { panic!("three shares were asked for") };
+    let barrier = Barrier::unseal(&*node.view(), &secret(&[a, b])).expect("two of two");
+    let kept = |barrier: &Barrier| barrier.joining_key(&*node.view()).expect("readable").expect("it is there");
+    let derived = |secret: Hidden<Vec<u8>>| crate::joining_key_of(&secret).sign(b"a");
+    let before = kept(&barrier).sign(b"a");
+    assert_eq!(before, derived(secret(&[c, a])));
+    assert_ne!(before.as_slice(), secret(&[c, a]).expose().as_slice());
+    let mut tx = barrier.begin(node.view());
+    let config = SealConfig::new(1, 1).expect("a split");
+    let shares = barrier.resplit(&mut tx, config, &FakeEntropy::seeded(9)).expect("it can be split");
+    propose(&node.ledger, tx.into_change(&FakeEntropy::seeded(10)).expect("a change"));
+    assert_ne!(kept(&barrier).sign(b"a"), before);
+    assert_eq!(kept(&barrier).sign(b"a"), derived(shares[0].duplicate()));
+}

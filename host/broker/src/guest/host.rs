@@ -10,6 +10,7 @@ use bulkhead_model::hidden::Hidden;
 use bulkhead_model::password::PasswordPolicy;
 use bulkhead_model::plugin::{MountFacts, Seconds, TimestampMs};
 use bulkhead_model::reply::{Envelope, HiddenJson};
+use bulkhead_model::seam::ledger::LedgerError;
 use bulkhead_model::seam::plugin::{CallHost, HostEntity, LogLevel, NamePage, Stop, StorageError};
 use bulkhead_model::template;
 
@@ -18,6 +19,7 @@ use crate::book::jobs::{self, JobRecord};
 use crate::book::kept::Kept;
 use crate::book::mounts::Mount;
 use crate::book::passwords;
+use crate::fault::Fault;
 use crate::mint::{self, WrapAsk};
 use crate::open::Open;
 use crate::step::intent::{self, Pending};
@@ -38,6 +40,9 @@ pub(crate) struct GuestHost {
     intents: Vec<Pending>,
     /// Of a mount that starts afresh: its cache is as good as empty.
     afresh: bool,
+    /// Why the call cannot count, whatever the guest makes of it: another node is to serve
+    /// it, or this one has to learn a key first.
+    void: Option<Fault>,
 }
 
 impl GuestHost {
@@ -52,6 +57,7 @@ impl GuestHost {
             held: Vec::new(),
             intents: Vec::new(),
             afresh: false,
+            void: None,
         }
     }
 
@@ -64,6 +70,11 @@ impl GuestHost {
     pub(crate) fn fulfil(&mut self) -> Result<(), StoreError> {
         let intents = std::mem::take(&mut self.intents);
         intents.iter().try_for_each(|pending| intent::fulfil(&mut self.tx, pending))
+    }
+
+    /// Why the call does not count, if it does not.
+    pub(crate) fn void(&mut self) -> Option<Fault> {
+        self.void.take()
     }
 
     /// The transaction, whether the call touched the outside, and the locks it holds.
@@ -142,7 +153,14 @@ impl CallHost for GuestHost {
 
     fn get(&mut self, key: &str) -> Result<Option<Vec<u8>>, StorageError> {
         let key = self.key(key)?;
-        let found = self.tx.get(&key).map_err(refused)?;
+        let found = match self.tx.get(&key) {
+            // Another node has rotated the key: this one learns it, and calls anew.
+            Err(error @ StoreError::UnknownTerm { .. }) => {
+                self.void = Some(error.into());
+                return Err(StorageError::Backend("storage failed".into()));
+            }
+            found => found.map_err(refused)?,
+        };
         Ok(found.map(|mut bytes| std::mem::take(bytes.expose_mut())))
     }
 
@@ -196,8 +214,15 @@ impl CallHost for GuestHost {
     }
 
     async fn intend(&mut self, kind: &str, data: HiddenJson) -> Result<String, String> {
+        let intending = intent::intend(&self.open, &self.mount, kind, &data, self.now_ms).await;
+        // Before anything outside was touched, another node can do it as well.
+        if let (Err(fault), false) = (&intending, self.outside)
+            && fault.is_not_leader()
+        {
+            self.void = Some(Fault::Ledger(LedgerError::NotLeader { leader: None }));
+        }
         self.outside = true;
-        let pending = intent::intend(&self.open, &self.mount, kind, &data, self.now_ms).await?;
+        let pending = intending.map_err(|fault| fault.into_failure().errors.join("; "))?;
         let id = pending.id.clone();
         self.intents.push(pending);
         Ok(id)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bulkhead_barrier::{Barrier, SealConfig, SpaceId, Transaction};
 use bulkhead_model::change::Verdict;
@@ -9,6 +10,7 @@ use bulkhead_model::failure::Failure;
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::policy::PolicyName;
 use bulkhead_model::seam::entropy::{base62, random, uuid};
+use bulkhead_model::seam::ledger::LedgerError;
 
 use super::{ConfiguredAudit, Node, Parts};
 use crate::book::audits::{self, AuditEntry, Device};
@@ -67,6 +69,10 @@ impl Node {
     pub async fn initialise(&self, options: InitOptions) -> Result<InitAnswer, InitError> {
         let _turn = self.turning.lock().await;
         let parts = &self.parts;
+        // First of all: a node that joins others must not become a cluster of its own.
+        if self.is_initialised()? {
+            return Err(InitError::Already);
+        }
         parts.ledger.bootstrap().await.map_err(Fault::from)?;
         if self.is_initialised()? {
             return Err(InitError::Already);
@@ -178,17 +184,37 @@ fn default_mount(parts: &Parts, table: Table, path: &str, kind: &str, descriptio
     }
 }
 
+/// Longest a node with peers waits for its cluster before it opens. Source: ours.
+const CLUSTER_WITHIN: Duration = Duration::from_secs(5);
+
+/// Waits until the node has what was acknowledged before. One whose cluster has no leader opens
+/// all the same: it serves nothing before there is one, and follows it then.
+async fn caught_up(parts: &Parts) -> Result<(), Fault> {
+    if parts.peers.is_none() {
+        return Ok(parts.ledger.linearizable().await?);
+    }
+    match tokio::time::timeout(CLUSTER_WITHIN, parts.ledger.linearizable()).await {
+        Ok(Ok(())) => {}
+        Err(_) | Ok(Err(LedgerError::Timeout)) => {
+            tracing::warn!("the node opens while its cluster has no leader: it can serve nothing yet");
+        }
+        Ok(Err(error)) => return Err(error.into()),
+    }
+    Ok(())
+}
+
 /// Builds the open state: cluster facts and audit devices are read once.
 pub(super) async fn open(node: &Arc<Node>, barrier: Arc<Barrier>) -> Result<Open, Fault> {
     let parts = node.parts.clone();
-    parts.ledger.linearizable().await?;
+    caught_up(&parts).await?;
     let mut tx = barrier.begin(parts.ledger.view()?);
     let stored = tx.get(&opaque(space::HOST, b"cluster"))?;
     let cluster: ClusterRecord = stored
         .and_then(|bytes| serde_json::from_slice(bytes.expose()).ok())
         .ok_or(crate::book::damaged(space::HOST, "the cluster's name"))?;
     let devices = audit_devices(&mut tx, &parts, &barrier).await?;
-    if tx.has_writes() {
+    // A standby goes by its own config, and leaves the book to the leader.
+    if tx.has_writes() && (parts.peers.is_none() || parts.ledger.standing().leader) {
         match parts.ledger.propose(tx.into_change(&*parts.entropy)?).await? {
             Verdict::Committed(_) => {}
             Verdict::Conflict => return Err(Fault::Conflict),
@@ -202,10 +228,8 @@ pub(super) async fn open(node: &Arc<Node>, barrier: Arc<Barrier>) -> Result<Open
     Ok(open)
 }
 
-/// Brings the book in line with the config file, and opens every device. A device that
-/// does not open, or does not take the first line of its life, keeps the node sealed: it
-/// would have to refuse every request.
-async fn audit_devices(tx: &mut Transaction, parts: &Parts, barrier: &Barrier) -> Result<Vec<Arc<Device>>, Fault> {
+/// Brings the book of audit devices in line with the config file. The paths that are new.
+pub(crate) fn adopt_configured(tx: &mut Transaction, parts: &Parts) -> Result<Vec<String>, Fault> {
     for entry in audits::all(tx)? {
         let wanted = |c: &ConfiguredAudit| c.path == entry.path.trim_end_matches('/');
         if entry.from_config && !parts.audits.iter().any(wanted) {
@@ -235,6 +259,14 @@ async fn audit_devices(tx: &mut Transaction, parts: &Parts, barrier: &Barrier) -
             },
         )?;
     }
+    Ok(new)
+}
+
+/// Brings the book in line with the config file, and opens every device. A device that
+/// does not open, or does not take the first line of its life, keeps the node sealed: it
+/// would have to refuse every request.
+async fn audit_devices(tx: &mut Transaction, parts: &Parts, barrier: &Barrier) -> Result<Vec<Arc<Device>>, Fault> {
+    let new = adopt_configured(tx, parts)?;
     let mut devices = Vec::new();
     for entry in audits::all(tx)? {
         let path = entry.path.clone();

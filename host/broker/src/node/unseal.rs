@@ -6,6 +6,7 @@ use bulkhead_barrier::{Barrier, Submitted, UnsealError, UnsealProgress};
 use bulkhead_model::hidden::Hidden;
 
 use super::Node;
+use crate::cluster::joining;
 use crate::fault::Fault;
 
 /// Why a share did not help.
@@ -58,6 +59,9 @@ pub(super) async fn add(node: &Arc<Node>, share: Hidden<Vec<u8>>) -> Result<(), 
         Submitted::Complete(secret) => secret,
     };
     node.reset_unseal();
+    if joining::is_under_way(node)? {
+        joining::become_member(node, &secret).await?;
+    }
     let view = node.parts.ledger.view().map_err(Fault::from)?;
     let barrier = Barrier::unseal(&*view, &secret).map_err(|e| refused(node, &e))?;
     node.enter(barrier).await.map_err(UnsealFailure::from)

@@ -161,6 +161,9 @@ pub(crate) async fn call(
         .afresh(matches!(call, Call::Initialize(Reason::Reloaded)));
     let finished = plugin.call(Box::new(host), call).await.map_err(|e| call_failure(mount, &e))?;
     let mut host = finished.host.into_any().downcast::<GuestHost>().expect("a call gives back the host it was given");
+    if let Some(fault) = host.void() {
+        return Err(fault);
+    }
     if finished.result.is_ok() {
         host.fulfil()?;
     }

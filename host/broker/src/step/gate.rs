@@ -7,6 +7,7 @@ use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::{Request, Verb};
 
+use crate::cluster::joining;
 use crate::fault::Fault;
 use crate::node::Node;
 use crate::open::Open;
@@ -26,6 +27,7 @@ pub(crate) async fn answer_free(node: &Arc<Node>, request: &Request) -> Option<R
         "init" if request.verb == Verb::Write => sys::init::write(node, request).await,
         "init" => sys::init::read(node),
         "unseal" => sys::seal::unseal(node, request).await,
+        "storage/raft/join" => joining::join(node, request).await,
         _ => sys::leader::read(node),
     };
     Some(answer.unwrap_or_else(|fault: Fault| Reply::Failed(fault.into_failure())))

@@ -78,7 +78,7 @@ pub(crate) async fn intend(
     kind: &str,
     data: &HiddenJson,
     now_ms: u64,
-) -> Result<Pending, String> {
+) -> Result<Pending, Fault> {
     let id = uuid(&*open.parts.entropy);
     let due_ms = now_ms.saturating_add(INTENT_MS);
     let (kind, data) = (kind.to_owned(), Kept::of(data));
@@ -88,7 +88,7 @@ pub(crate) async fn intend(
         save(&mut tx, &leases::digest(&id), &record)?;
         open.write(tx).await
     };
-    let version = write.await.map_err(|fault| fault.into_failure().errors.join("; "))?;
+    let version = write.await?;
     Ok(Pending { id, due_ms, version })
 }
 

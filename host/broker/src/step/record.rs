@@ -36,6 +36,11 @@ impl Audited {
         Self { reply, headers: Headers::new() }
     }
 
+    /// An answer that the leader has given, and recorded.
+    pub(crate) fn by_leader(answer: Answer) -> Self {
+        Self { reply: answer.reply, headers: answer.headers }
+    }
+
     /// With these header lines.
     pub(crate) fn with(self, headers: Headers) -> Self {
         Self { headers, ..self }

@@ -225,6 +225,11 @@ pub(crate) async fn after(open: &Open, what_waited: Vec<After>) -> bool {
                     tracing::error!(cause = ?fault, "a change shows with the next request, not at once");
                 }
             }
+            After::Autopilot => {
+                if let Err(fault) = crate::sys::raft::apply_autopilot(open) {
+                    tracing::error!(cause = ?fault, "the autopilot goes by its old settings");
+                }
+            }
             After::Seal => sealing = true,
         }
     }

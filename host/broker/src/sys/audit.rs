@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use super::table::{Handler, HostRoute};
 use crate::book::audits::{self, AuditEntry, Device};
 use crate::book::space;
+use crate::cluster::forward::is_standby;
 use crate::fault::Fault;
 use crate::open::Open;
 use crate::step::record;
@@ -109,10 +110,15 @@ pub(crate) async fn follow_book(open: &Open, opened: Option<Arc<Device>>) {
     }
 }
 
-/// The devices of the book: those in use, the one just opened, and any others.
+/// The devices of the book: those in use, the one just opened, and any others. A standby's
+/// own config goes before what the leader's has put into the book.
 async fn in_book(open: &Open, used: &[Arc<Device>], opened: Option<Arc<Device>>) -> Result<Vec<Arc<Device>>, Fault> {
-    let mut present = Vec::new();
+    let standby = is_standby(open);
+    let mut present: Vec<_> = used.iter().filter(|device| standby && device.entry.from_config).cloned().collect();
     for entry in audits::all(&mut open.begin()?)? {
+        if standby && (entry.from_config || present.iter().any(|device| device.entry.path == entry.path)) {
+            continue;
+        }
         if let Some(known) = used.iter().chain(&opened).find(|device| device.is_of(&entry)) {
             present.push(known.clone());
             continue;

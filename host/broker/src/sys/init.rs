@@ -16,7 +16,7 @@ pub(crate) fn read(node: &Node) -> Result<Reply, Fault> {
 }
 
 /// The JSON object in a request's body.
-pub(super) fn fields(request: &Request) -> Result<Fields, Fault> {
+pub(crate) fn fields(request: &Request) -> Result<Fields, Fault> {
     match &request.body {
         Body::Empty => Ok(Fields::default()),
         Body::Json(text) => match serde_json::from_slice(text.expose()) {

@@ -17,7 +17,6 @@ pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("in-flight-req", &[Verb::Read], Handler::Now(in_flight), "Count requests being served."),
     HostRoute::new("config/state/sanitized", &[Verb::Read], Handler::Now(config), "Read the config without secrets."),
     HostRoute::new("namespaces", &[Verb::List, Verb::Scan], Handler::Now(nothing), "List namespaces."),
-    HostRoute::new("storage/raft/configuration", &[Verb::Read], Handler::Now(raft), "List the Raft peers."),
     HostRoute::new("locked-users", &[Verb::Read], Handler::Now(locked), "List locked users."),
     HostRoute::new(
         "locked-users/{mount_accessor}/unlock/{alias}",
@@ -29,7 +28,9 @@ pub(super) const ROUTES: &[HostRoute] = &[
 
 fn versions(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
     let facts = &visit.open.parts.facts;
-    let installed = rfc3339(visit.open.barrier.key_status().install_time_ms.min(visit.open.active_since_ms));
+    let installed = rfc3339(
+        visit.open.barrier.key_status().install_time_ms.min(visit.open.active_since_ms.load(Ordering::Relaxed)),
+    );
     let mut info = serde_json::Map::new();
     info.insert(
         facts.version.clone(),
@@ -61,26 +62,6 @@ fn config(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
 
 fn nothing(_visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
     listed(Vec::new())
-}
-
-fn raft(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let facts = &visit.open.parts.facts;
-    if !facts.ha_enabled {
-        return Err(bulkhead_model::failure::Failure::new(
-            bulkhead_model::failure::FailureKind::NotFound,
-            crate::fault::wrapped("unsupported path"),
-        )
-        .into());
-    }
-    let address = facts.cluster_addr.split_once("://").map_or(facts.cluster_addr.as_str(), |(_, a)| a);
-    let server = json!({
-        "node_id": facts.node_id,
-        "address": address,
-        "leader": visit.open.ledger().standing().leader,
-        "protocol_version": "3",
-        "voter": true,
-    });
-    Ok(data(&json!({ "config": { "servers": [server], "index": 0 } })))
 }
 
 fn locked(_visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {

@@ -19,6 +19,7 @@ pub(crate) mod passwords;
 pub(crate) mod plugins;
 pub(crate) mod policies;
 pub(crate) mod quotas;
+pub(crate) mod raft;
 pub(crate) mod remount;
 pub(crate) mod resplit;
 pub(crate) mod seal;
@@ -49,6 +50,8 @@ pub(crate) fn routes() -> &'static HostTable {
             keys::ROUTES,
             seal::ROUTES,
             leader::ROUTES,
+            raft::ROUTES,
+            crate::cluster::admission::ROUTES,
             leases::ROUTES,
             audit::ROUTES,
             wrapping::ROUTES,

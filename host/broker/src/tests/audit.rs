@@ -71,6 +71,7 @@ async fn node() -> (Arc<Node>, Arc<Gates>) {
         audit_sinks: gates.clone(),
         audits: Vec::new(),
         facts: Facts { unsafe_allow_api_audit_creation: true, ..Facts::default() },
+        peers: None,
     });
     let root_token = Some(Hidden::new(ROOT.to_owned()));
     let made = node.initialise(InitOptions { shares: 1, threshold: 1, root_token }).await.expect("a new node");

@@ -75,6 +75,7 @@ impl Bench {
             plugins,
             audit_sinks: Arc::new(NoSinks),
             audits: Vec::new(),
+            peers: None,
             facts: Facts::default(),
         });
         let root_token = Some(Hidden::new(ROOT.to_owned()));

@@ -6,7 +6,7 @@ mod batch;
 mod bench;
 mod duties;
 mod identity;
-mod kit;
+pub(crate) mod kit;
 mod leases;
 mod leave;
 mod lifecycle;

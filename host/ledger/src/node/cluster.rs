@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bulkhead_model::seam::cluster::{
-    AutopilotConfig, AutopilotState, Cluster, ClusterError, Contact, Joining, Leader, Peer, SavedSnapshot, SnapshotInfo,
+    AskError, AutopilotConfig, AutopilotState, Cluster, ClusterError, Contact, Joining, Leader, Peer, Responder,
+    SavedSnapshot, SnapshotInfo,
 };
 use bulkhead_model::seam::ledger::LedgerError;
 use openraft::ChangeMembers;
@@ -25,6 +27,8 @@ use crate::disk::DiskView;
 use crate::fault::storage;
 use crate::machine::Machine;
 use crate::machine::state::{self, Meta};
+use crate::peer::wire::{self, Request, Response};
+use crate::peer::{Lane, Target};
 use crate::pilot::Change;
 use crate::raft::{Member, Payload};
 use crate::reads;
@@ -173,6 +177,36 @@ impl Cluster for RaftLedger {
         peers.collect()
     }
 
+    fn is_member(&self) -> bool {
+        Self::is_member(self)
+    }
+
+    fn respond_with(&self, responder: Arc<dyn Responder>) {
+        *self.others.above.write() = Some(responder);
+    }
+
+    async fn ask(&self, number: u64, question: Vec<u8>, within: Duration) -> Result<Vec<u8>, AskError> {
+        let failed = |maybe_acted_on, why: String| AskError { maybe_acted_on, why };
+        let members = self.pilot.members();
+        let (member, _) = members.get(&number).ok_or_else(|| failed(false, "it is no member".to_owned()))?;
+        let question = wire::encode(&Request::Ask(Payload(question.into())));
+        if question.len() > wire::MESSAGE_BYTES_MAX {
+            return Err(failed(false, "the question is over its limit".to_owned()));
+        }
+        let target = Target { number, address: member.address.clone() };
+        let asking = self.others.link.call(&target, Lane::Above, question);
+        let answer = match timeout(within, asking).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => return Err(failed(!error.unsent, error.to_string())),
+            Err(_) => return Err(failed(true, "no answer came in time".to_owned())),
+        };
+        match wire::response(&answer) {
+            Some(Response::Told(answer)) => Ok(answer.0.into()),
+            Some(Response::Refused(why)) => Err(failed(false, why)),
+            _ => Err(failed(true, "its answer could not be read".to_owned())),
+        }
+    }
+
     async fn join(&self, node: Joining) -> Result<(), ClusterError> {
         let members = self.pilot.members();
         let wanted = Member { name: node.id.clone(), address: node.address.clone(), non_voter: node.non_voter };
@@ -248,7 +282,7 @@ impl Cluster for RaftLedger {
     async fn save_snapshot(&self) -> Result<SavedSnapshot, ClusterError> {
         bulkhead_model::seam::ledger::Ledger::linearizable(self).await?;
         let (view, meta) = self.moment().await?;
-        let snapshots = std::sync::Arc::clone(&self.snapshots);
+        let snapshots = Arc::clone(&self.snapshots);
         let writing = tokio::task::spawn_blocking(move || {
             let (file, end) = snapshots.write_apart(&meta, state::records(&view))?;
             Ok((file, snapshot::info(meta.applied, end)))
@@ -261,7 +295,7 @@ impl Cluster for RaftLedger {
         if !bulkhead_model::seam::ledger::Ledger::standing(self).leader {
             return Err(self.not_leader().into());
         }
-        let snapshots = std::sync::Arc::clone(&self.snapshots);
+        let snapshots = Arc::clone(&self.snapshots);
         let checking = tokio::task::spawn_blocking(move || {
             let failed = |e: io::Error| storage("laying a snapshot on the disk", &e);
             let mut file = snapshots.scratch().map_err(failed)?;

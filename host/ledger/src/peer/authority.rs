@@ -3,6 +3,7 @@
 //! authority's key is kept, and how long certificates live, is decided above.
 
 use bulkhead_model::hidden::Hidden;
+use bulkhead_model::seam::peer::Validity;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
@@ -20,15 +21,6 @@ const AUTHORITY_NAME: &str = "Bulkhead cluster";
 pub struct AuthorityError {
     doing: &'static str,
     cause: String,
-}
-
-/// When a certificate is valid, in seconds since 1970.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Validity {
-    /// From here on.
-    pub from_secs: u64,
-    /// Until here.
-    pub until_secs: u64,
 }
 
 /// An authority: certificate and key.

@@ -37,6 +37,8 @@ pub(crate) enum Lane {
     Talk,
     /// Snapshots.
     Bulk,
+    /// What is asked above the ledger, and may take long to answer.
+    Above,
 }
 
 /// Why a call brought no answer. The request may have been acted on all the same.
@@ -46,11 +48,18 @@ pub(crate) struct LinkError {
     pub(crate) number: u64,
     pub(crate) address: String,
     pub(crate) why: String,
+    /// The request never left.
+    pub(crate) unsent: bool,
 }
 
 impl LinkError {
     pub(crate) fn new(target: &Target, why: impl Into<String>) -> Self {
-        Self { number: target.number, address: target.address.clone(), why: why.into() }
+        Self { number: target.number, address: target.address.clone(), why: why.into(), unsent: false }
+    }
+
+    /// The same of a request that never left.
+    pub(crate) fn unsent(target: &Target, why: impl Into<String>) -> Self {
+        Self { unsent: true, ..Self::new(target, why) }
     }
 }
 
@@ -83,7 +92,7 @@ pub(crate) struct NoLink;
 impl Link for NoLink {
     fn call(&self, target: &Target, _: Lane, _: Bytes) -> Answer {
         // An error is "no vote, no acknowledgement", never consent.
-        let error = LinkError::new(target, "this node was started without a cluster address");
+        let error = LinkError::unsent(target, "this node was started without a cluster address");
         Box::pin(async { Err(error) })
     }
 

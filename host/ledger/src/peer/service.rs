@@ -3,15 +3,17 @@
 
 use std::sync::Arc;
 
+use bulkhead_model::seam::cluster::Responder;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use openraft::ReadPolicy;
 use openraft::async_runtime::WatchReceiver;
+use parking_lot::RwLock;
 
 use super::Service;
 use super::intake::Intake;
 use super::wire::{self, About, Request, Response};
-use crate::raft::{Raft, Snapshot, SnapshotMeta, Vote};
+use crate::raft::{Payload, Raft, Snapshot, SnapshotMeta, Vote};
 use crate::roster::Roster;
 use crate::snapshot::Snapshots;
 
@@ -24,11 +26,15 @@ struct Inner {
     intake: Intake,
     roster: Arc<Roster>,
     about: About,
+    above: Above,
 }
 
+/// Who answers questions that mean nothing here, once somebody does.
+pub(crate) type Above = Arc<RwLock<Option<Arc<dyn Responder>>>>;
+
 impl Desk {
-    pub(crate) fn new(raft: Raft, snapshots: Arc<Snapshots>, roster: Arc<Roster>, about: About) -> Self {
-        Self(Arc::new(Inner { raft, intake: Intake::new(snapshots), roster, about }))
+    pub(crate) fn new(raft: Raft, snapshots: Arc<Snapshots>, roster: Arc<Roster>, about: About, above: Above) -> Self {
+        Self(Arc::new(Inner { raft, intake: Intake::new(snapshots), roster, about, above }))
     }
 
     async fn answer(self, from: u64, request: Request) -> Response {
@@ -63,17 +69,28 @@ impl Desk {
                 self.blocking(move |intake| intake.chunk(from, offset, crc, &content.0)).await
             }
             Request::SnapshotEnd { vote, meta } => self.install(from, vote, meta).await,
+            Request::Ask(question) => self.ask(from, question).await,
+        }
+    }
+
+    /// Whoever was removed has a certificate still.
+    fn is_member(&self, number: u64) -> bool {
+        let metrics = self.0.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        metrics.membership_config.membership().get_node(&number).is_some()
+    }
+
+    async fn ask(&self, from: u64, question: Payload) -> Response {
+        let above = self.0.above.read().clone();
+        match above.filter(|_| self.is_member(from)) {
+            Some(above) => Response::Told(Payload(Bytes::from(above.answer(from, question.0.into()).await))),
+            None => Response::Refused("nobody answers this here".to_owned()),
         }
     }
 
     async fn read_index(&self, from: u64) -> Response {
         let raft = &self.0.raft;
-        let member = {
-            let metrics = raft.server_metrics();
-            let metrics = metrics.borrow_watched();
-            metrics.membership_config.membership().get_node(&from).is_some()
-        };
-        if !member {
+        if !self.is_member(from) {
             return Response::Refused("this node is no member of the cluster".to_owned());
         }
         match raft.get_read_linearizer(ReadPolicy::ReadIndex).await {

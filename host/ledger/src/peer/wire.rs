@@ -57,6 +57,8 @@ pub(crate) enum Request {
         vote: Vote,
         meta: SnapshotMeta,
     },
+    /// A question that means nothing here.
+    Ask(Payload),
 }
 
 /// What it answers.
@@ -74,6 +76,8 @@ pub(crate) enum Response {
     NotLeader,
     /// It can't, and why.
     Refused(String),
+    /// The answer to a question that means nothing here.
+    Told(Payload),
 }
 
 /// Encodes a message.

@@ -2,6 +2,7 @@
 //! leads. Kept by the ledger room; who may ask for it is decided above.
 
 use std::io::Read;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -31,6 +32,8 @@ pub enum ClusterError {
 /// Who leads, and where clients reach it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Leader {
+    /// The number Raft knows it by.
+    pub number: u64,
     /// Its name.
     pub id: String,
     /// Where its API is reached; empty while this is not known yet.
@@ -154,6 +157,24 @@ pub struct SavedSnapshot {
     pub stream: Box<dyn Read + Send>,
 }
 
+/// Answers what other nodes ask, above the ledger. What is asked and answered is opaque to it.
+#[async_trait]
+pub trait Responder: Send + Sync {
+    /// Answers a question of the member `from`, which proved that it is this node. Bounds
+    /// its own time.
+    async fn answer(&self, from: u64, question: Vec<u8>) -> Vec<u8>;
+}
+
+/// Why a question brought no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{why}")]
+pub struct AskError {
+    /// Whether it may have been acted on all the same.
+    pub maybe_acted_on: bool,
+    /// What stood against it.
+    pub why: String,
+}
+
 /// The cluster, as one node sees and changes it. Everything that changes it must be asked
 /// of the leader, and answers [`LedgerError::NotLeader`] elsewhere.
 #[async_trait]
@@ -166,6 +187,20 @@ pub trait Cluster: Send + Sync {
 
     /// The members, by number.
     fn peers(&self) -> Vec<Peer>;
+
+    /// Whether this node is a member of a cluster, be it alone in it.
+    fn is_member(&self) -> bool;
+
+    /// Has this one answer the questions of other nodes from now on, in the place of
+    /// whoever did so before. Only members are answered.
+    fn respond_with(&self, responder: Arc<dyn Responder>);
+
+    /// Asks another member, and waits so long for its answer. A question that cannot reach it
+    /// at once fails at once.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    async fn ask(&self, number: u64, question: Vec<u8>, within: Duration) -> Result<Vec<u8>, AskError>;
 
     /// Takes a node in as one that does not vote yet; it is promoted once it has caught up.
     /// A silent member of the same name makes way for it. Doing it twice is fine.

@@ -10,9 +10,10 @@ use bulkhead_model::hidden::{Hidden, HiddenBuffer};
 use bulkhead_model::seam::audit::AuditSink;
 
 use super::queue::{Carrier, Queue};
-use super::stream::{Stream, timed_out};
-use super::tls::{Channel, Tls};
 use super::{given, write_timeout};
+use crate::connect::stream::{Stream, timed_out};
+use crate::connect::target::Target;
+use crate::connect::tls::{Channel, Tls};
 
 /// Longest head of an answer read, in bytes. Source: ours.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -34,47 +35,6 @@ pub(super) fn make(options: &BTreeMap<String, String>) -> Result<Arc<dyn AuditSi
     let headers = headers(given(options, "headers").unwrap_or("{}"))?;
     let name = format!("http {}", target.address);
     Queue::start(name, timeout, Poster { head: head(&target, &headers), target, tls, channel: None })
-}
-
-/// Where to post to.
-#[derive(Debug, PartialEq, Eq)]
-struct Target {
-    tls: bool,
-    /// As in the `Host` header.
-    authority: String,
-    host: String,
-    /// Host and port.
-    address: String,
-    /// Path and query.
-    path: String,
-}
-
-impl Target {
-    fn parse(uri: &str) -> Option<Self> {
-        let (scheme, rest) = uri.split_once("://")?;
-        let (tls, port) = match scheme.to_ascii_lowercase().as_str() {
-            "https" => (true, 443),
-            "http" => (false, 80),
-            _ => return None,
-        };
-        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-        let path = path.split('#').next().unwrap_or_default();
-        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        // Credentials in an address would be shown wherever the address is.
-        if authority.is_empty() || !uri.bytes().all(|byte| byte.is_ascii_graphic()) || authority.contains('@') {
-            return None;
-        }
-        let colon = authority.rfind(':').filter(|at| authority.rfind(']').is_none_or(|end| end < *at));
-        let (host, port) = match colon {
-            Some(at) => (&authority[..at], authority[at + 1..].parse::<u16>().ok()?),
-            None => (authority, port),
-        };
-        if host.is_empty() {
-            return None;
-        }
-        let (authority, address) = (authority.to_owned(), format!("{host}:{port}"));
-        Some(Self { tls, authority, host: host.to_owned(), address, path })
-    }
 }
 
 /// The option `headers`: a JSON object of names with lists of values.

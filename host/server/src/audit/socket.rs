@@ -12,8 +12,8 @@ use bulkhead_model::hidden::Hidden;
 use bulkhead_model::seam::audit::AuditSink;
 
 use super::queue::{Carrier, Queue};
-use super::stream::{Stream, left};
 use super::{given, write_timeout};
+use crate::connect::stream::{Stream, left};
 
 /// A `socket` device with these options.
 ///

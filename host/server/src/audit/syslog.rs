@@ -13,8 +13,8 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 use super::queue::{Carrier, Queue};
-use super::stream::left;
 use super::{WRITE_TIMEOUT, given};
+use crate::connect::stream::left;
 
 /// Where daemons listen; the first that is there counts.
 const SOCKETS: [&str; 3] = ["/dev/log", "/var/run/syslog", "/var/run/log"];

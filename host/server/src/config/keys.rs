@@ -32,7 +32,7 @@ const fn refused(name: &'static str, reason: &'static str) -> Key {
 }
 
 const NO_CACHE: &str = "there is no cache of this kind";
-const ONE_NODE: &str = "this version runs a single node";
+const ON_EVERY_NODE: &str = "what the cluster shares is on every node";
 const RAFT_TUNING: &str = "the log tunes itself";
 const TO_STDERR: &str = "the log goes to standard error, for the service manager to keep";
 const ENTERPRISE: &str = "it belongs to Vault Enterprise";
@@ -49,6 +49,7 @@ pub(super) const TOP: &[Key] = &[
     read("cluster_addr"),
     read("cluster_name"),
     read("default_lease_ttl"),
+    read("disable_clustering"),
     read("listener"),
     read("log_format"),
     read("log_level"),
@@ -61,14 +62,13 @@ pub(super) const TOP: &[Key] = &[
     ignored("default_max_request_duration", "set max_request_duration in the listener"),
     ignored("detect_deadlocks", "no lock is held while waiting"),
     ignored("disable_cache", NO_CACHE),
-    ignored("disable_clustering", ONE_NODE),
     ignored("disable_indexing", ENTERPRISE),
     ignored("disable_mlock", "memory is not locked, because the sandbox reserves more than it uses: turn swap off"),
     ignored("disable_performance_standby", ENTERPRISE),
     ignored("disable_printable_check", "paths are checked by one rule, always"),
     ignored("disable_sealwrap", ENTERPRISE),
     ignored("disable_sentinel_trace", ENTERPRISE),
-    ignored("disable_standby_reads", ONE_NODE),
+    ignored("disable_standby_reads", "reads are never stale, on any node"),
     ignored("enable_post_unseal_trace", "unsealing does not grow with what is stored"),
     ignored("enable_response_header_hostname", "answers do not name the machine"),
     ignored("enable_response_header_raft_node_id", "answers do not name the node"),
@@ -110,6 +110,7 @@ pub(super) const TOP: &[Key] = &[
 /// Keys of `listener "tcp"`.
 pub(super) const LISTENER: &[Key] = &[
     read("address"),
+    read("cluster_address"),
     read("http_idle_timeout"),
     read("http_read_header_timeout"),
     read("http_read_timeout"),
@@ -125,7 +126,6 @@ pub(super) const LISTENER: &[Key] = &[
     read("tls_max_version"),
     read("tls_min_version"),
     read("tls_require_and_verify_client_cert"),
-    ignored("cluster_address", ONE_NODE),
     ignored("cors", "sys/config/cors says which sites' pages may ask"),
     ignored("disable_request_limiter", "limits are always on"),
     ignored("disable_unauthed_rekey_endpoints", ALWAYS_SO),
@@ -168,10 +168,12 @@ pub(super) const LISTENER: &[Key] = &[
 pub(super) const RAFT: &[Key] = &[
     read("node_id"),
     read("path"),
-    ignored("allow_local_vault", ONE_NODE),
-    ignored("autopilot_reconcile_interval", ONE_NODE),
+    read("retry_join"),
+    read("retry_join_as_non_voter"),
+    ignored("allow_local_vault", ALWAYS_SO),
+    ignored("autopilot_reconcile_interval", RAFT_TUNING),
     ignored("autopilot_redundancy_zone", ENTERPRISE),
-    ignored("autopilot_update_interval", ONE_NODE),
+    ignored("autopilot_update_interval", RAFT_TUNING),
     ignored("autopilot_upgrade_version", ENTERPRISE),
     ignored("max_entry_size", "a value may have 1 MiB, always"),
     ignored("max_mount_and_namespace_table_entry_size", "mounts are stored one by one"),
@@ -180,11 +182,24 @@ pub(super) const RAFT: &[Key] = &[
     ignored("raft_log_verifier_enabled", "the log is always verified"),
     ignored("raft_log_verification_interval", "the log is always verified"),
     ignored("raft_wal", ALWAYS_SO),
-    ignored("retry_join", "this version runs a single node; it will not join others"),
-    ignored("retry_join_as_non_voter", ONE_NODE),
     ignored("snapshot_interval", RAFT_TUNING),
     ignored("snapshot_threshold", RAFT_TUNING),
     ignored("trailing_logs", RAFT_TUNING),
+];
+
+/// Keys of `retry_join` in `storage "raft"`.
+pub(super) const RETRY_JOIN: &[Key] = &[
+    read("leader_api_addr"),
+    read("leader_ca_cert"),
+    read("leader_ca_cert_file"),
+    read("leader_client_cert"),
+    read("leader_client_cert_file"),
+    read("leader_client_key_file"),
+    read("leader_tls_servername"),
+    refused("auto_join", "name the other nodes in leader_api_addr, one retry_join for each"),
+    ignored("auto_join_port", "auto_join is not offered"),
+    ignored("auto_join_scheme", "auto_join is not offered"),
+    refused("leader_client_key", "put the key into a file, and name it in leader_client_key_file"),
 ];
 
 /// Keys of `storage "inmem"`.
@@ -195,7 +210,7 @@ pub(super) const IN_MEMORY: &[Key] = &[
 
 /// Keys of an `audit` block. Those of its options may stand there as well.
 pub(super) const AUDIT: &[Key] =
-    &[read("description"), read("options"), read("path"), read("type"), ignored("local", ONE_NODE)];
+    &[read("description"), read("options"), read("path"), read("type"), ignored("local", ON_EVERY_NODE)];
 
 /// Options of audit devices of every type.
 pub(super) const AUDIT_OPTIONS: &[Key] = &[

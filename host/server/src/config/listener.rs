@@ -15,6 +15,8 @@ use super::stanza::{Note, Stanza};
 pub(crate) struct ListenerConfig {
     /// `host:port`, or `:port` for all addresses of the machine.
     pub(crate) address: String,
+    /// Where it listens for other nodes; `None`: beside the API, on the port of `cluster_addr`.
+    pub(crate) cluster_address: Option<String>,
     /// `None`: plain HTTP.
     pub(crate) tls: Option<TlsFiles>,
     pub(crate) limits: ListenerLimits,
@@ -23,7 +25,7 @@ pub(crate) struct ListenerConfig {
 impl ListenerConfig {
     /// Plain HTTP with the usual limits.
     pub(crate) fn plain(address: &str) -> Self {
-        Self { address: with_port(address), tls: None, limits: ListenerLimits::default() }
+        Self { address: with_port(address), cluster_address: None, tls: None, limits: ListenerLimits::default() }
     }
 
     /// The port, if the address has no host: `:8200` is every address of the machine.
@@ -72,7 +74,8 @@ fn read(stanza: &Stanza<'_>, notes: &mut Vec<Note>) -> Result<ListenerConfig, Co
     stanza.check(keys::LISTENER, notes)?;
     let address = stanza.string("address")?.filter(|a| !a.is_empty()).unwrap_or_else(|| ADDRESS.to_owned());
     let tls = if stanza.flag("tls_disable")? { None } else { Some(tls(stanza, notes)?) };
-    Ok(ListenerConfig { address: with_port(&address), tls, limits: limits(stanza)? })
+    let cluster_address = stanza.string("cluster_address")?.filter(|a| !a.is_empty());
+    Ok(ListenerConfig { address: with_port(&address), cluster_address, tls, limits: limits(stanza)? })
 }
 
 fn tls(stanza: &Stanza<'_>, notes: &mut Vec<Note>) -> Result<TlsFiles, ConfigError> {

@@ -65,6 +65,9 @@ fn a_config_as_vault_users_have_it_is_read() {
     );
     assert_eq!(config.storage, Storage::Raft { path: "/var/lib/vault".into(), node_id: "node-1".to_owned() });
     assert_eq!(config.listeners.len(), 2);
+    let cluster = config.cluster.as_ref().expect("it is one of several");
+    assert_eq!((cluster.bind.as_str(), cluster.address.as_str()), ("0.0.0.0:8201", "10.0.0.1:8201"));
+    assert_eq!(cluster.retry_join[0].url, "https://10.0.0.2:8200");
     let tls = config.listeners[0].tls.as_ref().expect("TLS");
     assert_eq!((tls.certificate.as_path(), tls.key.as_path()), (Path::new("tls/cert.pem"), Path::new("tls/key.pem")));
     assert_eq!((tls.version_min, &tls.clients), (TlsVersion::Tls13, &ClientCertificates::Requested));
@@ -88,7 +91,6 @@ fn a_config_as_vault_users_have_it_is_read() {
             "plugin_directory",
             "telemetry",
             "performance_multiplier in storage \"raft\"",
-            "retry_join in storage \"raft\"",
             "telemetry in listener \"tcp\"",
         ]
     );
@@ -386,4 +388,38 @@ fn a_missing_file_is_named() {
     assert_eq!(error, "reading /nonexistent.hcl");
     let error = Config::load(&[], &Environment::default()).expect_err("nothing is given").to_string();
     assert_eq!(error, "no config: give one with -config=FILE, or use -dev to try things out");
+}
+
+fn raft(more: &str) -> String {
+    format!(
+        "storage \"raft\" {{ path = \"/d\" {more} }}\nlistener \"tcp\" {{ address = \"127.0.0.1:8200\" tls_disable = 1 }}\n"
+    )
+}
+
+#[test]
+fn a_node_stays_alone_until_its_config_says_where_others_reach_it() {
+    assert_eq!(load(&raft("")).cluster, None);
+    assert_eq!(load(&format!("{}api_addr = \"http://a:8200\"", raft(""))).cluster, None);
+    let found = |text: &str| load(text).cluster.map(|cluster| (cluster.bind, cluster.address));
+    let expected = |bind: &str, address: &str| Some((bind.to_owned(), address.to_owned()));
+    let named = format!("{}cluster_addr = \"https://10.0.0.5\"", raft(""));
+    assert_eq!(found(&named), expected("127.0.0.1:8201", "10.0.0.5:8201"));
+    assert_eq!(found(&format!("{named}\ndisable_clustering = true")), None);
+    let joins = raft("retry_join { leader_api_addr = \"https://b:8200\" }");
+    assert_eq!(found(&format!("{joins}api_addr = \"http://a:8200\"")), expected("127.0.0.1:8201", "a:8201"));
+    assert_eq!(load(&format!("{IN_MEMORY}{LISTENER}cluster_addr = \"https://a:1\"")).cluster, None);
+}
+
+#[test]
+fn what_is_wrong_about_joining_is_told() {
+    for (more, expected) in [
+        ("retry_join {}", "needs leader_api_addr"),
+        ("retry_join { leader_api_addr = \"b:8200\" }", "not of the form https://"),
+        ("retry_join { leader_api_addr = \"https://b\" auto_join = \"provider=aws\" }", "auto_join"),
+        ("retry_join { leader_api_addr = \"https://b\" leader_client_key_file = \"k\" }", "needs both"),
+        ("retry_join { leader_api_adr = \"https://b\" }", "did you mean leader_api_addr"),
+    ] {
+        let error = refused(&raft(more));
+        assert!(error.contains(expected), "{more}: {error}");
+    }
 }

@@ -2,6 +2,7 @@
 
 pub(super) mod init;
 pub(super) mod key_status;
+pub(super) mod raft;
 pub(super) mod rotate;
 pub(super) mod seal;
 pub(super) mod unseal;

@@ -71,7 +71,7 @@ impl Line {
         let (reply, answer) = oneshot::channel();
         let broken = LinkError::new(&self.target, "the connection ended before the answer came");
         if self.queue.try_send(Outgoing { request, reply }).is_err() {
-            let full = LinkError::new(&self.target, "too many calls are waiting for it");
+            let full = LinkError::unsent(&self.target, "too many calls are waiting for it");
             return Box::pin(async { Err(full) });
         }
         Box::pin(async move { answer.await.unwrap_or(Err(broken)) })
@@ -112,7 +112,7 @@ impl Caller {
                 }
                 Err(error) => {
                     tracing::debug!(node = %self.target.address, %error, "a peer was not reached");
-                    let error = LinkError::new(&self.target, error.to_string());
+                    let error = LinkError::unsent(&self.target, error.to_string());
                     drop(first.reply.send(Err(error.clone())));
                     self.rest(failures, &error).await;
                     failures += 1;

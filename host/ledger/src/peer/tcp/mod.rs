@@ -27,6 +27,10 @@ const LINES_MAX: usize = 64;
 /// Longest a connection and its handshakes may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 
+/// A connection for questions from above is silent when no answer comes for so long. Why:
+/// each may take as long as a request, and has a bound of its own.
+const SILENCE_ABOVE: Duration = Duration::from_millis(bulkhead_model::limits::REQUEST_MS_MAX + 30_000);
+
 /// What a node needs to speak to others: the socket they reach it on, and who it is.
 pub struct PeerNetwork {
     /// Bound to `cluster_addr`.
@@ -65,7 +69,7 @@ impl Link for TcpLink {
     fn call(&self, target: &Target, lane: Lane, request: Bytes) -> Answer {
         let mut books = self.books.lock();
         if books.closed {
-            let error = LinkError::new(target, "this node is shutting down");
+            let error = LinkError::unsent(target, "this node is shutting down");
             return Box::pin(async { Err(error) });
         }
         let key = (target.number, lane);
@@ -74,7 +78,8 @@ impl Link for TcpLink {
             if books.lines.len() >= LINES_MAX {
                 books.lines.retain(|_, line| !line.is_idle());
             }
-            let line = Line::start(target.clone(), self.number, Arc::clone(&self.tls), self.silence);
+            let silence = if lane == Lane::Above { SILENCE_ABOVE } else { self.silence };
+            let line = Line::start(target.clone(), self.number, Arc::clone(&self.tls), silence);
             books.lines.insert(key, line);
         }
         books.lines[&key].call(request)

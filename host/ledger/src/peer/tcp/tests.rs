@@ -1,11 +1,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use bulkhead_model::seam::peer::PeerCredentials;
+use bulkhead_model::seam::peer::{PeerCredentials, Validity};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::peer::authority::{Authority, NodeKey, Validity};
+use crate::peer::authority::{Authority, NodeKey};
 use crate::peer::frame::{self, Greeting};
 
 struct Always(Arc<PeerCredentials>);
@@ -34,7 +34,8 @@ fn network(authority: &Authority, number: u64) -> (PeerNetwork, String) {
     let years = Validity { from_secs: 1_500_000_000, until_secs: 4_000_000_000 };
     let certificate = authority.issue(number, &key.request().unwrap(), years).unwrap();
     let authorities = vec![authority.certificate().to_vec()];
-    let identity = Arc::new(Always(Arc::new(PeerCredentials { certificate, key: key.into_key(), authorities })));
+    let identity =
+        Arc::new(Always(Arc::new(PeerCredentials { certificate, key: key.into_key(), authorities, validity: years })));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     (PeerNetwork { listener, identity }, address)

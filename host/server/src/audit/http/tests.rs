@@ -3,8 +3,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Barrier;
 use std::thread::JoinHandle;
 
-use super::super::tls::tests::{answer, server_config};
 use super::*;
+use crate::connect::tls::tests::{answer, server_config};
 
 fn sink(pairs: &[(&str, &str)]) -> Result<Arc<dyn AuditSink>, String> {
     make(&pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())

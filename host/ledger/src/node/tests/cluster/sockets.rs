@@ -3,13 +3,13 @@
 use std::net::TcpListener;
 
 use bulkhead_model::hidden::Hidden;
-use bulkhead_model::seam::peer::{PeerCredentials, PeerIdentity};
+use bulkhead_model::seam::peer::{PeerCredentials, PeerIdentity, Validity};
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::peer::authority::{Authority, NodeKey, Validity};
+use crate::peer::authority::{Authority, NodeKey};
 use crate::peer::tcp::{PeerNetwork, TcpLink};
 use crate::peer::wire::{self, Request};
 use crate::peer::{Lane, Link, Target};
@@ -37,7 +37,7 @@ fn issued(issuer: &Authority, number: u64, believed: &[&Authority], validity: Va
     let key = NodeKey::generate().unwrap();
     let certificate = issuer.issue(number, &key.request().unwrap(), validity).unwrap();
     let authorities = believed.iter().map(|authority| authority.certificate().to_vec()).collect();
-    Arc::new(PeerCredentials { certificate, key: key.into_key(), authorities })
+    Arc::new(PeerCredentials { certificate, key: key.into_key(), authorities, validity })
 }
 
 fn kept(credentials: Arc<PeerCredentials>) -> Arc<Kept> {

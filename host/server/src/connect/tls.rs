@@ -1,12 +1,12 @@
-//! TLS towards a server that takes audit lines. It must show a certificate that the
-//! machine's roots vouch for.
+//! TLS towards another server. It must show a certificate that the machine's roots vouch
+//! for, or those the operator named.
 
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use super::stream::Stream;
@@ -20,42 +20,48 @@ const SYSTEM_ROOTS: [&str; 4] = [
 ];
 
 /// A connection, with TLS or without.
-pub(super) enum Channel {
+pub(crate) enum Channel {
     Plain(Stream),
     Tls(Box<StreamOwned<ClientConnection, Stream>>),
 }
 
 /// Whom to trust, read once.
-pub(super) struct Tls(Arc<ClientConfig>);
+pub(crate) struct Tls(Arc<ClientConfig>);
 
 impl Tls {
     /// Reads the roots: those of the machine, unless `SSL_CERT_FILE` names others.
     ///
     /// # Errors
     /// A sentence for the operator.
-    pub(super) fn new(named: Option<PathBuf>) -> Result<Self, String> {
+    pub(crate) fn new(named: Option<PathBuf>) -> Result<Self, String> {
         let found = || SYSTEM_ROOTS.iter().map(PathBuf::from).find(|path| path.is_file());
         let path = named.or_else(found).ok_or("this machine has no certificate roots: name them in SSL_CERT_FILE")?;
         let unusable = |error: &dyn std::fmt::Display| format!("certificate roots in {}: {error}", path.display());
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_file_iter(&path).map_err(|error| unusable(&error))? {
-            // One that is odd does no harm: it vouches for nobody.
-            let _ = roots.add(certificate.map_err(|error| unusable(&error))?);
-        }
-        if roots.is_empty() {
-            return Err(unusable(&"there are none"));
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("the provider has the cipher suites of TLS 1.2 and 1.3")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let pem = std::fs::read(&path).map_err(|error| unusable(&error))?;
+        let roots = roots(&pem).map_err(|error| unusable(&error))?;
+        Ok(Self(Arc::new(builder().with_root_certificates(roots).with_no_client_auth())))
+    }
+
+    /// Trusts these roots alone, PEM, and shows this certificate and key, PEM, if there are any.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    pub(crate) fn trusting(pem: &[u8], shown: Option<(&[u8], &[u8])>) -> Result<Self, String> {
+        let builder = builder().with_root_certificates(roots(pem).map_err(|error| format!("the roots: {error}"))?);
+        let config = match shown {
+            None => builder.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(certificate).collect();
+                let chain = chain.map_err(|error| format!("the client certificate: {error}"))?;
+                let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| format!("its key: {error}"))?;
+                builder.with_client_auth_cert(chain, key).map_err(|error| format!("the client certificate: {error}"))?
+            }
+        };
         Ok(Self(Arc::new(config)))
     }
 
     /// Speaks TLS on a connection to this host; the handshake is part of the first write.
-    pub(super) fn over(&self, stream: Stream, host: &str) -> io::Result<Channel> {
+    pub(crate) fn over(&self, stream: Stream, host: &str) -> io::Result<Channel> {
         let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let name = ServerName::try_from(bare).map_err(io::Error::other)?;
         let connection = ClientConnection::new(Arc::clone(&self.0), name).map_err(io::Error::other)?;
@@ -63,10 +69,26 @@ impl Tls {
     }
 }
 
+/// Certificates that are trusted, PEM. One that is odd does no harm: it vouches for nobody.
+fn roots(pem: &[u8]) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let _ = roots.add(certificate.map_err(|error| error.to_string())?);
+    }
+    if roots.is_empty() { Err("there are none".to_owned()) } else { Ok(roots) }
+}
+
+fn builder() -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the provider has the cipher suites of TLS 1.2 and 1.3")
+}
+
 impl Channel {
     /// Whether nothing has come that nobody asked for, not even the end. One that is not
     /// quiet must not be used any more: part of a record may be gone.
-    pub(super) fn is_quiet(&mut self) -> bool {
+    pub(crate) fn is_quiet(&mut self) -> bool {
         if let Self::Tls(tls) = self {
             let decrypted = tls.conn.process_new_packets().map(|state| state.plaintext_bytes_to_read());
             if !matches!(decrypted, Ok(0)) {
@@ -76,7 +98,7 @@ impl Channel {
         self.stream().is_quiet()
     }
 
-    pub(super) fn stream(&mut self) -> &mut Stream {
+    pub(crate) fn stream(&mut self) -> &mut Stream {
         match self {
             Self::Plain(stream) => stream,
             Self::Tls(tls) => &mut tls.sock,
@@ -110,4 +132,4 @@ impl Write for Channel {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

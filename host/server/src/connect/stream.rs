@@ -12,24 +12,24 @@ const UNASKED_READS_MAX: usize = 64;
 
 /// A connection.
 #[derive(Debug)]
-pub(super) enum Stream {
+pub(crate) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
 
 /// What is left until the deadline; never nothing, since that would mean for ever.
-pub(super) fn left(deadline: Instant) -> io::Result<Duration> {
+pub(crate) fn left(deadline: Instant) -> io::Result<Duration> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() { Err(timed_out()) } else { Ok(left) }
 }
 
-pub(super) fn timed_out() -> io::Error {
+pub(crate) fn timed_out() -> io::Error {
     io::Error::new(ErrorKind::TimedOut, "it took too long")
 }
 
 impl Stream {
     /// Connects to `host:port`, trying each address that the name has.
-    pub(super) fn tcp(address: &str, deadline: Instant) -> io::Result<Self> {
+    pub(crate) fn tcp(address: &str, deadline: Instant) -> io::Result<Self> {
         let mut last = io::Error::new(ErrorKind::NotFound, format!("{address} has no address"));
         for socket in address.to_socket_addrs()? {
             match TcpStream::connect_timeout(&socket, left(deadline)?) {
@@ -43,14 +43,14 @@ impl Stream {
         Err(last)
     }
 
-    pub(super) fn unix(path: &Path) -> io::Result<Self> {
+    pub(crate) fn unix(path: &Path) -> io::Result<Self> {
         UnixStream::connect(path).map(Self::Unix)
     }
 
     /// Whether the other side has ended the connection. A write into such a one succeeds,
     /// and what was written is lost. What it said before is passed over: the end is behind it,
     /// and closing a connection with something unread takes back what was written last.
-    pub(super) fn is_ended(&mut self) -> bool {
+    pub(crate) fn is_ended(&mut self) -> bool {
         let mut unasked = [0; 4096];
         for _ in 0..UNASKED_READS_MAX {
             match self.come(&mut unasked) {
@@ -64,7 +64,7 @@ impl Stream {
 
     /// Whether nothing has come, not even the end. What has come is lost: a connection that
     /// is not quiet between question and answer is of no more use.
-    pub(super) fn is_quiet(&mut self) -> bool {
+    pub(crate) fn is_quiet(&mut self) -> bool {
         matches!(self.come(&mut [0]), Ok(None))
     }
 
@@ -88,7 +88,7 @@ impl Stream {
     }
 
     /// Bounds every single read and write from now on.
-    pub(super) fn bound(&self, deadline: Instant) -> io::Result<()> {
+    pub(crate) fn bound(&self, deadline: Instant) -> io::Result<()> {
         let left = Some(left(deadline)?);
         match self {
             Self::Tcp(stream) => stream.set_read_timeout(left).and_then(|()| stream.set_write_timeout(left)),
@@ -97,7 +97,7 @@ impl Stream {
     }
 
     /// Writes all of it before the deadline.
-    pub(super) fn write_within(&mut self, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
+    pub(crate) fn write_within(&mut self, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
         while !bytes.is_empty() {
             self.bound(deadline)?;
             match self.write(bytes) {

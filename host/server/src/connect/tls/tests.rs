@@ -7,7 +7,7 @@ use rustls::{ServerConfig, ServerConnection};
 
 use super::*;
 
-pub(in super::super) fn server_config(certificate: Vec<u8>, key: Vec<u8>) -> Arc<ServerConfig> {
+pub(crate) fn server_config(certificate: Vec<u8>, key: Vec<u8>) -> Arc<ServerConfig> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -18,7 +18,7 @@ pub(in super::super) fn server_config(certificate: Vec<u8>, key: Vec<u8>) -> Arc
 }
 
 /// Reads something, and answers with this. A client that turns away is as good.
-pub(in super::super) fn answer(
+pub(crate) fn answer(
     config: &Arc<ServerConfig>,
     stream: TcpStream,
     answer: &[u8],

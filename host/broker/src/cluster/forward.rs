@@ -1,0 +1,177 @@
+//! Hands a request to the leader and brings back its answer. It travels between members only,
+//! with its token, headers and the client's address as they were taken in here; no client can
+//! say that it was forwarded.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bulkhead_barrier::{LetterAbout, Letters, letter_name};
+use bulkhead_model::answer::Answer;
+use bulkhead_model::failure::{Failure, FailureKind};
+use bulkhead_model::limits::CHANGE_BYTES_MAX;
+use bulkhead_model::reply::Reply;
+use bulkhead_model::request::{Body, Request, Verb};
+use bulkhead_model::seam::cluster::{AskError, Cluster};
+use tokio::time::{Instant, sleep};
+
+use super::desk::NOT_SERVED;
+use super::wire::{self, Asked, Question, Told};
+use crate::node::Node;
+use crate::open::Open;
+
+/// Longest a request waits for a leader. Source: ours. Why: an election takes about a second;
+/// a client had better hear of an outage than of nothing.
+const LEADERLESS_MAX: Duration = Duration::from_secs(10);
+/// Longest body handed to the leader, in bytes. Source: ours. Why: a message between nodes has
+/// a bound, and no request can write more than this.
+const BODY_BYTES_MAX: usize = CHANGE_BYTES_MAX + 2 * 1024 * 1024;
+/// Pause before the leader is asked again. Source: ours.
+const AGAIN: Duration = Duration::from_millis(25);
+/// How often whoever waits for an answer looks whether the one asked leads still.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Paths that write and are about the node that is asked.
+const OF_THIS_NODE: [&str; 4] = ["sys/init", "sys/seal", "sys/storage/raft/join", "sys/unseal"];
+
+/// Reads whose answer only the leader knows.
+const OF_THE_LEADER: [&str; 4] =
+    ["sys/generate-root-token/", "sys/ha-status", "sys/rotate/root/", "sys/storage/raft/autopilot/state"];
+
+/// Whether this node has peers, and does not lead them.
+pub(crate) fn is_standby(open: &Open) -> bool {
+    open.parts.peers.is_some() && !open.ledger().standing().leader
+}
+
+/// Whether a request is none for this node to serve: it must write, and this node does not
+/// lead. Reads are served where they are asked.
+pub(crate) fn is_for_leader(node: &Node, request: &Request) -> bool {
+    node.parts.peers.is_some() && needs_leader(request) && node.open().is_some_and(|open| is_standby(&open))
+}
+
+fn needs_leader(request: &Request) -> bool {
+    let path = request.path.as_str();
+    match request.verb {
+        _ if request.help => false,
+        Verb::Write | Verb::Patch | Verb::Delete => !OF_THIS_NODE.contains(&path),
+        Verb::Read | Verb::List | Verb::Scan | Verb::Head => {
+            request.wrap_ttl_secs.is_some() || OF_THE_LEADER.iter().any(|prefix| path.starts_with(prefix))
+        }
+    }
+}
+
+/// Hands a request to the leader. `None`: this node leads by now, and is to serve it itself.
+pub(crate) async fn pass_on(node: &Arc<Node>, request: &Request, time_max: Duration) -> Option<Answer> {
+    let ends = Instant::now() + time_max;
+    let leaderless = Instant::now() + LEADERLESS_MAX.min(time_max);
+    if body_bytes(&request.body) > BODY_BYTES_MAX {
+        let text = "the body is too large to be handed to the leader: send it to the leader itself";
+        return Some(Reply::Failed(Failure::new(FailureKind::TooLarge, text)).into());
+    }
+    let reads = !matches!(request.verb, Verb::Write | Verb::Patch | Verb::Delete);
+    loop {
+        let Some(open) = node.open() else { return Some(failed("Vault is sealed")) };
+        let cluster = open.ledger().cluster().filter(|_| !open.ledger().standing().leader)?;
+        if let Some(leader) = cluster.leader() {
+            let left = ends.saturating_duration_since(Instant::now());
+            let within_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+            let question = Question::Serve(Box::new(Asked::of(request)), within_ms);
+            match ask(&open, cluster, leader.number, &question, left).await {
+                Ok(Told::Served(given)) => return Some(given.into_answer().unwrap_or_else(|| failed(UNCLEAR))),
+                Ok(Told::Refused(why)) => return Some(failed(&why)),
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::debug!(leader = %leader.id, %error, "a request could not be handed to the leader");
+                    if error.maybe_acted_on && !reads {
+                        return Some(failed(UNCLEAR));
+                    }
+                }
+            }
+        }
+        if Instant::now() >= leaderless {
+            return Some(failed("local node not active but active cluster node not found"));
+        }
+        sleep(AGAIN).await;
+    }
+}
+
+fn body_bytes(body: &Body) -> usize {
+    match body {
+        Body::Empty => 0,
+        Body::Json(bytes) | Body::Raw { bytes, .. } => bytes.expose().len(),
+    }
+}
+
+const UNCLEAR: &str = "the leader did not answer; the change may or may not apply";
+
+fn failed(text: &str) -> Answer {
+    Reply::Failed(Failure::new(FailureKind::Unavailable, text)).into()
+}
+
+/// Asks a member, for so long and no longer than it leads.
+///
+/// # Errors
+/// [`AskError`].
+pub(super) async fn ask(
+    open: &Open,
+    cluster: &dyn Cluster,
+    number: u64,
+    question: &Question,
+    within: Duration,
+) -> Result<Told, AskError> {
+    let letters = Letters::of(&open.barrier);
+    let about = LetterAbout::Question(cluster.candidate().number, number);
+    let letter = letters.seal(about, wire::encode(question), &*open.parts.entropy);
+    let name = letter_name(&letter).to_vec();
+    let asking = cluster.ask(number, letter, within);
+    tokio::pin!(asking);
+    let answer = loop {
+        tokio::select! {
+            answer = &mut asking => break answer?,
+            () = sleep(LOOK_EVERY) => if cluster.leader().is_some_and(|leader| leader.number != number) {
+                return Err(AskError { maybe_acted_on: true, why: "it does not lead any more".to_owned() });
+            },
+        }
+    };
+    if answer == NOT_SERVED {
+        return Ok(Told::NotServed);
+    }
+    let told = letters.open(LetterAbout::Answer(&name), &answer).and_then(|text| wire::decode(&text));
+    told.ok_or_else(|| AskError { maybe_acted_on: true, why: "its answer could not be read".to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use bulkhead_model::request::Verb;
+    use serde_json::Value;
+
+    use super::needs_leader;
+    use crate::tests::kit::request;
+
+    #[test]
+    fn what_writes_is_for_the_leader_unless_it_is_about_this_node() {
+        let table = [
+            (Verb::Read, "kv/data/a", false),
+            (Verb::List, "kv/metadata/a", false),
+            (Verb::Write, "kv/data/a", true),
+            (Verb::Delete, "kv/data/a", true),
+            (Verb::Patch, "kv/data/a", true),
+            (Verb::Write, "sys/seal", false),
+            (Verb::Write, "sys/step-down", true),
+            (Verb::Write, "sys/storage/raft/bootstrap/challenge", true),
+            (Verb::Write, "sys/storage/raft/join", false),
+            (Verb::Read, "sys/rotate/root/init", true),
+            (Verb::Read, "sys/ha-status", true),
+            (Verb::Read, "sys/storage/raft/configuration", false),
+        ];
+        for (verb, path, expected) in table {
+            assert_eq!(needs_leader(&request(verb, path, "t", &Value::Null)), expected, "{verb:?} {path}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_to_be_wrapped_writes() {
+        let mut asked = request(Verb::Read, "kv/data/a", "t", &Value::Null);
+        asked.wrap_ttl_secs = Some(60);
+        assert!(needs_leader(&asked));
+    }
+}

@@ -1,0 +1,259 @@
+//! This node's way into a cluster. It asks a node of the cluster for a challenge, which tells
+//! how the unseal key is split; with the cluster's shares it proves that it belongs there,
+//! and gets a certificate; the leader then brings it up to date. No share leaves the node,
+//! and it believes only a cluster that knows the same shares.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bulkhead_barrier::{HmacKey, SealConfig, joining_key_of, read_seal_config};
+use bulkhead_model::failure::{Failure, FailureKind};
+use bulkhead_model::hidden::Hidden;
+use bulkhead_model::reply::Reply;
+use bulkhead_model::request::Request;
+use bulkhead_model::seam::cluster::Joining;
+use bulkhead_model::seam::peer::{ApiAddress, KeyRequest, PeerCredentials};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use super::proof::{self, Candidacy};
+use super::{PeerParts, authority};
+use crate::fault::Fault;
+use crate::fields::Fields;
+use crate::node::{Node, UnsealFailure};
+use crate::visit::bare;
+
+/// Longest a node of the cluster may take to answer. Source: ours.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// Pause before those of the config are asked again. Source: Vault.
+const AGAIN: Duration = Duration::from_secs(2);
+/// Longest the last share waits until the leader has sent what there is to unseal. Source: ours.
+const FIRST_RECORDS_WITHIN: Duration = Duration::from_secs(20);
+/// How often it looks. Source: ours.
+const LOOK_EVERY: Duration = Duration::from_millis(25);
+/// Longest certificate taken, in bytes of base64.
+const CERTIFICATE_TEXT_MAX: usize = 16 * 1024;
+
+/// How far a node is on its way into a cluster.
+#[derive(Default)]
+pub(crate) struct Joiner(Mutex<Option<Pending>>);
+
+/// A cluster that would take this node in, once it has the shares.
+#[derive(Clone)]
+struct Pending {
+    leader: ApiAddress,
+    config: SealConfig,
+    non_voter: bool,
+}
+
+impl Joiner {
+    /// How the unseal key of the cluster is split that this node is to join.
+    pub(crate) fn config(&self) -> Option<SealConfig> {
+        self.0.lock().as_ref().map(|pending| pending.config)
+    }
+}
+
+/// Whether the next unsealing has to make this node a member first.
+///
+/// # Errors
+/// [`Fault`] from the ledger.
+pub(crate) fn is_under_way(node: &Node) -> Result<bool, Fault> {
+    Ok(node.joiner.0.lock().is_some() && is_wanted(node)?)
+}
+
+/// Whether this node belongs to no cluster, or can't show that it does.
+fn is_wanted(node: &Node) -> Result<bool, Fault> {
+    let (Some(peers), Some(cluster)) = (&node.parts.peers, node.parts.ledger.cluster()) else { return Ok(false) };
+    let has_records = read_seal_config(&*node.parts.ledger.view()?)?.is_some();
+    let is_known = peers.office.current().is_some() || cluster.peers().len() <= 1;
+    Ok(!(has_records && cluster.is_member() && is_known))
+}
+
+impl Node {
+    /// Asks those of the config, until one of them would take this node in or it is
+    /// initialised by itself. Ends with the node.
+    pub fn retry_join(self: &Arc<Self>) {
+        if self.parts.peers.as_ref().is_none_or(|peers| peers.retry_join.is_empty()) {
+            return;
+        }
+        let node = Arc::downgrade(self);
+        tokio::spawn(async move {
+            while let Some(node) = node.upgrade() {
+                let Some(peers) = &node.parts.peers else { return };
+                if !is_wanted(&node).unwrap_or(false) || node.joiner.0.lock().is_some() {
+                    return;
+                }
+                for leader in &peers.retry_join {
+                    match approach(&node, peers, leader.clone(), peers.non_voter).await {
+                        Ok(()) => return,
+                        Err(why) => tracing::info!(leader = %leader.url, %why, "this node can't join there yet"),
+                    }
+                }
+                drop(node);
+                sleep(AGAIN).await;
+            }
+        });
+    }
+}
+
+/// Asks one node of a cluster whether it would take this one in, and remembers that it would.
+async fn approach(node: &Node, peers: &PeerParts, leader: ApiAddress, non_voter: bool) -> Result<(), String> {
+    if node.parts.ledger.cluster().is_none_or(|cluster| cluster.candidate().address.is_empty()) {
+        return Err("this node has no cluster_addr".to_owned());
+    }
+    let (_, config) = challenge(node, peers, &leader).await?;
+    tracing::info!(leader = %leader.url, "this node joins a cluster as soon as it is given its key shares");
+    *node.joiner.0.lock() = Some(Pending { leader, config, non_voter });
+    Ok(())
+}
+
+/// `sys/storage/raft/join`.
+///
+/// # Errors
+/// [`Fault`]: the request is wrong, or nobody would take this node in.
+pub(crate) async fn join(node: &Arc<Node>, request: &Request) -> Result<Reply, Fault> {
+    if node.parts.ledger.cluster().is_none() {
+        return Err(Failure::new(FailureKind::Internal, "raft backend not in use").into());
+    }
+    let Some(peers) = &node.parts.peers else {
+        return Err(Fault::invalid("this node was started without a cluster address: set cluster_addr"));
+    };
+    let fields = crate::sys::init::fields(request)?;
+    if fields.text("auto_join")?.is_some_and(|text| !text.is_empty()) {
+        return Err(Fault::invalid("auto_join is not offered: name the leader in leader_api_addr"));
+    }
+    let leader = address(&fields)?;
+    let retries = fields.flag("retry")?.unwrap_or(false);
+    let non_voter = fields.flag("non_voter")?.unwrap_or(false);
+    // Who was told of one cluster may be told of another: no shares were given to either yet.
+    if !is_wanted(node)? {
+        return Ok(bare(200, &json!({ "joined": true })));
+    }
+    match approach(node, peers, leader, non_voter).await {
+        Ok(()) => Ok(bare(200, &json!({ "joined": true }))),
+        Err(why) if retries => Err(Fault::invalid(format!("retry belongs into the config, as retry_join: {why}"))),
+        Err(why) => Err(Failure::new(FailureKind::Internal, format!("failed to join raft cluster: {why}")).into()),
+    }
+}
+
+fn address(fields: &Fields) -> Result<ApiAddress, Fault> {
+    let url = fields.text_or_empty("leader_api_addr")?;
+    if !(url.starts_with("https://") || url.starts_with("http://")) {
+        return Err(Fault::invalid("leader_api_addr must be of the form https://host:port"));
+    }
+    let key = fields.text_or_empty("leader_client_key")?;
+    Ok(ApiAddress {
+        url,
+        authorities_pem: fields.text_or_empty("leader_ca_cert")?,
+        server_name: fields.text_or_empty("leader_tls_servername")?,
+        certificate_pem: fields.text_or_empty("leader_client_cert")?,
+        key_pem: (!key.is_empty()).then(|| Arc::new(Hidden::new(key.into_bytes()))),
+    })
+}
+
+/// Makes this node a member, with the unseal key that its shares gave. Returns once there is
+/// something to unseal.
+///
+/// # Errors
+/// [`UnsealFailure`]: no node of the cluster believed it, or none was reached.
+pub(crate) async fn become_member(node: &Node, unseal_key: &Hidden<Vec<u8>>) -> Result<(), UnsealFailure> {
+    let pending = node.joiner.0.lock().clone();
+    let (Some(peers), Some(pending)) = (&node.parts.peers, pending) else { return Ok(()) };
+    let key = joining_key_of(unseal_key);
+    let others = peers.retry_join.iter().filter(|other| other.url != pending.leader.url);
+    let mut why = String::new();
+    for leader in std::iter::once(&pending.leader).chain(others) {
+        match ask(node, peers, leader, (&key, pending.non_voter)).await {
+            Ok(()) => return first_records(node).await,
+            Err(error) => {
+                tracing::warn!(leader = %leader.url, %error, "this node was not taken in");
+                why = error;
+            }
+        }
+    }
+    Err(UnsealFailure::Share(format!("this node could not join the cluster: {why}")))
+}
+
+async fn first_records(node: &Node) -> Result<(), UnsealFailure> {
+    let ends = Instant::now() + FIRST_RECORDS_WITHIN;
+    while read_seal_config(&*node.parts.ledger.view().map_err(Fault::from)?).map_err(Fault::from)?.is_none() {
+        if Instant::now() >= ends {
+            let text = "this node is a member now, and waits for the leader to bring it up to date: unseal it again";
+            return Err(UnsealFailure::Broken(text.to_owned()));
+        }
+        sleep(LOOK_EVERY).await;
+    }
+    *node.joiner.0.lock() = None;
+    Ok(())
+}
+
+/// Proves to one node of the cluster that this one belongs there, and takes its certificate.
+async fn ask(
+    node: &Node,
+    peers: &PeerParts,
+    leader: &ApiAddress,
+    (key, non_voter): (&HmacKey, bool),
+) -> Result<(), String> {
+    let candidate = node.parts.ledger.cluster().map(|cluster| cluster.candidate()).ok_or("storage is not shared")?;
+    let (nonce, _) = challenge(node, peers, leader).await?;
+    let Joining { number, id, address, .. } = candidate;
+    let made = peers.office.request()?;
+    let said = Candidacy { nonce: &nonce, number, id: &id, address: &address, non_voter, request: &made.request };
+    let body = json!({
+        "server_id": id,
+        "cluster_addr": address,
+        "non_voter": non_voter,
+        "number": format!("{number:016x}"),
+        "challenge": STANDARD.encode(&nonce),
+        "certificate_request": STANDARD.encode(&made.request),
+        "answer": STANDARD.encode(proof::of_candidate(key, &said)),
+    });
+    let told = post(peers, leader, "sys/storage/raft/bootstrap/answer", &body).await?;
+    take(node, peers, (key, &nonce), (made, &told))
+}
+
+fn take(
+    node: &Node,
+    peers: &PeerParts,
+    (key, nonce): (&HmacKey, &[u8]),
+    (made, told): (KeyRequest, &Value),
+) -> Result<(), String> {
+    let bytes = |name: &str| {
+        let text = told.pointer(&format!("/data/{name}")).and_then(Value::as_str).unwrap_or_default();
+        let short = Some(text).filter(|text| text.len() <= CERTIFICATE_TEXT_MAX);
+        short.and_then(|text| STANDARD.decode(text).ok()).ok_or(format!("its answer has no {name}"))
+    };
+    let (certificate, authority) = (bytes("certificate")?, bytes("authority")?);
+    if !proof::is_of_issuer(key, nonce, (&certificate, &authority), &bytes("proof")?) {
+        return Err("it does not belong to the cluster of these key shares".to_owned());
+    }
+    let validity = authority::of_node(node.parts.clock.now_secs());
+    peers.office.install(PeerCredentials { certificate, key: made.key, authorities: vec![authority], validity })
+}
+
+/// Asks a node of the cluster for a nonce, and how the unseal key is split.
+async fn challenge(node: &Node, peers: &PeerParts, leader: &ApiAddress) -> Result<(Vec<u8>, SealConfig), String> {
+    let id = node.parts.ledger.cluster().map(|cluster| cluster.candidate().id).unwrap_or_default();
+    let body = json!({ "server_id": id });
+    let told = post(peers, leader, "sys/storage/raft/bootstrap/challenge", &body).await?;
+    let nonce = told.pointer("/data/challenge").and_then(Value::as_str).filter(|text| text.len() <= 128);
+    let nonce = nonce.and_then(|text| STANDARD.decode(text).ok()).ok_or("its answer has no challenge")?;
+    let number = |name: &str| told.pointer(&format!("/data/seal_config/{name}")).and_then(Value::as_u64).unwrap_or(0);
+    let config = SealConfig::new(number("secret_shares"), number("secret_threshold"));
+    Ok((nonce, config.map_err(|error| format!("its seal is odd: {error}"))?))
+}
+
+async fn post(peers: &PeerParts, leader: &ApiAddress, path: &str, body: &Value) -> Result<Value, String> {
+    let body = bulkhead_model::reply::hidden_json(body);
+    let (status, answer) = peers.client.post(leader, path, body, ANSWER_WITHIN).await?;
+    let told: Value = serde_json::from_slice(answer.expose()).unwrap_or_default();
+    if status == 200 {
+        return Ok(told);
+    }
+    let errors = told.get("errors").and_then(Value::as_array).into_iter().flatten();
+    let errors: Vec<&str> = errors.filter_map(Value::as_str).collect();
+    Err(format!("it answered {status}: {}", errors.join("; ")))
+}

@@ -1,0 +1,71 @@
+//! This node among others: what it hands to the leader and answers for it, how nodes become
+//! members, and what changes for it with leadership. The ledger carries what they say to
+//! each other and sees ciphertext alone.
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`forward`] | which requests go to the leader, and how |
+//! | [`desk`] | answers other members |
+//! | [`wire`] | what they say, as bytes; the barrier encrypts it |
+//! | [`authority`] | the cluster's certificates |
+//! | [`admission`], [`joining`] | both sides of becoming a member |
+//! | [`proof`] | what each side shows the other for it |
+//! | [`tenure`] | what comes and goes with leadership |
+
+pub(crate) mod admission;
+pub(crate) mod authority;
+pub(crate) mod desk;
+pub(crate) mod forward;
+pub(crate) mod joining;
+mod proof;
+pub(crate) mod tenure;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bulkhead_model::seam::peer::{ApiAddress, ApiClient, PeerOffice};
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+
+/// Questions of other members that are answered at a time. Source: ours. Why: each is a
+/// request; those who ask bound theirs as well.
+const ANSWERS_MAX: usize = 2_048;
+
+/// What a node needs to be one of several.
+pub struct PeerParts {
+    /// Makes and keeps certificates.
+    pub office: Arc<dyn PeerOffice>,
+    /// Reaches other nodes' API.
+    pub client: Arc<dyn ApiClient>,
+    /// Whom to ask to become a member, until it is one.
+    pub retry_join: Vec<ApiAddress>,
+    /// It shall never vote.
+    pub non_voter: bool,
+}
+
+/// What an open node knows of others besides what the ledger does.
+pub(crate) struct Peering {
+    /// Nonces that served their purpose, and their time.
+    pub spent: admission::Spent,
+    /// What members said of themselves, by number.
+    pub heard: Mutex<BTreeMap<u64, Heard>>,
+    answers: Arc<Semaphore>,
+}
+
+/// What a member said of itself, and when.
+#[derive(Clone)]
+pub(crate) struct Heard {
+    pub hostname: String,
+    pub at_ms: u64,
+}
+
+impl Peering {
+    pub(crate) fn new(entropy: &dyn bulkhead_model::seam::entropy::Entropy) -> Self {
+        Self {
+            spent: admission::Spent::new(entropy),
+            heard: Mutex::default(),
+            answers: Arc::new(Semaphore::new(ANSWERS_MAX)),
+        }
+    }
+}

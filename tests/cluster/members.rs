@@ -1,0 +1,60 @@
+//! Who belongs to the cluster, and how it is.
+
+use serde_json::json;
+
+use super::{Cluster, secret};
+
+#[test]
+fn members_are_listed_alike_on_every_node() {
+    let cluster = Cluster::open();
+    for node in &cluster.nodes {
+        let servers = node.get("sys/storage/raft/configuration").at("data.config.servers");
+        let servers = servers.as_array().unwrap();
+        assert_eq!(servers.len(), 3);
+        for server in servers {
+            assert_eq!((&server["voter"], &server["protocol_version"]), (&json!(true), &json!("3")), "{server}");
+            assert!(server["address"].as_str().unwrap().starts_with("127.0.0.1:"), "{server}");
+        }
+        assert_eq!(servers.iter().filter(|server| server["leader"] == json!(true)).count(), 1);
+        let state = node.get("sys/storage/raft/autopilot/state");
+        assert_eq!(state.at("data.failure_tolerance"), json!(1), "{}", state.text());
+        assert_eq!(state.at("data.voters").as_array().map(Vec::len), Some(3));
+    }
+}
+
+#[test]
+fn a_node_that_was_removed_serves_nothing_more_and_the_rest_goes_on() {
+    let cluster = Cluster::open();
+    let standby = cluster.standbys()[0];
+    let name = cluster.nodes.iter().position(|node| node.port == standby.port).unwrap();
+    cluster.leader().put("sys/storage/raft/remove-peer", &json!({"server_id": format!("node{name}")}));
+    cluster.until_voters(2);
+    cluster.leader().put("kv/data/a", &secret("after"));
+    let reply = standby.try_call("PUT", "kv/data/b", Some(&secret("from outside")));
+    assert!(reply.is_err() || reply.is_ok_and(|reply| reply.status >= 500));
+    assert_eq!(cluster.leader().get("kv/data/b").status, 404);
+}
+
+#[test]
+fn voters_can_be_demoted_and_promoted() {
+    let cluster = Cluster::open();
+    let standby = cluster.standbys()[0];
+    let name = format!("node{}", cluster.nodes.iter().position(|node| node.port == standby.port).unwrap());
+    // Asked of a standby: the leader does it.
+    standby.put("sys/storage/raft/demote", &json!({"server_id": name}));
+    cluster.until_voters(2);
+    standby.put("sys/storage/raft/promote", &json!({"server_id": name}));
+    cluster.until_voters(3);
+    let unknown = standby.call("PUT", "sys/storage/raft/promote", Some(&json!({"server_id": "nobody"})));
+    assert_eq!(unknown.status, 500, "{}", unknown.text());
+}
+
+#[test]
+fn the_autopilots_settings_outlive_the_leader_that_took_them() {
+    let mut cluster = Cluster::open();
+    cluster.leader().put("sys/storage/raft/autopilot/configuration", &json!({"max_trailing_logs": 77}));
+    let old = cluster.leader_at();
+    cluster.nodes[old].kill();
+    let told = cluster.leader().get("sys/storage/raft/autopilot/configuration");
+    assert_eq!(told.at("data.max_trailing_logs"), json!(77), "{}", told.text());
+}

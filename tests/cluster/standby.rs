@@ -1,0 +1,125 @@
+//! Any node takes any request.
+
+use bulkhead_tests::http::Request;
+use serde_json::json;
+
+use super::{Cluster, secret};
+
+#[test]
+fn a_write_to_a_standby_is_done_and_shows_on_every_node_at_once() {
+    let cluster = Cluster::open();
+    for (at, standby) in cluster.standbys().into_iter().enumerate() {
+        let name = format!("kv/data/of-{at}");
+        let written = standby.put(&name, &secret("told to a standby"));
+        assert_eq!(written.at("data.version"), json!(1), "{}", written.text());
+        for node in &cluster.nodes {
+            assert_eq!(node.get(&name).at("data.data.value"), json!("told to a standby"));
+        }
+        let gone = standby.call("DELETE", &name, None);
+        assert_eq!(gone.status, 204, "{}", gone.text());
+        for node in &cluster.nodes {
+            assert_eq!(node.get(&name).status, 404);
+        }
+    }
+}
+
+#[test]
+fn what_a_standby_answers_is_what_the_leader_would() {
+    let cluster = Cluster::open();
+    let (leader, standby) = (cluster.leader(), cluster.standbys()[0]);
+    // No token, a wrong one, a wrong body, a path that is not there, a wrong method.
+    for (method, path, token, body) in [
+        ("PUT", "kv/data/a", "", json!({"data": {}})),
+        ("PUT", "kv/data/a", "hvs.wrong", json!({"data": {}})),
+        ("PUT", "kv/data/a", leader.token.as_str(), json!({"nonsense": 1})),
+        ("PUT", "nowhere/a", leader.token.as_str(), json!({})),
+        ("DELETE", "sys/health", leader.token.as_str(), json!(null)),
+        ("PUT", "sys/rekey/init", "", json!({})),
+    ] {
+        let asked = |port: u16| {
+            let request = Request::new(method, &format!("/v1/{path}")).token(token);
+            let request = if body.is_null() { request } else { request.json(&body) };
+            request.send(port).unwrap()
+        };
+        let (from_leader, from_standby) = (asked(leader.port), asked(standby.port));
+        assert_eq!(from_leader.status, from_standby.status, "{method} {path}: {}", from_standby.text());
+        assert_eq!(from_leader.at("errors"), from_standby.at("errors"), "{method} {path}");
+    }
+}
+
+#[test]
+fn tokens_wrapping_and_logins_work_on_a_standby() {
+    let cluster = Cluster::open();
+    let (leader, standby) = (cluster.leader(), cluster.standbys()[0]);
+    leader.put("kv/data/a", &secret("one"));
+    let made = standby.put("auth/token/create", &json!({"policies": ["root"], "num_uses": 2, "ttl": "1h"}));
+    let token = made.at("auth.client_token").as_str().unwrap().to_owned();
+    let read = |port: u16| Request::new("GET", "/v1/kv/data/a").token(&token).send(port).unwrap();
+    assert_eq!(read(standby.port).status, 200);
+    assert_eq!(read(leader.port).status, 200);
+    assert_eq!(read(standby.port).status, 403, "its uses are counted wherever they are");
+    let wrapped = Request::new("GET", "/v1/kv/data/a").token(&leader.token).header("X-Vault-Wrap-TTL", "60s");
+    let wrapped = wrapped.send(standby.port).unwrap();
+    let token = wrapped.at("wrap_info.token").as_str().unwrap_or_else(|| panic!("{}", wrapped.text())).to_owned();
+    let unwrapped = Request::new("POST", "/v1/sys/wrapping/unwrap").token(&token).json(&json!({}));
+    let unwrapped = unwrapped.send(cluster.standbys()[1].port).unwrap();
+    assert_eq!(unwrapped.at("data.data.value"), json!("one"), "{}", unwrapped.text());
+    standby.put("sys/auth/userpass", &json!({"type": "userpass"}));
+    standby.put("auth/userpass/users/ann", &json!({"password": "a long password"}));
+    let login = Request::new("POST", "/v1/auth/userpass/login/ann").json(&json!({"password": "a long password"}));
+    let login = login.send(standby.port).unwrap();
+    assert_eq!(login.status, 200, "{}", login.text());
+}
+
+#[test]
+fn a_token_may_be_bound_to_the_address_it_is_used_from_whichever_node_is_asked() {
+    let cluster = Cluster::open();
+    let standby = cluster.standbys()[0];
+    standby.put(
+        "sys/policies/acl/writer",
+        &json!({"policy": "path \"kv/*\" { capabilities = [\"create\", \"update\"] }"}),
+    );
+    for (cidr, expected) in [("127.0.0.1/32", 200), ("10.1.2.3/32", 403)] {
+        standby.put("auth/token/roles/bound", &json!({"allowed_policies": ["writer"], "token_bound_cidrs": [cidr]}));
+        let made = standby.put("auth/token/create/bound", &json!({"policies": ["writer"]}));
+        let token =
+            made.at("auth.client_token").as_str().map(str::to_owned).unwrap_or_else(|| panic!("{}", made.text()));
+        let forged = Request::new("PUT", "/v1/kv/data/b")
+            .token(&token)
+            .header("X-Forwarded-For", "10.1.2.3")
+            .header("X-Bulkhead-Forwarded", "10.1.2.3")
+            .json(&secret("b"));
+        assert_eq!(forged.send(standby.port).unwrap().status, expected, "{cidr}");
+    }
+}
+
+#[test]
+fn standbys_read_what_is_written_under_a_new_key() {
+    let cluster = Cluster::open();
+    let leader = cluster.leader();
+    for round in 0..3 {
+        leader.put("sys/rotate", &json!({}));
+        let name = format!("kv/data/after-{round}");
+        leader.put(&name, &secret("new key"));
+        for node in &cluster.nodes {
+            let read = node.get(&name);
+            assert_eq!(read.at("data.data.value"), json!("new key"), "{} {}", read.status, read.text());
+        }
+    }
+}
+
+#[test]
+fn the_leader_records_what_a_standby_hands_to_it() {
+    let cluster = Cluster::open();
+    let (leader, standby) = (cluster.leader(), cluster.standbys()[0]);
+    let reply = standby.put("kv/data/recorded", &secret("one"));
+    let id = reply.at("request_id").as_str().unwrap().to_owned();
+    let lines = |node: &bulkhead_tests::node::Node| {
+        let text = std::fs::read_to_string(node.path("audit.log")).unwrap();
+        text.lines().filter(|line| line.contains(&id)).count()
+    };
+    assert_eq!((lines(leader), lines(standby)), (2, 0));
+    let line = std::fs::read_to_string(leader.path("audit.log")).unwrap();
+    let line = line.lines().find(|line| line.contains(&id)).unwrap().to_owned();
+    assert!(line.contains("\"remote_address\":\"127.0.0.1\""), "{line}");
+}
