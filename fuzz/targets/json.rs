@@ -2,23 +2,23 @@
 //! parser survives and the limits hold; what the parser takes, they do not call broken.
 #![no_main]
 
-use bulkhead_model::json::{JsonError, check_object};
+use bulkhead_model::json::{Bounds, JsonError, check_object};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
 /// Small, so that the fuzzer reaches the limits with short inputs.
-const DEPTH_MAX: usize = 8;
-const STRINGS_MAX: usize = 16;
+const BOUNDS: Bounds = Bounds { depth_max: 8, strings_max: 16, values_max: 24 };
 
 fuzz_target!(|body: &[u8]| {
-    let checked = check_object(body, DEPTH_MAX, STRINGS_MAX);
+    let checked = check_object(body, BOUNDS);
     let parsed = serde_json::from_slice::<Value>(body);
     match (checked, parsed) {
         (Ok(()), Ok(value)) => {
             assert!(value.is_object(), "a body that is no object passed");
             // The parser drops repeated names, so these are lower bounds.
-            assert!(depth(&value) <= DEPTH_MAX, "a body deeper than the limit passed");
-            assert!(strings(&value) <= STRINGS_MAX, "a body with too many strings passed");
+            assert!(depth(&value) <= BOUNDS.depth_max, "a body deeper than the limit passed");
+            assert!(strings(&value) <= BOUNDS.strings_max, "a body with too many strings passed");
+            assert!(values(&value) <= BOUNDS.values_max, "a body with too many values passed");
         }
         (Err(error), Ok(value)) if value.is_object() => {
             // The parser keeps numbers as text, so one beyond every double passes it.
@@ -45,6 +45,15 @@ fn strings(value: &Value) -> usize {
         Value::String(_) => 1,
         Value::Array(items) => items.iter().map(strings).sum(),
         Value::Object(members) => members.len() + members.values().map(strings).sum::<usize>(),
+        _ => 0,
+    }
+}
+
+/// How many values are in it.
+fn values(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => items.iter().map(|item| 1 + values(item)).sum(),
+        Value::Object(members) => members.values().map(|member| 1 + values(member)).sum(),
         _ => 0,
     }
 }

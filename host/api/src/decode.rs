@@ -7,8 +7,8 @@ mod query;
 use bulkhead_model::duration::{self, DurationError};
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::hidden::Hidden;
-use bulkhead_model::json::check_object;
-use bulkhead_model::limits::{JSON_DEPTH_MAX, TOKEN_BYTES_MAX};
+use bulkhead_model::json::{Bounds, check_object};
+use bulkhead_model::limits::{JSON_DEPTH_MAX, JSON_VALUES_MAX, TOKEN_BYTES_MAX};
 use bulkhead_model::path::{ApiPath, PathError};
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::{Body, Verb};
@@ -202,7 +202,8 @@ pub(crate) fn body(head: &Head, bytes: Hidden<Vec<u8>>, strings_max: usize) -> R
     if kind == "application/x-www-form-urlencoded" && !matches!(start[0], b'{' | b'[') {
         return form::body(bytes.expose());
     }
-    match check_object(bytes.expose(), JSON_DEPTH_MAX, strings_max) {
+    let bounds = Bounds { depth_max: JSON_DEPTH_MAX, strings_max, values_max: JSON_VALUES_MAX };
+    match check_object(bytes.expose(), bounds) {
         Ok(()) => Ok(Body::Json(bytes)),
         Err(e) if e.is_complexity() => Err(Failure::invalid(format!("refused JSON input due to high complexity: {e}"))),
         Err(e) => Err(Failure::invalid(format!("failed to decode JSON input: {e}"))),

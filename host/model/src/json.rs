@@ -1,6 +1,6 @@
 //! A look over raw JSON before anything parses it: well formed, an object, bounded in
-//! depth and in number of strings, no name twice. One pass without recursion, and no
-//! memory that grows with the text beyond what the two bounds allow. The error texts
+//! depth and in number of strings and values, no name twice. One pass without recursion, and
+//! no memory that grows with the text beyond what the bounds allow. The error texts
 //! follow Go's, because Vault's clients see those.
 
 mod scan;
@@ -59,13 +59,16 @@ pub enum JsonError {
     /// Too many strings, counting names and values.
     #[error("exceeded maximum number of strings")]
     Strings,
+    /// Too many values, counting members and elements of every kind.
+    #[error("exceeded maximum number of values")]
+    Values,
 }
 
 impl JsonError {
     /// Whether the text may be good JSON, but costs too much.
     #[must_use]
     pub fn is_complexity(&self) -> bool {
-        matches!(self, Self::Strings)
+        matches!(self, Self::Strings | Self::Values)
     }
 }
 
@@ -80,14 +83,24 @@ fn quoted(found: char) -> String {
     }
 }
 
-/// Checks that the bytes are one JSON object within the bounds: at most `depth_max`
-/// levels, and at most `strings_max` strings, names included.
+/// What a text may hold.
+#[derive(Clone, Copy)]
+pub struct Bounds {
+    /// Most levels of objects and arrays.
+    pub depth_max: usize,
+    /// Most strings, names included.
+    pub strings_max: usize,
+    /// Most values of any kind in all objects and arrays together.
+    pub values_max: usize,
+}
+
+/// Checks that the bytes are one JSON object within the bounds.
 ///
 /// # Errors
 /// [`JsonError`], at the first fault.
-pub fn check_object(bytes: &[u8], depth_max: usize, strings_max: usize) -> Result<(), JsonError> {
+pub fn check_object(bytes: &[u8], bounds: Bounds) -> Result<(), JsonError> {
     let text = std::str::from_utf8(bytes).map_err(|_| JsonError::NotUtf8)?;
-    scan::Scan::new(text, depth_max, strings_max).object()
+    scan::Scan::new(text, bounds).object()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! that breaks one of these rules loses its call; nothing of it is committed.
 
 use bulkhead_model::hidden::Hidden;
-use bulkhead_model::json::check_object;
+use bulkhead_model::json::{Bounds, check_object};
 use bulkhead_model::limits::{BODY_BYTES_MAX, JSON_DEPTH_MAX};
 use bulkhead_model::reply::HiddenJson;
 
@@ -14,6 +14,11 @@ use crate::limits::{
 /// Names and values in one answer's JSON. Source: ours: twice the names of the longest
 /// LIST. Why: the check for names given twice remembers them.
 const ANSWER_STRINGS_MAX: usize = 2_100_000;
+
+/// What one answer's JSON may hold. Why as many values as strings: in a list with details
+/// each name has a value, and what more a guest could send is held parsed for audit lines.
+const ANSWER_BOUNDS: Bounds =
+    Bounds { depth_max: JSON_DEPTH_MAX, strings_max: ANSWER_STRINGS_MAX, values_max: ANSWER_STRINGS_MAX };
 
 /// Headers a guest may not set: they frame the message, or act on the client in the
 /// name of the whole server.
@@ -44,8 +49,7 @@ pub(crate) struct Unsound(&'static str);
 /// [`Unsound`] if it is not one JSON object within the bounds.
 pub(crate) fn object(json: Vec<u8>) -> Result<HiddenJson, Unsound> {
     let json = body(json)?;
-    check_object(json.expose(), JSON_DEPTH_MAX, ANSWER_STRINGS_MAX)
-        .map_err(|_| Unsound("data is not one JSON object within the bounds"))?;
+    check_object(json.expose(), ANSWER_BOUNDS).map_err(|_| Unsound("data is not one JSON object within the bounds"))?;
     Ok(json)
 }
 

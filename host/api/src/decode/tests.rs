@@ -1,4 +1,4 @@
-use bulkhead_model::limits::JSON_STRINGS_MAX;
+use bulkhead_model::limits::{JSON_STRINGS_MAX, JSON_VALUES_MAX};
 use hyper::Request;
 use proptest::prelude::*;
 
@@ -182,6 +182,10 @@ fn bad_json_is_refused_before_it_is_parsed() {
     let many = format!("{{\"a\":[{}]}}", vec!["\"x\""; 1000].join(","));
     let complex = "refused JSON input due to high complexity: exceeded maximum number of strings";
     assert_eq!(refused(many.as_bytes()), complex);
+    let numbers = |count: usize| format!("{{\"a\":[{}]}}", vec!["1"; count].join(","));
+    let complex = "refused JSON input due to high complexity: exceeded maximum number of values";
+    assert_eq!(refused(numbers(JSON_VALUES_MAX).as_bytes()), complex);
+    sent("application/json", numbers(JSON_VALUES_MAX - 1).as_bytes()).expect("the array counts too, and that is all");
 }
 
 proptest! {

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use super::JsonError;
+use super::{Bounds, JsonError};
 
 const VALUE: &str = "looking for beginning of value";
 
@@ -55,28 +55,19 @@ pub(super) struct Scan<'a> {
     text: &'a str,
     at: usize,
     levels: Vec<Level>,
-    /// Names of the open objects only, so never more than `strings_max`.
+    /// Names of the open objects only, so never more than strings may be.
     names: Vec<Name>,
     /// Names of the open objects that have many, innermost last, with the number of levels
     /// that were open.
     many: Vec<(usize, BTreeSet<Spelled<'a>>)>,
     strings: usize,
-    depth_max: usize,
-    strings_max: usize,
+    values: usize,
+    bounds: Bounds,
 }
 
 impl<'a> Scan<'a> {
-    pub(super) fn new(text: &'a str, depth_max: usize, strings_max: usize) -> Self {
-        Self {
-            text,
-            at: 0,
-            levels: Vec::new(),
-            names: Vec::new(),
-            many: Vec::new(),
-            strings: 0,
-            depth_max,
-            strings_max,
-        }
+    pub(super) fn new(text: &'a str, bounds: Bounds) -> Self {
+        Self { text, at: 0, levels: Vec::new(), names: Vec::new(), many: Vec::new(), strings: 0, values: 0, bounds }
     }
 
     /// The whole text must be one object.
@@ -181,6 +172,10 @@ impl<'a> Scan<'a> {
     }
 
     fn value(&mut self) -> Result<(), JsonError> {
+        self.values += 1;
+        if self.values > self.bounds.values_max {
+            return Err(JsonError::Values);
+        }
         match self.peek() {
             Some(b'"') => self.string().map(|_| ()),
             Some(b'{') => self.open(true),
@@ -194,7 +189,7 @@ impl<'a> Scan<'a> {
     }
 
     fn open(&mut self, object: bool) -> Result<(), JsonError> {
-        if self.levels.len() >= self.depth_max {
+        if self.levels.len() >= self.bounds.depth_max {
             return Err(JsonError::Depth);
         }
         self.at += 1;
@@ -249,7 +244,7 @@ impl<'a> Scan<'a> {
     /// A string; gives where its raw text lies, between the quotes.
     fn string(&mut self) -> Result<(usize, usize), JsonError> {
         self.strings += 1;
-        if self.strings > self.strings_max {
+        if self.strings > self.bounds.strings_max {
             return Err(JsonError::Strings);
         }
         self.at += 1;

@@ -2,8 +2,11 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// As the API's, but for values.
+const BOUNDS: Bounds = Bounds { depth_max: 100, strings_max: 1000, values_max: 1100 };
+
 fn verdict(text: &str) -> String {
-    check_object(text.as_bytes(), 100, 1000).map_or_else(|e| e.to_string(), |()| "fine".to_owned())
+    check_object(text.as_bytes(), BOUNDS).map_or_else(|e| e.to_string(), |()| "fine".to_owned())
 }
 
 #[test]
@@ -51,7 +54,7 @@ fn faults_are_told_in_gos_words() {
 
 #[test]
 fn bytes_that_are_not_utf8_are_refused() {
-    assert_eq!(check_object(b"{\"a\":\"\xff\"}", 10, 10), Err(JsonError::NotUtf8));
+    assert_eq!(check_object(b"{\"a\":\"\xff\"}", BOUNDS), Err(JsonError::NotUtf8));
 }
 
 #[test]
@@ -66,7 +69,8 @@ fn a_name_may_stand_once_in_an_object_in_whatever_spelling() {
 fn a_name_stands_once_among_many_too() {
     let many = |count: usize, more: &str| {
         let members: Vec<_> = (0..count).map(|n| format!("\"n{n}\":{{\"n0\":1}}")).collect();
-        check_object(format!("{{{}{more}}}", members.join(",")).as_bytes(), 10, 1_000_000)
+        let bounds = Bounds { depth_max: 10, strings_max: 1_000_000, values_max: 1_000_000 };
+        check_object(format!("{{{}{more}}}", members.join(",")).as_bytes(), bounds)
     };
     for count in [31, 32, 33, 34, 100, 200_000] {
         assert_eq!(many(count, ""), Ok(()), "{count}");
@@ -80,18 +84,34 @@ fn a_name_stands_once_among_many_too() {
 #[test]
 fn depth_counts_objects_and_arrays() {
     let nested = |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1));
-    assert_eq!(check_object(nested(100).as_bytes(), 100, 10), Ok(()));
-    assert_eq!(check_object(nested(101).as_bytes(), 100, 10), Err(JsonError::Depth));
-    assert_eq!(check_object(nested(1_000_000).as_bytes(), 100, 10), Err(JsonError::Depth));
+    assert_eq!(check_object(nested(100).as_bytes(), BOUNDS), Ok(()));
+    assert_eq!(check_object(nested(101).as_bytes(), BOUNDS), Err(JsonError::Depth));
+    assert_eq!(check_object(nested(1_000_000).as_bytes(), BOUNDS), Err(JsonError::Depth));
 }
 
 /// CVE-2025-59043: a body became many times its size in memory.
 #[test]
 fn strings_are_counted_with_names() {
     let body = |values: usize| format!("{{\"a\":[{}]}}", vec!["\"x\""; values].join(","));
-    assert_eq!(check_object(body(999).as_bytes(), 10, 1000), Ok(()));
-    assert_eq!(check_object(body(1000).as_bytes(), 10, 1000), Err(JsonError::Strings));
+    assert_eq!(check_object(body(999).as_bytes(), BOUNDS), Ok(()));
+    assert_eq!(check_object(body(1000).as_bytes(), BOUNDS), Err(JsonError::Strings));
     assert!(JsonError::Strings.is_complexity());
+}
+
+/// A body of numbers became many times its size in memory.
+#[test]
+fn values_of_every_kind_are_counted() {
+    for (value, held) in [("1", 1), ("true", 1), ("null", 1), ("{}", 1), ("[]", 1), ("[0,[]]", 3), (r#"{"":-1e1}"#, 2)]
+    {
+        let bounded = |values_max: usize| {
+            let body = format!("{{\"a\":[{}]}}", vec![value; 20].join(","));
+            check_object(body.as_bytes(), Bounds { values_max, ..BOUNDS })
+        };
+        assert_eq!(bounded(1 + 20 * held), Ok(()), "{value}");
+        assert_eq!(bounded(20 * held), Err(JsonError::Values), "{value}");
+    }
+    assert_eq!(check_object(b"{}", Bounds { values_max: 0, ..BOUNDS }), Ok(()));
+    assert!(JsonError::Values.is_complexity());
 }
 
 proptest! {
@@ -99,7 +119,7 @@ proptest! {
     fn what_the_scanner_lets_through_parses(text in "[{}\\[\\]\",:a-cu\\\\0-9.eE+\\- tfnrlsé]{0,24}") {
         let object = format!("{{{text}}}");
         for candidate in [&text, &object] {
-            if check_object(candidate.as_bytes(), 10, 100).is_ok() {
+            if check_object(candidate.as_bytes(), BOUNDS).is_ok() {
                 prop_assert!(serde_json::from_str::<serde_json::Value>(candidate).is_ok(), "{candidate:?}");
             }
         }
@@ -108,6 +128,6 @@ proptest! {
     #[test]
     fn what_a_serializer_writes_is_let_through(members in proptest::collection::btree_map("\\PC{0,8}", "\\PC{0,8}", 0..20)) {
         let text = serde_json::to_string(&members).expect("is JSON");
-        prop_assert_eq!(check_object(text.as_bytes(), 10, 100), Ok(()));
+        prop_assert_eq!(check_object(text.as_bytes(), BOUNDS), Ok(()));
     }
 }

@@ -2,7 +2,7 @@
 //! that lines of different servers never mix. A pipe or a character device is as good.
 
 use std::collections::BTreeMap;
-use std::fs::{File, Permissions};
+use std::fs::{File, Metadata, Permissions};
 use std::io::{self, ErrorKind, IoSlice, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -41,7 +41,7 @@ fn make_within(options: &BTreeMap<String, String>, timeout: Duration) -> Result<
         let mode = mode(options.get("mode").map_or("", String::as_str))?;
         (format!("file {path}"), Place::Path(path.into(), mode))
     };
-    let open = place.open().map_err(|error| format!("opening {path}: {error}"))?;
+    let open = place.open(None).map_err(|error| format!("opening {path}: {error}"))?;
     Queue::start(name, timeout, Appender { place, open, is_suspect: false })
 }
 
@@ -77,7 +77,8 @@ struct Opened {
 }
 
 impl Place {
-    fn open(&self) -> io::Result<Opened> {
+    /// Opens it, perhaps anew: then `was` is what it was until now.
+    fn open(&self, was: Option<&Opened>) -> io::Result<Opened> {
         let Self::Path(path, mode) = self else {
             let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
             return Ok(Opened { file, is_file: false, torn: false });
@@ -101,8 +102,7 @@ impl Place {
             }
             None => {}
         }
-        // One that may not be read is appended to as it is.
-        let torn = about.len() > 0 && last_byte(path).is_ok_and(|last| last != b'\n');
+        let torn = about.len() > 0 && is_torn(last_byte(path), &about, was);
         Ok(Opened { file, is_file: true, torn })
     }
 }
@@ -112,6 +112,15 @@ fn unread(error: Errno) -> io::Error {
         Errno::NXIO => io::Error::new(ErrorKind::NotConnected, "nobody reads this pipe"),
         error => error.into(),
     }
+}
+
+/// Whether the last line of a file is cut off. Of one that may not be read only its own
+/// writer knows.
+fn is_torn(last: io::Result<u8>, about: &Metadata, was: Option<&Opened>) -> bool {
+    let is_same = |was: &Opened| {
+        was.file.metadata().is_ok_and(|before| (before.dev(), before.ino()) == (about.dev(), about.ino()))
+    };
+    last.map_or_else(|_| was.is_some_and(|was| was.torn && is_same(was)), |last| last != b'\n')
 }
 
 fn last_byte(path: &Path) -> io::Result<u8> {
@@ -134,9 +143,9 @@ impl Appender {
     /// be opened anew. One that was deleted would take them to nobody.
     fn renew(&mut self) -> io::Result<()> {
         if self.open.is_file && self.open.file.metadata()?.nlink() == 0 {
-            self.open = self.place.open()?;
+            self.open = self.place.open(Some(&self.open))?;
         } else if self.is_suspect
-            && let Ok(fresh) = self.place.open()
+            && let Ok(fresh) = self.place.open(Some(&self.open))
         {
             self.open = fresh;
         }
@@ -166,7 +175,7 @@ impl Carrier for Appender {
     }
 
     fn reopen(&mut self) -> io::Result<()> {
-        self.open = self.place.open()?;
+        self.open = self.place.open(Some(&self.open))?;
         self.is_suspect = false;
         Ok(())
     }

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -13,15 +13,22 @@ use async_trait::async_trait;
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::seam::audit::AuditSink;
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::timeout;
 
 use super::named;
 
-/// Lines that may wait for a device. Source: ours. Why: each is a request that waits.
+/// Small lines that may wait for a device. Source: ours. Why: each is a request that waits.
 const LINES_MAX: usize = 1024;
-/// Bytes of lines that may wait for a device. Source: ours. Why: a line is as large as
-/// the body of its request.
-const BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Longest small line, in bytes. Longer ones are bounded by their bytes instead. Source: ours.
+/// Why: a few that are as large as a body should not keep all the others from the device.
+const SMALL_BYTES_MAX: usize = 32 * 1024;
+/// Bytes of large lines that may wait for a device; one that is longer waits there with no
+/// other large one. Source: ours. Why: a line is as large as the body of its request, or the
+/// answer to it.
+const LARGE_BYTES_MAX: u32 = 64 * 1024 * 1024;
+/// Orders that may wait: as many as lines, each by itself.
+const ORDERS_MAX: usize = LINES_MAX + LARGE_BYTES_MAX as usize / SMALL_BYTES_MAX;
 /// How long lines are gathered before they are handed over. Source: ours. Why: whoever is
 /// to do that may be kept from it by what else its thread of the runtime has to do.
 const GATHER_MAX: Duration = Duration::from_micros(200);
@@ -64,30 +71,20 @@ enum Order {
 /// A line, and who wants to know what became of it.
 struct Waiting {
     line: Hidden<Vec<u8>>,
-    taken: Option<oneshot::Sender<Result<(), String>>>,
-    load: Arc<Load>,
+    taken: oneshot::Sender<Result<(), String>>,
+    /// Given back once the line is at its place, or is given up.
+    _room: OwnedSemaphorePermit,
 }
 
 impl Waiting {
-    fn answer(mut self, result: Result<(), String>) {
-        if let Some(taken) = self.taken.take() {
-            // Whoever asked may have given up; the line is where it belongs all the same.
-            let _ = taken.send(result);
-        }
+    fn answer(self, result: Result<(), String>) {
+        // Whoever asked may have given up; the line is where it belongs all the same.
+        let _ = self.taken.send(result);
     }
 }
 
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.load.leave(self.line.expose().len());
-    }
-}
-
-/// What both sides know.
+/// How long the thread is at what it does, for both sides.
 struct Load {
-    /// Lines that were handed over and are not at their place yet, and their bytes.
-    lines: AtomicUsize,
-    bytes: AtomicUsize,
     made: Instant,
     /// When the thread began what it is at, in milliseconds since `made`, plus one; 0: it waits.
     began_ms: AtomicU64,
@@ -95,24 +92,7 @@ struct Load {
 
 impl Load {
     fn none() -> Arc<Self> {
-        let [lines, bytes] = [0; 2].map(AtomicUsize::new);
-        Arc::new(Self { lines, bytes, made: Instant::now(), began_ms: AtomicU64::new(0) })
-    }
-
-    /// Counts a line in, if there is room for it.
-    fn enter(self: &Arc<Self>, line: &[u8], taken: oneshot::Sender<Result<(), String>>) -> Option<Waiting> {
-        let lines = self.lines.fetch_add(1, Ordering::Relaxed);
-        let bytes = self.bytes.fetch_add(line.len(), Ordering::Relaxed);
-        if lines >= LINES_MAX || bytes.saturating_add(line.len()) > BYTES_MAX {
-            self.leave(line.len());
-            return None;
-        }
-        Some(Waiting { line: Hidden::new(line.to_vec()), taken: Some(taken), load: Arc::clone(self) })
-    }
-
-    fn leave(&self, bytes: usize) {
-        self.lines.fetch_sub(1, Ordering::Relaxed);
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        Arc::new(Self { made: Instant::now(), began_ms: AtomicU64::new(0) })
     }
 
     fn now_ms(&self) -> u64 {
@@ -150,6 +130,9 @@ pub(super) struct Queue {
     name: String,
     orders: SyncSender<Order>,
     gathered: Mutex<Gathered>,
+    /// Room for small lines, one a permit, and for large ones, a byte a permit.
+    small: Arc<Semaphore>,
+    large: Arc<Semaphore>,
     load: Arc<Load>,
     timeout: Duration,
 }
@@ -160,12 +143,24 @@ impl Queue {
     /// # Errors
     /// What the system said.
     pub(super) fn start(name: String, timeout: Duration, carrier: impl Carrier) -> Result<Arc<dyn AuditSink>, String> {
-        let (orders, taken) = sync_channel(LINES_MAX);
+        let (orders, taken) = sync_channel(ORDERS_MAX);
         let load = Load::none();
         let worker = Worker { carrier, timeout, load: Arc::clone(&load), resting: None };
         let thread = named("audit device").spawn(move || worker.run(&taken));
         thread.map_err(|error| format!("starting a thread: {error}"))?;
-        Ok(Arc::new(Self { name, orders, gathered: Mutex::default(), load, timeout }))
+        let [small, large] = [LINES_MAX, LARGE_BYTES_MAX as usize].map(|room| Arc::new(Semaphore::new(room)));
+        Ok(Arc::new(Self { name, orders, gathered: Mutex::default(), small, large, load, timeout }))
+    }
+
+    /// Room for a line of so many bytes. A large one waits for it behind other large ones, as
+    /// long as a device may take.
+    async fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, String> {
+        if bytes <= SMALL_BYTES_MAX {
+            return Arc::clone(&self.small).try_acquire_owned().map_err(|_| self.full());
+        }
+        let bytes = u32::try_from(bytes).map_or(LARGE_BYTES_MAX, |bytes| bytes.min(LARGE_BYTES_MAX));
+        let room = timeout(self.timeout, Arc::clone(&self.large).acquire_many_owned(bytes)).await;
+        room.ok().and_then(Result::ok).ok_or_else(|| self.full())
     }
 
     /// Adds a line to those that are handed over together; says who does that, and when.
@@ -188,7 +183,7 @@ impl Queue {
 
     /// Waits as long as a device may take.
     async fn told(&self, answer: oneshot::Receiver<Result<(), String>>) -> Result<(), String> {
-        match tokio::time::timeout(self.timeout, answer).await {
+        match timeout(self.timeout, answer).await {
             Ok(Ok(result)) => result.map_err(|error| format!("{}: {error}", self.name)),
             Ok(Err(_)) => Err(format!("{} has ended", self.name)),
             Err(_) => Err(format!("{} did not answer in time", self.name)),
@@ -203,9 +198,9 @@ impl AuditSink for Queue {
         if self.load.busy_for() > self.timeout {
             return Err(format!("{} hangs", self.name));
         }
+        let room = self.room(line.len()).await?;
         let (taken, answer) = oneshot::channel();
-        let waiting = self.load.enter(line, taken).ok_or_else(|| self.full())?;
-        match self.gather(waiting) {
+        match self.gather(Waiting { line: Hidden::new(line.to_vec()), taken, _room: room }) {
             // Waking the thread costs more than writing a line. Others that are about to
             // bring one do so first.
             Turn::Soon(handover) => {

@@ -164,6 +164,25 @@ async fn after_a_crash_within_a_line_the_next_one_begins_anew() {
     }
 }
 
+#[test]
+fn a_file_that_may_not_be_read_is_still_cut_off_where_its_writer_knows_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("audit.log");
+    std::fs::write(&path, "{\"a\":").expect("writes");
+    let place = Place::Path(path.clone(), Some(0o200));
+    let open = Opened { torn: true, ..place.open(None).expect("opens") };
+    let about = |path: &Path| std::fs::metadata(path).expect("exists");
+    let unreadable = || Err(ErrorKind::PermissionDenied.into());
+    assert!(is_torn(unreadable(), &about(&path), Some(&open)));
+    assert!(!is_torn(unreadable(), &about(dir.path()), Some(&open)), "that is another one");
+    assert!(!is_torn(Ok(b'\n'), &about(&path), Some(&open)), "others mended it");
+
+    let mut appender = Appender { place, open, is_suspect: true };
+    appender.carry(b"x", Instant::now()).expect("writes");
+    std::fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("changes the mode");
+    assert_eq!(std::fs::read_to_string(&path).expect("reads"), "{\"a\":\nx\n");
+}
+
 #[tokio::test]
 async fn lines_that_come_at_once_are_all_there_in_their_order() {
     let dir = tempfile::tempdir().expect("a directory");

@@ -5,7 +5,7 @@ use std::task::Poll;
 
 use super::*;
 
-/// Does as it is told, line by line, and notes what it got.
+/// Does as it is told, line by line, and notes how what it got begins.
 struct Puppet {
     steps: Receiver<io::Result<()>>,
     got: Arc<Mutex<Vec<String>>>,
@@ -13,7 +13,8 @@ struct Puppet {
 
 impl Carrier for Puppet {
     fn carry(&mut self, line: &[u8], _: Instant) -> io::Result<()> {
-        self.got.lock().expect("not poisoned").push(String::from_utf8_lossy(line).into_owned());
+        let begin = &line[..line.len().min(16)];
+        self.got.lock().expect("not poisoned").push(String::from_utf8_lossy(begin).into_owned());
         self.steps.recv().unwrap_or(Ok(()))
     }
 
@@ -112,10 +113,47 @@ async fn whoever_hands_over_may_be_kept_from_it() {
 }
 
 #[tokio::test]
-async fn lines_that_are_too_many_bytes_together_are_refused() {
-    let (queue, (tell, _)) = queue(5_000);
-    let large = vec![b'x'; BYTES_MAX + 1];
+async fn large_lines_wait_for_room_and_keep_no_small_one_from_the_device() {
+    let (queue, (tell, got)) = queue(5_000);
+    let large = vec![b'x'; LARGE_BYTES_MAX as usize];
+    let (mut first, mut second) = (queue.write(&large), queue.write(&large[..=SMALL_BYTES_MAX]));
+    assert!(begun(&mut first).await && begun(&mut second).await);
+    let mut small: Vec<_> = (0..LINES_MAX).map(|_| queue.write(&large[..SMALL_BYTES_MAX])).collect();
+    for write in &mut small {
+        assert!(begun(write).await, "there is room for it");
+    }
+    drop(tell);
+    assert_eq!(first.await, Ok(()));
+    for write in small {
+        assert_eq!(write.await, Ok(()));
+    }
+    assert_eq!(second.await, Ok(()));
+    assert_eq!(got.lock().expect("not poisoned").len(), LINES_MAX + 2);
+}
+
+#[tokio::test]
+async fn a_large_line_waits_for_room_no_longer_than_a_device_may_take() {
+    let (queue, (tell, _)) = queue(200);
+    let large = vec![b'x'; LARGE_BYTES_MAX as usize];
+    let (mut first, began) = (queue.write(&large), Instant::now());
+    assert!(begun(&mut first).await);
     assert_eq!(queue.write(&large).await, Err("too many lines wait for it".to_owned()));
+    assert!(began.elapsed() >= Duration::from_millis(200), "there might have been room in time");
+    drop(tell);
+}
+
+#[tokio::test]
+async fn a_line_beyond_the_room_for_large_ones_waits_there_with_no_other() {
+    let (queue, (tell, got)) = queue(5_000);
+    let huge = vec![b'x'; LARGE_BYTES_MAX as usize + 1];
+    let large = vec![b'y'; SMALL_BYTES_MAX + 1];
+    let (mut first, mut second, mut third) = (queue.write(&large), queue.write(&huge), queue.write(&large));
+    assert!(begun(&mut first).await && begun(&mut second).await && begun(&mut third).await);
     tell.send(Ok(())).expect("told");
-    assert_eq!(queue.write(b"small").await, Ok(()));
+    assert_eq!(first.await, Ok(()));
+    drop(tell);
+    assert_eq!(second.await, Ok(()));
+    assert_eq!(third.await, Ok(()));
+    let begins: Vec<_> = got.lock().expect("not poisoned").iter().map(|line| line[..1].to_owned()).collect();
+    assert_eq!(begins, ["y", "x", "y"]);
 }
