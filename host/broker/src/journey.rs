@@ -32,6 +32,10 @@ pub(crate) async fn run(node: &Arc<Node>, request: Request, time_max: Duration) 
     }
     match served(node, &request, time_max).await {
         Served::Here(audited) => audited,
+        Served::NotHere(open, trail) if forward::is_of_this_node(&request) => {
+            let text = "this node cannot count a use of the token: use one without a limit";
+            record::response(&open, &request, *trail, Failure::new(FailureKind::Unavailable, text).into()).await
+        }
         Served::NotHere(open, trail) => {
             let answer = forward::pass_on(node, &request, time_max).await;
             let moved = || Reply::Failed(Failure::new(FailureKind::Unavailable, "leadership moved; try again")).into();

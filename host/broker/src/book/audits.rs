@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use async_trait::async_trait;
 use bulkhead_barrier::{Barrier, Folder, HmacKey, Key, StoreError, Transaction};
 use bulkhead_model::seam::audit::{AuditSink, AuditSinkMaker};
 use serde::{Deserialize, Serialize};
@@ -93,6 +94,22 @@ pub(crate) struct Device {
     hasher: HmacKey,
     /// Lines it did not take since it took the last one.
     missed: AtomicU64,
+    /// Whether it could not be opened here, and only stands for the device.
+    absent: bool,
+}
+
+/// What takes no line.
+struct Absent(String);
+
+#[async_trait]
+impl AuditSink for Absent {
+    async fn write(&self, _line: &[u8]) -> Result<(), String> {
+        Err(self.0.clone())
+    }
+
+    async fn reopen(&self) -> Result<(), String> {
+        Err(self.0.clone())
+    }
 }
 
 impl Device {
@@ -109,7 +126,16 @@ impl Device {
         let style = Style::of(&entry.options, may_prefix)?;
         let sink = sinks.make(&entry.kind, &entry.options).await?;
         let hasher = barrier.hmac_key(&format!("audit device {}", entry.salt));
-        Ok(Arc::new(Self { entry, style, sink, hasher, missed: AtomicU64::new(0) }))
+        Ok(Arc::new(Self { entry, style, sink, hasher, missed: AtomicU64::new(0), absent: false }))
+    }
+
+    /// Stands for a device that could not be opened, for this reason: without it, a node that
+    /// has no other would serve what nobody records.
+    pub(crate) fn absent(entry: AuditEntry, barrier: &Barrier, why: String) -> Arc<Self> {
+        let style =
+            Style { raw: false, hashes_accessors: true, elides_lists: false, prefix: String::new(), skips_test: true };
+        let hasher = barrier.hmac_key(&format!("audit device {}", entry.salt));
+        Arc::new(Self { entry, style, sink: Arc::new(Absent(why)), hasher, missed: AtomicU64::new(0), absent: true })
     }
 
     /// Hands it a line.
@@ -154,10 +180,14 @@ impl Device {
         format!("hmac-sha256:{}", hex::encode(self.hasher.sign(text.as_bytes())))
     }
 
-    /// Whether this is the device of an entry, as it stands in the book now.
+    /// Whether this is the device of an entry, as it stands in the book now. One that is absent
+    /// is not, so that it is opened as soon as it can be.
     pub(crate) fn is_of(&self, entry: &AuditEntry) -> bool {
         // Enabling a device again makes a new salt, but the config may have new options.
-        self.entry.path == entry.path && self.entry.salt == entry.salt && self.entry.options == entry.options
+        !self.absent
+            && self.entry.path == entry.path
+            && self.entry.salt == entry.salt
+            && self.entry.options == entry.options
     }
 }
 

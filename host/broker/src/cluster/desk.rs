@@ -50,7 +50,11 @@ impl Responder for Desk {
         // A task of its own: a request that was begun is carried out and recorded, whatever
         // becomes of the connection it came over. It ends within the request's time.
         let answering = tokio::spawn(async move { answered(&node, from, &question).await });
-        answering.await.ok().flatten().unwrap_or_else(|| NOT_SERVED.to_vec())
+        match answering.await {
+            Ok(answer) => answer.unwrap_or_else(|| NOT_SERVED.to_vec()),
+            // It panicked, and nobody knows how far it came: no letter, which is no "not done".
+            Err(_) => Vec::new(),
+        }
     }
 }
 

@@ -52,11 +52,22 @@ fn needs_leader(request: &Request) -> bool {
     let path = request.path.as_str();
     match request.verb {
         _ if request.help => false,
-        Verb::Write | Verb::Patch | Verb::Delete => !OF_THIS_NODE.contains(&path),
+        Verb::Write | Verb::Patch | Verb::Delete => !is_of_this_node(request),
         Verb::Read | Verb::List | Verb::Scan | Verb::Head => {
             request.wrap_ttl_secs.is_some() || OF_THE_LEADER.iter().any(|prefix| path.starts_with(prefix))
         }
     }
+}
+
+/// Whether a request is about this node, though it writes.
+pub(crate) fn is_of_this_node(request: &Request) -> bool {
+    OF_THIS_NODE.contains(&request.path.as_str())
+}
+
+/// Whether the leader may be asked twice. Whatever else comes here writes, or had to.
+fn only_reads(request: &Request) -> bool {
+    let writes = matches!(request.verb, Verb::Write | Verb::Patch | Verb::Delete) || request.wrap_ttl_secs.is_some();
+    !writes && OF_THE_LEADER.iter().any(|prefix| request.path.as_str().starts_with(prefix))
 }
 
 /// Hands a request to the leader. `None`: this node leads by now, and is to serve it itself.
@@ -67,7 +78,7 @@ pub(crate) async fn pass_on(node: &Arc<Node>, request: &Request, time_max: Durat
         let text = "the body is too large to be handed to the leader: send it to the leader itself";
         return Some(Reply::Failed(Failure::new(FailureKind::TooLarge, text)).into());
     }
-    let reads = !matches!(request.verb, Verb::Write | Verb::Patch | Verb::Delete);
+    let reads = only_reads(request);
     loop {
         let Some(open) = node.open() else { return Some(failed("Vault is sealed")) };
         let cluster = open.ledger().cluster().filter(|_| !open.ledger().standing().leader)?;
@@ -144,7 +155,7 @@ mod tests {
     use bulkhead_model::request::Verb;
     use serde_json::Value;
 
-    use super::needs_leader;
+    use super::{needs_leader, only_reads};
     use crate::tests::kit::request;
 
     #[test]
@@ -166,6 +177,18 @@ mod tests {
         for (verb, path, expected) in table {
             assert_eq!(needs_leader(&request(verb, path, "t", &Value::Null)), expected, "{verb:?} {path}");
         }
+    }
+
+    #[test]
+    fn only_what_cannot_have_written_is_asked_for_twice() {
+        let asked = |verb, path| request(verb, path, "t", &Value::Null);
+        assert!(only_reads(&asked(Verb::Read, "sys/ha-status")));
+        // It came to the leader because it has to write: a lease, or the use of a token.
+        assert!(!only_reads(&asked(Verb::Read, "database/creds/a")));
+        assert!(!only_reads(&asked(Verb::Write, "sys/rotate/root/init")));
+        let mut wrapped = asked(Verb::Read, "sys/ha-status");
+        wrapped.wrap_ttl_secs = Some(60);
+        assert!(!only_reads(&wrapped));
     }
 
     #[test]

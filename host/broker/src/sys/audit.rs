@@ -124,10 +124,11 @@ async fn in_book(open: &Open, used: &[Arc<Device>], opened: Option<Arc<Device>>)
             continue;
         }
         let path = entry.path.clone();
-        match open.parts.audit_device(entry, &open.barrier).await {
-            Ok(device) => present.push(device),
-            Err(text) => tracing::error!(device = %path, error = %text, "audit device could not be opened"),
-        }
+        let device = open.parts.audit_device(entry.clone(), &open.barrier).await;
+        present.push(device.unwrap_or_else(|text| {
+            tracing::error!(device = %path, error = %text, "audit device could not be opened");
+            Device::absent(entry, &open.barrier, text)
+        }));
     }
     Ok(present)
 }

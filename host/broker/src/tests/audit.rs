@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bulkhead_model::fake::clock::FakeClock;
@@ -16,12 +16,16 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::kit::request;
+use crate::book::audits::{self, AuditEntry};
 use crate::node::{Facts, InitOptions, Node, Parts};
+use crate::sys::audit::follow_book;
 
 const ROOT: &str = "the-root-token";
 
-/// Devices that do nothing without a permit. A device of the type `free` needs none.
+/// Devices that do nothing without a permit. A device of the type `free` needs none. One of
+/// the type `far` opens only where it is in reach.
 struct Gates {
+    in_reach: AtomicBool,
     opening: Semaphore,
     writing: Arc<Semaphore>,
     /// Lines that came to any device.
@@ -36,7 +40,10 @@ struct Gated {
 #[async_trait]
 impl AuditSinkMaker for Gates {
     async fn make(&self, kind: &str, _: &BTreeMap<String, String>) -> Result<Arc<dyn AuditSink>, String> {
-        let is_free = kind == "free";
+        if kind == "far" && !self.in_reach.load(Ordering::Relaxed) {
+            return Err("no such directory".to_owned());
+        }
+        let is_free = kind != "slow";
         if !is_free {
             self.opening.acquire().await.expect("is never closed").forget();
         }
@@ -62,7 +69,7 @@ impl AuditSink for Gated {
 
 async fn node() -> (Arc<Node>, Arc<Gates>) {
     let (opening, writing) = (Semaphore::new(0), Arc::new(Semaphore::new(0)));
-    let gates = Arc::new(Gates { opening, writing, lines: Arc::default() });
+    let gates = Arc::new(Gates { in_reach: AtomicBool::new(false), opening, writing, lines: Arc::default() });
     let node = Node::new(Parts {
         ledger: Arc::new(FakeLedger::new()),
         clock: Arc::new(FakeClock::at_ms(1_800_000_000_000)),
@@ -131,4 +138,28 @@ async fn all_devices_get_a_line_before_any_has_taken_it() {
     assert_eq!(gates.lines.load(Ordering::Relaxed), before + 2);
     gates.writing.add_permits(2);
     assert!(asking.await.expect("it ends"));
+}
+
+#[tokio::test]
+async fn what_a_device_out_of_reach_should_record_is_not_served() {
+    let (node, gates) = node().await;
+    let open = node.open().expect("an unsealed node");
+    // As another node enabled it.
+    let entry = AuditEntry {
+        path: "far/".into(),
+        kind: "far".into(),
+        description: String::new(),
+        options: BTreeMap::new(),
+        local: false,
+        from_config: false,
+        salt: "00".into(),
+    };
+    let mut tx = open.begin().expect("reads");
+    audits::save(&mut tx, &entry).expect("writes");
+    open.commit(tx).await.expect("commits");
+    follow_book(&open, None).await;
+    assert!(!ask(&node, Verb::Read, "sys/mounts", Value::Null).await);
+    gates.in_reach.store(true, Ordering::Relaxed);
+    follow_book(&open, None).await;
+    assert!(ask(&node, Verb::Read, "sys/mounts", Value::Null).await);
 }
