@@ -190,8 +190,13 @@ fn short_go(secs: u64) -> String {
     text
 }
 
-/// The token of a login at this path below the mount, in its one form.
-pub(crate) fn from_login(visit: &mut Visit, mount: &Mount, rest: &str, grant: AuthGrant) -> Result<Minted, Fault> {
+/// The token of a login.
+pub(crate) fn from_login(
+    visit: &mut Visit,
+    request: &Request,
+    mount: &Mount,
+    grant: AuthGrant,
+) -> Result<Minted, Fault> {
     let names = sanitised(&grant.policies, !grant.no_default_policy);
     // Invariant: only initialisation and generate-root make root tokens. A plugin that
     // asks for one is broken or hostile.
@@ -216,7 +221,7 @@ pub(crate) fn from_login(visit: &mut Visit, mount: &Mount, rest: &str, grant: Au
     let name = mount.entry.path.trim_end_matches('/').replace('/', "-");
     let record = TokenRecord {
         policies: names,
-        path: [mount.full_path.as_str(), rest].concat(),
+        path: request.path.as_str().to_owned(),
         display_name: [name.as_str(), &grant.display_name].join("-").trim_end_matches('-').to_owned(),
         metadata: grant.metadata,
         num_uses: u64::from(grant.num_uses),

@@ -43,7 +43,7 @@ pub(crate) fn guest_answer(
             let (headers, wrap_secs) = taken_out(&mut response, guest);
             let mut reply = response_reply(response, answer.warnings, auth.is_some())?;
             if let (Some(grant), Reply::Envelope(envelope)) = (auth, &mut reply) {
-                login(visit, guest, *grant, envelope)?;
+                login(visit, request, guest, *grant, envelope)?;
             }
             finished(visit, request, reply, headers, wrap_secs)
         }
@@ -172,8 +172,14 @@ fn grant_lease(
     Ok(LeaseInfo { id: record.id.clone(), renewable: record.renewable, duration_secs: ttl_secs })
 }
 
-fn login(visit: &mut Visit, guest: &GuestTarget, grant: AuthGrant, envelope: &mut Envelope) -> Result<(), Fault> {
-    let minted = mint::from_login(visit, &guest.mount, &guest.rest, grant)?;
+fn login(
+    visit: &mut Visit,
+    request: &Request,
+    guest: &GuestTarget,
+    grant: AuthGrant,
+    envelope: &mut Envelope,
+) -> Result<(), Fault> {
+    let minted = mint::from_login(visit, request, &guest.mount, grant)?;
     envelope.warnings.extend(minted.warnings);
     envelope.auth = Some(minted.auth);
     Ok(())

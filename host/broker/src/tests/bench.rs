@@ -175,7 +175,11 @@ impl Scripted {
             oldest_readable_data: 1,
             routes: patterns
                 .iter()
-                .map(|pattern| Route { unauthenticated: kind == PluginKind::Auth, ..route(pattern) })
+                .map(|pattern| {
+                    let login = kind == PluginKind::Auth;
+                    let folded_captures = if login { vec!["name".to_owned()] } else { Vec::new() };
+                    Route { unauthenticated: login, folded_captures, ..route(pattern) }
+                })
                 .collect(),
             seal_wrapped: Vec::new(),
             local: Vec::new(),

@@ -130,3 +130,12 @@ async fn no_holder_keeps_a_token_from_its_end_by_renewing_it() {
     }
     assert_eq!(bench.read("auth/token/lookup-self", ROOT).await.status, 200);
 }
+
+#[tokio::test]
+async fn a_login_in_capitals_ends_by_the_name_it_is_for() {
+    let bench = Bench::new().await;
+    let (shouted, other) = (bench.login("ANN").await.token(), bench.login("anna").await.token());
+    assert_eq!(bench.write("sys/leases/revoke-prefix/auth/fake/login/Ann", ROOT, Value::Null).await.status, 204);
+    assert_eq!(bench.read("auth/token/lookup-self", &shouted).await.status, 403);
+    assert_eq!(bench.read("auth/token/lookup-self", &other).await.status, 200);
+}

@@ -303,7 +303,7 @@ fn audit_options_without_effect_are_noted_and_the_others_are_used() {
     assert_eq!(
         notes,
         [
-            "local in audit \"file\" \"a\": this version runs a single node",
+            "local in audit \"file\" \"a\": what the cluster shares is on every node",
             "fallback in options: it belongs to Vault Enterprise"
         ]
     );
