@@ -143,7 +143,7 @@ fn address(fields: &Fields) -> Result<ApiAddress, Fault> {
     let url = fields.text_or_empty("leader_api_addr")?;
     // Nothing behind host and port: whoever asks is not to choose what is posted to.
     let place = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-    if !place.is_some_and(|place| !place.trim_end_matches('/').contains(['/', '?', '#'])) {
+    if place.is_none_or(|place| place.trim_end_matches('/').contains(['/', '?', '#'])) {
         return Err(Fault::invalid("leader_api_addr must be of the form https://host:port"));
     }
     let key = fields.text_or_empty("leader_client_key")?;
