@@ -63,33 +63,14 @@ impl Cluster {
 
     /// The config of a node that joins these.
     fn config(&self, at: usize, joins: &[usize]) -> String {
-        let (node, cluster) = (&self.nodes[at], self.ports[at]);
-        let (dir, port) = (node.dir().display(), node.port);
+        let node = &self.nodes[at];
         let joins = joins.iter().filter(|other| **other != at);
         let joins: String = joins
             .map(|other| {
                 format!("  retry_join {{ leader_api_addr = \"http://127.0.0.1:{}\" }}\n", self.nodes[*other].port)
             })
             .collect();
-        format!(
-            r#"
-storage "raft" {{
-  path    = "{dir}/data"
-  node_id = "node{at}"
-{joins}}}
-listener "tcp" {{
-  address         = "127.0.0.1:{port}"
-  cluster_address = "127.0.0.1:{cluster}"
-  tls_disable     = true
-}}
-audit "file" "to-file" {{
-  options = {{ file_path = "{dir}/audit.log" }}
-}}
-api_addr      = "http://127.0.0.1:{port}"
-cluster_addr  = "https://127.0.0.1:{cluster}"
-disable_mlock = true
-"#
-        )
+        node.member_config(&format!("node{at}"), self.ports[at], &joins)
     }
 
     /// Members are made voters as soon as they have caught up.

@@ -121,13 +121,19 @@ impl Node {
 
     /// The configuration of [`Node::raft`].
     pub fn raft_config(&self) -> String {
-        let (dir, port, cluster) = (self.dir.path().display(), self.port, free_port());
+        self.member_config("node1", free_port(), "")
+    }
+
+    /// The configuration of a node of this id that listens for peers on this port; `joins` are
+    /// its `retry_join` stanzas.
+    pub fn member_config(&self, id: &str, cluster: u16, joins: &str) -> String {
+        let (dir, port) = (self.dir.path().display(), self.port);
         format!(
             r#"
 storage "raft" {{
   path    = "{dir}/data"
-  node_id = "node1"
-}}
+  node_id = "{id}"
+{joins}}}
 listener "tcp" {{
   address         = "127.0.0.1:{port}"
   cluster_address = "127.0.0.1:{cluster}"

@@ -208,8 +208,8 @@ async fn end_all(visit: &mut Visit, ask: &Ask<'_>, end: LeaseEnd) -> Result<Repl
 /// Ends the tokens that were made below a path, which are leases in Vault. Looked for in
 /// pages, each of which is a change: there may be a million of them.
 async fn end_tokens(visit: &mut Visit, path: &str) -> Result<(), Fault> {
-    let (open, config, now_ms, own) = (visit.open.clone(), visit.config.clone(), visit.now_ms, visit.who()?.hash);
-    let mounts = &config.mounts;
+    let (open, config, own) = (visit.open.clone(), visit.config.clone(), visit.who()?.hash);
+    let sweep = Sweep { open: &open, mounts: &config.mounts, path, now_ms: visit.now_ms };
     let mut after = None;
     loop {
         let page = tokens::page(&mut open.begin()?, after.as_ref(), TOKENS_A_CHANGE)?;
@@ -218,76 +218,71 @@ async fn end_tokens(visit: &mut Visit, path: &str) -> Result<(), Fault> {
             break;
         }
         let page = page.into_iter().filter(|hash| *hash != own).collect::<Vec<_>>();
-        match end_page(&open, mounts, &page, path, now_ms).await {
-            Err(Fault::Conflict) => end_each(&open, mounts, &page, path, now_ms).await?,
+        match sweep.page(&page).await {
+            Err(Fault::Conflict) => sweep.each(&page).await?,
             done => done?,
         }
         open.due.notify_one();
         tokio::task::yield_now().await;
     }
     // Last, and with the answer: the caller's own has to be good for as long as this takes.
-    token_falls_due(&mut visit.tx, mounts, &own, path, now_ms)?;
+    sweep.falls_due(&mut visit.tx, &own)?;
     Ok(())
 }
 
-async fn end_page(
-    open: &Arc<Open>,
-    mounts: &MountTable,
-    page: &[TokenHash],
-    path: &str,
+/// The end of all tokens made below a path.
+struct Sweep<'a> {
+    open: &'a Arc<Open>,
+    mounts: &'a MountTable,
+    /// In the form that stands for all its spellings.
+    path: &'a str,
     now_ms: u64,
-) -> Result<(), Fault> {
-    let mut tx = open.begin()?;
-    let mut any = false;
-    for hash in page {
-        any |= token_falls_due(&mut tx, mounts, hash, path, now_ms)?;
-    }
-    if any { open.commit(tx).await } else { Ok(()) }
 }
 
-/// Ends the tokens of a page of which one was used or renewed meanwhile: each by a change that
-/// nothing can conflict with, or its holder could keep it by renewing it without a pause.
-async fn end_each(
-    open: &Arc<Open>,
-    mounts: &MountTable,
-    page: &[TokenHash],
-    path: &str,
-    now_ms: u64,
-) -> Result<(), Fault> {
-    for hash in page {
-        let mut tx = open.begin()?;
-        if tokens::get_untracked(&mut tx, hash)?.is_some_and(|record| is_below(mounts, &record, path, now_ms)) {
-            let _ = tree::end(&mut tx, &open.salt, hash, now_ms, Slice::at_once(true))?;
-            open.commit(tx).await?;
+impl Sweep<'_> {
+    /// Ends those of a page, in one change.
+    async fn page(&self, page: &[TokenHash]) -> Result<(), Fault> {
+        let mut tx = self.open.begin()?;
+        let mut any = false;
+        for hash in page {
+            any |= self.falls_due(&mut tx, hash)?;
         }
+        if any { self.open.commit(tx).await } else { Ok(()) }
     }
-    Ok(())
-}
 
-/// Whether a token was made below the path, and would end at all. It keeps the spelling of its
-/// login; the path is the form that stands for all.
-fn is_below(mounts: &MountTable, record: &TokenRecord, path: &str, now_ms: u64) -> bool {
-    let made = route::folded(mounts, &record.path).path;
-    let below = made.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    below && record.expires_ms > now_ms
-}
-
-/// Ends a token now if it was made below the path. The scheduler takes what is below it.
-fn token_falls_due(
-    tx: &mut Transaction,
-    mounts: &MountTable,
-    hash: &TokenHash,
-    path: &str,
-    now_ms: u64,
-) -> Result<bool, StoreError> {
-    if !tokens::get_untracked(tx, hash)?.is_some_and(|record| is_below(mounts, &record, path, now_ms)) {
-        return Ok(false);
+    /// Ends those of a page of which one was used or renewed meanwhile: each by a change that
+    /// nothing can conflict with, or its holder could keep it by renewing it without a pause.
+    async fn each(&self, page: &[TokenHash]) -> Result<(), Fault> {
+        for hash in page {
+            let mut tx = self.open.begin()?;
+            if tokens::get_untracked(&mut tx, hash)?.is_some_and(|record| self.is_meant(&record)) {
+                let _ = tree::end(&mut tx, &self.open.salt, hash, self.now_ms, Slice::at_once(true))?;
+                self.open.commit(tx).await?;
+            }
+        }
+        Ok(())
     }
-    let Some(mut record) = tokens::get(tx, hash)?.filter(|record| is_below(mounts, record, path, now_ms)) else {
-        return Ok(false);
-    };
-    tokens::set_expiry(tx, hash, &mut record, now_ms)?;
-    Ok(true)
+
+    /// Ends a token now if it is meant. The scheduler takes what is below it.
+    fn falls_due(&self, tx: &mut Transaction, hash: &TokenHash) -> Result<bool, StoreError> {
+        // Most are not meant: what was read of those is no reason to begin anew.
+        if !tokens::get_untracked(tx, hash)?.is_some_and(|record| self.is_meant(&record)) {
+            return Ok(false);
+        }
+        let Some(mut record) = tokens::get(tx, hash)?.filter(|record| self.is_meant(record)) else {
+            return Ok(false);
+        };
+        tokens::set_expiry(tx, hash, &mut record, self.now_ms)?;
+        Ok(true)
+    }
+
+    /// Whether a token was made below the path, and would end at all. It keeps the spelling of
+    /// its login.
+    fn is_meant(&self, record: &TokenRecord) -> bool {
+        let made = route::folded(self.mounts, &record.path).path;
+        let below = made.strip_prefix(self.path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        below && record.expires_ms > self.now_ms
+    }
 }
 
 fn revoke_prefix<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
