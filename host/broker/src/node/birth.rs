@@ -186,6 +186,8 @@ fn default_mount(parts: &Parts, table: Table, path: &str, kind: &str, descriptio
 
 /// Longest a node with peers waits for its cluster before it opens. Source: ours.
 const CLUSTER_WITHIN: Duration = Duration::from_secs(5);
+/// Pause before it looks again. Source: ours.
+const AGAIN: Duration = Duration::from_millis(25);
 
 /// Waits until the node has what was acknowledged before. One whose cluster has no leader opens
 /// all the same: it serves nothing before there is one, and follows it then.
@@ -193,7 +195,16 @@ async fn caught_up(parts: &Parts) -> Result<(), Fault> {
     if parts.peers.is_none() {
         return Ok(parts.ledger.linearizable().await?);
     }
-    match tokio::time::timeout(CLUSTER_WITHIN, parts.ledger.linearizable()).await {
+    let caught_up = async {
+        loop {
+            match parts.ledger.linearizable().await {
+                // It is handing over, as a sealed leader does: another leads in a moment.
+                Err(LedgerError::NotLeader { .. }) => tokio::time::sleep(AGAIN).await,
+                ended => return ended,
+            }
+        }
+    };
+    match tokio::time::timeout(CLUSTER_WITHIN, caught_up).await {
         Ok(Ok(())) => {}
         Err(_) | Ok(Err(LedgerError::Timeout)) => {
             tracing::warn!("the node opens while its cluster has no leader: it can serve nothing yet");
@@ -215,9 +226,12 @@ pub(super) async fn open(node: &Arc<Node>, barrier: Arc<Barrier>) -> Result<Open
     let devices = audit_devices(&mut tx, &parts, &barrier).await?;
     // A standby goes by its own config, and leaves the book to the leader.
     if tx.has_writes() && (parts.peers.is_none() || parts.ledger.standing().leader) {
-        match parts.ledger.propose(tx.into_change(&*parts.entropy)?).await? {
-            Verdict::Committed(_) => {}
-            Verdict::Conflict => return Err(Fault::Conflict),
+        match parts.ledger.propose(tx.into_change(&*parts.entropy)?).await {
+            Ok(Verdict::Committed(_)) => {}
+            Ok(Verdict::Conflict) => return Err(Fault::Conflict),
+            // It led a moment ago.
+            Err(LedgerError::NotLeader { .. }) if parts.peers.is_some() => {}
+            Err(error) => return Err(error.into()),
         }
     }
     let catalog = node.catalog.clone();
