@@ -3,10 +3,11 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::ops::Range;
 use std::time::Duration;
 
 /// Largest answer read, in bytes. Why: one buffer per connection, never grown.
-const ANSWER_BYTES_MAX: usize = 256 * 1024;
+pub(crate) const ANSWER_BYTES_MAX: usize = 256 * 1024;
 
 /// How long an answer may take. Why: a server that hangs must end the run.
 const ANSWER_MAX: Duration = Duration::from_secs(120);
@@ -35,31 +36,12 @@ impl Connection {
     pub(crate) fn exchange(&mut self, request: &[u8]) -> io::Result<Answer<'_>> {
         self.stream.write_all(request)?;
         let mut filled = 0;
-        let head = loop {
+        loop {
             filled += self.fill(filled)?;
-            if let Some(end) = find(&self.buffer[..filled], b"\r\n\r\n") {
-                break end + 4;
+            if let Some(whole) = whole(&self.buffer[..filled])? {
+                return Ok(Answer { status: whole.status, body: &self.buffer[whole.body] });
             }
-        };
-        let (status, length) = {
-            let text = std::str::from_utf8(&self.buffer[..head]).map_err(io::Error::other)?;
-            (status_of(text)?, length_of(text)?)
-        };
-        let end = match length {
-            Length::Bytes(bytes) => {
-                while filled < head + bytes {
-                    filled += self.fill(filled)?;
-                }
-                head + bytes
-            }
-            Length::Chunked => {
-                while !self.buffer[head..filled].ends_with(b"0\r\n\r\n") {
-                    filled += self.fill(filled)?;
-                }
-                filled
-            }
-        };
-        Ok(Answer { status, body: &self.buffer[head..end] })
+        }
     }
 
     fn fill(&mut self, filled: usize) -> io::Result<usize> {
@@ -82,6 +64,27 @@ pub(crate) fn request(method: &str, path: &str, token: &str, body: &str) -> Vec<
         format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len())
     };
     format!("{method} /v1/{path} HTTP/1.1\r\nHost: bench\r\n{token}{content}\r\n{body}").into_bytes()
+}
+
+/// Where an answer's parts are in what was received.
+pub(crate) struct Whole {
+    pub(crate) status: u16,
+    body: Range<usize>,
+}
+
+/// The answer, once all of it is there.
+///
+/// # Errors
+/// It is no answer.
+pub(crate) fn whole(received: &[u8]) -> io::Result<Option<Whole>> {
+    let Some(head) = find(received, b"\r\n\r\n").map(|end| end + 4) else { return Ok(None) };
+    let text = std::str::from_utf8(&received[..head]).map_err(io::Error::other)?;
+    let status = status_of(text)?;
+    let end = match length_of(text)? {
+        Length::Bytes(bytes) => Some(head + bytes).filter(|end| *end <= received.len()),
+        Length::Chunked => received[head..].ends_with(b"0\r\n\r\n").then_some(received.len()),
+    };
+    Ok(end.map(|end| Whole { status, body: head..end }))
 }
 
 enum Length {

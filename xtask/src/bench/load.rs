@@ -1,12 +1,9 @@
-//! The load: what is asked, and the connections that ask it. A thread a connection
-//! with blocking sockets, because that is the cheapest generator std offers, and
-//! requests made beforehand.
+//! The load: what is asked, in requests made beforehand.
 
-use std::sync::Barrier;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::http::{Connection, request};
+use super::lanes::Lanes;
 use super::server::Server;
 use super::{Phase, process};
 use crate::shell::{Done, Failed, Tried};
@@ -120,66 +117,19 @@ pub(crate) fn seed(server: &Server) -> Done {
 
 /// Asks for a while, with all connections at once.
 pub(crate) fn drive(server: &Server, requests: &[Vec<u8>], connections: usize, turn: Duration) -> Done<Tally> {
-    let open = || Connection::open(server.address()).tried(format_args!("connecting to {}", server.name));
-    let opened: Vec<Connection> = (0..connections).map(|_| open()).collect::<Done<_>>()?;
-    let (measuring, over) = (AtomicBool::new(false), AtomicBool::new(false));
-    let ready = Barrier::new(connections + 1);
-    std::thread::scope(|scope| {
-        let mut workers = Vec::new();
-        for (place, connection) in opened.into_iter().enumerate() {
-            let start = place * requests.len() / connections;
-            let (ready, measuring, over) = (&ready, &measuring, &over);
-            workers.push(scope.spawn(move || {
-                ready.wait();
-                ask(connection, requests, start, measuring, over)
-            }));
-        }
-        ready.wait();
-        std::thread::sleep(WARM_UP);
-        let before = (process::cpu_us(&server.pid())?, process::cpu_us("self")?, Instant::now());
-        measuring.store(true, Ordering::Relaxed);
-        std::thread::sleep(turn);
-        measuring.store(false, Ordering::Relaxed);
-        let after = (process::cpu_us(&server.pid())?, process::cpu_us("self")?);
-        let mut tally = Tally { busy: before.2.elapsed(), ..Tally::default() };
-        tally.server_cpu_us = after.0 - before.0;
-        tally.generator_cpu_us = after.1 - before.1;
-        over.store(true, Ordering::Relaxed);
-        for worker in workers {
-            let (latencies_us, errors) = worker.join().map_err(|_| Failed::new("a connection's thread panicked"))?;
-            tally.latencies_us.extend(latencies_us);
-            tally.errors += errors;
-        }
-        Ok(tally)
+    let asking = || format!("asking {}", server.name);
+    let mut lanes = Lanes::open(server.address(), requests, connections).tried(asking())?;
+    lanes.run(WARM_UP).tried(asking())?;
+    let before = (process::cpu_us(&server.pid())?, process::cpu_us("self")?, Instant::now());
+    let heard = lanes.run(turn).tried(asking())?;
+    let after = (process::cpu_us(&server.pid())?, process::cpu_us("self")?);
+    let busy = before.2.elapsed();
+    lanes.finish().tried(asking())?;
+    Ok(Tally {
+        latencies_us: heard.latencies_us,
+        errors: heard.errors,
+        busy,
+        server_cpu_us: after.0 - before.0,
+        generator_cpu_us: after.1 - before.1,
     })
-}
-
-fn ask(
-    mut connection: Connection,
-    requests: &[Vec<u8>],
-    start: usize,
-    measuring: &AtomicBool,
-    over: &AtomicBool,
-) -> (Vec<u32>, u64) {
-    let (mut latencies_us, mut errors) = (Vec::new(), 0);
-    for request in requests.iter().cycle().skip(start) {
-        if over.load(Ordering::Relaxed) {
-            break;
-        }
-        let asked = Instant::now();
-        let answered = connection.exchange(request);
-        let good = answered.as_ref().is_ok_and(|answer| answer.status == 200);
-        let broken = answered.is_err();
-        if measuring.load(Ordering::Relaxed) {
-            if good {
-                latencies_us.push(u32::try_from(asked.elapsed().as_micros()).unwrap_or(u32::MAX));
-            } else {
-                errors += 1;
-            }
-        }
-        if broken {
-            break;
-        }
-    }
-    (latencies_us, errors)
 }

@@ -3,6 +3,7 @@
 //! them, so that whatever else the machine does hits both alike.
 
 mod http;
+mod lanes;
 mod load;
 mod process;
 mod server;

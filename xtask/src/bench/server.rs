@@ -154,6 +154,9 @@ fn spawn(binary: &Path, folder: &Path, address: SocketAddr) -> Done<(Child, f64)
     let mut command = Command::new(binary);
     command.arg("server").arg(format!("-config={}", folder.join("config.hcl").display()));
     command.current_dir(folder).env("HOME", folder).stdin(Stdio::null()).stdout(log).stderr(errors);
+    // What a build or the other server left to be written would be written by the first
+    // sync of this one.
+    crate::shell::run(&mut Command::new("sync"))?;
     let started = Instant::now();
     let mut child = command.spawn().tried(format_args!("starting {}", binary.display()))?;
     if wait(|| health(address).is_some()).is_ok() {
