@@ -3,11 +3,13 @@
 //! here is part of the product, and nothing here links the sandbox's compiler.
 
 mod bench;
+mod chaos;
 mod check;
 mod deny;
 mod dev;
 mod freeze;
 mod fuzz;
+mod http;
 mod peer;
 mod plugins;
 mod program;
@@ -64,6 +66,11 @@ enum Task {
         after_help = "Example:\n  cargo xtask bench --vs bao\n  cargo xtask bench --vs bao --seconds 10 --audit\n\nBuild first: cargo xtask build. The numbers go to target/bench.json too."
     )]
     Bench(bench::Options),
+    /// Break a cluster on purpose, again and again, and check what its clients saw
+    #[command(
+        after_help = "Example:\n  cargo xtask chaos                               two minutes, the release binary\n  cargo xtask chaos --kills 200 --partitions 100 --writes 100000\n  cargo xtask chaos --seed 7 --seconds 30 --binary target/debug/bulkhead\n\nBuild first: cargo xtask build. The report goes to target/chaos.json too."
+    )]
+    Chaos(chaos::Options),
     /// Install the peer (OpenBao and its Python clients) into target/peer
     #[command(after_help = "Example:\n  cargo xtask peer && target/peer/bin/bao version")]
     Peer,
@@ -84,6 +91,7 @@ fn main() -> std::process::ExitCode {
         Task::Test(options) => check::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Bench(options) => bench::run(&options),
+        Task::Chaos(options) => chaos::run(&options),
         Task::Peer => peer::ensure().map(|_| ()),
         Task::FreezeWit(options) => freeze::run(&options),
         Task::DevBanner(options) => dev::banner(&options),

@@ -9,10 +9,8 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
-use super::http::{ANSWER_BYTES_MAX, whole};
-
-/// How long the last answers may take. Why: a server that hangs must end the run.
-const LAST_ANSWER_MAX: Duration = Duration::from_secs(120);
+use super::ANSWER_MAX;
+use crate::http::{ANSWER_BYTES_MAX, whole};
 
 /// Connections that each have one request under way.
 pub(crate) struct Lanes<'a> {
@@ -79,7 +77,7 @@ impl<'a> Lanes<'a> {
     /// # Errors
     /// A connection breaks, or an answer does not come.
     pub(crate) fn finish(mut self) -> io::Result<()> {
-        let end = Instant::now() + LAST_ANSWER_MAX;
+        let end = Instant::now() + ANSWER_MAX;
         while self.lanes.iter().any(|lane| lane.asked.is_some()) {
             let left = end.checked_duration_since(Instant::now()).ok_or(io::ErrorKind::TimedOut)?;
             self.hear(left, &mut Heard::default(), false)?;

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::http::{Connection, request};
 use super::lanes::Lanes;
 use super::server::Server;
-use super::{Phase, process};
+use super::{ANSWER_MAX, Phase, process};
+use crate::http::{Connection, request};
 use crate::shell::{Done, Failed, Tried};
 
 /// How many secrets the phases touch. Why: enough that writers seldom meet on one.
@@ -104,7 +104,7 @@ fn write(number: usize, token: &str) -> Vec<u8> {
 
 /// Writes every secret once.
 pub(crate) fn seed(server: &Server) -> Done {
-    let mut connection = Connection::open(server.address()).tried("connecting to seed")?;
+    let mut connection = Connection::open(server.address(), ANSWER_MAX).tried("connecting to seed")?;
     for number in 0..SECRETS {
         let answer = connection.exchange(&write(number, server.token())).tried("seeding")?;
         if answer.status != 200 {

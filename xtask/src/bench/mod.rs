@@ -2,7 +2,6 @@
 //! the same configuration with Raft storage on one disk; the phases alternate between
 //! them, so that whatever else the machine does hits both alike.
 
-mod http;
 mod lanes;
 mod load;
 mod process;
@@ -20,6 +19,9 @@ use crate::shell::{Done, Failed, Tried, say};
 use crate::workspace::{self, Profile};
 use load::{Plan, Tally};
 use server::{Server, Startup};
+
+/// How long an answer may take. Why: a server that hangs must end the run.
+const ANSWER_MAX: Duration = Duration::from_secs(120);
 
 /// What `cargo xtask bench` can be told.
 #[derive(clap::Args)]

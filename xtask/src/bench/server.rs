@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::http::{Connection, request};
-use super::process;
+use super::{ANSWER_MAX, process};
+use crate::http::{Connection, request};
 use crate::shell::{Done, Failed, Tried};
 
 /// How long a server may take to do anything at all.
@@ -117,7 +117,7 @@ impl Server {
 
     fn call(&self, method: &str, path: &str, body: &Value, wanted: &[u16]) -> Done<(u16, Value)> {
         let what = format!("{method} {path} on {}", self.name);
-        let mut connection = Connection::open(self.address).tried(&what)?;
+        let mut connection = Connection::open(self.address, ANSWER_MAX).tried(&what)?;
         let answer = connection.exchange(&request(method, path, &self.token, &body.to_string())).tried(&what)?;
         if !wanted.contains(&answer.status) {
             let text = String::from_utf8_lossy(answer.body).into_owned();
@@ -189,7 +189,7 @@ fn free_address() -> Done<SocketAddr> {
 
 /// What sys/health answers, if it answers at all.
 fn health(address: SocketAddr) -> Option<u16> {
-    let mut connection = Connection::open(address).ok()?;
+    let mut connection = Connection::open(address, ANSWER_MAX).ok()?;
     Some(connection.exchange(&request("GET", "sys/health", "", "")).ok()?.status)
 }
 

@@ -1,5 +1,5 @@
-//! HTTP/1.1 as a load generator needs it: requests that are bytes already, one
-//! buffer, no allocation per exchange. It shares the machine with what it measures.
+//! HTTP/1.1 as load generators need it: requests that are bytes already, one buffer, no
+//! allocation per exchange. They share the machine with what they ask.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,9 +8,6 @@ use std::time::Duration;
 
 /// Largest answer read, in bytes. Why: one buffer per connection, never grown.
 pub(crate) const ANSWER_BYTES_MAX: usize = 256 * 1024;
-
-/// How long an answer may take. Why: a server that hangs must end the run.
-const ANSWER_MAX: Duration = Duration::from_secs(120);
 
 /// A keep-alive connection.
 pub(crate) struct Connection {
@@ -25,10 +22,11 @@ pub(crate) struct Answer<'a> {
 }
 
 impl Connection {
-    pub(crate) fn open(address: SocketAddr) -> io::Result<Self> {
+    /// Connects; every answer may take so long.
+    pub(crate) fn open(address: SocketAddr, answer_max: Duration) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(ANSWER_MAX))?;
+        stream.set_read_timeout(Some(answer_max))?;
         Ok(Self { stream, buffer: vec![0; ANSWER_BYTES_MAX] })
     }
 
@@ -58,12 +56,17 @@ impl Connection {
 /// A request with a JSON body, as bytes.
 pub(crate) fn request(method: &str, path: &str, token: &str, body: &str) -> Vec<u8> {
     let token = if token.is_empty() { String::new() } else { format!("X-Vault-Token: {token}\r\n") };
+    request_with(&token, method, path, body)
+}
+
+/// As [`request`], with these header lines, each with its end.
+pub(crate) fn request_with(headers: &str, method: &str, path: &str, body: &str) -> Vec<u8> {
     let content = if body.is_empty() {
         String::new()
     } else {
         format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len())
     };
-    format!("{method} /v1/{path} HTTP/1.1\r\nHost: bench\r\n{token}{content}\r\n{body}").into_bytes()
+    format!("{method} /v1/{path} HTTP/1.1\r\nHost: server\r\n{headers}{content}\r\n{body}").into_bytes()
 }
 
 /// Where an answer's parts are in what was received.

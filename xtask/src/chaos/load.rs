@@ -1,0 +1,267 @@
+//! What the clients do while the cluster is broken: read, write and check-and-set secrets,
+//! take things that can be taken once, and revoke tokens. What they were told is kept.
+
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::chance::Chance;
+use super::client::{Client, Told, secret};
+use super::history::{Call, NEVER, Operation, Outcome};
+
+/// Secrets that are asked for at the same time.
+const SECRETS_AT_ONCE: u64 = 8;
+
+/// Operations on one secret, about. Why: more make the search for an order longer, fewer
+/// make it weaker.
+const OPERATIONS_EACH: u64 = 300;
+
+/// How long a client rests when it reaches nobody.
+const REST: Duration = Duration::from_millis(20);
+
+/// How often a revoked token is tried, over all nodes.
+const TRIES_OF_REVOKED: usize = 6;
+
+/// What all clients share.
+pub(crate) struct Load {
+    nodes: Vec<SocketAddr>,
+    token: String,
+    /// In every name and value, so that they can be looked for on disk.
+    pub(crate) canary: String,
+    began: Instant,
+    over: AtomicBool,
+    asked: AtomicU64,
+    pub(crate) acknowledged: AtomicU64,
+    /// By secret.
+    histories: Mutex<Vec<Vec<Operation>>>,
+    /// When the probe's writes were acknowledged.
+    pub(crate) probed: Mutex<Vec<Instant>>,
+    pub(crate) taken: AtomicU64,
+    pub(crate) revoked: AtomicU64,
+    /// Rules that were broken, in words.
+    pub(crate) broken: Mutex<Vec<String>>,
+}
+
+impl Load {
+    pub(crate) fn new(nodes: Vec<SocketAddr>, token: String, canary: String) -> Self {
+        Self {
+            nodes,
+            token,
+            canary,
+            began: Instant::now(),
+            over: AtomicBool::new(false),
+            asked: AtomicU64::new(0),
+            acknowledged: AtomicU64::new(0),
+            histories: Mutex::default(),
+            probed: Mutex::default(),
+            taken: AtomicU64::new(0),
+            revoked: AtomicU64::new(0),
+            broken: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn stop(&self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
+
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(NEVER - 1)
+    }
+
+    fn client(&self, at: usize) -> Client<'_> {
+        Client::new(&self.nodes, &self.token, at)
+    }
+
+    fn name(&self, number: usize) -> String {
+        format!("kv/data/{}-{number}", self.canary)
+    }
+
+    fn breaks(&self, rule: String) {
+        if let Ok(mut broken) = self.broken.lock() {
+            broken.push(rule);
+        }
+    }
+
+    /// Reads and writes secrets until the end.
+    pub(crate) fn work(&self, worker: usize, seed: u64) {
+        let mut chance = Chance::of(seed ^ (worker as u64) << 32);
+        let mut client = self.client(worker);
+        while !self.is_over() {
+            let turn = self.asked.fetch_add(1, Ordering::Relaxed);
+            let number = turn / (SECRETS_AT_ONCE * OPERATIONS_EACH) * SECRETS_AT_ONCE + turn % SECRETS_AT_ONCE;
+            let number = usize::try_from(number).unwrap_or_default();
+            let call = match chance.below(10) {
+                0..4 => Call::Read,
+                4..7 => Call::Write { value: turn + 1 },
+                // Close to where the others have brought it, so that it is met now and then.
+                _ => Call::Cas { expected: self.version_of(number), value: turn + 1 },
+            };
+            self.operate(&mut client, number, call);
+            if chance.below(20) == 0 {
+                client.turn();
+            }
+        }
+    }
+
+    /// The version anybody saw last.
+    fn version_of(&self, number: usize) -> u64 {
+        let Ok(histories) = self.histories.lock() else { return 0 };
+        let seen = histories.get(number).and_then(|history| history.last()).map(|operation| operation.outcome);
+        match seen {
+            Some(Outcome::Found { version, .. } | Outcome::Written { version }) => version,
+            _ => 0,
+        }
+    }
+
+    fn operate(&self, client: &mut Client<'_>, number: usize, call: Call) {
+        let name = self.name(number);
+        let began = self.now();
+        let text = |value| format!("{}={value}", self.canary);
+        let told = match call {
+            Call::Read => client.ask("GET", &name, &Value::Null),
+            Call::Write { value } => client.ask("PUT", &name, &secret(&text(value), None)),
+            Call::Cas { expected, value } => client.ask("PUT", &name, &secret(&text(value), Some(expected))),
+        };
+        let ended = self.now();
+        let outcome = match told {
+            Told::NotSent => return thread::sleep(REST),
+            Told::Unknown => Outcome::Unknown,
+            Told::Answer(status, answer) => match outcome(call, status, &answer) {
+                Some(outcome) => outcome,
+                None => return self.breaks(format!("{call:?} was answered {status}: {answer}")),
+            },
+        };
+        if matches!(outcome, Outcome::Written { .. }) {
+            self.acknowledged.fetch_add(1, Ordering::Relaxed);
+        }
+        let ended = if outcome == Outcome::Unknown { NEVER } else { ended };
+        if (call, outcome) != (Call::Read, Outcome::Unknown) {
+            self.note(number, Operation { call, outcome, began, ended });
+        }
+        if outcome == Outcome::Unknown {
+            thread::sleep(REST);
+        }
+    }
+
+    fn note(&self, number: usize, operation: Operation) {
+        let Ok(mut histories) = self.histories.lock() else { return };
+        if histories.len() <= number {
+            histories.resize_with(number + 1, Vec::new);
+        }
+        histories[number].push(operation);
+    }
+
+    /// Reads every secret from every node once more, and gives all histories.
+    pub(crate) fn last_look(&self) -> Vec<Vec<Operation>> {
+        let count = self.histories.lock().map(|histories| histories.len()).unwrap_or_default();
+        for at in 0..self.nodes.len() {
+            let mut client = Client::new(&self.nodes[at..=at], &self.token, 0);
+            (0..count).for_each(|number| self.operate(&mut client, number, Call::Read));
+        }
+        self.histories.lock().map(|mut histories| std::mem::take(&mut *histories)).unwrap_or_default()
+    }
+
+    /// Writes without a pause, as a client does that tries until it is through, and notes when.
+    pub(crate) fn probe(&self) {
+        let mut client = self.client(0);
+        let path = format!("kv/data/{}-probe", self.canary);
+        while !self.is_over() {
+            match client.ask("PUT", &path, &secret("probe", None)) {
+                Told::Answer(200, _) => {
+                    if let Ok(mut probed) = self.probed.lock() {
+                        probed.push(Instant::now());
+                    }
+                    thread::sleep(Duration::from_millis(5));
+                }
+                _ => thread::sleep(REST),
+            }
+        }
+    }
+
+    /// Wraps something and lets two clients take it at the same time: one at most gets it.
+    pub(crate) fn take(&self) {
+        let (mut one, mut other) = (self.client(0), self.client(1));
+        while !self.is_over() {
+            let wrapped = one.ask_wrapped("sys/wrapping/wrap", &json!({"thing": self.canary}));
+            let Some(token) = field(&wrapped, "/wrap_info/token") else {
+                thread::sleep(REST);
+                continue;
+            };
+            let body = json!({"token": token});
+            let unwrap = |client: &mut Client<'_>| client.ask("PUT", "sys/wrapping/unwrap", &body);
+            let mut told = thread::scope(|scope| {
+                let first = scope.spawn(|| unwrap(&mut one));
+                [unwrap(&mut other), first.join().unwrap_or(Told::Unknown)]
+            })
+            .map(|told| match told {
+                Told::Answer(status, _) => Some(status),
+                Told::NotSent | Told::Unknown => None,
+            });
+            told.sort_unstable();
+            match told {
+                [Some(200), Some(200)] => self.breaks("a wrapped thing was taken twice".to_owned()),
+                [Some(400), Some(400)] => self.breaks("a wrapped thing was taken by nobody".to_owned()),
+                [_, Some(200 | 400)] | [None, None] => {}
+                other => self.breaks(format!("unwrapping was answered {other:?}")),
+            }
+            self.taken.fetch_add(1, Ordering::Relaxed);
+            thread::sleep(REST);
+        }
+    }
+
+    /// Makes tokens and revokes them: once that is acknowledged, no node takes them.
+    pub(crate) fn revoke(&self) {
+        let mut client = self.client(2);
+        let mut revoked: Vec<String> = Vec::new();
+        while !self.is_over() {
+            let made = client.ask("PUT", "auth/token/create", &json!({"ttl": "1h", "policies": ["default"]}));
+            let Some(token) = field(&made, "/auth/client_token") else {
+                thread::sleep(REST);
+                continue;
+            };
+            match client.ask("PUT", "auth/token/revoke", &json!({"token": token})) {
+                Told::Answer(204, _) => revoked.push(token),
+                _ => continue,
+            }
+            self.revoked.fetch_add(1, Ordering::Relaxed);
+            let first = revoked.len().saturating_sub(TRIES_OF_REVOKED);
+            for token in &revoked[first..] {
+                client.turn();
+                if let Told::Answer(200, _) = client.ask_as(token, "GET", "auth/token/lookup-self", &Value::Null) {
+                    self.breaks("a revoked token was taken".to_owned());
+                }
+            }
+        }
+    }
+}
+
+/// What an answer means; nothing if it is none that such a call can have.
+fn outcome(call: Call, status: u16, answer: &Value) -> Option<Outcome> {
+    let number = |pointer: &str| answer.pointer(pointer).and_then(Value::as_u64);
+    match (call, status) {
+        (Call::Read, 404) => Some(Outcome::Found { version: 0, value: 0 }),
+        (Call::Read, 200) => {
+            let text = answer.pointer("/data/data/v")?.as_str()?;
+            let value = text.rsplit_once('=')?.1.parse().ok()?;
+            Some(Outcome::Found { version: number("/data/metadata/version")?, value })
+        }
+        (Call::Write { .. } | Call::Cas { .. }, 200) => Some(Outcome::Written { version: number("/data/version")? }),
+        (Call::Cas { .. }, 400) if answer.to_string().contains("check-and-set") => Some(Outcome::Refused),
+        _ => None,
+    }
+}
+
+fn field(told: &Told, pointer: &str) -> Option<String> {
+    match told {
+        Told::Answer(200, answer) => Some(answer.pointer(pointer)?.as_str()?.to_owned()),
+        _ => None,
+    }
+}

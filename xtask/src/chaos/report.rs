@@ -1,0 +1,139 @@
+//! What came of a run, for people and as JSON.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::check::linearizable;
+use super::cluster::Cluster;
+use super::fault::{Fault, Inflicted};
+use super::history::{Operation, Outcome};
+use super::load::Load;
+use crate::shell::{Done, Tried};
+use crate::workspace;
+
+/// All that is reported.
+#[derive(Serialize)]
+pub(crate) struct Report {
+    seed: u64,
+    seconds: u64,
+    faults: BTreeMap<Fault, u64>,
+    leaders_killed: usize,
+    partitions: usize,
+    /// Of secrets, whose outcome the client knows.
+    operations: usize,
+    /// Of these, acknowledged writes.
+    writes: u64,
+    unknown: usize,
+    histories: usize,
+    /// Secrets whose history has no order, by number.
+    not_linearizable: Vec<usize>,
+    taken_once: u64,
+    tokens_revoked: u64,
+    broken: Vec<String>,
+    /// Files with a name or value in them.
+    legible: Vec<String>,
+    /// Without an acknowledged write, seen by a client that tries again; by fault.
+    gaps_ms: BTreeMap<Fault, Gaps>,
+}
+
+/// How long clients could not write.
+#[derive(Serialize)]
+struct Gaps {
+    times: usize,
+    p50: u64,
+    p99: u64,
+    max: u64,
+}
+
+impl Report {
+    pub(crate) fn of(
+        seed: u64,
+        took: Duration,
+        load: &Load,
+        inflicted: &Inflicted,
+        histories: &[Vec<Operation>],
+        cluster: &Cluster,
+    ) -> Self {
+        let all = || histories.iter().flatten();
+        let known = all().filter(|operation| operation.outcome != Outcome::Unknown).count();
+        let ordered = |(_, history): &(usize, &Vec<Operation>)| !linearizable(history);
+        let probed = taken(&load.probed);
+        let faults = inflicted.counts();
+        let gaps = faults.keys().filter_map(|fault| Some((*fault, Gaps::of(*fault, inflicted, &probed)?))).collect();
+        Self {
+            seed,
+            seconds: took.as_secs(),
+            leaders_killed: inflicted.leaders_killed(),
+            partitions: inflicted.partitions(),
+            operations: known,
+            writes: load.acknowledged.load(Ordering::Relaxed),
+            unknown: all().count() - known,
+            histories: histories.len(),
+            not_linearizable: histories.iter().enumerate().filter(ordered).map(|(number, _)| number).collect(),
+            taken_once: load.taken.load(Ordering::Relaxed),
+            tokens_revoked: load.revoked.load(Ordering::Relaxed),
+            broken: taken(&load.broken),
+            legible: legible(cluster, load.canary.as_bytes()),
+            gaps_ms: gaps,
+            faults,
+        }
+    }
+
+    /// Whether nobody saw what may not be.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.not_linearizable.is_empty() && self.broken.is_empty() && self.legible.is_empty()
+    }
+
+    pub(crate) fn print_and_save(&self) -> Done {
+        println!("\n  seed {}, {} s", self.seed, self.seconds);
+        println!("  {:<34} {:>9}", "leaders killed", self.leaders_killed);
+        println!("  {:<34} {:>9}", "partitions", self.partitions);
+        println!("  {:<34} {:>9}", "operations with a known outcome", self.operations);
+        println!("  {:<34} {:>9}", "acknowledged writes", self.writes);
+        println!("  {:<34} {:>9}", "operations of unknown outcome", self.unknown);
+        println!("  {:<34} {:>9}  of {}", "histories without an order", self.not_linearizable.len(), self.histories);
+        println!("  {:<34} {:>9}", "things to be taken once", self.taken_once);
+        println!("  {:<34} {:>9}", "tokens revoked and tried again", self.tokens_revoked);
+        println!("  {:<34} {:>9}", "broken rules", self.broken.len());
+        println!("  {:<34} {:>9}", "files with a name or value", self.legible.len());
+        println!("\n  {:<18} {:>6}  longest time without a write, ms: p50, p99, max", "fault", "times");
+        for (fault, times) in &self.faults {
+            let gaps = self.gaps_ms.get(fault);
+            let gaps = gaps.map_or_else(String::new, |gaps| format!("{:>8} {:>7} {:>7}", gaps.p50, gaps.p99, gaps.max));
+            println!("  {:<18} {times:>6}  {gaps}", format!("{fault:?}"));
+        }
+        self.broken.iter().take(20).for_each(|rule| println!("  BROKEN: {rule}"));
+        self.legible.iter().for_each(|file| println!("  LEGIBLE: {file}"));
+        self.not_linearizable.iter().for_each(|number| println!("  NO ORDER: secret {number}"));
+        let path = workspace::root().join("target/chaos.json");
+        let json = serde_json::to_vec_pretty(self).tried("writing the report as JSON")?;
+        fs::write(&path, json).tried(format_args!("writing {}", path.display()))?;
+        println!("\n  {}", path.display());
+        Ok(())
+    }
+}
+
+impl Gaps {
+    fn of(fault: Fault, inflicted: &Inflicted, acknowledged: &[Instant]) -> Option<Self> {
+        let gaps = inflicted.gaps_ms(fault, acknowledged);
+        let at = |share: f64| gaps.get(((gaps.len() as f64 * share) as usize).min(gaps.len() - 1)).copied();
+        (!gaps.is_empty()).then_some(())?;
+        Some(Self { times: gaps.len(), p50: at(0.5)?, p99: at(0.99)?, max: at(1.0)? })
+    }
+}
+
+fn taken<T>(shared: &Mutex<Vec<T>>) -> Vec<T> {
+    shared.lock().map(|mut all| std::mem::take(&mut *all)).unwrap_or_default()
+}
+
+/// Files of the nodes in which these bytes can be read.
+fn legible(cluster: &Cluster, canary: &[u8]) -> Vec<String> {
+    let holds = |bytes: Vec<u8>| bytes.windows(canary.len()).any(|window| window == canary);
+    let files = cluster.files().into_iter();
+    files.filter(|file| fs::read(file).is_ok_and(holds)).map(|file| file.display().to_string()).collect()
+}
