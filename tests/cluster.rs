@@ -9,6 +9,7 @@ use bulkhead_tests::programs::Program;
 use serde_json::{Value, json};
 
 mod client;
+mod example;
 mod failover;
 mod join;
 mod members;
