@@ -8,6 +8,7 @@
 //! drops anything, and when the node ends, everything is settled ([`Disk::sync`]).
 
 use std::io;
+use std::panic::catch_unwind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use lsm_tree::{AbstractTree, AnyTree, Cache, CompressionType, Config, Guard, Seq
 
 use self::settle::{Settling, Snapshots};
 
+mod manifest;
 mod settle;
 
 /// Blocks kept in memory, in bytes. Hot records are kept above, so this is for lists and
@@ -63,6 +65,14 @@ impl Disk {
     /// # Errors
     /// [`LedgerError::Damaged`] or [`LedgerError::Storage`].
     pub(crate) fn open(path: &Path) -> Result<Self, LedgerError> {
+        manifest::check(path)?;
+        // Of some damage the tree makes a panic.
+        catch_unwind(|| Self::open_checked(path)).unwrap_or_else(|_| {
+            Err(LedgerError::Damaged { what: format!("the state in {}: it could not be opened", path.display()) })
+        })
+    }
+
+    fn open_checked(path: &Path) -> Result<Self, LedgerError> {
         let next = SequenceNumberCounter::default();
         // The tree's own idea of what is visible would show half of a batch if it settled
         // an earlier one meanwhile; views keep theirs in `snapshots`.
@@ -178,12 +188,15 @@ fn failure(doing: &'static str, error: &lsm_tree::Error) -> LedgerError {
 }
 
 fn io_failure(doing: &'static str, error: &io::Error) -> LedgerError {
+    // What the system did not say is the tree's own word on bytes it read. Of what the system
+    // says, two come from lengths and names that are wrong in such bytes.
+    let by_system = error.raw_os_error().is_some();
     match error.kind() {
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::NotFound => {
-            LedgerError::Damaged { what: format!("the state, noticed while {doing}: {error}") }
-        }
-        _ => crate::fault::storage(doing, error),
+        io::ErrorKind::InvalidInput | io::ErrorKind::NotFound => {}
+        _ if !by_system => {}
+        _ => return crate::fault::storage(doing, error),
     }
+    LedgerError::Damaged { what: format!("the state, noticed while {doing}: {error}") }
 }
 
 #[cfg(test)]

@@ -98,6 +98,90 @@ async fn a_damaged_state_is_set_aside_and_rebuilt() {
     ledger.shutdown().await.unwrap();
 }
 
+/// A ledger whose log no longer has everything: the state and a snapshot hold the rest.
+async fn shortened(dir: &Path) {
+    let ledger = started(small(dir)).await;
+    let big = "v".repeat(4000);
+    for n in 0..300 {
+        ledger.propose(put(&format!("key/{n}"), &format!("{n} {big}"))).await.unwrap();
+    }
+    ledger.shutdown().await.unwrap();
+    assert!(!dir.join("data/log/segment-0000000000000000.log").exists(), "the log still has everything");
+}
+
+/// Copies a file and everything below it.
+fn copy(from: &Path, to: &Path) {
+    let copied = std::process::Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+    assert!(copied.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_byte_of_the_list_of_the_states_files_can_change_and_take_records_along() {
+    let dir = tempfile::tempdir().unwrap();
+    shortened(dir.path()).await;
+    let map = Path::new("data/state").join(fs::read_to_string(dir.path().join("data/state/current")).unwrap().trim());
+    let names = fs::read_dir(dir.path().join(&map)).unwrap().map(|entry| entry.unwrap().file_name());
+    let names: Vec<_> = names.filter(|name| name != "tables").collect();
+    assert!(names.len() >= 2, "a list, and which one it is: {names:?}");
+    for name in names {
+        let whole = fs::read(dir.path().join(&map).join(&name)).unwrap();
+        let flips = (0..whole.len()).step_by(1 + whole.len() / 60).map(Some);
+        for flip in flips.chain([None]) {
+            let other = tempfile::tempdir().unwrap();
+            copy(&dir.path().join("data"), other.path());
+            let file = other.path().join(&map).join(&name);
+            match flip {
+                Some(at) => {
+                    let mut bytes = whole.clone();
+                    bytes[at] ^= 1 << (at % 8);
+                    fs::write(&file, bytes).unwrap();
+                }
+                None => fs::remove_file(&file).unwrap(),
+            }
+            let ledger = RaftLedger::open(small(other.path())).await.unwrap();
+            for n in 0..300 {
+                let found = read(&ledger, &format!("key/{n}"));
+                assert!(found.is_some(), "{name:?} flipped at {flip:?}: key/{n} is gone");
+            }
+            ledger.shutdown().await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_of_the_state_that_are_empty_or_damaged_are_rebuilt() {
+    let dir = tempfile::tempdir().unwrap();
+    shortened(dir.path()).await;
+    let number = fs::read_to_string(dir.path().join("data/state/current")).unwrap();
+    let tables = Path::new("data/state").join(number.trim()).join("tables");
+    for entry in fs::read_dir(dir.path().join(&tables)).unwrap() {
+        let name = entry.unwrap().file_name();
+        let whole = fs::read(dir.path().join(&tables).join(&name)).unwrap();
+        // Empty, cut, and with its index and trailer damaged.
+        for damage in 0..6 {
+            let other = tempfile::tempdir().unwrap();
+            copy(&dir.path().join("data"), other.path());
+            let mut bytes = whole.clone();
+            match damage {
+                0 => bytes.clear(),
+                1 => bytes.truncate(whole.len() / 2),
+                _ => bytes[whole.len() - 40 * (damage - 1)] ^= 0x10,
+            }
+            fs::write(other.path().join(&tables).join(&name), bytes).unwrap();
+            // What shows only when it is read is rebuilt at the next start.
+            let mut whole = false;
+            for _ in 0..2 {
+                let ledger = RaftLedger::open(small(other.path())).await.unwrap();
+                let view = ledger.view().unwrap();
+                whole = (0..300).all(|n| matches!(view.get(format!("key/{n}").as_bytes()), Ok(Some(_))));
+                drop(view);
+                ledger.shutdown().await.unwrap();
+            }
+            assert!(whole, "{name:?} with damage {damage}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_log_that_is_gone_keeps_the_node_from_starting() {
     let dir = tempfile::tempdir().unwrap();
