@@ -1,3 +1,8 @@
+use std::fs;
+use std::path::Path;
+
+use bulkhead_model::seam::ledger::LedgerError;
+
 use super::{Disk, MEMTABLE_BYTES};
 
 fn put(disk: &Disk, key: &str, value: &str) {
@@ -97,4 +102,36 @@ fn files_are_merged_however_they_came_about() {
     }
     assert!(files() < 10, "{} files of 40 are left", files());
     assert_eq!(get(&disk, "key/4").as_deref(), Some("39"));
+}
+
+/// A tree of two files, closed.
+fn two_files(directory: &Path) {
+    let disk = Disk::open(directory).unwrap();
+    for name in ["a", "b"] {
+        put(&disk, name, "1");
+        disk.sync().unwrap();
+    }
+}
+
+#[test]
+fn no_bit_of_the_list_of_files_can_change_unseen() {
+    let dir = tempfile::tempdir().unwrap();
+    two_files(dir.path());
+    let current = dir.path().join("current");
+    let newest = fs::read(&current).unwrap()[0];
+    for list in [dir.path().join(format!("v{newest}")), current] {
+        let whole = fs::read(&list).unwrap();
+        for bit in 0..whole.len() * 8 {
+            let mut bytes = whole.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            fs::write(&list, bytes).unwrap();
+            let opened = Disk::open(dir.path());
+            assert!(matches!(opened, Err(LedgerError::Damaged { .. })), "bit {bit} of {}", list.display());
+        }
+        fs::remove_file(&list).unwrap();
+        assert!(matches!(Disk::open(dir.path()), Err(LedgerError::Damaged { .. })), "without {}", list.display());
+        fs::write(&list, whole).unwrap();
+    }
+    let disk = Disk::open(dir.path()).unwrap();
+    assert_eq!((get(&disk, "a"), get(&disk, "b")), (Some("1".to_owned()), Some("1".to_owned())));
 }

@@ -155,7 +155,8 @@ impl State {
     }
 
     /// Has the next start rebuild the state.
-    fn doubt(&self) {
+    fn doubt(&self, what: &str) {
+        tracing::error!(what, "what was read is damaged; restart this node: it then rebuilds it from snapshot and log");
         if let Err(e) = std::fs::write(self.directory.join("rebuild"), b"") {
             tracing::error!(error = %e, "could not note that the state is damaged");
         }
@@ -185,8 +186,8 @@ pub(crate) struct StateView {
 
 impl StateView {
     fn judge<T>(&self, found: Result<T, LedgerError>) -> Result<T, LedgerError> {
-        if let (Err(LedgerError::Damaged { .. }), Some(state)) = (&found, self.state.upgrade()) {
-            state.doubt();
+        if let (Err(LedgerError::Damaged { what }), Some(state)) = (&found, self.state.upgrade()) {
+            state.doubt(what);
         }
         found
     }
