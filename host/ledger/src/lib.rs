@@ -12,6 +12,7 @@
 //! | [`snapshot`] | the whole state in one file |
 //! | [`peer`] | other nodes: what is said to them, and how it gets there |
 //! | [`reads`] | how far a node must be before it may read |
+//! | [`removed`] | who was a member, and is not heard any more |
 //! | [`pilot`] | looks after the members; [`autopilot`] decides what is due |
 //!
 //! No type of openraft or lsm-tree appears in what this room shows to others.
@@ -33,6 +34,7 @@ mod peer;
 mod pilot;
 mod raft;
 mod reads;
+mod removed;
 mod roster;
 mod snapshot;
 

@@ -25,7 +25,14 @@ impl Service for Echo {
         self.0.fetch_add(1, SeqCst);
         Box::pin(async move { request })
     }
+
+    fn hears(&self, from: u64) -> bool {
+        from != DEAF_TO
+    }
 }
+
+/// Whom an echo does not hear.
+const DEAF_TO: u64 = 66;
 
 const SILENCE: Duration = Duration::from_secs(2);
 
