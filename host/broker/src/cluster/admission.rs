@@ -94,9 +94,11 @@ fn cluster(visit: &Visit) -> Result<(&dyn Cluster, &PeerParts), Fault> {
 
 /// A number belongs to one node. A member that answers under it is not replaced by another.
 fn refuse_double(cluster: &dyn Cluster, node: &Joining) -> Result<(), Fault> {
+    let threshold = cluster.autopilot().last_contact_threshold;
     let other = |peer: &Peer| peer.number == node.number && (&peer.id, &peer.address) != (&node.id, &node.address);
     match cluster.peers().into_iter().find(other) {
-        Some(peer) if peer.contact.is_some_and(|contact| contact.healthy) => Err(Fault::invalid(format!(
+        // One that the leader had no time to hear counts as alive.
+        Some(peer) if peer.contact.is_some_and(|contact| contact.silent <= threshold) => Err(Fault::invalid(format!(
             "this node's data directory is a copy of that of {:?}, which is alive",
             peer.id
         ))),

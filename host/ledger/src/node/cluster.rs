@@ -75,11 +75,11 @@ impl RaftLedger {
 
     /// Removes members that have the name of a new one. Only one that is silent goes.
     async fn make_place(&self, node: &Joining) -> Result<(), ClusterError> {
-        let threshold = self.pilot.config().last_contact_threshold;
+        let config = self.pilot.config();
         let members = self.pilot.members();
         let named = |number: u64| members.get(&number).is_some_and(|(member, _)| member.name == node.id);
         for sight in self.sights()?.into_iter().filter(|sight| sight.number != node.number && named(sight.number)) {
-            if sight.last.is_some_and(|last| last <= threshold) {
+            if autopilot::is_alive(&sight, &config) {
                 return Err(refused(&format!("a node called {:?} is a member, and alive", node.id)));
             }
             self.change(without(sight.number, sight.voter), false).await?;
@@ -375,6 +375,7 @@ fn joined<T>(result: Result<Result<T, LedgerError>, tokio::task::JoinError>) -> 
 fn contact(sight: &Sight) -> Contact {
     Contact {
         last: sight.last,
+        silent: sight.silent,
         matched_index: sight.matched_index,
         behind: sight.behind,
         healthy: sight.healthy_for.is_some(),
