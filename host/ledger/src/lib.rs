@@ -40,6 +40,6 @@ mod snapshot;
 
 pub use self::config::{LedgerConfig, Timings};
 pub use self::node::RaftLedger;
-pub use self::peer::authority::{Authority, AuthorityError, NodeKey};
+pub use self::peer::authority::{Authority, AuthorityError, NodeKey, check_credentials};
 pub use self::peer::tcp::PeerNetwork;
 pub use self::snapshot::inspect_snapshot;

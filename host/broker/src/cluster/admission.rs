@@ -197,10 +197,9 @@ fn answer<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
         // Whoever joins must be able to reach this node, which had no peers to be known by so far.
         authority::renew_own(&open, peers).await?;
         let (cluster, _) = cluster(visit)?;
-        let id = node.id.clone();
-        cluster.join(node).await.map_err(|error| of_cluster(&error))?;
-        tracing::info!(node = %id, "a node has joined the cluster");
-        let proof = proof::of_issuer(&key, &nonce, &certificate, &authority);
+        let proof = proof::of_issuer(&key, &said, &certificate, &authority);
+        cluster.join(node.clone()).await.map_err(|error| of_cluster(&error))?;
+        tracing::info!(node = %node.id, "a node has joined the cluster");
         Ok(data(&json!({
             "certificate": STANDARD.encode(&certificate),
             "authority": STANDARD.encode(&authority),

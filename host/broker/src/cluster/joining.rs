@@ -14,7 +14,7 @@ use bulkhead_model::hidden::Hidden;
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Request;
 use bulkhead_model::seam::cluster::Joining;
-use bulkhead_model::seam::peer::{ApiAddress, KeyRequest, PeerCredentials};
+use bulkhead_model::seam::peer::{ApiAddress, PeerCredentials};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -214,26 +214,25 @@ async fn ask(
         "answer": STANDARD.encode(proof::of_candidate(key, &said)),
     });
     let told = post(peers, leader, "sys/storage/raft/bootstrap/answer", &body).await?;
-    take(node, peers, (key, &nonce), (made, &told))
+    let shown = taken(key, &said, &told)?;
+    let now_secs = node.parts.clock.now_secs();
+    let validity = authority::of_node(now_secs);
+    let (certificate, authorities) = (shown.0, vec![shown.1]);
+    peers.office.install(number, PeerCredentials { certificate, key: made.key, authorities, validity }, now_secs)
 }
 
-fn take(
-    node: &Node,
-    peers: &PeerParts,
-    (key, nonce): (&HmacKey, &[u8]),
-    (made, told): (KeyRequest, &Value),
-) -> Result<(), String> {
+/// The certificate that this candidate was issued, and the authority's.
+fn taken(key: &HmacKey, said: &Candidacy<'_>, told: &Value) -> Result<(Vec<u8>, Vec<u8>), String> {
     let bytes = |name: &str| {
         let text = told.pointer(&format!("/data/{name}")).and_then(Value::as_str).unwrap_or_default();
         let short = Some(text).filter(|text| text.len() <= CERTIFICATE_TEXT_MAX);
         short.and_then(|text| STANDARD.decode(text).ok()).ok_or(format!("its answer has no {name}"))
     };
     let (certificate, authority) = (bytes("certificate")?, bytes("authority")?);
-    if !proof::is_of_issuer(key, nonce, (&certificate, &authority), &bytes("proof")?) {
+    if !proof::is_of_issuer(key, said, (&certificate, &authority), &bytes("proof")?) {
         return Err("it does not belong to the cluster of these key shares".to_owned());
     }
-    let validity = authority::of_node(node.parts.clock.now_secs());
-    peers.office.install(PeerCredentials { certificate, key: made.key, authorities: vec![authority], validity })
+    Ok((certificate, authority))
 }
 
 /// Asks a node of the cluster for a nonce, and how the unseal key is split.
