@@ -80,9 +80,16 @@ pub(crate) async fn pass_on(node: &Arc<Node>, request: &Request, deadline: Insta
         return Some(Reply::Failed(Failure::new(FailureKind::TooLarge, text)).into());
     }
     let reads = only_reads(request);
+    let mut counted = None;
     loop {
         let Some(open) = node.open() else { return Some(failed("Vault is sealed")) };
         let cluster = open.ledger().cluster().filter(|_| !open.ledger().standing().leader)?;
+        if counted.is_none() {
+            counted = open.peering.handed.take(bytes);
+        }
+        if counted.is_none() {
+            return Some(failed(TOO_MUCH));
+        }
         if let Some(leader) = cluster.leader() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -115,6 +122,9 @@ fn body_bytes(body: &Body) -> usize {
         Body::Json(bytes) | Body::Raw { bytes, .. } => bytes.expose().len(),
     }
 }
+
+/// What a client is told where no more is handed on.
+pub(super) const TOO_MUCH: &str = "too much is on its way to the leader at the moment: try again";
 
 const UNCLEAR: &str = "the leader did not answer; the change may or may not apply";
 
