@@ -65,7 +65,8 @@ impl Call<'_> {
         let answer = self.link.call(self.target, Lane::Bulk, wire::encode(request));
         let answer = timeout(within, answer).await;
         let answer = answer.map_err(|_| LinkError::new(self.target, "no answer in time to a part of a snapshot"))??;
-        let answer = wire::response(&answer).filter(|answer| plausible::response(answer).is_ok());
+        let asked = plausible::vote_of(request).map(|vote| vote.leader_id.term);
+        let answer = wire::response(&answer).filter(|answer| plausible::response(answer, asked).is_ok());
         answer.ok_or_else(|| LinkError::new(self.target, "an answer that can't be read"))
     }
 

@@ -66,7 +66,7 @@ type Appended = Result<StreamAppendResult<Types>, RPCError<Types>>;
 impl Peer {
     async fn ask(&self, request: &Request) -> Result<Response, RPCError<Types>> {
         let answer = self.call(request).await.map_err(|e| unreachable(&e))?;
-        understood(&answer).ok_or_else(|| self.strange())
+        understood(&answer, term_of(request)).ok_or_else(|| self.strange())
     }
 
     /// Sends a request now, unless it would go to one that was removed.
@@ -86,11 +86,12 @@ impl Peer {
     fn append(&self, request: AppendRequest) -> impl Future<Output = Appended> + Send + 'static {
         let previous = request.prev_log_id;
         let last = request.entries.last().map(|entry| entry.log_id).or(previous);
-        let answer = self.call(&Request::Append(request));
+        let request = Request::Append(request);
+        let (answer, asked) = (self.call(&request), term_of(&request));
         let strange = self.strange();
         async move {
             let answer = answer.await.map_err(|e| unreachable(&e))?;
-            match understood(&answer) {
+            match understood(&answer, asked) {
                 Some(Response::Append(response)) => understand(response, previous, last).ok_or(strange),
                 _ => Err(strange),
             }
@@ -103,8 +104,12 @@ impl Peer {
 }
 
 /// An answer of one that keeps to the protocol.
-fn understood(answer: &[u8]) -> Option<Response> {
-    wire::response(answer).filter(|response| plausible::response(response).is_ok())
+fn understood(answer: &[u8], asked: Option<u64>) -> Option<Response> {
+    wire::response(answer).filter(|response| plausible::response(response, asked).is_ok())
+}
+
+fn term_of(request: &Request) -> Option<u64> {
+    plausible::vote_of(request).map(|vote| vote.leader_id.term)
 }
 
 /// What an answer says of the stream of entries; `None` if it makes no sense.

@@ -8,20 +8,39 @@ use crate::raft::{AppendRequest, AppendResponse, LogId, SnapshotMeta, Vote};
 /// followed by another leader.
 const TERM_MAX: u64 = 1 << 62;
 
+/// Terms that may have gone by unseen. Source: ours. Why: an election a second for half a year,
+/// and so few that a member who claims one term after the other does not come to the last before
+/// its certificate ends.
+const TERMS_MISSED_MAX: u64 = 1 << 24;
+
 /// Last index believed.
 const INDEX_MAX: u64 = 1 << 62;
 
 /// Why something is refused.
 pub(super) type Doubt = &'static str;
 
-/// Whether a request can be one of a node that keeps to the protocol.
-pub(super) fn request(request: &Request) -> Result<(), Doubt> {
+/// The latest term that a node in this one believes; in none, it joins a cluster of any.
+pub(super) fn latest_after(term: Option<u64>) -> u64 {
+    term.map_or(TERM_MAX, |term| term.saturating_add(TERMS_MISSED_MAX).min(TERM_MAX))
+}
+
+/// The vote that a request asserts.
+pub(super) fn vote_of(request: &Request) -> Option<&Vote> {
+    match request {
+        Request::Append(request) => Some(&request.vote),
+        Request::Vote(request) | Request::PreVote(request) => Some(&request.vote),
+        Request::TransferLeader(request) => Some(request.from_leader()),
+        Request::SnapshotEnd { vote, .. } => Some(vote),
+        _ => None,
+    }
+}
+
+/// Whether a request can be one of a node that keeps to the protocol, in the latest term at most.
+pub(super) fn request(request: &Request, latest: u64) -> Result<(), Doubt> {
+    vote_of(request).map_or(Ok(()), |vote| term(vote, latest))?;
     match request {
         Request::Append(request) => append(request),
-        Request::Vote(request) | Request::PreVote(request) => {
-            vote(&request.vote)?;
-            ids(&request.vote, request.last_log_id.iter())
-        }
+        Request::Vote(request) | Request::PreVote(request) => ids(&request.vote, request.last_log_id.iter()),
         Request::TransferLeader(request) => {
             leads(request.from_leader())?;
             ids(request.from_leader(), request.last_log_id().into_iter())
@@ -31,14 +50,15 @@ pub(super) fn request(request: &Request) -> Result<(), Doubt> {
     }
 }
 
-/// Whether an answer can be.
-pub(super) fn response(response: &Response) -> Result<(), Doubt> {
-    match response {
-        Response::Append(AppendResponse::HigherVote(other)) => vote(other),
-        Response::Vote(response) => vote(&response.vote),
-        Response::SnapshotInstalled(response) => vote(&response.vote),
-        _ => Ok(()),
-    }
+/// Whether an answer can be, to one who asked in the term of `asked`.
+pub(super) fn response(response: &Response, asked: Option<u64>) -> Result<(), Doubt> {
+    let vote = match response {
+        Response::Append(AppendResponse::HigherVote(other)) => other,
+        Response::Vote(response) => &response.vote,
+        Response::SnapshotInstalled(response) => &response.vote,
+        _ => return Ok(()),
+    };
+    term(vote, latest_after(asked))
 }
 
 /// Whether a snapshot fits to what is committed here. It replaces that.
@@ -50,16 +70,13 @@ pub(super) fn follows(meta: &SnapshotMeta, committed: Option<LogId>) -> Result<(
     Ok(())
 }
 
-fn vote(vote: &Vote) -> Result<(), Doubt> {
-    if vote.leader_id.term > TERM_MAX { Err("its term is later than any") } else { Ok(()) }
+fn term(vote: &Vote, latest: u64) -> Result<(), Doubt> {
+    if vote.leader_id.term > latest { Err("its term is too late to be one") } else { Ok(()) }
 }
 
 /// The vote of one that says that it leads.
 fn leads(asserted: &Vote) -> Result<(), Doubt> {
-    if !asserted.committed {
-        return Err("it was not elected");
-    }
-    vote(asserted)
+    if asserted.committed { Ok(()) } else { Err("it was not elected") }
 }
 
 /// Whether entries with these ids can be in the log of who has this vote.

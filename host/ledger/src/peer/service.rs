@@ -52,10 +52,10 @@ impl Desk {
 
     async fn answer(self, from: u64, request: Request) -> Response {
         let raft = &self.0.raft;
-        if speaks_for(&request).is_some_and(|other| other != from) {
+        if plausible::vote_of(&request).is_some_and(|vote| vote.leader_id.node_id != from) {
             return Response::Refused("a node speaks for itself only".to_owned());
         }
-        if let Err(why) = plausible::request(&request) {
+        if let Err(why) = plausible::request(&request, plausible::latest_after(self.term())) {
             return Response::Refused(why.to_owned());
         }
         match request {
@@ -87,6 +87,14 @@ impl Desk {
             Request::SnapshotEnd { vote, meta } => self.install(from, vote, meta).await,
             Request::Ask(question) => self.ask(from, question).await,
         }
+    }
+
+    /// The term this node is in; `None`: it belongs to no cluster yet.
+    fn term(&self) -> Option<u64> {
+        let metrics = self.0.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        let belongs = metrics.membership_config.membership().nodes().next().is_some();
+        belongs.then_some(metrics.vote.leader_id.term)
     }
 
     /// Whoever was removed has a certificate still.
@@ -141,18 +149,6 @@ impl Desk {
             Err(e) => Response::Refused(e.to_string()),
         }
     }
-}
-
-/// Whose leadership or candidacy a request asserts.
-fn speaks_for(request: &Request) -> Option<u64> {
-    let vote = match request {
-        Request::Append(request) => &request.vote,
-        Request::Vote(request) | Request::PreVote(request) => &request.vote,
-        Request::TransferLeader(request) => request.from_leader(),
-        Request::SnapshotEnd { vote, .. } => vote,
-        _ => return None,
-    };
-    Some(vote.leader_id.node_id)
 }
 
 impl Service for Desk {

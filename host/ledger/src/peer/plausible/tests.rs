@@ -27,7 +27,6 @@ fn entries_of_a_leader_follow_one_another_up_to_its_term() {
         append(3, Some(log_id(1, 9, 4)), &[log_id(4, 9, 5)]),
         append(3, Some(log_id(4, 9, 4)), &[]),
         append(3, Some(log_id(3, 9, u64::MAX)), &[]),
-        append(TERM_MAX + 1, None, &[]),
         AppendRequest { vote: Vote::new(3, FROM), ..append(3, None, &[]) },
         AppendRequest { leader_commit: Some(log_id(4, 1, 1)), ..append(3, None, &[]) },
     ];
@@ -39,13 +38,24 @@ fn append_is_fine(request: &AppendRequest) -> bool {
 }
 
 #[test]
-fn no_term_beyond_the_last_is_taken_up_in_a_request_or_an_answer() {
-    for (term, expected) in [(TERM_MAX, true), (TERM_MAX + 1, false), (u64::MAX, false)] {
+fn no_term_is_taken_up_that_is_too_far_ahead_in_a_request_or_an_answer() {
+    let missed = TERMS_MISSED_MAX;
+    for (own, term, expected) in [
+        (None, TERM_MAX, true),
+        (None, TERM_MAX + 1, false),
+        (None, u64::MAX, false),
+        (Some(5), 5 + missed, true),
+        (Some(5), 6 + missed, false),
+        (Some(TERM_MAX - 1), TERM_MAX, true),
+        (Some(TERM_MAX - 1), TERM_MAX + 1, false),
+    ] {
+        let latest = latest_after(own);
         let asked = VoteRequest::new(Vote::new(term, FROM), None);
-        assert_eq!(request(&Request::Vote(asked.clone())).is_ok(), expected);
-        assert_eq!(request(&Request::PreVote(asked)).is_ok(), expected);
+        assert_eq!(request(&Request::Vote(asked.clone()), latest).is_ok(), expected);
+        assert_eq!(request(&Request::PreVote(asked), latest).is_ok(), expected);
+        assert_eq!(request(&Request::Append(append(term, None, &[])), latest).is_ok(), expected);
         let told = Response::Append(AppendResponse::HigherVote(Vote::new(term, FROM)));
-        assert_eq!(response(&told).is_ok(), expected);
+        assert_eq!(response(&told, own).is_ok(), expected);
     }
 }
 

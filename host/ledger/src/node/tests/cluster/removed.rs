@@ -123,8 +123,10 @@ async fn a_member_cannot_use_up_the_terms_there_are() {
     let mut cluster = Cluster::of(3, 72).await;
     let (leader, before) = (cluster.leader().await, cluster.terms());
     let bad = number((leader + 1) % 3);
-    for claim in claims(bad, (1 << 62) + 1).into_iter().take(3) {
-        assert!(cluster.refuses(bad, leader, &claim).await);
+    for term in [1 << 33, 1 << 62, (1 << 62) + 1, u64::MAX] {
+        for claim in claims(bad, term).into_iter().take(3) {
+            assert!(cluster.refuses(bad, leader, &claim).await, "{term}");
+        }
     }
     assert_eq!(cluster.terms(), before);
     cluster.agree().await;
