@@ -1,6 +1,9 @@
 //! Who belongs to the cluster, and how it is.
 
-use serde_json::json;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
 
 use super::{Cluster, secret};
 
@@ -33,6 +36,43 @@ fn a_node_that_was_removed_serves_nothing_more_and_the_rest_goes_on() {
     let reply = standby.try_call("PUT", "kv/data/b", Some(&secret("from outside")));
     assert!(reply.is_err() || reply.is_ok_and(|reply| reply.status >= 500));
     assert_eq!(cluster.leader().get("kv/data/b").status, 404);
+}
+
+/// The term, as the node that leads tells it.
+fn term(cluster: &Cluster) -> Value {
+    let told = cluster.leader().get("sys/storage/raft/autopilot/state");
+    let id = told.at("data.leader").as_str().unwrap_or_else(|| panic!("{}", told.text())).to_owned();
+    told.at(&format!("data.servers.{id}.last_term"))
+}
+
+#[test]
+fn a_removed_node_that_is_started_again_disturbs_nobody_and_comes_back_only_as_another() {
+    let mut cluster = Cluster::open();
+    let leader = cluster.leader_at();
+    let gone = (leader + 1) % 3;
+    cluster.nodes[gone].kill();
+    cluster.leader().put("sys/storage/raft/remove-peer", &json!({"server_id": format!("node{gone}")}));
+    cluster.until_voters(2);
+    cluster.leader().put("kv/data/a", &secret("after"));
+    let before = term(&cluster);
+    assert!(before.is_u64(), "{before}");
+    cluster.nodes[gone].spawn();
+    cluster.nodes[gone].until_up();
+    // It takes itself for a member, and is not one for anybody else.
+    let share = json!({"key": cluster.nodes[gone].shares[0]});
+    let _ = cluster.nodes[gone].try_call("PUT", "sys/unseal", Some(&share));
+    thread::sleep(Duration::from_secs(5));
+    assert_eq!((cluster.leader_at(), term(&cluster)), (leader, before));
+    cluster.until_voters(2);
+    let read = cluster.nodes[gone].try_call("GET", "kv/data/a", None);
+    assert!(read.is_err() || read.is_ok_and(|reply| reply.status >= 400), "it is told nothing");
+    cluster.nodes[gone].kill();
+    std::fs::remove_dir_all(cluster.nodes[gone].path("data")).unwrap();
+    cluster.nodes[gone].spawn();
+    cluster.nodes[gone].until_up();
+    cluster.join(gone);
+    cluster.until_voters(3);
+    assert_eq!(cluster.nodes[gone].get("kv/data/a").at("data.data.value"), json!("after"));
 }
 
 #[test]

@@ -25,19 +25,21 @@ use crate::visit::{After, Visit};
 
 /// Answers one request: here, or by way of the leader.
 pub(crate) async fn run(node: &Arc<Node>, request: Request, time_max: Duration) -> Audited {
+    // One for all of it, wherever it is served.
+    let deadline = Instant::now() + time_max;
     if forward::is_for_leader(node, &request)
-        && let Some(answer) = forward::pass_on(node, &request, time_max).await
+        && let Some(answer) = forward::pass_on(node, &request, deadline).await
     {
         return Audited::by_leader(answer);
     }
-    match served(node, &request, time_max).await {
+    match served(node, &request, deadline).await {
         Served::Here(audited) => audited,
         Served::NotHere(open, trail) if forward::is_of_this_node(&request) => {
             let text = "this node cannot count a use of the token: use one without a limit";
             record::response(&open, &request, *trail, Failure::new(FailureKind::Unavailable, text).into()).await
         }
         Served::NotHere(open, trail) => {
-            let answer = forward::pass_on(node, &request, time_max).await;
+            let answer = forward::pass_on(node, &request, deadline).await;
             let moved = || Reply::Failed(Failure::new(FailureKind::Unavailable, "leadership moved; try again")).into();
             let Answer { reply, headers } = answer.unwrap_or_else(moved);
             record::response(&open, &request, *trail, reply).await.with(headers)
@@ -48,7 +50,7 @@ pub(crate) async fn run(node: &Arc<Node>, request: Request, time_max: Duration) 
 /// Answers a request that another member handed to this one. `None`: this node does not lead
 /// any more, and nothing was done.
 pub(crate) async fn run_here(node: &Arc<Node>, request: &Request, time_max: Duration) -> Option<Audited> {
-    match served(node, request, time_max).await {
+    match served(node, request, Instant::now() + time_max).await {
         Served::Here(audited) => Some(audited),
         Served::NotHere(open, trail) => {
             let moved = Failure::new(FailureKind::Unavailable, "leadership moved: the request goes to another node");
@@ -65,9 +67,9 @@ enum Served {
     NotHere(Arc<Open>, Box<Trail>),
 }
 
-async fn served(node: &Arc<Node>, request: &Request, time_max: Duration) -> Served {
+async fn served(node: &Arc<Node>, request: &Request, deadline: Instant) -> Served {
     match quota::admit(node, request).await {
-        Ok(headers) => match admitted(node, request, time_max).await {
+        Ok(headers) => match admitted(node, request, deadline).await {
             Served::Here(audited) => Served::Here(audited.with(headers)),
             not_here => not_here,
         },
@@ -75,14 +77,14 @@ async fn served(node: &Arc<Node>, request: &Request, time_max: Duration) -> Serv
     }
 }
 
-async fn admitted(node: &Arc<Node>, request: &Request, time_max: Duration) -> Served {
+async fn admitted(node: &Arc<Node>, request: &Request, deadline: Instant) -> Served {
     let open = match entered(node, request).await {
         Ok(open) => open,
         Err(reply) => return Served::Here(Audited::unrecorded(reply)),
     };
     open.in_flight.fetch_add(1, Ordering::Relaxed);
     let mut trail = Trail::new(&open, request);
-    let ended = within(time_max, &open, request, &mut trail).await;
+    let ended = within(deadline, &open, request, &mut trail).await;
     open.in_flight.fetch_sub(1, Ordering::Relaxed);
     let (reply, after) = match ended {
         Ok((reply, after)) => (finish(reply, request), after),
@@ -116,18 +118,18 @@ async fn entered(node: &Arc<Node>, request: &Request) -> Result<Arc<Open>, Reply
     Ok(open)
 }
 
-/// Runs the request, for this time at most.
+/// Runs the request, until then at most.
 async fn within(
-    time_max: Duration,
+    deadline: Instant,
     open: &Arc<Open>,
     request: &Request,
     trail: &mut Trail,
 ) -> Result<(Reply, Vec<After>), Fault> {
     // What takes long can say so, and what will become of it, in the tenth that is left.
-    let ends = Instant::now() + time_max.mul_f32(0.9);
+    let ends = deadline - deadline.saturating_duration_since(Instant::now()) / 10;
     let committing = Committing::default();
     let mut work = pin!(attempts(open, request, trail, (ends, &committing)));
-    match tokio::time::timeout(time_max, &mut work).await {
+    match tokio::time::timeout_at(deadline, &mut work).await {
         Ok(done) => done,
         // It may be on its way to the disk, and its answer be all there will ever be of it (new
         // key shares): the ledger has a bound of its own.

@@ -14,6 +14,8 @@ pub(crate) struct Sight {
     pub(crate) non_voter: bool,
     /// How long ago it answered last; `None`: not since this leader leads.
     pub(crate) last: Option<Duration>,
+    /// How long it has been silent: since it answered last, or since this leader leads.
+    pub(crate) silent: Duration,
     pub(crate) matched_index: u64,
     pub(crate) behind: u64,
     /// How long it has been healthy; `None`: it is not.
@@ -42,9 +44,14 @@ pub(crate) fn failure_tolerance(sights: &[Sight]) -> u32 {
     healthy.saturating_sub(voters / 2 + 1) as u32
 }
 
+/// Whether a member must be taken for alive: a new leader has not heard everybody yet.
+pub(crate) fn is_alive(sight: &Sight, config: &AutopilotConfig) -> bool {
+    sight.leader || sight.silent <= config.last_contact_threshold
+}
+
 /// The one change that is due first. One at a time: the next is decided on what the
 /// cluster is after it.
-pub(crate) fn due(sights: &[Sight], config: &AutopilotConfig, leading_for: Duration) -> Option<Step> {
+pub(crate) fn due(sights: &[Sight], config: &AutopilotConfig) -> Option<Step> {
     let stable = |sight: &&Sight| {
         !sight.voter
             && !sight.non_voter
@@ -56,8 +63,7 @@ pub(crate) fn due(sights: &[Sight], config: &AutopilotConfig, leading_for: Durat
     if !config.cleanup_dead_servers {
         return None;
     }
-    let dead =
-        |sight: &&Sight| !sight.leader && sight.last.unwrap_or(leading_for) > config.dead_server_last_contact_threshold;
+    let dead = |sight: &&Sight| !sight.leader && sight.silent > config.dead_server_last_contact_threshold;
     if let Some(learner) = sights.iter().filter(|sight| !sight.voter).find(dead) {
         return Some(Step::RemoveLearner(learner.number));
     }

@@ -12,6 +12,7 @@
 //! | [`snapshot`] | the whole state in one file |
 //! | [`peer`] | other nodes: what is said to them, and how it gets there |
 //! | [`reads`] | how far a node must be before it may read |
+//! | [`removed`] | who was a member, and is not heard any more |
 //! | [`pilot`] | looks after the members; [`autopilot`] decides what is due |
 //!
 //! No type of openraft or lsm-tree appears in what this room shows to others.
@@ -33,11 +34,12 @@ mod peer;
 mod pilot;
 mod raft;
 mod reads;
+mod removed;
 mod roster;
 mod snapshot;
 
 pub use self::config::{LedgerConfig, Timings};
 pub use self::node::RaftLedger;
-pub use self::peer::authority::{Authority, AuthorityError, NodeKey};
+pub use self::peer::authority::{Authority, AuthorityError, NodeKey, check_credentials};
 pub use self::peer::tcp::PeerNetwork;
 pub use self::snapshot::inspect_snapshot;

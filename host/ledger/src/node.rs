@@ -31,6 +31,7 @@ use crate::peer::{Link, NoLink, Peers};
 use crate::pilot::Pilot;
 use crate::raft::{Answer, Member, Payload, Raft, Types};
 use crate::reads::{self, Oracle, Rounds};
+use crate::removed::Removed;
 use crate::roster::Roster;
 use crate::snapshot::Snapshots;
 
@@ -53,10 +54,11 @@ pub struct RaftLedger {
     pilot: Arc<Pilot>,
 }
 
-/// The way to other nodes, and who answers them.
+/// The way to other nodes, who answers them, and who is not answered.
 struct Others {
     link: Arc<dyn Link>,
     above: Above,
+    removed: Arc<Removed>,
 }
 
 impl RaftLedger {
@@ -101,17 +103,24 @@ impl RaftLedger {
     }
 
     async fn assemble(parts: Parts, link: Arc<dyn Link>) -> Result<Self, LedgerError> {
-        let Parts { config, lock, number, log, machine, state, snapshots, gate, health } = parts;
+        let Parts { config, lock, number, log, machine, state, snapshots, gate, removed, health } = parts;
         let settings = settings(&config)?;
-        let raft = Raft::new(number, Arc::new(settings), Peers(Arc::clone(&link)), log.clone(), machine).await;
+        let raft = Raft::new(
+            number,
+            Arc::new(settings),
+            Peers::new(Arc::clone(&link), Arc::clone(&removed)),
+            log.clone(),
+            machine,
+        )
+        .await;
         let raft = raft.map_err(|e| explain_fatal(&health, &e))?;
         let about =
             About { name: config.node_id.clone(), api_address: config.api_address, version: config.node_version };
         let roster = Arc::new(Roster::default());
         roster.note(number, about.clone());
         let above = Above::default();
-        let desk =
-            Desk::new(raft.clone(), Arc::clone(&snapshots), Arc::clone(&roster), about.clone(), Arc::clone(&above));
+        let said = (Arc::clone(&roster), about.clone());
+        let desk = Desk::new(raft.clone(), Arc::clone(&snapshots), said, Arc::clone(&above), Arc::clone(&removed));
         link.serve(Arc::new(desk));
         let oracle = Oracle {
             number,
@@ -131,7 +140,7 @@ impl RaftLedger {
             member: (number, Member { name: config.node_id, address: config.address, non_voter: false }),
             timings: config.timings,
             lock: Mutex::new(Some(lock)),
-            others: Others { link, above },
+            others: Others { link, above, removed },
             rounds: Rounds::new(oracle),
             pilot,
         })

@@ -116,6 +116,9 @@ impl Pilot {
         let now = Instant::now();
         let mut books = self.books.lock();
         let config = books.config;
+        // Of this term only: leadership may have been lost and regained since it was noted.
+        let leading = books.leading.filter(|(term, _)| *term == metrics.current_term);
+        let leading_for = leading.map_or(Duration::ZERO, |(_, since)| now.saturating_duration_since(since));
         let membership = metrics.membership_config.membership();
         let voters = voters(membership);
         let mut sights = Vec::new();
@@ -130,6 +133,7 @@ impl Pilot {
                 voter: voters.contains(number),
                 non_voter: member.non_voter,
                 last: if leader { Some(Duration::ZERO) } else { last },
+                silent: last.unwrap_or(leading_for),
                 matched_index: matched,
                 behind: end.saturating_sub(matched),
                 healthy_for: None,
@@ -239,12 +243,7 @@ impl Pilot {
         }
         let seen = *self.raft.server_metrics().borrow_watched().membership_config.log_id();
         let Some(sights) = self.sights() else { return };
-        let (config, leading) = {
-            let books = self.books.lock();
-            (books.config, books.leading)
-        };
-        let leading_for = leading.map_or(Duration::ZERO, |(_, since)| since.elapsed());
-        let change = match autopilot::due(&sights, &config, leading_for) {
+        let change = match autopilot::due(&sights, &self.config()) {
             Some(step) => change(step),
             // A change that a leader's death cut in half is brought to its end.
             None => match self.half_done() {

@@ -62,6 +62,15 @@ pub const CONFLICT_RETRIES_MAX: u32 = 20;
 /// Longest a request may take, in milliseconds. Source: Vault's 90 s.
 pub const REQUEST_MS_MAX: u64 = 90_000;
 
+/// Most bytes of requests that a node hands to its leader at a time; more are refused with
+/// 503. Source: ours. Why: each is held several times while it is under way, and each may be
+/// of 10 MiB.
+pub const FORWARD_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Most bytes of requests of other members that a leader has in hand at a time; more are
+/// refused with 503. Source: ours. Why: four nodes of a cluster of five.
+pub const FORWARDED_BYTES_MAX: usize = 4 * FORWARD_BYTES_MAX;
+
 /// Default lease and token lifetime, in seconds. Source: Vault, 32 days.
 pub const TTL_DEFAULT_SECS: u64 = 2_764_800;
 

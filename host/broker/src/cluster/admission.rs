@@ -94,9 +94,11 @@ fn cluster(visit: &Visit) -> Result<(&dyn Cluster, &PeerParts), Fault> {
 
 /// A number belongs to one node. A member that answers under it is not replaced by another.
 fn refuse_double(cluster: &dyn Cluster, node: &Joining) -> Result<(), Fault> {
+    let threshold = cluster.autopilot().last_contact_threshold;
     let other = |peer: &Peer| peer.number == node.number && (&peer.id, &peer.address) != (&node.id, &node.address);
     match cluster.peers().into_iter().find(other) {
-        Some(peer) if peer.contact.is_some_and(|contact| contact.healthy) => Err(Fault::invalid(format!(
+        // One that the leader had no time to hear counts as alive.
+        Some(peer) if peer.contact.is_some_and(|contact| contact.silent <= threshold) => Err(Fault::invalid(format!(
             "this node's data directory is a copy of that of {:?}, which is alive",
             peer.id
         ))),
@@ -195,10 +197,9 @@ fn answer<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
         // Whoever joins must be able to reach this node, which had no peers to be known by so far.
         authority::renew_own(&open, peers).await?;
         let (cluster, _) = cluster(visit)?;
-        let id = node.id.clone();
-        cluster.join(node).await.map_err(|error| of_cluster(&error))?;
-        tracing::info!(node = %id, "a node has joined the cluster");
-        let proof = proof::of_issuer(&key, &nonce, &certificate, &authority);
+        let proof = proof::of_issuer(&key, &said, &certificate, &authority);
+        cluster.join(node.clone()).await.map_err(|error| of_cluster(&error))?;
+        tracing::info!(node = %node.id, "a node has joined the cluster");
         Ok(data(&json!({
             "certificate": STANDARD.encode(&certificate),
             "authority": STANDARD.encode(&authority),

@@ -105,8 +105,9 @@ pub(super) async fn renew_own(open: &Open, peers: &PeerParts) -> Result<(), Faul
             Ok(_) | Err(_) => return Err(broken("the leader was not reached".to_owned())),
         }
     };
-    let validity = of_node(open.parts.clock.now_secs());
-    peers.office.install(PeerCredentials { certificate, key: asked.key, authorities, validity }).map_err(broken)
+    let (number, now_secs) = (cluster.candidate().number, open.parts.clock.now_secs());
+    let made = PeerCredentials { certificate, key: asked.key, authorities, validity: of_node(now_secs) };
+    peers.office.install(number, made, now_secs).map_err(broken)
 }
 
 /// Whether a certificate has less than half of its time left.

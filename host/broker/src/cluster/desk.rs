@@ -9,6 +9,7 @@ use bulkhead_barrier::{LetterAbout, Letters, letter_name};
 use bulkhead_model::limits::{CHANGE_BYTES_MAX, REQUEST_MS_MAX};
 use bulkhead_model::seam::cluster::{Joining, Responder};
 
+use super::forward::TOO_MUCH;
 use super::wire::{self, Asked, Given, Question, Told};
 use super::{Heard, authority};
 use crate::journey;
@@ -60,23 +61,30 @@ impl Responder for Desk {
 
 async fn answered(node: &Arc<Node>, from: u64, question: &[u8]) -> Option<Vec<u8>> {
     let open = node.open()?;
-    let _place = Arc::clone(&open.peering.answers).acquire_owned().await.ok()?;
-    let me = open.ledger().cluster().map(|cluster| cluster.candidate().number)?;
-    let letters = Letters::of(&open.barrier);
-    let asked: Question =
-        letters.open(LetterAbout::Question(from, me), question).and_then(|text| wire::decode(&text))?;
-    let told = match asked {
-        _ if !open.ledger().standing().leader => Told::NotServed,
-        Question::Serve(asked, within_ms) => serve(node, *asked, within_ms).await,
-        Question::Certify(request) => certify(&open, from, &request).await,
-        Question::Here { hostname, id, address } => here(&open, from, hostname, (id, address)).await,
+    let told = match open.peering.asked.take(question.len()) {
+        Some(_bytes) => told(node, &open, from, question).await?,
+        None => Told::Refused(TOO_MUCH.to_owned()),
     };
+    let letters = Letters::of(&open.barrier);
     let mut text = wire::encode(&told);
     if text.expose().len() > ANSWER_BYTES_MAX {
         text =
             wire::encode(&Told::Refused("the answer is too large to be passed on: ask the leader itself".to_owned()));
     }
     Some(letters.seal(LetterAbout::Answer(letter_name(question)), text, &*open.parts.entropy))
+}
+
+async fn told(node: &Arc<Node>, open: &Open, from: u64, question: &[u8]) -> Option<Told> {
+    let _place = Arc::clone(&open.peering.answers).acquire_owned().await.ok()?;
+    let me = open.ledger().cluster().map(|cluster| cluster.candidate().number)?;
+    let letter = Letters::of(&open.barrier).open(LetterAbout::Question(from, me), question);
+    let asked: Question = letter.and_then(|text| wire::decode(&text))?;
+    Some(match asked {
+        _ if !open.ledger().standing().leader => Told::NotServed,
+        Question::Serve(asked, within_ms) => serve(node, *asked, within_ms).await,
+        Question::Certify(request) => certify(open, from, &request).await,
+        Question::Here { hostname, id, address } => here(open, from, hostname, (id, address)).await,
+    })
 }
 
 async fn serve(node: &Arc<Node>, asked: Asked, within_ms: u64) -> Told {

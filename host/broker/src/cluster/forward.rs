@@ -70,20 +70,31 @@ fn only_reads(request: &Request) -> bool {
     !writes && OF_THE_LEADER.iter().any(|prefix| request.path.as_str().starts_with(prefix))
 }
 
-/// Hands a request to the leader. `None`: this node leads by now, and is to serve it itself.
-pub(crate) async fn pass_on(node: &Arc<Node>, request: &Request, time_max: Duration) -> Option<Answer> {
-    let ends = Instant::now() + time_max;
-    let leaderless = Instant::now() + LEADERLESS_MAX.min(time_max);
-    if body_bytes(&request.body) > BODY_BYTES_MAX {
+/// Hands a request to the leader, and waits for it until the deadline. `None`: this node leads
+/// by now, and is to serve it itself.
+pub(crate) async fn pass_on(node: &Arc<Node>, request: &Request, deadline: Instant) -> Option<Answer> {
+    let leaderless = deadline.min(Instant::now() + LEADERLESS_MAX);
+    let bytes = body_bytes(&request.body);
+    if bytes > BODY_BYTES_MAX {
         let text = "the body is too large to be handed to the leader: send it to the leader itself";
         return Some(Reply::Failed(Failure::new(FailureKind::TooLarge, text)).into());
     }
     let reads = only_reads(request);
+    let mut counted = None;
     loop {
         let Some(open) = node.open() else { return Some(failed("Vault is sealed")) };
         let cluster = open.ledger().cluster().filter(|_| !open.ledger().standing().leader)?;
+        if counted.is_none() {
+            counted = open.peering.handed.take(bytes);
+        }
+        if counted.is_none() {
+            return Some(failed(TOO_MUCH));
+        }
         if let Some(leader) = cluster.leader() {
-            let left = ends.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Some(Reply::Failed(Failure::new(FailureKind::Timeout, "the request took too long")).into());
+            }
             let within_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
             let question = Question::Serve(Box::new(Asked::of(request)), within_ms);
             match ask(&open, cluster, leader.number, &question, left).await {
@@ -111,6 +122,9 @@ fn body_bytes(body: &Body) -> usize {
         Body::Json(bytes) | Body::Raw { bytes, .. } => bytes.expose().len(),
     }
 }
+
+/// What a client is told where no more is handed on.
+pub(super) const TOO_MUCH: &str = "too much is on its way to the leader at the moment: try again";
 
 const UNCLEAR: &str = "the leader did not answer; the change may or may not apply";
 

@@ -14,10 +14,11 @@ use bulkhead_model::hidden::Hidden;
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Request;
 use bulkhead_model::seam::cluster::Joining;
-use bulkhead_model::seam::peer::{ApiAddress, KeyRequest, PeerCredentials};
+use bulkhead_model::seam::peer::{ApiAddress, PeerCredentials};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::proof::{self, Candidacy};
 use super::{PeerParts, authority};
@@ -28,6 +29,12 @@ use crate::visit::bare;
 
 /// Longest a node of the cluster may take to answer. Source: ours.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// How long whoever tells this node to join waits, if it can't. Source: ours. Why: the time an
+/// answer takes would tell what is at an address.
+const TOLD_WITHIN: Duration = Duration::from_secs(5);
+/// What whoever tells it is told then.
+const NOT_JOINED: &str = "failed to join raft cluster: no node of a cluster answered there; why is in this node's \
+                          log. What is to be tried again belongs into the config, as retry_join";
 /// Pause before those of the config are asked again. Source: Vault.
 const AGAIN: Duration = Duration::from_secs(2);
 /// Longest the last share waits until the leader has sent what there is to unseal. Source: ours.
@@ -38,8 +45,17 @@ const LOOK_EVERY: Duration = Duration::from_millis(25);
 const CERTIFICATE_TEXT_MAX: usize = 16 * 1024;
 
 /// How far a node is on its way into a cluster.
-#[derive(Default)]
-pub(crate) struct Joiner(Mutex<Option<Pending>>);
+pub(crate) struct Joiner {
+    pending: Mutex<Option<Pending>>,
+    /// The right to ask others: one at a time does.
+    turn: Semaphore,
+}
+
+impl Default for Joiner {
+    fn default() -> Self {
+        Self { pending: Mutex::default(), turn: Semaphore::new(1) }
+    }
+}
 
 /// A cluster that would take this node in, once it has the shares.
 #[derive(Clone)]
@@ -52,7 +68,23 @@ struct Pending {
 impl Joiner {
     /// How the unseal key of the cluster is split that this node is to join.
     pub(crate) fn config(&self) -> Option<SealConfig> {
-        self.0.lock().as_ref().map(|pending| pending.config)
+        self.pending.lock().as_ref().map(|pending| pending.config)
+    }
+
+    /// The cluster to join is this one from now on; whether it was another before.
+    fn turn_to(&self, now: Pending) -> bool {
+        let before = self.pending.lock().replace(now.clone());
+        before.is_none_or(|before| !before.is_of_same(&now))
+    }
+}
+
+impl Pending {
+    fn is_of_same(&self, other: &Self) -> bool {
+        let of = |pending: &Self| {
+            let ApiAddress { url, authorities_pem, server_name, .. } = pending.leader.clone();
+            (url, authorities_pem, server_name, pending.config)
+        };
+        of(self) == of(other)
     }
 }
 
@@ -61,7 +93,7 @@ impl Joiner {
 /// # Errors
 /// [`Fault`] from the ledger.
 pub(crate) fn is_under_way(node: &Node) -> Result<bool, Fault> {
-    Ok(node.joiner.0.lock().is_some() && is_wanted(node)?)
+    Ok(node.joiner.pending.lock().is_some() && is_wanted(node)?)
 }
 
 /// Whether this node belongs to no cluster, or can't show that it does.
@@ -83,10 +115,11 @@ impl Node {
         tokio::spawn(async move {
             while let Some(node) = node.upgrade() {
                 let Some(peers) = &node.parts.peers else { return };
-                if !is_wanted(&node).unwrap_or(false) || node.joiner.0.lock().is_some() {
+                if !is_wanted(&node).unwrap_or(false) || node.joiner.pending.lock().is_some() {
                     return;
                 }
                 for leader in &peers.retry_join {
+                    let Ok(_turn) = node.joiner.turn.acquire().await else { return };
                     match approach(&node, peers, leader.clone(), peers.non_voter).await {
                         Ok(()) => return,
                         Err(why) => tracing::info!(leader = %leader.url, %why, "this node can't join there yet"),
@@ -106,7 +139,10 @@ async fn approach(node: &Node, peers: &PeerParts, leader: ApiAddress, non_voter:
     }
     let (_, config) = challenge(node, peers, &leader).await?;
     tracing::info!(leader = %leader.url, "this node joins a cluster as soon as it is given its key shares");
-    *node.joiner.0.lock() = Some(Pending { leader, config, non_voter });
+    if node.joiner.turn_to(Pending { leader, config, non_voter }) {
+        // Shares that were given so far were meant for another cluster.
+        node.reset_unseal();
+    }
     Ok(())
 }
 
@@ -125,18 +161,36 @@ pub(crate) async fn join(node: &Arc<Node>, request: &Request) -> Result<Reply, F
     if fields.text("auto_join")?.is_some_and(|text| !text.is_empty()) {
         return Err(Fault::invalid("auto_join is not offered: name the leader in leader_api_addr"));
     }
-    let leader = address(&fields)?;
-    let retries = fields.flag("retry")?.unwrap_or(false);
-    let non_voter = fields.flag("non_voter")?.unwrap_or(false);
-    // Who was told of one cluster may be told of another: no shares were given to either yet.
+    let asked = (address(&fields)?, fields.flag("non_voter")?.unwrap_or(false));
     if !is_wanted(node)? {
         return Ok(bare(200, &json!({ "joined": true })));
     }
-    match approach(node, peers, leader, non_voter).await {
-        Ok(()) => Ok(bare(200, &json!({ "joined": true }))),
-        Err(why) if retries => Err(Fault::invalid(format!("retry belongs into the config, as retry_join: {why}"))),
-        Err(why) => Err(Failure::new(FailureKind::Internal, format!("failed to join raft cluster: {why}")).into()),
+    let (leader, non_voter) = allowed(peers, asked)?;
+    let Ok(_turn) = node.joiner.turn.try_acquire() else {
+        return Err(Failure::new(FailureKind::Unavailable, "this node is joining already: try again").into());
+    };
+    let ends = Instant::now() + TOLD_WITHIN;
+    let url = leader.url.clone();
+    match timeout_at(ends, approach(node, peers, leader, non_voter)).await {
+        Ok(Ok(())) => return Ok(bare(200, &json!({ "joined": true }))),
+        Ok(Err(why)) => tracing::warn!(leader = %url, %why, "this node was told to join there, and can't"),
+        Err(_) => tracing::warn!(leader = %url, "this node was told to join there, and there was no answer in time"),
     }
+    // Anybody may ask: neither text nor time tells what is there.
+    sleep_until(ends).await;
+    Err(Failure::new(FailureKind::Internal, NOT_JOINED).into())
+}
+
+/// Whom the node joins, and whether it is never to vote. Where the config says it, anybody
+/// else can only choose among those.
+fn allowed(peers: &PeerParts, (asked, non_voter): (ApiAddress, bool)) -> Result<(ApiAddress, bool), Fault> {
+    if peers.retry_join.is_empty() {
+        return Ok((asked, non_voter));
+    }
+    let plain = |url: &str| url.trim_end_matches('/').to_owned();
+    let known = peers.retry_join.iter().find(|known| plain(&known.url) == plain(&asked.url));
+    let known = known.ok_or_else(|| Fault::invalid("the config says whom this node joins: add it to retry_join"))?;
+    Ok((known.clone(), peers.non_voter))
 }
 
 fn address(fields: &Fields) -> Result<ApiAddress, Fault> {
@@ -162,7 +216,7 @@ fn address(fields: &Fields) -> Result<ApiAddress, Fault> {
 /// # Errors
 /// [`UnsealFailure`]: no node of the cluster believed it, or none was reached.
 pub(crate) async fn become_member(node: &Node, unseal_key: &Hidden<Vec<u8>>) -> Result<(), UnsealFailure> {
-    let pending = node.joiner.0.lock().clone();
+    let pending = node.joiner.pending.lock().clone();
     let (Some(peers), Some(pending)) = (&node.parts.peers, pending) else { return Ok(()) };
     let key = joining_key_of(unseal_key);
     let others = peers.retry_join.iter().filter(|other| other.url != pending.leader.url);
@@ -188,7 +242,7 @@ async fn first_records(node: &Node) -> Result<(), UnsealFailure> {
         }
         sleep(LOOK_EVERY).await;
     }
-    *node.joiner.0.lock() = None;
+    *node.joiner.pending.lock() = None;
     Ok(())
 }
 
@@ -214,26 +268,25 @@ async fn ask(
         "answer": STANDARD.encode(proof::of_candidate(key, &said)),
     });
     let told = post(peers, leader, "sys/storage/raft/bootstrap/answer", &body).await?;
-    take(node, peers, (key, &nonce), (made, &told))
+    let shown = taken(key, &said, &told)?;
+    let now_secs = node.parts.clock.now_secs();
+    let validity = authority::of_node(now_secs);
+    let (certificate, authorities) = (shown.0, vec![shown.1]);
+    peers.office.install(number, PeerCredentials { certificate, key: made.key, authorities, validity }, now_secs)
 }
 
-fn take(
-    node: &Node,
-    peers: &PeerParts,
-    (key, nonce): (&HmacKey, &[u8]),
-    (made, told): (KeyRequest, &Value),
-) -> Result<(), String> {
+/// The certificate that this candidate was issued, and the authority's.
+fn taken(key: &HmacKey, said: &Candidacy<'_>, told: &Value) -> Result<(Vec<u8>, Vec<u8>), String> {
     let bytes = |name: &str| {
         let text = told.pointer(&format!("/data/{name}")).and_then(Value::as_str).unwrap_or_default();
         let short = Some(text).filter(|text| text.len() <= CERTIFICATE_TEXT_MAX);
         short.and_then(|text| STANDARD.decode(text).ok()).ok_or(format!("its answer has no {name}"))
     };
     let (certificate, authority) = (bytes("certificate")?, bytes("authority")?);
-    if !proof::is_of_issuer(key, nonce, (&certificate, &authority), &bytes("proof")?) {
+    if !proof::is_of_issuer(key, said, (&certificate, &authority), &bytes("proof")?) {
         return Err("it does not belong to the cluster of these key shares".to_owned());
     }
-    let validity = authority::of_node(node.parts.clock.now_secs());
-    peers.office.install(PeerCredentials { certificate, key: made.key, authorities: vec![authority], validity })
+    Ok((certificate, authority))
 }
 
 /// Asks a node of the cluster for a nonce, and how the unseal key is split.

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`forward`] | which requests go to the leader, and how |
 //! | [`desk`] | answers other members |
+//! | [`budget`] | bytes that may be under way |
 //! | [`wire`] | what they say, as bytes; the barrier encrypts it |
 //! | [`authority`] | the cluster's certificates |
 //! | [`admission`], [`joining`] | both sides of becoming a member |
@@ -14,6 +15,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod authority;
+mod budget;
 pub(crate) mod desk;
 pub(crate) mod forward;
 pub(crate) mod joining;
@@ -24,9 +26,12 @@ mod wire;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bulkhead_model::limits::{FORWARD_BYTES_MAX, FORWARDED_BYTES_MAX};
 use bulkhead_model::seam::peer::{ApiAddress, ApiClient, PeerOffice};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
+
+use self::budget::Budget;
 
 /// Questions of other members that are answered at a time. Source: ours. Why: each is a
 /// request; those who ask bound theirs as well.
@@ -51,6 +56,10 @@ pub(crate) struct Peering {
     /// What members said of themselves, by number.
     pub heard: Mutex<BTreeMap<u64, Heard>>,
     answers: Arc<Semaphore>,
+    /// Bytes of requests on their way to the leader.
+    handed: Budget,
+    /// Bytes of questions of others that this node has in hand.
+    asked: Budget,
 }
 
 /// What a member said of itself, and when.
@@ -66,6 +75,8 @@ impl Peering {
             spent: admission::Spent::new(entropy),
             heard: Mutex::default(),
             answers: Arc::new(Semaphore::new(ANSWERS_MAX)),
+            handed: Budget::of(FORWARD_BYTES_MAX),
+            asked: Budget::of(FORWARDED_BYTES_MAX),
         }
     }
 }

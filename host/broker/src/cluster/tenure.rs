@@ -31,13 +31,15 @@ const HAND_OVER_WITHIN: Duration = Duration::from_secs(4);
 /// Works until the node is sealed.
 pub(crate) async fn run(open: Arc<Open>) {
     let (Some(peers), Some(cluster)) = (&open.parts.peers, open.ledger().cluster()) else { return };
-    let (mut led, mut seen_index, mut looks) = (None, 0, 0_u32);
+    let (mut tenure, mut seen_index, mut looks) = (None, 0, 0_u32);
     let mut silent = BTreeSet::new();
     loop {
         let standing = open.ledger().standing();
-        if led != Some(standing.leader) {
+        // The term: leadership that was lost and regained between two looks is another.
+        let now = standing.leader.then_some(standing.term);
+        if tenure != Some(now) {
             match turned(&open, cluster, standing.leader).await {
-                Ok(()) => led = Some(standing.leader),
+                Ok(()) => tenure = Some(now),
                 Err(fault) => tracing::warn!(cause = ?fault, "leadership turned, and the node could not follow yet"),
             }
         }

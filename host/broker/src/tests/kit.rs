@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -20,14 +20,17 @@ use bulkhead_model::path::ApiPath;
 use bulkhead_model::reply::{Envelope, Reply};
 use bulkhead_model::request::{Body, Origin, Request, Verb};
 use bulkhead_model::seam::audit::{AuditSink, AuditSinkMaker};
+use bulkhead_model::seam::cluster::Cluster;
 use bulkhead_model::seam::ledger::{Ledger, LedgerError, Standing, View};
 use bulkhead_model::seam::plugin::Plugin;
 use serde_json::Value;
 
+use super::peers::FakeCluster;
 use super::plugin::FakePlugin;
 use crate::book::leases::{self, LeaseRecord};
 use crate::book::space;
 use crate::book::tokens::{self, TokenHash, TokenRecord};
+use crate::cluster::PeerParts;
 use crate::fault::Fault;
 use crate::node::{Facts, InitOptions, Node, Parts};
 use crate::open::Open;
@@ -46,6 +49,11 @@ pub(crate) struct MortalLedger {
     silent: AtomicBool,
     /// Whether its node does not lead.
     follows: AtomicBool,
+    /// The term it is in, and how long it takes to make sure of a read, in milliseconds.
+    term: AtomicU64,
+    read_ms: AtomicU64,
+    /// The others, if it has any.
+    cluster: Option<Arc<dyn Cluster>>,
 }
 
 #[async_trait]
@@ -55,10 +63,17 @@ impl Ledger for MortalLedger {
     }
 
     async fn linearizable(&self) -> Result<(), LedgerError> {
+        let read_ms = self.read_ms.load(Ordering::SeqCst);
+        if read_ms > 0 {
+            tokio::time::sleep(Duration::from_millis(read_ms)).await;
+        }
         self.inner.linearizable().await
     }
 
     async fn propose(&self, change: Change) -> Result<Verdict, LedgerError> {
+        if self.cluster.is_some() && self.follows.load(Ordering::SeqCst) {
+            return Err(LedgerError::NotLeader { leader: None });
+        }
         // Others get their turn, as while a disk is at work.
         tokio::task::yield_now().await;
         let died = || LedgerError::Stopped { cause: "as the test wants it".into() };
@@ -71,7 +86,12 @@ impl Ledger for MortalLedger {
     }
 
     fn standing(&self) -> Standing {
-        Standing { leader: !self.follows.load(Ordering::SeqCst), ..self.inner.standing() }
+        let term = self.term.load(Ordering::SeqCst);
+        Standing { leader: !self.follows.load(Ordering::SeqCst), term, ..self.inner.standing() }
+    }
+
+    fn cluster(&self) -> Option<&dyn Cluster> {
+        self.cluster.as_deref()
     }
 }
 
@@ -127,10 +147,18 @@ impl Kit {
 
     /// The same with this plugin.
     pub(crate) async fn with(plugin: FakePlugin) -> Self {
-        let ledger = mortal(Arc::new(FakeLedger::new()));
+        Self::over(mortal(Arc::new(FakeLedger::new())), plugin, None).await
+    }
+
+    /// A new cluster whose only node knows these others.
+    pub(crate) async fn among(cluster: Arc<dyn Cluster>, peers: PeerParts) -> Self {
+        Self::over(mortal_among(cluster), FakePlugin::new(), Some(peers)).await
+    }
+
+    async fn over(ledger: Arc<MortalLedger>, plugin: FakePlugin, peers: Option<PeerParts>) -> Self {
         let clock = Arc::new(FakeClock::at_ms(START_MS));
         let plugin = Arc::new(plugin);
-        let node = node(&ledger, &clock, vec![plugin.clone()]);
+        let node = node(&ledger, &clock, vec![plugin.clone()], peers);
         let options = InitOptions { shares: 1, threshold: 1, root_token: Some(Hidden::new(ROOT.into())) };
         let made = node.initialise(options).await.expect("a new ledger can be initialised");
         let share = made.shares[0].expose().clone();
@@ -142,7 +170,7 @@ impl Kit {
     pub(crate) async fn restarted(self, plugins: bool) -> Self {
         let ledger = mortal(self.ledger.inner.clone());
         let plugins: Vec<Arc<dyn Plugin>> = if plugins { vec![self.plugin.clone()] } else { Vec::new() };
-        let node = node(&ledger, &self.clock, plugins);
+        let node = node(&ledger, &self.clock, plugins, None);
         unseal(&node, &self.share).await;
         Self { node, ledger, ..self }
     }
@@ -166,6 +194,16 @@ impl Kit {
     /// Whether the node leads from now on.
     pub(crate) fn leads(&self, leads: bool) {
         self.ledger.follows.store(!leads, Ordering::SeqCst);
+    }
+
+    /// The ledger's term from now on.
+    pub(crate) fn is_in_term(&self, term: u64) {
+        self.ledger.term.store(term, Ordering::SeqCst);
+    }
+
+    /// How long the ledger takes to make sure of a read from now on.
+    pub(crate) fn reads_take(&self, time: Duration) {
+        self.ledger.read_ms.store(time.as_millis() as u64, Ordering::SeqCst);
     }
 
     pub(crate) fn open(&self) -> Arc<Open> {
@@ -346,16 +384,37 @@ pub(crate) fn is_conflict(commit: &Result<(), Fault>) -> bool {
     matches!(commit, Err(Fault::Conflict))
 }
 
-fn mortal(inner: Arc<FakeLedger>) -> Arc<MortalLedger> {
+fn ledger(inner: Arc<FakeLedger>, cluster: Option<Arc<dyn Cluster>>) -> Arc<MortalLedger> {
     Arc::new(MortalLedger {
         inner,
         changes_left: AtomicUsize::new(usize::MAX),
         silent: AtomicBool::new(false),
         follows: AtomicBool::new(false),
+        term: AtomicU64::new(1),
+        read_ms: AtomicU64::new(0),
+        cluster,
     })
 }
 
-fn node(ledger: &Arc<MortalLedger>, clock: &Arc<FakeClock>, plugins: Vec<Arc<dyn Plugin>>) -> Arc<Node> {
+fn mortal(inner: Arc<FakeLedger>) -> Arc<MortalLedger> {
+    ledger(inner, None)
+}
+
+fn mortal_among(cluster: Arc<dyn Cluster>) -> Arc<MortalLedger> {
+    ledger(Arc::new(FakeLedger::new()), Some(cluster))
+}
+
+/// A node that belongs to no cluster yet, and knows these others.
+pub(crate) fn fresh(cluster: Arc<FakeCluster>, peers: PeerParts) -> Arc<Node> {
+    node(&mortal_among(cluster), &Arc::new(FakeClock::at_ms(START_MS)), Vec::new(), Some(peers))
+}
+
+fn node(
+    ledger: &Arc<MortalLedger>,
+    clock: &Arc<FakeClock>,
+    plugins: Vec<Arc<dyn Plugin>>,
+    peers: Option<PeerParts>,
+) -> Arc<Node> {
     Node::new(Parts {
         ledger: ledger.clone(),
         clock: clock.clone(),
@@ -364,7 +423,7 @@ fn node(ledger: &Arc<MortalLedger>, clock: &Arc<FakeClock>, plugins: Vec<Arc<dyn
         plugins,
         audit_sinks: Arc::new(NoSinks),
         audits: Vec::new(),
-        peers: None,
+        peers,
         facts: Facts::default(),
     })
 }

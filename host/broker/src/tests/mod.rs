@@ -10,6 +10,7 @@ pub(crate) mod kit;
 mod leases;
 mod leave;
 mod lifecycle;
+mod peers;
 mod plugin;
 mod scheduler;
 mod spellings;

@@ -49,7 +49,7 @@ impl<'a> Group<'a> {
         let (answer, bytes): (_, &[u8]) = match &entry.payload {
             EntryPayload::Blank => (Answer::Nothing, &[]),
             EntryPayload::Membership(membership) => {
-                self.meta.membership = StoredMembership::new(Some(entry.log_id), membership.clone());
+                self.meta.turn(StoredMembership::new(Some(entry.log_id), membership.clone()));
                 (Answer::Nothing, &[])
             }
             EntryPayload::Normal(payload) => (self.change(entry.log_id.index, &payload.0)?, &payload.0),

@@ -18,6 +18,7 @@ use crate::disk::{Disk, DiskView};
 use crate::fault::{Health, as_io};
 use crate::gate::Gate;
 use crate::raft::{Answer, Entry, LogId, Snapshot, SnapshotMeta, StoredMembership, Types};
+use crate::removed::{self, Removed};
 use crate::snapshot::{Contents, SnapshotFile, Snapshots};
 
 mod group;
@@ -40,6 +41,7 @@ pub(crate) struct Machine {
     snapshots: Arc<Snapshots>,
     meta: Meta,
     gate: Arc<Gate>,
+    removed: Arc<Removed>,
     health: Arc<Health>,
     node: u64,
     last_snapshot: u64,
@@ -52,12 +54,12 @@ impl Machine {
     pub(crate) fn new(
         (state, meta): (Arc<State>, Meta),
         snapshots: Arc<Snapshots>,
-        gate: Arc<Gate>,
+        (gate, removed): (Arc<Gate>, Arc<Removed>),
         health: Arc<Health>,
         node: u64,
     ) -> Self {
         let last_snapshot = snapshots.last_index();
-        let machine = Self { state, snapshots, meta, gate, health, node, last_snapshot };
+        let machine = Self { state, snapshots, meta, gate, removed, health, node, last_snapshot };
         machine.report();
         machine
     }
@@ -79,8 +81,9 @@ impl Machine {
         }
     }
 
-    /// Tells the gate what views show from now on.
+    /// Tells the gate what views show from now on, and others whom they need not hear.
     fn report(&self) {
+        self.removed.set(&self.meta.removed);
         if let Some(id) = self.meta.membership.log_id() {
             let membership = self.meta.membership.membership();
             let sole = membership.get_joint_config().len() == 1 && membership.voter_ids().eq([self.node]);
@@ -221,11 +224,12 @@ impl RaftStateMachine<Types> for Machine {
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: SnapshotFile) -> Result<(), io::Error> {
         let (state, snapshots) = (Arc::clone(&self.state), Arc::clone(&self.snapshots));
-        let (id, membership) = (meta.last_log_id, meta.last_membership.clone());
+        let (id, membership, ours) = (meta.last_log_id, meta.last_membership.clone(), self.meta.removed.clone());
         let installing = tokio::task::spawn_blocking(move || {
             let kept = snapshots.keep(&snapshot, id)?;
             let mut contents = Contents::open(&kept)?;
-            let installed = Meta { applied: id, membership, digest: contents.digest() };
+            let removed = removed::merged(ours, &contents.note().removed, membership.membership());
+            let installed = Meta { applied: id, membership, digest: contents.note().digest, removed };
             state.replace(id.map(|id| id.index), |disk| fill(disk, &mut contents, &installed))?;
             Ok(installed)
         });

@@ -14,13 +14,14 @@ use std::sync::{Arc, Weak};
 
 use bulkhead_model::seam::ledger::{LedgerError, Versioned, View};
 use parking_lot::RwLock;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::disk::{Disk, DiskView, Slice};
 use crate::fault::storage;
 use crate::files::{Files, RealFiles, make_dir, write_atomically};
 use crate::machine::recent::Recent;
 use crate::raft::{LogId, StoredMembership};
+use crate::removed;
 
 /// Where the machine's own note lies; before every record.
 const META_KEY: [u8; 1] = [0];
@@ -32,13 +33,37 @@ const RECORD_PREFIX: u8 = 1;
 pub(crate) const VERSION_BYTES: usize = 8;
 
 /// What the machine knows about itself, written with every batch.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Meta {
     pub(crate) applied: Option<LogId>,
     pub(crate) membership: StoredMembership,
     /// Chained over every applied entry and its verdict: nodes that applied the same
     /// entries hold the same digest.
     pub(crate) digest: [u8; 32],
+    /// Numbers of nodes that were members, the oldest first. Last, and missing in notes that
+    /// were written before it was kept.
+    pub(crate) removed: Vec<u64>,
+}
+
+impl Meta {
+    /// The note as it is kept.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        postcard::to_stdvec(self).expect("the machine's note is plain data")
+    }
+
+    /// The note that was kept; `None` if it is none.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let ((applied, membership, digest), rest) = postcard::take_from_bytes(bytes).ok()?;
+        let removed = if rest.is_empty() { Vec::new() } else { postcard::from_bytes(rest).ok()? };
+        Some(Self { applied, membership, digest, removed })
+    }
+
+    /// The members are these from now on, by the entry of this id.
+    pub(crate) fn turn(&mut self, members: StoredMembership) {
+        let before = std::mem::replace(&mut self.membership, members);
+        let list = std::mem::take(&mut self.removed);
+        self.removed = removed::after(list, before.membership(), self.membership.membership());
+    }
 }
 
 /// The state of one node.
@@ -260,7 +285,7 @@ pub(crate) fn split_version(value: &Slice) -> Result<(u64, &[u8]), LedgerError> 
 
 /// The machine's note as a put.
 pub(crate) fn meta_put(meta: &Meta) -> (Slice, Vec<u8>) {
-    (META_KEY.into(), postcard::to_stdvec(meta).expect("the machine's note is plain data"))
+    (META_KEY.into(), meta.to_bytes())
 }
 
 /// Every record of a view, keys and values as the map has them.
@@ -282,8 +307,8 @@ pub(crate) fn record_of<'a>(key: &'a [u8], value: &'a [u8]) -> Option<(&'a [u8],
 fn open_map(path: &Path) -> Result<(Disk, Meta), LedgerError> {
     let disk = Disk::open(path)?;
     let meta = match disk.get(&META_KEY)? {
-        Some(bytes) => postcard::from_bytes(&bytes)
-            .map_err(|_| LedgerError::Damaged { what: "the state: its note can't be decoded".to_owned() })?,
+        Some(bytes) => Meta::from_bytes(&bytes)
+            .ok_or_else(|| LedgerError::Damaged { what: "the state: its note can't be decoded".to_owned() })?,
         None => Meta::default(),
     };
     Ok((disk, meta))
@@ -325,5 +350,22 @@ fn remove_tree(path: &Path) -> io::Result<()> {
     match std::fs::remove_dir_all(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Meta;
+    use crate::raft::{StoredMembership, log_id};
+
+    #[test]
+    fn a_note_from_before_removed_nodes_were_kept_is_read() {
+        let id = Some(log_id(3, 7, 12));
+        let old = postcard::to_stdvec(&(id, StoredMembership::default(), [9_u8; 32])).unwrap();
+        let note = Meta { applied: id, digest: [9; 32], ..Meta::default() };
+        assert_eq!(Meta::from_bytes(&old), Some(note.clone()));
+        let now = Meta { removed: vec![4, u64::MAX], ..note };
+        assert_eq!(Meta::from_bytes(&now.to_bytes()), Some(now));
+        assert_eq!(Meta::from_bytes(&old[1..]), None);
     }
 }

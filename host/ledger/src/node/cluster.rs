@@ -11,7 +11,7 @@ use bulkhead_model::seam::cluster::{
     AskError, AutopilotConfig, AutopilotState, Cluster, ClusterError, Contact, Joining, Leader, Peer, Responder,
     SavedSnapshot, SnapshotInfo,
 };
-use bulkhead_model::seam::ledger::LedgerError;
+use bulkhead_model::seam::ledger::{Ledger, LedgerError};
 use openraft::ChangeMembers;
 use openraft::async_runtime::WatchReceiver;
 use openraft::error::{ClientWriteError, RaftError};
@@ -75,11 +75,11 @@ impl RaftLedger {
 
     /// Removes members that have the name of a new one. Only one that is silent goes.
     async fn make_place(&self, node: &Joining) -> Result<(), ClusterError> {
-        let threshold = self.pilot.config().last_contact_threshold;
+        let config = self.pilot.config();
         let members = self.pilot.members();
         let named = |number: u64| members.get(&number).is_some_and(|(member, _)| member.name == node.id);
         for sight in self.sights()?.into_iter().filter(|sight| sight.number != node.number && named(sight.number)) {
-            if sight.last.is_some_and(|last| last <= threshold) {
+            if autopilot::is_alive(&sight, &config) {
                 return Err(refused(&format!("a node called {:?} is a member, and alive", node.id)));
             }
             self.change(without(sight.number, sight.voter), false).await?;
@@ -208,6 +208,14 @@ impl Cluster for RaftLedger {
     }
 
     async fn join(&self, node: Joining) -> Result<(), ClusterError> {
+        // Up to now, so that nobody is missing who was just removed.
+        Ledger::linearizable(self).await?;
+        if self.others.removed.contains(node.number) {
+            return Err(refused(
+                "this node was removed from the cluster, and its number is never taken again: wipe its data directory, \
+                 and let it join as a new node",
+            ));
+        }
         let members = self.pilot.members();
         let wanted = Member { name: node.id.clone(), address: node.address.clone(), non_voter: node.non_voter };
         self.make_place(&node).await?;
@@ -280,7 +288,7 @@ impl Cluster for RaftLedger {
     }
 
     async fn save_snapshot(&self) -> Result<SavedSnapshot, ClusterError> {
-        bulkhead_model::seam::ledger::Ledger::linearizable(self).await?;
+        Ledger::linearizable(self).await?;
         let (view, meta) = self.moment().await?;
         let snapshots = Arc::clone(&self.snapshots);
         let writing = tokio::task::spawn_blocking(move || {
@@ -292,7 +300,7 @@ impl Cluster for RaftLedger {
     }
 
     async fn restore_snapshot(&self, stream: Box<dyn Read + Send>) -> Result<u64, ClusterError> {
-        if !bulkhead_model::seam::ledger::Ledger::standing(self).leader {
+        if !Ledger::standing(self).leader {
             return Err(self.not_leader().into());
         }
         let snapshots = Arc::clone(&self.snapshots);
@@ -367,6 +375,7 @@ fn joined<T>(result: Result<Result<T, LedgerError>, tokio::task::JoinError>) -> 
 fn contact(sight: &Sight) -> Contact {
     Contact {
         last: sight.last,
+        silent: sight.silent,
         matched_index: sight.matched_index,
         behind: sight.behind,
         healthy: sight.healthy_for.is_some(),

@@ -18,6 +18,7 @@ use crate::log::LogStore;
 use crate::log::writer::Setup;
 use crate::machine::Machine;
 use crate::machine::state::State;
+use crate::removed::Removed;
 use crate::snapshot::Snapshots;
 
 /// A follower that lacks more entries than the log keeps is sent a snapshot; one that
@@ -34,6 +35,7 @@ pub(super) struct Parts {
     pub(super) state: Arc<State>,
     pub(super) snapshots: Arc<Snapshots>,
     pub(super) gate: Arc<Gate>,
+    pub(super) removed: Arc<Removed>,
     pub(super) health: Arc<Health>,
 }
 
@@ -43,7 +45,7 @@ impl Parts {
         make_dir(directory).map_err(|e| storage("making the data directory", &e))?;
         let lock = Arc::new(lock(directory)?);
         let number = number(directory, config.fresh_number)?;
-        let (gate, health) = (Arc::new(Gate::default()), Arc::new(Health::default()));
+        let (gate, removed, health) = (Arc::new(Gate::default()), Arc::default(), Arc::new(Health::default()));
         // The log first: if it is damaged, nothing else is touched.
         let opened = make_dir(&directory.join("log"));
         opened.map_err(|e| storage("making the log's directory", &e))?;
@@ -74,11 +76,11 @@ impl Parts {
         let machine = Machine::new(
             (Arc::clone(&state), meta),
             Arc::clone(&snapshots),
-            Arc::clone(&gate),
+            (Arc::clone(&gate), Arc::clone(&removed)),
             Arc::clone(&health),
             number,
         );
-        Ok(Self { config, lock, number, log, machine, state, snapshots, gate, health })
+        Ok(Self { config, lock, number, log, machine, state, snapshots, gate, removed, health })
     }
 }
 

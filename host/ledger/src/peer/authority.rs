@@ -2,15 +2,17 @@
 //! makes its key itself and asks with a request, so that no key travels. Where the
 //! authority's key is kept, and how long certificates live, is decided above.
 
+use std::time::Duration;
+
 use bulkhead_model::hidden::Hidden;
-use bulkhead_model::seam::peer::Validity;
+use bulkhead_model::seam::peer::{PeerCredentials, Validity};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
 };
 use time::OffsetDateTime;
 
-use super::tls;
+use super::tls::{self, UnixTime};
 
 /// What the authority calls itself.
 const AUTHORITY_NAME: &str = "Bulkhead cluster";
@@ -77,6 +79,16 @@ impl Authority {
         let certificate = params.signed_by(&asked.public_key, &issuer);
         certificate.map(|made| made.der().to_vec()).map_err(|e| failed("signing a node's certificate", &e))
     }
+}
+
+/// Whether these are credentials of the node `number`, good at this time: the certificate has its
+/// name, is that of the key, and one of the authorities vouches for it.
+///
+/// # Errors
+/// [`AuthorityError`]: they are not.
+pub fn check_credentials(number: u64, credentials: &PeerCredentials, now_secs: u64) -> Result<(), AuthorityError> {
+    let now = UnixTime::since_unix_epoch(Duration::from_secs(now_secs));
+    tls::check(number, credentials, now).map_err(|e| failed("checking a certificate of this node", &e))
 }
 
 /// A node's own key, PKCS #8 DER.

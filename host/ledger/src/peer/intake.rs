@@ -11,10 +11,11 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
+use super::plausible;
 use super::wire::{self, Request, Response};
 use super::{Lane, Link, LinkError, Target};
-use crate::raft::{Payload, Snapshot, SnapshotResponse, Vote};
-use crate::snapshot::{self, SnapshotFile, Snapshots};
+use crate::raft::{Payload, Snapshot, SnapshotMeta, SnapshotResponse, Vote};
+use crate::snapshot::{self, Contents, SnapshotFile, Snapshots};
 
 /// Bytes of a chunk.
 const CHUNK_BYTES: usize = 512 * 1024;
@@ -64,7 +65,9 @@ impl Call<'_> {
         let answer = self.link.call(self.target, Lane::Bulk, wire::encode(request));
         let answer = timeout(within, answer).await;
         let answer = answer.map_err(|_| LinkError::new(self.target, "no answer in time to a part of a snapshot"))??;
-        wire::response(&answer).ok_or_else(|| LinkError::new(self.target, "an answer that can't be read"))
+        let asked = plausible::vote_of(request).map(|vote| vote.leader_id.term);
+        let answer = wire::response(&answer).filter(|answer| plausible::response(answer, asked).is_ok());
+        answer.ok_or_else(|| LinkError::new(self.target, "an answer that can't be read"))
     }
 
     async fn taken(&self, request: &Request) -> Result<(), LinkError> {
@@ -149,12 +152,16 @@ impl Intake {
     }
 
     /// All of it, if all is there and none of it is damaged: a state machine that is given
-    /// a damaged one must stop. Blocks.
-    pub(super) fn end(&self, from: u64) -> Result<SnapshotFile, String> {
+    /// a damaged one must stop. What was said of it must be what it says of itself. Blocks.
+    pub(super) fn end(&self, from: u64, said: &SnapshotMeta) -> Result<SnapshotFile, String> {
         let whole = self.arriving.lock().take_if(|this| this.from == from && this.have == this.bytes);
         let Some(mut whole) = whole else { return Err("the snapshot is not whole".to_owned()) };
         whole.file.seek(SeekFrom::Start(0)).map_err(|e| format!("reading the snapshot: {e}"))?;
         snapshot::check(&whole.file).map_err(|e| e.to_string())?;
+        let contents = Contents::open(&whole.file).map_err(|e| e.to_string())?;
+        if (&contents.note().applied, &contents.note().membership) != (&said.last_log_id, &said.last_membership) {
+            return Err("the snapshot is not what it was said to be".to_owned());
+        }
         Ok(SnapshotFile(whole.file))
     }
 }

@@ -14,6 +14,7 @@ pub(crate) mod authority;
 mod frame;
 mod intake;
 mod network;
+mod plausible;
 pub(crate) mod service;
 #[cfg(test)]
 pub(crate) mod sim;
@@ -84,6 +85,9 @@ pub(crate) trait Service: Send + Sync + 'static {
     /// Acts on a request of the node `from`, which proved that it is this node. Requests
     /// of one lane are acted on in the order in which their answers are first polled.
     fn take(&self, from: u64, request: Bytes) -> BoxFuture<'static, Bytes>;
+
+    /// Whether the node is heard at all.
+    fn hears(&self, from: u64) -> bool;
 }
 
 /// The link of a node that has no peers.

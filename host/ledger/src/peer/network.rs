@@ -15,12 +15,14 @@ use openraft::raft::StreamAppendResult;
 use openraft::{OptionalSend, RaftNetworkFactory, RaftNetworkV2};
 
 use super::intake;
+use super::plausible;
 use super::wire::{self, Request, Response};
-use super::{Lane, Link, LinkError, Target};
+use super::{Answer, Lane, Link, LinkError, Target};
 use crate::raft::{
     AppendRequest, AppendResponse, LogId, Member, Snapshot, SnapshotResponse, TransferRequest, TransferResponse, Types,
     Vote, VoteRequest, VoteResponse,
 };
+use crate::removed::Removed;
 use crate::snapshot::SnapshotFile;
 
 /// Requests with entries under way to one peer. Why: the next group is on its way while
@@ -32,19 +34,30 @@ const RETRY_FIRST: Duration = Duration::from_millis(20);
 const RETRY_LAST: Duration = Duration::from_millis(500);
 
 /// Makes the ways to peers.
-pub(crate) struct Peers(pub(crate) Arc<dyn Link>);
+pub(crate) struct Peers {
+    link: Arc<dyn Link>,
+    removed: Arc<Removed>,
+}
+
+impl Peers {
+    pub(crate) fn new(link: Arc<dyn Link>, removed: Arc<Removed>) -> Self {
+        Self { link, removed }
+    }
+}
 
 /// The way to one peer.
 pub(crate) struct Peer {
     link: Arc<dyn Link>,
     target: Target,
+    removed: Arc<Removed>,
 }
 
 impl RaftNetworkFactory<Types> for Peers {
     type Network = Peer;
 
     async fn new_client(&mut self, number: u64, member: &Member) -> Peer {
-        Peer { link: Arc::clone(&self.0), target: Target { number, address: member.address.clone() } }
+        let target = Target { number, address: member.address.clone() };
+        Peer { link: Arc::clone(&self.link), target, removed: Arc::clone(&self.removed) }
     }
 }
 
@@ -52,20 +65,33 @@ type Appended = Result<StreamAppendResult<Types>, RPCError<Types>>;
 
 impl Peer {
     async fn ask(&self, request: &Request) -> Result<Response, RPCError<Types>> {
-        let answer = self.link.call(&self.target, Lane::Talk, wire::encode(request)).await;
-        let answer = answer.map_err(|e| unreachable(&e))?;
-        wire::response(&answer).ok_or_else(|| self.strange())
+        let answer = self.call(request).await.map_err(|e| unreachable(&e))?;
+        understood(&answer, term_of(request)).ok_or_else(|| self.strange())
+    }
+
+    /// Sends a request now, unless it would go to one that was removed.
+    fn call(&self, request: &Request) -> Answer {
+        match self.gone() {
+            Some(error) => Box::pin(async { Err(error) }),
+            None => self.link.call(&self.target, Lane::Talk, wire::encode(request)),
+        }
+    }
+
+    fn gone(&self) -> Option<LinkError> {
+        let gone = self.removed.contains(self.target.number);
+        gone.then(|| LinkError::unsent(&self.target, "it was removed from the cluster"))
     }
 
     /// Sends entries now; the future waits for what the peer makes of them.
     fn append(&self, request: AppendRequest) -> impl Future<Output = Appended> + Send + 'static {
         let previous = request.prev_log_id;
         let last = request.entries.last().map(|entry| entry.log_id).or(previous);
-        let answer = self.link.call(&self.target, Lane::Talk, wire::encode(&Request::Append(request)));
+        let request = Request::Append(request);
+        let (answer, asked) = (self.call(&request), term_of(&request));
         let strange = self.strange();
         async move {
             let answer = answer.await.map_err(|e| unreachable(&e))?;
-            match wire::response(&answer) {
+            match understood(&answer, asked) {
                 Some(Response::Append(response)) => understand(response, previous, last).ok_or(strange),
                 _ => Err(strange),
             }
@@ -77,6 +103,15 @@ impl Peer {
     }
 }
 
+/// An answer of one that keeps to the protocol.
+fn understood(answer: &[u8], asked: Option<u64>) -> Option<Response> {
+    wire::response(answer).filter(|response| plausible::response(response, asked).is_ok())
+}
+
+fn term_of(request: &Request) -> Option<u64> {
+    plausible::vote_of(request).map(|vote| vote.leader_id.term)
+}
+
 /// What an answer says of the stream of entries; `None` if it makes no sense.
 fn understand(
     response: AppendResponse,
@@ -84,7 +119,11 @@ fn understand(
     last: Option<LogId>,
 ) -> Option<StreamAppendResult<Types>> {
     // Nothing can conflict with the beginning of the log; openraft would panic over it.
-    let senseless = matches!(response, AppendResponse::Conflict) && previous.is_none();
+    let senseless = match &response {
+        AppendResponse::Conflict => previous.is_none(),
+        AppendResponse::PartialSuccess(matching) => *matching < previous || *matching > last,
+        _ => false,
+    };
     (!senseless).then(|| response.into_stream_result(previous, last))
 }
 
@@ -157,6 +196,9 @@ impl RaftNetworkV2<Types> for Peer {
         cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
         _: RPCOption,
     ) -> Result<SnapshotResponse, StreamingError<Types>> {
+        if let Some(error) = self.gone() {
+            return Err(StreamingError::Unreachable(Unreachable::new(&error)));
+        }
         let sending = pin!(intake::send(self.link.as_ref(), &self.target, vote, snapshot));
         match select(sending, pin!(cancel)).await {
             Either::Left((sent, _)) => sent.map_err(|e| StreamingError::Unreachable(Unreachable::new(&e))),

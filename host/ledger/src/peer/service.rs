@@ -1,5 +1,6 @@
-//! What other nodes ask of this one. A request that can't be read is refused; whoever is
-//! not a member is told nothing of how far the cluster is.
+//! What other nodes ask of this one. A request that can't be read, or that nobody who keeps
+//! to the protocol would send, is refused. Who was removed is not heard; whoever is not a
+//! member is told nothing of how far the cluster is.
 
 use std::sync::Arc;
 
@@ -12,10 +13,15 @@ use parking_lot::RwLock;
 
 use super::Service;
 use super::intake::Intake;
+use super::plausible;
 use super::wire::{self, About, Request, Response};
 use crate::raft::{Payload, Raft, Snapshot, SnapshotMeta, Vote};
+use crate::removed::Removed;
 use crate::roster::Roster;
 use crate::snapshot::Snapshots;
+
+/// What a node is told that is not heard.
+const REMOVED: &str = "this node was removed from the cluster, and is not heard any more";
 
 /// Answers other nodes out of this node's Raft. Clones share it.
 #[derive(Clone)]
@@ -27,20 +33,30 @@ struct Inner {
     roster: Arc<Roster>,
     about: About,
     above: Above,
+    removed: Arc<Removed>,
 }
 
 /// Who answers questions that mean nothing here, once somebody does.
 pub(crate) type Above = Arc<RwLock<Option<Arc<dyn Responder>>>>;
 
 impl Desk {
-    pub(crate) fn new(raft: Raft, snapshots: Arc<Snapshots>, roster: Arc<Roster>, about: About, above: Above) -> Self {
-        Self(Arc::new(Inner { raft, intake: Intake::new(snapshots), roster, about, above }))
+    pub(crate) fn new(
+        raft: Raft,
+        snapshots: Arc<Snapshots>,
+        (roster, about): (Arc<Roster>, About),
+        above: Above,
+        removed: Arc<Removed>,
+    ) -> Self {
+        Self(Arc::new(Inner { raft, intake: Intake::new(snapshots), roster, about, above, removed }))
     }
 
     async fn answer(self, from: u64, request: Request) -> Response {
         let raft = &self.0.raft;
-        if speaks_for(&request).is_some_and(|other| other != from) {
+        if plausible::vote_of(&request).is_some_and(|vote| vote.leader_id.node_id != from) {
             return Response::Refused("a node speaks for itself only".to_owned());
+        }
+        if let Err(why) = plausible::request(&request, plausible::latest_after(self.term())) {
+            return Response::Refused(why.to_owned());
         }
         match request {
             Request::Append(request) => match raft.append_entries(request).await {
@@ -71,6 +87,14 @@ impl Desk {
             Request::SnapshotEnd { vote, meta } => self.install(from, vote, meta).await,
             Request::Ask(question) => self.ask(from, question).await,
         }
+    }
+
+    /// The term this node is in; `None`: it belongs to no cluster yet.
+    fn term(&self) -> Option<u64> {
+        let metrics = self.0.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        let belongs = metrics.membership_config.membership().nodes().next().is_some();
+        belongs.then_some(metrics.vote.leader_id.term)
     }
 
     /// Whoever was removed has a certificate still.
@@ -110,7 +134,12 @@ impl Desk {
 
     async fn install(&self, from: u64, vote: Vote, meta: SnapshotMeta) -> Response {
         let inner = Arc::clone(&self.0);
-        let snapshot = match tokio::task::spawn_blocking(move || inner.intake.end(from)).await {
+        let committed = self.0.raft.metrics().borrow_watched().local_committed;
+        if let Err(why) = plausible::follows(&meta, committed) {
+            return Response::Refused(why.to_owned());
+        }
+        let said = meta.clone();
+        let snapshot = match tokio::task::spawn_blocking(move || inner.intake.end(from, &said)).await {
             Ok(Ok(file)) => Snapshot { meta, snapshot: file },
             Ok(Err(why)) => return Response::Refused(why),
             Err(e) => return Response::Refused(e.to_string()),
@@ -122,23 +151,12 @@ impl Desk {
     }
 }
 
-/// Whose leadership or candidacy a request asserts.
-fn speaks_for(request: &Request) -> Option<u64> {
-    let vote = match request {
-        Request::Append(request) => &request.vote,
-        Request::Vote(request) | Request::PreVote(request) => &request.vote,
-        Request::TransferLeader(request) => request.from_leader(),
-        Request::SnapshotEnd { vote, .. } => vote,
-        _ => return None,
-    };
-    Some(vote.leader_id.node_id)
-}
-
 impl Service for Desk {
     fn take(&self, from: u64, request: Bytes) -> BoxFuture<'static, Bytes> {
         let desk = self.clone();
         Box::pin(async move {
             let response = match wire::request(&request) {
+                _ if !desk.hears(from) => Response::Refused(REMOVED.to_owned()),
                 Some(read) => {
                     drop(request);
                     desk.answer(from, read).await
@@ -147,5 +165,9 @@ impl Service for Desk {
             };
             wire::encode(&response)
         })
+    }
+
+    fn hears(&self, from: u64) -> bool {
+        !self.0.removed.contains(from)
     }
 }

@@ -7,11 +7,16 @@ use std::sync::Arc;
 
 use bulkhead_model::seam::peer::{PeerCredentials, PeerIdentity};
 use parking_lot::Mutex;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+
+pub(super) use rustls::pki_types::UnixTime;
 
 /// A connection that both sides have proved themselves on.
 pub(super) type Stream = TlsStream<TcpStream>;
@@ -111,6 +116,24 @@ impl Settings {
         spoken(stream.get_ref().1.alpn_protocol())?;
         Ok(stream.into())
     }
+}
+
+/// Whether a node of this number can show these credentials: the certificate has its name, is
+/// that of the key, and an authority among them vouches for it at this time.
+pub(super) fn check(number: u64, credentials: &PeerCredentials, now: UnixTime) -> Result<(), rustls::Error> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut roots = RootCertStore::empty();
+    for authority in &credentials.authorities {
+        roots.add(CertificateDer::from(authority.as_slice()))?;
+    }
+    let certificate = CertificateDer::from(credentials.certificate.as_slice());
+    let name = ServerName::try_from(name(number)).map_err(|e| rustls::Error::General(e.to_string()))?;
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build();
+    let verifier = verifier.map_err(|e| rustls::Error::General(e.to_string()))?;
+    verifier.verify_server_cert(&certificate, &[], &name, &[], now)?;
+    let key = PrivatePkcs8KeyDer::from(credentials.key.expose().as_slice()).clone_key();
+    let key = provider.key_provider.load_private_key(key.into())?;
+    CertifiedKey::new(vec![certificate.into_owned()], key).keys_match()
 }
 
 /// A TLS of other purpose, under the same authority, is not ours.

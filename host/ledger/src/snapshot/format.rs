@@ -19,7 +19,6 @@ use sha2::{Digest, Sha256};
 
 use crate::fault::storage;
 use crate::machine::state::Meta;
-use crate::raft::LogId;
 
 const MAGIC: [u8; 8] = *b"BkSnap1\n";
 
@@ -48,7 +47,7 @@ impl Sink {
         let out = BufWriter::with_capacity(CHUNK_BYTES, file);
         let mut sink = Self { out, bytes: 0, hash: Sha256::new(), chunk: Vec::new(), records: 0 };
         sink.raw(&MAGIC)?;
-        sink.chunk = postcard::to_stdvec(meta).expect("the machine's note is plain data");
+        sink.chunk = meta.to_bytes();
         sink.close_chunk()?;
         Ok(sink)
     }
@@ -131,18 +130,13 @@ impl<R: Read> Contents<R> {
             return Err(damaged("it does not begin as one"));
         }
         let header = contents.chunk()?.ok_or_else(|| damaged("it has no header"))?;
-        contents.meta = postcard::from_bytes(&header).map_err(|_| damaged("its header can't be decoded"))?;
+        contents.meta = Meta::from_bytes(&header).ok_or_else(|| damaged("its header can't be decoded"))?;
         Ok(contents)
     }
 
-    /// The state's digest when the snapshot was made.
-    pub(crate) fn digest(&self) -> [u8; 32] {
-        self.meta.digest
-    }
-
-    /// The last entry in it.
-    pub(crate) fn applied(&self) -> Option<LogId> {
-        self.meta.applied
+    /// The machine's note when the snapshot was made.
+    pub(crate) fn note(&self) -> &Meta {
+        &self.meta
     }
 
     /// What it holds, once all was read.

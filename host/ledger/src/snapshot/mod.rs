@@ -146,7 +146,7 @@ pub(crate) fn check<R: Read>(stream: R) -> Result<SnapshotInfo, LedgerError> {
     let mut contents = Contents::of(stream)?;
     while contents.next_chunk()?.is_some() {}
     let end = contents.end().expect("the last chunk was read");
-    Ok(info(contents.applied(), end))
+    Ok(info(contents.note().applied, end))
 }
 
 /// Reads a snapshot to its end and says what it holds, if all of it is as it was written.

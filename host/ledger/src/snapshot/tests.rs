@@ -12,7 +12,12 @@ use crate::raft::log_id;
 type Record = (Vec<u8>, Vec<u8>);
 
 fn meta(index: u64) -> Meta {
-    Meta { applied: Some(log_id(3, 7, index)), membership: StoredMembership::default(), digest: [9; 32] }
+    Meta {
+        applied: Some(log_id(3, 7, index)),
+        membership: StoredMembership::default(),
+        digest: [9; 32],
+        removed: vec![3, 1 << 60],
+    }
 }
 
 fn records(count: usize) -> Vec<Record> {
@@ -28,7 +33,7 @@ fn write(directory: &Path, index: u64, records: &[Record]) -> Snapshots {
 
 fn read(file: &File) -> Result<Vec<Record>, LedgerError> {
     let mut contents = Contents::open(file)?;
-    assert_eq!(contents.digest(), [9; 32]);
+    assert_eq!(contents.note(), &meta(contents.note().applied.unwrap().index));
     let mut all = Vec::new();
     while let Some(chunk) = contents.next_chunk()? {
         all.extend(chunk);

@@ -83,6 +83,8 @@ pub struct Peer {
 pub struct Contact {
     /// How long ago it answered last; `None`: not since this leader leads.
     pub last: Option<Duration>,
+    /// How long it has been silent: since it answered last, or since this leader leads.
+    pub silent: Duration,
     /// Last entry it is known to hold.
     pub matched_index: u64,
     /// Entries it lacks.

@@ -80,11 +80,13 @@ pub trait PeerOffice: PeerIdentity {
     /// A sentence for the operator.
     fn request(&self) -> Result<KeyRequest, String>;
 
-    /// Puts credentials into use. They are on the disk when this returns.
+    /// Puts credentials of this node, which has this number, into use. They are on the disk
+    /// when this returns.
     ///
     /// # Errors
-    /// A sentence for the operator.
-    fn install(&self, credentials: PeerCredentials) -> Result<(), String>;
+    /// A sentence for the operator: the certificate is not of this number, of this key, of one
+    /// of the authorities or valid now.
+    fn install(&self, number: u64, credentials: PeerCredentials, now_secs: u64) -> Result<(), String>;
 }
 
 /// Where the API of a node is reached, and how it is known to be the right one.

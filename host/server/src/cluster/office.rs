@@ -112,7 +112,8 @@ impl PeerOffice for Office {
         Ok(KeyRequest { key: key.into_key(), request })
     }
 
-    fn install(&self, credentials: PeerCredentials) -> Result<(), String> {
+    fn install(&self, number: u64, credentials: PeerCredentials, now_secs: u64) -> Result<(), String> {
+        bulkhead_ledger::check_credentials(number, &credentials, now_secs).map_err(|error| error.to_string())?;
         self.keep(&credentials).map_err(|error| format!("writing {}: {error}", self.path.display()))?;
         *self.current.write() = Some(Arc::new(credentials));
         Ok(())
@@ -135,7 +136,7 @@ mod tests {
         let certificate = office.issue(&authority, 7, &asked.request, YEARS).expect("a certificate");
         let authorities = vec![authority.certificate];
         office
-            .install(PeerCredentials { certificate, key: asked.key, authorities, validity: YEARS })
+            .install(7, PeerCredentials { certificate, key: asked.key, authorities, validity: YEARS }, 2_000_000_000)
             .expect("the folder can be written");
         office
     }
@@ -149,6 +150,21 @@ mod tests {
         let read = Office::open(dir.path()).expect("it can be read").current().expect("they were kept");
         assert_eq!((&read.certificate, &read.authorities), (&made.certificate, &made.authorities));
         assert!(read.key == made.key && read.validity == made.validity);
+    }
+
+    #[test]
+    fn a_certificate_of_another_node_is_not_put_into_use() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let office = furnished(dir.path());
+        let made = office.current().expect("they were installed");
+        let again = PeerCredentials {
+            certificate: made.certificate.clone(),
+            key: made.key.duplicate(),
+            authorities: made.authorities.clone(),
+            validity: YEARS,
+        };
+        assert!(office.install(8, again, 2_000_000_000).is_err());
+        assert!(office.current().is_some_and(|now| Arc::ptr_eq(&now, &made)));
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod failover;
 mod members;
 mod nemesis;
 mod reads;
+mod removed;
 mod snapshots;
 mod sockets;
 

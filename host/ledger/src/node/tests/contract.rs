@@ -40,7 +40,7 @@ impl StoreBuilder<Types, LogStore, Machine, TempDir> for InNewDirectory {
         let log = LogStore::open(setup, Arc::clone(&health), Arc::clone(&gate)).unwrap();
         let state = State::open(place("state")).unwrap();
         let snapshots = Arc::new(Snapshots::open(place("snapshots")).unwrap());
-        let machine = Machine::new(state, snapshots, gate, health, 0);
+        let machine = Machine::new(state, snapshots, (gate, Arc::default()), health, 0);
         Ok((dir, log, machine))
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::CONNECT_WITHIN;
+use super::{CONNECT_WITHIN, Patience};
 use crate::peer::frame::{self, Frame, Greeting};
 use crate::peer::tls::{Settings, Stream, Tls};
 use crate::peer::{Answer, LinkError, Target};
@@ -29,8 +29,8 @@ const REST_MAX: Duration = Duration::from_secs(1);
 /// Bytes gathered before they are written.
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// How often a line looks whether its credentials are still those of the moment.
-const RENEWAL_CHECK: Duration = Duration::from_secs(1);
+/// How often a line looks whether its connection is to be kept.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 type Reply = oneshot::Sender<Result<Bytes, LinkError>>;
 
@@ -53,9 +53,9 @@ impl Drop for Line {
 }
 
 impl Line {
-    pub(super) fn start(target: Target, from: u64, tls: Arc<Tls>, silence: Duration) -> Self {
+    pub(super) fn start(target: Target, from: u64, tls: Arc<Tls>, patience: Patience) -> Self {
         let (queue, waiting) = mpsc::channel(CALLS_MAX);
-        let caller = Caller { target: target.clone(), from, tls, silence, waiting };
+        let caller = Caller { target: target.clone(), from, tls, patience, waiting };
         Self { target, queue, task: tokio::spawn(caller.run()) }
     }
 
@@ -83,7 +83,7 @@ struct Caller {
     target: Target,
     from: u64,
     tls: Arc<Tls>,
-    silence: Duration,
+    patience: Patience,
     waiting: mpsc::Receiver<Outgoing>,
 }
 
@@ -155,12 +155,12 @@ impl Caller {
     /// Carries calls until the connection ends; says why it did.
     async fn serve(&mut self, mut connection: Connection, first: Outgoing) -> &'static str {
         let mut calls = Calls { open: HashMap::new(), next: 0, heard: Instant::now() };
-        let mut renewal = tokio::time::interval(RENEWAL_CHECK);
+        let mut look = tokio::time::interval(LOOK_EVERY);
         if self.send(&mut connection, &mut calls, first).await.is_err() {
             return "writing failed";
         }
         loop {
-            let silent = calls.heard + self.silence;
+            let silent = calls.heard + self.patience.silence;
             tokio::select! {
                 biased;
                 came = connection.frames.recv() => match came {
@@ -174,8 +174,13 @@ impl Caller {
                     None => return "nobody calls any more",
                 },
                 () = sleep_until(silent), if !calls.open.is_empty() => return "no answer came",
-                _ = renewal.tick() => if calls.open.is_empty() && !self.tls.is_current(&connection.settings) {
-                    return "the credentials were replaced";
+                _ = look.tick(), if calls.open.is_empty() => {
+                    if !self.tls.is_current(&connection.settings) {
+                        return "the credentials were replaced";
+                    }
+                    if calls.heard.elapsed() > self.patience.idle {
+                        return "nobody used it";
+                    }
                 },
             }
         }
@@ -192,7 +197,7 @@ impl Caller {
             }
             connection.writer.flush().await
         };
-        timeout(self.silence, writing).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+        timeout(self.patience.silence, writing).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
     }
 }
 

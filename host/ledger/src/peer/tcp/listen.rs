@@ -10,18 +10,15 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::io::{AsyncWriteExt, BufReader, BufWriter, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use super::CONNECT_WITHIN;
+use super::places::{Place, Places};
+use super::{CONNECT_WITHIN, Patience};
 use crate::peer::Service;
 use crate::peer::frame::{self, Frame};
 use crate::peer::tls::{Settings, Stream, Tls, is_of};
-
-/// Connections at a time. Why: two for each node of the largest cluster, and room for
-/// those that are being replaced.
-const CONNECTIONS_MAX: usize = 128;
 
 /// Requests of one connection acted on at a time.
 const REQUESTS_MAX: usize = 256;
@@ -35,14 +32,14 @@ const WRITE_WITHIN: Duration = Duration::from_secs(10);
 /// How long to wait after the system refused a connection, as it does without descriptors.
 const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 
-/// How often a connection looks whether its credentials are still those of the moment.
-const RENEWAL_CHECK: Duration = Duration::from_secs(1);
+/// How often a connection looks whether it is to go on.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Bytes gathered before they are written.
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Takes connections until it is dropped, and ends them with it.
-pub(super) async fn run(listener: TcpListener, number: u64, tls: Arc<Tls>, service: Arc<dyn Service>) {
+pub(super) async fn run(listener: TcpListener, host: Host) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => {
@@ -50,19 +47,17 @@ pub(super) async fn run(listener: TcpListener, number: u64, tls: Arc<Tls>, servi
             return;
         }
     };
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let places = Arc::new(Places::default());
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, address)) => {
-                let host = Host { number, tls: Arc::clone(&tls), service: Arc::clone(&service) };
+                let (host, place) = (host.clone(), places.for_stranger(address.ip()));
                 connections.spawn(async move {
-                    if let Err(error) = host.receive(stream).await {
+                    if let Err(error) = host.receive(stream, place).await {
                         tracing::debug!(%address, %error, "a peer's connection ended");
                     }
-                    drop(place);
                 });
             }
             Err(error) => {
@@ -73,14 +68,17 @@ pub(super) async fn run(listener: TcpListener, number: u64, tls: Arc<Tls>, servi
     }
 }
 
-struct Host {
-    number: u64,
-    tls: Arc<Tls>,
-    service: Arc<dyn Service>,
+/// The node that is called.
+#[derive(Clone)]
+pub(super) struct Host {
+    pub(super) number: u64,
+    pub(super) tls: Arc<Tls>,
+    pub(super) service: Arc<dyn Service>,
+    pub(super) patience: Patience,
 }
 
 impl Host {
-    async fn receive(&self, stream: TcpStream) -> io::Result<()> {
+    async fn receive(&self, stream: TcpStream, mut place: Place) -> io::Result<()> {
         let settings = self.tls.settings()?;
         let opening = async {
             stream.set_nodelay(true)?;
@@ -92,28 +90,37 @@ impl Host {
             if !is_of(&stream, greeting.from) {
                 return Err(refused("its certificate is not that of the node it says it is"));
             }
+            if !self.service.hears(greeting.from) {
+                return Err(refused("it was removed from the cluster"));
+            }
             frame::welcome(&mut stream).await?;
             Ok((stream, greeting.from))
         };
-        let opened = timeout(CONNECT_WITHIN, opening).await;
+        let opened = tokio::select! {
+            opened = timeout(CONNECT_WITHIN, opening) => opened,
+            () = place.lost() => return Err(refused("others came meanwhile, and it had not said who it is")),
+        };
         let (stream, from) = opened.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        let place = place.of_node(from).ok_or_else(|| refused("too many nodes are connected"))?;
         let (reader, writer) = tokio::io::split(stream);
         let (came, frames) = mpsc::channel(AHEAD_MAX);
         let reader = Reader(tokio::spawn(read(reader, came)));
-        let result = self.answer(from, &settings, frames, BufWriter::with_capacity(BUFFER_BYTES, writer)).await;
+        let result =
+            self.answer((from, place), &settings, frames, BufWriter::with_capacity(BUFFER_BYTES, writer)).await;
         drop(reader);
         result
     }
 
     async fn answer(
         &self,
-        from: u64,
+        (from, mut place): (u64, Place),
         settings: &Settings,
         mut frames: mpsc::Receiver<io::Result<Frame>>,
         mut writer: BufWriter<WriteHalf<Stream>>,
     ) -> io::Result<()> {
         let mut acting: FuturesUnordered<BoxFuture<'static, Frame>> = FuturesUnordered::new();
-        let mut renewal = tokio::time::interval(RENEWAL_CHECK);
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        let mut heard = Instant::now();
         loop {
             tokio::select! {
                 biased;
@@ -121,6 +128,7 @@ impl Host {
                 came = frames.recv(), if acting.len() < REQUESTS_MAX => match came {
                     Some(frame) => {
                         let Frame { call, message } = frame?;
+                        heard = Instant::now();
                         let answer = self.service.take(from, message);
                         let mut answer: BoxFuture<'static, Frame> =
                             Box::pin(async move { Frame { call, message: answer.await } });
@@ -132,8 +140,12 @@ impl Host {
                     }
                     None => return Ok(()),
                 },
-                _ = renewal.tick() => if acting.is_empty() && !self.tls.is_current(settings) {
-                    return Ok(());
+                () = place.lost() => return Err(refused("the node connected anew, and too often")),
+                _ = look.tick() => {
+                    let old = heard.elapsed() > self.patience.idle_called || !self.tls.is_current(settings);
+                    if (old && acting.is_empty()) || !self.service.hears(from) {
+                        return Ok(());
+                    }
                 },
             }
         }

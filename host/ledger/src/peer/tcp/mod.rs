@@ -15,11 +15,13 @@ use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 
 use self::line::Line;
+use self::listen::Host;
 use super::tls::Tls;
 use super::{Answer, Lane, Link, LinkError, Service, Target};
 
 mod line;
 mod listen;
+mod places;
 
 /// Most nodes this one keeps a line to. Why: members come and go, and each line is a task.
 const LINES_MAX: usize = 64;
@@ -30,6 +32,28 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 /// A connection for questions from above is silent when no answer comes for so long. Why:
 /// each may take as long as a request, and has a bound of its own.
 const SILENCE_ABOVE: Duration = Duration::from_millis(bulkhead_model::limits::REQUEST_MS_MAX + 30_000);
+
+/// A connection that nobody uses is ended after so many times what counts as silence: by the
+/// one who called, so that nothing is lost with it.
+const IDLE_SILENCES: u32 = 60;
+
+/// How long connections are waited for.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// It is silent when there are calls and no answer comes for so long.
+    silence: Duration,
+    /// Whoever called ends it when it was not used for so long.
+    idle: Duration,
+    /// Whoever was called does: the other has vanished.
+    idle_called: Duration,
+}
+
+impl Patience {
+    fn of(silence: Duration) -> Self {
+        let idle = silence * IDLE_SILENCES;
+        Self { silence, idle, idle_called: idle * 2 }
+    }
+}
 
 /// What a node needs to speak to others: the socket they reach it on, and who it is.
 pub struct PeerNetwork {
@@ -43,8 +67,7 @@ pub struct PeerNetwork {
 pub(crate) struct TcpLink {
     number: u64,
     tls: Arc<Tls>,
-    /// A connection is silent when there are calls and no answer comes for so long.
-    silence: Duration,
+    patience: Patience,
     books: Mutex<Books>,
 }
 
@@ -61,7 +84,8 @@ impl TcpLink {
     pub(crate) fn new(number: u64, network: PeerNetwork, silence: Duration) -> io::Result<Self> {
         network.listener.set_nonblocking(true)?;
         let books = Books { listener: Some(network.listener), ..Books::default() };
-        Ok(Self { number, tls: Arc::new(Tls::new(network.identity)), silence, books: Mutex::new(books) })
+        let (tls, patience) = (Arc::new(Tls::new(network.identity)), Patience::of(silence));
+        Ok(Self { number, tls, patience, books: Mutex::new(books) })
     }
 }
 
@@ -78,8 +102,11 @@ impl Link for TcpLink {
             if books.lines.len() >= LINES_MAX {
                 books.lines.retain(|_, line| !line.is_idle());
             }
-            let silence = if lane == Lane::Above { SILENCE_ABOVE } else { self.silence };
-            let line = Line::start(target.clone(), self.number, Arc::clone(&self.tls), silence);
+            let mut patience = self.patience;
+            if lane == Lane::Above {
+                patience.silence = SILENCE_ABOVE;
+            }
+            let line = Line::start(target.clone(), self.number, Arc::clone(&self.tls), patience);
             books.lines.insert(key, line);
         }
         books.lines[&key].call(request)
@@ -88,8 +115,8 @@ impl Link for TcpLink {
     fn serve(&self, service: Arc<dyn Service>) {
         let mut books = self.books.lock();
         if let Some(listener) = books.listener.take().filter(|_| !books.closed) {
-            let tls = Arc::clone(&self.tls);
-            books.listening = Some(tokio::spawn(listen::run(listener, self.number, tls, service)));
+            let host = Host { number: self.number, tls: Arc::clone(&self.tls), service, patience: self.patience };
+            books.listening = Some(tokio::spawn(listen::run(listener, host)));
         }
     }
 

@@ -25,7 +25,14 @@ impl Service for Echo {
         self.0.fetch_add(1, SeqCst);
         Box::pin(async move { request })
     }
+
+    fn hears(&self, from: u64) -> bool {
+        from != DEAF_TO
+    }
 }
+
+/// Whom an echo does not hear.
+const DEAF_TO: u64 = 66;
 
 const SILENCE: Duration = Duration::from_secs(2);
 
@@ -98,4 +105,61 @@ async fn nobody_waits_long_for_a_node_that_is_not_there() {
     }
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
     client.close().await;
+}
+
+#[tokio::test]
+async fn strangers_who_dawdle_keep_no_node_out() {
+    let authority = authority();
+    let (there, address) = network(&authority, 2);
+    let server = TcpLink::new(2, there, SILENCE).unwrap();
+    server.serve(Arc::new(Echo::default()));
+    let mut strangers = Vec::new();
+    for _ in 0..200 {
+        strangers.push(TcpStream::connect(&address).await.unwrap());
+    }
+    let client = TcpLink::new(1, network(&authority, 1).0, SILENCE).unwrap();
+    let target = Target { number: 2, address };
+    let began = std::time::Instant::now();
+    client.call(&target, Lane::Talk, Bytes::new()).await.unwrap();
+    assert!(began.elapsed() < CONNECT_WITHIN / 2, "{:?}", began.elapsed());
+    client.close().await;
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_nobody_uses_is_ended_by_either_side_and_made_anew() {
+    let authority = authority();
+    let (there, address) = network(&authority, 2);
+    let short = Duration::from_millis(10);
+    let server = TcpLink::new(2, there, short).unwrap();
+    server.serve(Arc::new(Echo::default()));
+    // One that greets and falls silent.
+    let settings = Tls::new(network(&authority, 1).0.identity).settings().unwrap();
+    let stream = TcpStream::connect(&address).await.unwrap();
+    let mut stream = settings.connect(stream, 2).await.unwrap();
+    frame::greet(&mut stream, Greeting { from: 1, to: 2 }).await.unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut Vec::new())).await;
+    assert!(ended.is_ok(), "it is kept");
+    let client = TcpLink::new(1, network(&authority, 1).0, SILENCE).unwrap();
+    let target = Target { number: 2, address };
+    client.call(&target, Lane::Talk, Bytes::new()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    client.call(&target, Lane::Talk, Bytes::new()).await.unwrap();
+    client.close().await;
+    server.close().await;
+}
+
+#[tokio::test]
+async fn whoever_is_not_heard_is_not_let_in() {
+    let authority = authority();
+    let (there, address) = network(&authority, 2);
+    let server = TcpLink::new(2, there, SILENCE).unwrap();
+    server.serve(Arc::new(Echo::default()));
+    let target = Target { number: 2, address };
+    for (number, expected) in [(DEAF_TO, false), (DEAF_TO + 1, true)] {
+        let client = TcpLink::new(number, network(&authority, number).0, SILENCE).unwrap();
+        assert_eq!(client.call(&target, Lane::Talk, Bytes::new()).await.is_ok(), expected);
+        client.close().await;
+    }
+    server.close().await;
 }

@@ -133,6 +133,30 @@ async fn a_wiped_node_comes_back_as_another_under_its_name() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_leader_does_not_take_a_namesake_for_silent_whom_it_had_no_time_to_hear() {
+    let mut cluster = Cluster::of(3, 46).await;
+    let leader = cluster.leader().await;
+    let (next, third) = ((leader + 1) % 3, (leader + 2) % 3);
+    // Two links are cut: the new leader never hears the third, which is alive all the same.
+    cluster.net.cut(number(next), number(third));
+    let short = AutopilotConfig { last_contact_threshold: Duration::from_secs(3), ..eager() };
+    cluster.ledger(next).set_autopilot(short);
+    cluster.ledger(leader).step_down(Some(&name(next))).await.unwrap();
+    cluster.until("it leads", || cluster.ledger(next).standing().leader).await;
+    let began = Instant::now();
+    let contact = |ledger: &RaftLedger| ledger.peers()[third].contact.unwrap();
+    assert_eq!(contact(cluster.ledger(next)).last, None, "it was not heard");
+    let namesake = Joining { number: 999, ..cluster.ledger(third).candidate() };
+    let early = cluster.ledger(next).join(namesake.clone()).await;
+    assert!(matches!(early, Err(ClusterError::Refused { .. })), "{early:?}");
+    cluster.until("it had time", || contact(cluster.ledger(next)).silent > Duration::from_secs(3)).await;
+    assert!(began.elapsed() >= Duration::from_millis(2900), "{:?}", began.elapsed());
+    cluster.ledger(next).join(namesake).await.unwrap();
+    assert!(cluster.ledger(next).peers().iter().all(|peer| peer.number != number(third)));
+    cluster.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_dead_are_cleaned_up_if_that_is_wanted() {
     let mut cluster = Cluster::of(5, 45).await;
     let leader = cluster.leader().await;

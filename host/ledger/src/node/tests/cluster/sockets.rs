@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::peer::authority::{Authority, NodeKey};
+use crate::peer::authority::{Authority, NodeKey, check_credentials};
 use crate::peer::tcp::{PeerNetwork, TcpLink};
 use crate::peer::wire::{self, Request};
 use crate::peer::{Lane, Link, Target};
@@ -213,6 +213,24 @@ async fn certificates_and_authority_are_replaced_while_the_cluster_works() {
     for node in &nodes {
         node.ledger.shutdown().await.unwrap();
     }
+}
+
+#[test]
+fn credentials_are_a_nodes_own_or_refused() {
+    const NOW: u64 = 2_000_000_000;
+    let (issuer, other) = (authority(), authority());
+    let fits = |credentials: &PeerCredentials, now_secs| check_credentials(7, credentials, now_secs).is_ok();
+    let own = credentials(&issuer, 7, &[&issuer]);
+    assert!(fits(&own, NOW) && fits(&credentials(&issuer, 7, &[&other, &issuer]), NOW));
+    assert!(!fits(&own, YEARS.until_secs + 1) && !fits(&own, YEARS.from_secs - 1));
+    assert!(!fits(&credentials(&issuer, 8, &[&issuer]), NOW), "another node's");
+    assert!(!fits(&credentials(&issuer, 7, &[&other]), NOW), "another authority's");
+    let key = NodeKey::generate().unwrap().into_key();
+    let authorities = own.authorities.clone();
+    let foreign = PeerCredentials { certificate: own.certificate.clone(), key, authorities, validity: YEARS };
+    assert!(!fits(&foreign, NOW), "of another key");
+    let nothing = PeerCredentials { certificate: Vec::new(), key: Hidden::new(Vec::new()), ..foreign };
+    assert!(!fits(&nothing, NOW));
 }
 
 #[test]
