@@ -79,6 +79,7 @@ pub(crate) async fn pass_on(node: &Arc<Node>, request: &Request, time_max: Durat
         return Some(Reply::Failed(Failure::new(FailureKind::TooLarge, text)).into());
     }
     let reads = only_reads(request);
+    node.catalog.figures.forwarded.add_one();
     loop {
         let Some(open) = node.open() else { return Some(failed("Vault is sealed")) };
         let cluster = open.ledger().cluster().filter(|_| !open.ledger().standing().leader)?;

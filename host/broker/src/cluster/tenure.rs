@@ -36,6 +36,11 @@ pub(crate) async fn run(open: Arc<Open>) {
     loop {
         let standing = open.ledger().standing();
         if led != Some(standing.leader) {
+            if led == Some(true) {
+                let since_ms = open.active_since_ms.load(Ordering::Relaxed);
+                let led_ms = open.parts.clock.now_ms().saturating_sub(since_ms);
+                open.catalog.figures.leadership_lost.record(Duration::from_millis(led_ms));
+            }
             match turned(&open, cluster, standing.leader).await {
                 Ok(()) => led = Some(standing.leader),
                 Err(fault) => tracing::warn!(cause = ?fault, "leadership turned, and the node could not follow yet"),

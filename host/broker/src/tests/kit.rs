@@ -29,7 +29,7 @@ use crate::book::leases::{self, LeaseRecord};
 use crate::book::space;
 use crate::book::tokens::{self, TokenHash, TokenRecord};
 use crate::fault::Fault;
-use crate::node::{Facts, InitOptions, Node, Parts};
+use crate::node::{Facts, InitOptions, MetricsParts, Node, Parts};
 use crate::open::Open;
 use crate::step::expire;
 
@@ -337,7 +337,12 @@ pub(crate) fn request(verb: Verb, path: &str, token: &str, body: &Value) -> Requ
         wrap_ttl_secs: None,
         help: false,
         query: Vec::new(),
-        origin: Origin { address: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 1, certificates: Vec::new() },
+        origin: Origin {
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 1,
+            certificates: Vec::new(),
+            open_metrics: false,
+        },
     }
 }
 
@@ -365,6 +370,7 @@ fn node(ledger: &Arc<MortalLedger>, clock: &Arc<FakeClock>, plugins: Vec<Arc<dyn
         audit_sinks: Arc::new(NoSinks),
         audits: Vec::new(),
         peers: None,
+        metrics: MetricsParts::default(),
         facts: Facts::default(),
     })
 }
