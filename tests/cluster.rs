@@ -13,6 +13,7 @@ mod example;
 mod failover;
 mod join;
 mod members;
+mod metrics;
 mod standby;
 
 /// Nodes of one cluster. The first one founded it.

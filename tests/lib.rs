@@ -2,6 +2,7 @@
 //! (ours and the real `bao`), a small HTTP client, and the runner of the case
 //! files in `api/`. What must not: any of Bulkhead's own crates, or a test.
 //!
+//! - `exposition` reads the text format of Prometheus.
 //! - `programs` finds executables, `node` starts and stops them, `http` speaks to them.
 //! - `case` reads `api/*.yaml`, `shape` compares an answer with what is expected,
 //!   `likeness` compares two servers' answers, `runner` does it all for a file.
@@ -10,6 +11,7 @@
 
 pub mod beside;
 pub mod case;
+pub mod exposition;
 pub mod http;
 pub mod likeness;
 pub mod masks;

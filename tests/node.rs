@@ -145,6 +145,10 @@ audit "file" "to-file" {{
 api_addr      = "http://127.0.0.1:{port}"
 cluster_addr  = "https://127.0.0.1:{cluster}"
 disable_mlock = true
+telemetry {{
+  disable_hostname          = true
+  prometheus_retention_time = "30s"
+}}
 "#
         )
     }

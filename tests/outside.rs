@@ -9,5 +9,6 @@ mod cli;
 mod cluster;
 mod contract;
 mod failure;
+mod metrics;
 mod plugins;
 mod races;

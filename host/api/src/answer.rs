@@ -31,11 +31,13 @@ pub(crate) async fn answer<F: Front>(
     request: hyper::Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, incoming) = request.into_parts();
+    let figures = Arc::clone(&api.figures);
     let (mut answer, crossing) = match cross::cross(&*api.front, &parts) {
         Ok(headers) => (served(api, origin, limits, &parts, incoming).await, headers),
         Err((refused, headers)) => (response(refused), headers),
     };
     cross::add(answer.headers_mut(), crossing);
+    figures.answered(answer.status());
     Ok(answer)
 }
 

@@ -9,6 +9,7 @@ mod crowd;
 mod decode;
 mod encode;
 mod error;
+mod figures;
 mod limits;
 mod listener;
 mod pace;
@@ -30,6 +31,7 @@ use request_id::RequestIds;
 use tokio::sync::Semaphore;
 
 pub use error::ApiError;
+pub use figures::HttpFigures;
 pub use limits::{ADDRESS_CONNECTIONS_MAX, BUFFERED_BYTES_MAX, CONNECTIONS_MAX, ListenerLimits};
 pub use listener::Listener;
 pub use tls::{ClientCertificates, Tls, TlsFiles, TlsVersion};
@@ -54,17 +56,19 @@ pub struct Api<F> {
     buffers: Arc<Semaphore>,
     connections: Arc<Semaphore>,
     stragglers: Arc<straggler::Stragglers>,
+    figures: Arc<HttpFigures>,
 }
 
 impl<F: Front> Api<F> {
-    /// An API in front of this.
-    pub fn new(front: Arc<F>, entropy: Arc<dyn Entropy>) -> Arc<Self> {
+    /// An API in front of this, counted here.
+    pub fn new(front: Arc<F>, entropy: Arc<dyn Entropy>, figures: Arc<HttpFigures>) -> Arc<Self> {
         Arc::new(Self {
             front,
             request_ids: RequestIds::new(entropy),
             buffers: Arc::new(Semaphore::new(BUFFERED_BYTES_MAX / body::PERMIT_BYTES)),
             connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
             stragglers: Arc::default(),
+            figures,
         })
     }
 

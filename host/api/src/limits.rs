@@ -76,6 +76,8 @@ pub struct ListenerLimits {
     pub idle_max: Duration,
     /// Most connections of one client address at once: `max_connections_per_address`.
     pub address_connections_max: usize,
+    /// Whether metrics are told without a token: `unauthenticated_metrics_access`.
+    pub open_metrics: bool,
 }
 
 impl Default for ListenerLimits {
@@ -88,6 +90,7 @@ impl Default for ListenerLimits {
             body_max: BODY_MAX,
             idle_max: IDLE_MAX,
             address_connections_max: ADDRESS_CONNECTIONS_MAX,
+            open_metrics: false,
         }
     }
 }

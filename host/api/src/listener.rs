@@ -18,6 +18,7 @@ use bulkhead_model::limits::{HEADERS_BYTES_MAX, HEADERS_MAX};
 use crate::answer::answer;
 use crate::crowd::{Crowd, Place};
 use crate::error::ApiError;
+use crate::figures::Connected;
 use crate::limits::{ACCEPT_PAUSE, DRAIN_MAX, HANDSHAKE_MAX, ListenerLimits};
 use crate::pace::{Pace, Paced, linger};
 use crate::tls::Tls;
@@ -88,6 +89,7 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 struct Room {
     _of_all: OwnedSemaphorePermit,
     _of_client: Place,
+    _counted: Connected,
 }
 
 /// The next connection, once there is room for it. One too many of its client's is closed
@@ -100,8 +102,12 @@ async fn accept<F: Front>(
     let permit = Arc::clone(&api.connections).acquire_owned().await.ok()?;
     match socket.accept().await {
         Ok((stream, peer)) => {
-            let place = crowd.enter(peer.ip())?;
-            Some((stream, peer, Room { _of_all: permit, _of_client: place }))
+            let Some(place) = crowd.enter(peer.ip()) else {
+                api.figures.refused.add_one();
+                return None;
+            };
+            let room = Room { _of_all: permit, _of_client: place, _counted: api.figures.connected() };
+            Some((stream, peer, room))
         }
         Err(error) => {
             tracing::warn!(%error, "accepting a connection failed");
@@ -123,7 +129,12 @@ impl<F: Front> Shared<F> {
     async fn connection(&self, stream: TcpStream, peer: SocketAddr) {
         // Answers are written whole; waiting to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
-        let mut origin = Origin { address: peer.ip().to_canonical(), port: peer.port(), certificates: Vec::new() };
+        let mut origin = Origin {
+            address: peer.ip().to_canonical(),
+            port: peer.port(),
+            certificates: Vec::new(),
+            open_metrics: self.limits.open_metrics,
+        };
         let Some(tls) = &self.tls else { return self.serve(stream, origin).await };
         match tokio::time::timeout(HANDSHAKE_MAX, tls.accept(stream)).await {
             Ok(Ok((stream, certificates))) => {

@@ -83,6 +83,7 @@ async fn admitted(node: &Arc<Node>, request: &Request, deadline: Instant) -> Ser
         Err(reply) => return Served::Here(Audited::unrecorded(reply)),
     };
     open.in_flight.fetch_add(1, Ordering::Relaxed);
+    let began = Instant::now();
     let mut trail = Trail::new(&open, request);
     let ended = within(deadline, &open, request, &mut trail).await;
     open.in_flight.fetch_sub(1, Ordering::Relaxed);
@@ -95,7 +96,9 @@ async fn admitted(node: &Arc<Node>, request: &Request, deadline: Instant) -> Ser
     };
     // First, so that the first line of a new audit device is the answer that made it.
     let sealing = settle::after(&open, after).await;
+    let counted = trail.counted();
     let audited = record::response(&open, request, trail, reply).await;
+    open.catalog.figures.mounts.took(&counted, began.elapsed());
     if sealing {
         drop(open);
         node.seal().await;

@@ -6,6 +6,7 @@ mod ceremony;
 mod cluster;
 mod fault;
 mod fields;
+mod figures;
 mod guest;
 mod journey;
 mod login;
@@ -21,5 +22,5 @@ mod visit;
 mod tests;
 
 pub use cluster::PeerParts;
-pub use node::{ConfiguredAudit, Facts, InitAnswer, InitError, InitOptions, Node, Parts, UnsealFailure};
+pub use node::{ConfiguredAudit, Facts, InitAnswer, InitError, InitOptions, MetricsParts, Node, Parts, UnsealFailure};
 pub use step::record::Audited;

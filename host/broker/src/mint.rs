@@ -20,9 +20,10 @@ use crate::book::tokens::{self, TokenHash, TokenRecord};
 use crate::book::{batch, policies};
 use crate::fault::Fault;
 use crate::fields::rfc3339;
+use crate::figures::{MadeToken, TokenKind};
 use crate::login;
 use crate::open::Open;
-use crate::visit::{Visit, enveloped};
+use crate::visit::{After, Visit, enveloped};
 
 /// A token that is in the visit's transaction.
 pub(crate) struct Minted {
@@ -61,6 +62,7 @@ pub(crate) fn missing_policies(visit: &mut Visit, names: &[String]) -> Result<Ve
 /// Writes a token of this record, under a random name unless one is given.
 pub(crate) fn mint(visit: &mut Visit, record: TokenRecord, id: Option<Hidden<String>>) -> Result<AuthInfo, Fault> {
     let made = make(&visit.open, &mut visit.tx, visit.now_ms, record, id)?;
+    count(visit, &made.record.path, TokenKind::Service, made.record.ttl_secs);
     auth_info(visit, &made.record, made.token)
 }
 
@@ -106,7 +108,16 @@ pub(crate) fn mint_batch(visit: &mut Visit, mut record: TokenRecord) -> Result<A
             "with its metadata and policies the batch token would be over {TOKEN_BYTES_MAX} bytes long"
         )));
     }
+    count(visit, &record.path, TokenKind::Batch, record.ttl_secs);
     auth_info(visit, &record, token)
+}
+
+/// Has a token counted, once it is committed, as one of the mount that the path is below.
+fn count(visit: &mut Visit, path: &str, kind: TokenKind, ttl_secs: u64) {
+    if let Some((mount, _)) = visit.config.mounts.route(path) {
+        let figures = mount.figures.clone();
+        visit.after.push(After::Count(MadeToken { figures, kind, ttl_secs }));
+    }
 }
 
 /// The envelope's `auth` for a token, with what it may do through its entity.
@@ -293,6 +304,7 @@ pub(crate) fn wrap_envelope(visit: &mut Visit, ttl_secs: u64, path: &str, envelo
     let display_name = display_name(visit);
     let asked = WrapAsk { ttl_secs, creation_path: path, display_name, wrapped_accessor };
     let wrap = wrap(&visit.open, &mut visit.tx, visit.now_ms, asked, &content)?;
+    count(visit, path, TokenKind::Wrapping, ttl_secs);
     Ok(wrapped(wrap))
 }
 

@@ -8,11 +8,13 @@ use bulkhead_barrier::{Barrier, SealConfig, UnsealProgress};
 use bulkhead_model::cors::Crossing;
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::limits::REQUEST_MS_MAX;
+use bulkhead_model::metrics::Interval;
 use bulkhead_model::request::Request;
 use bulkhead_model::seam::audit::AuditSinkMaker;
 use bulkhead_model::seam::clock::Clock;
 use bulkhead_model::seam::entropy::Entropy;
 use bulkhead_model::seam::ledger::Ledger;
+use bulkhead_model::seam::metrics::Measured;
 use bulkhead_model::seam::plugin::Plugin;
 use futures::future::join_all;
 use parking_lot::{Mutex, RwLock};
@@ -24,9 +26,11 @@ use crate::cluster::desk::Desk;
 use crate::cluster::joining::Joiner;
 use crate::cluster::{PeerParts, tenure};
 use crate::fault::Fault;
+use crate::figures::Figures;
 use crate::open::Open;
 use crate::step::record::Audited;
-use crate::step::{duties, expire, upkeep};
+use crate::step::{census, duties, expire, upkeep};
+use crate::sys::metrics;
 
 pub(crate) mod birth;
 mod unseal;
@@ -80,6 +84,15 @@ pub struct Facts {
     pub config: serde_json::Map<String, serde_json::Value>,
 }
 
+/// What a node's metrics are made of, besides what it counts itself.
+#[derive(Default)]
+pub struct MetricsParts {
+    /// Other rooms, each with its own.
+    pub sources: Vec<Arc<dyn Measured>>,
+    /// Whether they are told in the text format of Prometheus too.
+    pub prometheus: bool,
+}
+
 /// What a node is made of.
 pub struct Parts {
     /// Replicated bytes.
@@ -96,6 +109,8 @@ pub struct Parts {
     pub audits: Vec<ConfiguredAudit>,
     /// What it takes to be one of several nodes; `None`: it stays alone.
     pub peers: Option<PeerParts>,
+    /// Numbers to tell.
+    pub metrics: MetricsParts,
     /// Facts to tell.
     pub facts: Facts,
 }
@@ -148,7 +163,7 @@ impl Node {
         let ttls = SystemTtls::new(parts.facts.default_lease_ttl_secs, parts.facts.max_lease_ttl_secs);
         let node = Arc::new(Self {
             parts: Arc::new(parts),
-            catalog: Catalog { plugins, ttls },
+            catalog: Catalog { plugins, ttls, figures: Arc::new(Figures::default()) },
             state: RwLock::new(None),
             progress: Mutex::new(None),
             joiner: Joiner::default(),
@@ -173,6 +188,12 @@ impl Node {
     /// What the node holds while it is open.
     pub(crate) fn open(&self) -> Option<Arc<Open>> {
         self.state.read().as_ref().map(|running| running.open.clone())
+    }
+
+    /// Ends an interval of counting, and tells what happened in it. Whoever calls this does so
+    /// every [`INTERVAL_SECS`](bulkhead_model::metrics::INTERVAL_SECS).
+    pub fn end_interval(&self) -> Interval {
+        metrics::end_interval(self)
     }
 
     /// Rules for web pages of other sites, if the node has any and is open.
@@ -217,6 +238,7 @@ impl Node {
             running.background.abort();
             // Whatever the task was doing ends at its next await; the keys with it.
             let _ = running.background.await;
+            self.catalog.figures.expiry.forget();
             tracing::info!("the node is sealed");
         }
     }
@@ -242,10 +264,10 @@ impl Node {
         let open = birth::open(self, Arc::new(barrier)).await?;
         let open = Arc::new(open);
         let (for_expiry, for_upkeep, for_duties) = (open.clone(), open.clone(), open.clone());
-        let for_tenure = open.clone();
+        let (for_tenure, for_census) = (open.clone(), open.clone());
         let background = tokio::spawn(async move {
-            let tenure = tenure::run(for_tenure);
-            tokio::join!(expire::run(for_expiry), upkeep::run(for_upkeep), duties::run(for_duties), tenure);
+            let (tenure, census) = (tenure::run(for_tenure), census::run(for_census));
+            tokio::join!(expire::run(for_expiry), upkeep::run(for_upkeep), duties::run(for_duties), tenure, census);
         });
         *self.state.write() = Some(Running { open, background });
         tracing::info!("the node is unsealed");

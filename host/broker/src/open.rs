@@ -65,6 +65,7 @@ pub(crate) struct OpenParts {
 
 impl Open {
     pub(crate) fn new(from: OpenParts) -> Self {
+        from.catalog.figures.cluster.get_or_init(|| from.cluster_name.clone());
         Self {
             salt: Salt::of(&from.barrier),
             names: Names::of(&from.barrier),

@@ -16,6 +16,7 @@ use crate::book::identity::persona::Persona;
 use crate::book::tokens::{TokenHash, TokenRecord};
 use crate::fault::Fault;
 use crate::fields::Fields;
+use crate::figures::MadeToken;
 use crate::open::Open;
 
 /// Somebody with a valid token.
@@ -45,6 +46,8 @@ pub(crate) enum After {
     Autopilot,
     /// Something may be due at once.
     LookForDue,
+    /// A token was made.
+    Count(MadeToken),
 }
 
 /// One attempt at a request.

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bulkhead_model::change::{Change, Verdict};
+use bulkhead_model::metrics::Timer;
 use bulkhead_model::seam::cluster::Cluster;
 use bulkhead_model::seam::ledger::{Ledger, LedgerError, Standing, View};
 use openraft::ServerState;
@@ -36,12 +37,13 @@ use crate::roster::Roster;
 use crate::snapshot::Snapshots;
 
 mod cluster;
+mod figures;
 mod parts;
 
 /// A Raft node over a durable log. It belongs to the tokio runtime it was opened in.
 pub struct RaftLedger {
     raft: Raft,
-    log: LogStore,
+    writing: Writing,
     state: Arc<State>,
     snapshots: Arc<Snapshots>,
     gate: Arc<Gate>,
@@ -52,6 +54,12 @@ pub struct RaftLedger {
     others: Others,
     rounds: Rounds,
     pilot: Arc<Pilot>,
+}
+
+/// Where changes are written, and how long that takes.
+struct Writing {
+    log: LogStore,
+    commits: Timer,
 }
 
 /// The way to other nodes, who answers them, and who is not answered.
@@ -132,7 +140,7 @@ impl RaftLedger {
         let pilot = Pilot::start((number, about), raft.clone(), Arc::clone(&link), roster, config.timings.pilot);
         Ok(Self {
             raft,
-            log,
+            writing: Writing { log, commits: Timer::default() },
             state,
             snapshots,
             gate,
@@ -196,7 +204,7 @@ impl RaftLedger {
         }
         drop(timeout(within, self.others.link.close()).await);
         let ended = timeout(within, self.raft.shutdown()).await;
-        let (log, state) = (self.log.clone(), Arc::clone(&self.state));
+        let (log, state) = (self.writing.log.clone(), Arc::clone(&self.state));
         let closing = tokio::task::spawn_blocking(move || {
             log.close();
             state.close()
@@ -309,7 +317,10 @@ impl Ledger for RaftLedger {
     async fn propose(&self, change: Change) -> Result<Verdict, LedgerError> {
         let payload = Payload(crate::codec::encode(&change)?);
         drop(change);
-        self.write(payload).await
+        let began = Instant::now();
+        let verdict = self.write(payload).await?;
+        self.writing.commits.record(began.elapsed());
+        Ok(verdict)
     }
 
     async fn bootstrap(&self) -> Result<(), LedgerError> {

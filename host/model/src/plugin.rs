@@ -24,6 +24,25 @@ pub enum Operation {
     ResolveRole,
 }
 
+impl Operation {
+    /// Vault's word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Read => "read",
+            Self::Update => "update",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
+            Self::List => "list",
+            Self::Scan => "scan",
+            Self::Header => "header",
+            Self::AliasLookahead => "alias-lookahead",
+            Self::ResolveRole => "resolve-role",
+        }
+    }
+}
+
 /// Which world a component implements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PluginKind {

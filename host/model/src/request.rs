@@ -34,6 +34,9 @@ pub struct Origin {
     pub port: u16,
     /// Client certificate chain, DER, leaf first; empty without mutual TLS.
     pub certificates: Vec<Vec<u8>>,
+    /// Whoever comes this way may read the node's metrics without a token: the listener's
+    /// `unauthenticated_metrics_access`.
+    pub open_metrics: bool,
 }
 
 /// A body, checked against every limit before it was parsed.

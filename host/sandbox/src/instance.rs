@@ -9,12 +9,13 @@ use bulkhead_model::plugin::{Descriptor, PluginKind};
 use bulkhead_model::seam::plugin::{Call, CallFailure, CallHost, Finished, Plugin, Stop};
 use tokio::sync::Semaphore;
 use wasmtime::component::InstancePre;
-use wasmtime::{Store, StoreLimits, Trap, UpdateDeadline};
+use wasmtime::{Store, Trap, UpdateDeadline};
 use zeroize::Zeroize;
 
 use crate::answer::Unsound;
 use crate::compile::{Compiled, Facts, plain, store_limits};
 use crate::error::SandboxError;
+use crate::figures::{CountedLimits, Figures};
 use crate::limits::CallLimits;
 use crate::meter::Meter;
 use crate::sandbox::Runtime;
@@ -26,6 +27,7 @@ pub(crate) struct Component {
     pre: InstancePre<CallData>,
     exports: Exports,
     facts: Facts,
+    figures: Arc<Figures>,
 }
 
 /// What a store holds: everything host functions can reach during one call.
@@ -37,7 +39,7 @@ pub(crate) struct CallData {
     pub(crate) lent: Lent,
     /// One is taken for the time a password is hashed; shared by all calls.
     pub(crate) password_places: Arc<Semaphore>,
-    store_limits: StoreLimits,
+    pub(crate) limits: CountedLimits,
 }
 
 /// What is left of a call's allowances.
@@ -69,7 +71,8 @@ impl Component {
             .linker
             .instantiate_pre(&component)
             .map_err(|error| SandboxError::Compile { cause: format!("{error:#}") })?;
-        Ok(Self { runtime: Arc::clone(runtime), pre, exports, facts })
+        let figures = runtime.figures.of(facts.kind, &facts.descriptor);
+        Ok(Self { runtime: Arc::clone(runtime), pre, exports, facts, figures })
     }
 
     fn store(&self, host: Box<dyn CallHost>) -> Store<CallData> {
@@ -82,10 +85,13 @@ impl Component {
             wall_ms: limits.call.wall_ms,
             lent: Lent::default(),
             password_places: Arc::clone(&self.runtime.password_places),
-            store_limits: store_limits(limits.pool.memory_bytes),
+            limits: CountedLimits {
+                limits: store_limits(limits.pool.memory_bytes),
+                figures: Arc::clone(&self.figures),
+            },
         };
         let mut store = Store::new(&self.runtime.engine, data);
-        store.limiter(|data| &mut data.store_limits);
+        store.limiter(|data| &mut data.limits);
         store.set_hostcall_fuel(limits.call.lifted_bytes);
         store.set_epoch_deadline(1);
         let cpu_ms = limits.call.cpu_ms;
@@ -121,8 +127,9 @@ impl Plugin for Component {
 
     async fn call(&self, host: Box<dyn CallHost>, call: Call) -> Result<Finished, CallFailure> {
         // Dropped last: the instance's slot is free again before the next call is let in.
-        let place = self.runtime.admission.enter(&host.mount().id)?;
-        let _admitted = place.instance().await?;
+        let failed = |failure| self.figures.failed(failure);
+        let place = self.runtime.admission.enter(&host.mount().id).map_err(failed)?;
+        let _admitted = place.instance().await.map_err(failed)?;
         let _ticking = self.runtime.ticker.begin();
         let mut store = self.store(host);
         let meter = Arc::clone(&store.data().meter);
@@ -136,10 +143,11 @@ impl Plugin for Component {
             });
             match tokio::time::timeout(wall, meter.charge(run)).await {
                 Ok(Ok(result)) => result,
-                Ok(Err(error)) => return Err(failure(&error)),
-                Err(_) => return Err(CallFailure::Timeout),
+                Ok(Err(error)) => return Err(failed(failure(&error))),
+                Err(_) => return Err(failed(CallFailure::Timeout)),
             }
         };
+        self.figures.calls.record(meter.took());
         Ok(Finished { host: store.into_data().host, result })
     }
 }

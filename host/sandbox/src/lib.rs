@@ -16,6 +16,7 @@ mod container;
 mod descriptor;
 mod engine;
 mod error;
+mod figures;
 mod grants;
 mod instance;
 mod limits;

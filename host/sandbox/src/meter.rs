@@ -5,7 +5,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Counts for one call. Written by the poll loop, read by the epoch callback on the
 /// same thread; atomic only because the store may move between threads.
@@ -13,17 +13,29 @@ pub(crate) struct Meter {
     born: Instant,
     spent_ns: AtomicU64,
     resumed_ns: AtomicU64,
+    /// When the last poll ended.
+    seen_ns: AtomicU64,
 }
 
 impl Meter {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { born: Instant::now(), spent_ns: AtomicU64::new(0), resumed_ns: AtomicU64::new(0) })
+        Arc::new(Self {
+            born: Instant::now(),
+            spent_ns: AtomicU64::new(0),
+            resumed_ns: AtomicU64::new(0),
+            seen_ns: AtomicU64::new(0),
+        })
     }
 
     /// Milliseconds on a processor so far, the current poll included.
     pub(crate) fn spent_ms(&self) -> u64 {
         let current = self.elapsed_ns().saturating_sub(self.resumed_ns.load(Ordering::Relaxed));
         (self.spent_ns.load(Ordering::Relaxed) + current) / 1_000_000
+    }
+
+    /// How long the call took until the end of its last poll. The clock is not read anew.
+    pub(crate) fn took(&self) -> Duration {
+        Duration::from_nanos(self.seen_ns.load(Ordering::Relaxed))
     }
 
     /// Milliseconds since the call began.
@@ -37,8 +49,9 @@ impl Meter {
             let resumed = self.elapsed_ns();
             self.resumed_ns.store(resumed, Ordering::Relaxed);
             let poll = future.as_mut().poll(cx);
-            let ran = self.elapsed_ns().saturating_sub(resumed);
-            self.spent_ns.fetch_add(ran, Ordering::Relaxed);
+            let seen = self.elapsed_ns();
+            self.spent_ns.fetch_add(seen.saturating_sub(resumed), Ordering::Relaxed);
+            self.seen_ns.store(seen, Ordering::Relaxed);
             poll
         })
         .await

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use bulkhead_model::metrics::Sheet;
+use bulkhead_model::seam::metrics::Measured;
 use bulkhead_model::seam::plugin::Plugin;
 use tokio::sync::Semaphore;
 use wasmtime::Engine;
@@ -12,6 +14,7 @@ use crate::admission::Admission;
 use crate::compile::{Compiled, compile};
 use crate::container;
 use crate::error::SandboxError;
+use crate::figures::AllFigures;
 use crate::instance::{CallData, Component};
 use crate::limits::SandboxLimits;
 use crate::ticker::Ticker;
@@ -31,6 +34,13 @@ pub(crate) struct Runtime {
     pub(crate) admission: Admission,
     pub(crate) ticker: Ticker,
     pub(crate) password_places: Arc<Semaphore>,
+    pub(crate) figures: AllFigures,
+}
+
+impl Measured for Sandbox {
+    fn tell(&self, sheet: &mut Sheet) {
+        self.runtime.figures.tell(sheet);
+    }
 }
 
 impl Sandbox {
@@ -45,7 +55,8 @@ impl Sandbox {
             Ticker::start(engine.clone()).map_err(|error| SandboxError::Engine { cause: error.to_string() })?;
         let admission = Admission::new(&limits.pool);
         let password_places = Arc::new(Semaphore::new(limits.pool.password_hashes.max(1)));
-        let runtime = Runtime { engine, linker, limits, admission, ticker, password_places };
+        let figures = AllFigures::default();
+        let runtime = Runtime { engine, linker, limits, admission, ticker, password_places, figures };
         Ok(Arc::new(Self { runtime: Arc::new(runtime) }))
     }
 

@@ -11,6 +11,7 @@ mod keys;
 mod listener;
 mod stanza;
 mod storage;
+mod telemetry;
 
 use std::path::PathBuf;
 
@@ -26,6 +27,7 @@ pub(crate) use self::listener::ListenerConfig;
 pub(crate) use self::stanza::Note;
 use self::stanza::Stanza;
 pub(crate) use self::storage::Storage;
+pub(crate) use self::telemetry::{PushTarget, TelemetryConfig};
 use crate::log::LogFormat;
 
 /// What a server is told to be.
@@ -39,12 +41,19 @@ pub(crate) struct Config {
     pub(crate) cluster: Option<ClusterConfig>,
     pub(crate) log: LogConfig,
     pub(crate) leases: Leases,
+    pub(crate) telemetry: TelemetryConfig,
     pub(crate) pid_file: Option<PathBuf>,
     pub(crate) plugin_directory: Option<PathBuf>,
-    pub(crate) unsafe_allow_api_audit_creation: bool,
-    pub(crate) allow_audit_log_prefixing: bool,
+    pub(crate) audit_rules: AuditRules,
     /// Keys that were given and do nothing, with the reason.
     pub(crate) notes: Vec<Note>,
+}
+
+/// What may be asked of audit devices, as OpenBao's keys of these names have it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct AuditRules {
+    pub(crate) unsafe_allow_api_audit_creation: bool,
+    pub(crate) allow_audit_log_prefixing: bool,
 }
 
 /// How others reach this node, as given; empty: not given.
@@ -111,6 +120,7 @@ impl Config {
         }
         let audits = audit::read_all(&top, &mut notes)?;
         seal(&top)?;
+        let telemetry = telemetry::read(&top, &mut notes)?;
         let addresses = addresses(&top, environment)?;
         let cluster = match &storage {
             Storage::Raft { .. } => cluster::read(&top, &listeners, &addresses, &mut notes)?,
@@ -124,10 +134,13 @@ impl Config {
             cluster,
             log: log(&top)?,
             leases: leases(&top)?,
+            telemetry,
             pid_file: top.string("pid_file")?.filter(|p| !p.is_empty()).map(PathBuf::from),
             plugin_directory: top.string("plugin_directory")?.filter(|p| !p.is_empty()).map(PathBuf::from),
-            unsafe_allow_api_audit_creation: dev.is_some() || top.flag("unsafe_allow_api_audit_creation")?,
-            allow_audit_log_prefixing: top.flag("allow_audit_log_prefixing")?,
+            audit_rules: AuditRules {
+                unsafe_allow_api_audit_creation: dev.is_some() || top.flag("unsafe_allow_api_audit_creation")?,
+                allow_audit_log_prefixing: top.flag("allow_audit_log_prefixing")?,
+            },
             notes,
         })
     }

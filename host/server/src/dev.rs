@@ -57,7 +57,12 @@ async fn mount_kv(node: &Arc<Node>, root_token: &Hidden<String>, entropy: &dyn E
         wrap_ttl_secs: None,
         help: false,
         query: Vec::new(),
-        origin: Origin { address: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 0, certificates: Vec::new() },
+        origin: Origin {
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 0,
+            certificates: Vec::new(),
+            open_metrics: false,
+        },
     };
     match node.handle(request).await.into_reply() {
         Reply::Failed(failure) => Err(ServerError::Dev(format!("mounting secret/: {}", failure.errors.join("; ")))),

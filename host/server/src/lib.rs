@@ -13,6 +13,7 @@ mod error;
 mod guests;
 mod harden;
 mod log;
+mod metrics;
 mod parts;
 mod pid_file;
 mod run;

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bulkhead_api::Front;
-use bulkhead_broker::{ConfiguredAudit, Facts, Node, Parts, PeerParts};
+use bulkhead_api::{Front, HttpFigures};
+use bulkhead_broker::{ConfiguredAudit, Facts, MetricsParts, Node, Parts, PeerParts};
 use bulkhead_ledger::{LedgerConfig, RaftLedger};
 use bulkhead_model::answer::Answer;
 use bulkhead_model::cors::Crossing;
@@ -13,6 +13,7 @@ use bulkhead_model::fake::ledger::FakeLedger;
 use bulkhead_model::request::Request;
 use bulkhead_model::seam::entropy::Entropy;
 use bulkhead_model::seam::ledger::{Ledger, LedgerError};
+use bulkhead_model::seam::metrics::Measured;
 use bulkhead_model::seam::plugin::Plugin;
 use bulkhead_sandbox::{Sandbox, SandboxLimits};
 use serde_json::{Map, Value, json};
@@ -21,6 +22,7 @@ use crate::audit::AuditSinks;
 use crate::clock::SystemClock;
 use crate::config::{Config, Storage};
 use crate::error::ServerError;
+use crate::metrics::Process;
 use crate::{guests, version};
 
 /// Longest a node may take to seal itself when the server ends. Source: ours.
@@ -43,6 +45,8 @@ impl Front for Broker {
 pub(crate) struct Assembled {
     pub(crate) node: Arc<Node>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    /// For the API to count with.
+    pub(crate) http: Arc<HttpFigures>,
     ledger: Option<Arc<RaftLedger>>,
 }
 
@@ -67,6 +71,9 @@ impl Assembled {
             // Behind the official ones, so that an author's newer version takes their place.
             plugins.extend(guests::from_dir(&sandbox, dir)?);
         }
+        let http = Arc::<HttpFigures>::default();
+        let mut sources: Vec<Arc<dyn Measured>> = vec![Arc::new(Process), sandbox, http.clone()];
+        sources.extend(durable.clone().map(|ledger| ledger as Arc<dyn Measured>));
         let node = Node::new(Parts {
             ledger,
             clock: Arc::new(SystemClock),
@@ -74,11 +81,12 @@ impl Assembled {
             plugins,
             audit_sinks: Arc::new(AuditSinks),
             audits: config.audits.iter().map(configured).collect(),
+            metrics: MetricsParts { sources, prometheus: config.telemetry.prometheus },
             facts: facts(config, node_id),
             peers,
         });
         node.retry_join();
-        Ok(Self { node, entropy, ledger: durable })
+        Ok(Self { node, entropy, http, ledger: durable })
     }
 
     /// Seals the node and closes its storage.
@@ -162,15 +170,20 @@ fn facts(config: &Config, node_id: String) -> Facts {
         api_addr: config.api_addr(),
         cluster_addr: config.cluster_addr(),
         cluster_name: config.addresses.cluster_name.clone(),
-        hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        hostname: hostname(),
         node_id,
         ha_enabled: matches!(config.storage, Storage::Raft { .. }),
-        unsafe_allow_api_audit_creation: config.unsafe_allow_api_audit_creation,
-        allow_audit_log_prefixing: config.allow_audit_log_prefixing,
+        unsafe_allow_api_audit_creation: config.audit_rules.unsafe_allow_api_audit_creation,
+        allow_audit_log_prefixing: config.audit_rules.allow_audit_log_prefixing,
         default_lease_ttl_secs: config.leases.default_ttl_secs,
         max_lease_ttl_secs: config.leases.max_ttl_secs,
         config: sanitized(config),
     }
+}
+
+/// What this machine is called.
+pub(crate) fn hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// What `sys/config/state/sanitized` tells.

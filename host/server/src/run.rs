@@ -20,7 +20,8 @@ use crate::entropy::SystemEntropy;
 use crate::error::{ServerError, chain};
 use crate::harden::harden;
 use crate::log::{self, LogFormat, LogLevel};
-use crate::parts::{Assembled, Broker};
+use crate::metrics;
+use crate::parts::{Assembled, Broker, hostname};
 use crate::pid_file::PidFile;
 use crate::signals::{Asked, Signals};
 
@@ -148,12 +149,15 @@ async fn serve(
         Some(dev) => Some(dev::furnish(&assembled.node, dev.root_token_id.clone(), &*assembled.entropy).await?),
         None => None,
     };
-    let api = Api::new(Arc::new(Broker(Arc::clone(&assembled.node))), Arc::clone(&assembled.entropy));
+    let front = Arc::new(Broker(Arc::clone(&assembled.node)));
+    let api = Api::new(front, Arc::clone(&assembled.entropy), Arc::clone(&assembled.http));
     let (stop, stopping) = watch::channel(false);
     let mut serving = JoinSet::new();
     for listener in listeners {
         serving.spawn(listener.serve(Arc::clone(&api), stopping.clone()));
     }
+    let mut counting = JoinSet::new();
+    counting.spawn(metrics::run(Arc::clone(&assembled.node), config.telemetry.clone(), hostname()));
     say(banner::STARTED);
     if let (Some(dev), Some(furnished)) = (&options.dev, furnished) {
         let address = addresses.first().map_or_else(String::new, |address| format!("http://{address}"));
@@ -168,6 +172,7 @@ async fn serve(
         while reopening.try_join_next().is_some() {}
     }
     say(banner::STOPPING);
+    counting.shutdown().await;
     // Fails only if no listener is left, which then need not be told.
     let _ = stop.send(true);
     while serving.join_next().await.is_some() {}

@@ -69,7 +69,7 @@ pub(super) struct Served {
 impl Served {
     pub(super) async fn start(tls: Option<Arc<Tls>>, limits: ListenerLimits) -> Self {
         let mirror = Arc::new(Mirror::default());
-        let api = Api::new(Arc::clone(&mirror), Arc::new(FakeEntropy::seeded(1)));
+        let api = Api::new(Arc::clone(&mirror), Arc::new(FakeEntropy::seeded(1)), Arc::default());
         let listener = Listener::bind("127.0.0.1:0", tls, limits).await.expect("binds");
         let address = listener.address();
         let (stop, stopping) = watch::channel(false);

@@ -52,11 +52,15 @@ pub(crate) const DUE_JOB: u8 = b'j';
 
 /// A place in the due index: time, kind, and 32 bytes that name the thing.
 pub(crate) fn due_key(at_ms: u64, kind: u8, id: &[u8; 32]) -> Key {
+    super::opaque(space::DUE, &due_bytes(at_ms, kind, id))
+}
+
+fn due_bytes(at_ms: u64, kind: u8, id: &[u8; 32]) -> [u8; 41] {
     let mut bytes = [0; 41];
     bytes[..8].copy_from_slice(&at_ms.to_be_bytes());
     bytes[8] = kind;
     bytes[9..].copy_from_slice(id);
-    super::opaque(space::DUE, &bytes)
+    bytes
 }
 
 /// A thing that is due.
@@ -73,11 +77,26 @@ pub(crate) struct Due {
 /// [`StoreError`] from the barrier.
 pub(crate) fn due(tx: &mut Transaction, now_ms: u64, limit: u32) -> Result<Vec<Due>, StoreError> {
     let end = now_ms.saturating_add(1).to_be_bytes();
-    let parse = |key: &Vec<u8>| {
-        let at_ms = u64::from_be_bytes(key.get(..8)?.try_into().ok()?);
-        Some(Due { at_ms, kind: *key.get(8)?, id: key.get(9..)?.try_into().ok()? })
+    Ok(tx.opaque_range(space::DUE, &[0], &end, limit)?.iter().filter_map(parsed).collect())
+}
+
+/// Up to `limit` things that are due or will be, behind this one, earliest first.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn to_come(tx: &mut Transaction, after: Option<&Due>, limit: u32) -> Result<Vec<Due>, StoreError> {
+    let from = match after {
+        // The next key there can be.
+        Some(last) => [&due_bytes(last.at_ms, last.kind, &last.id)[..], &[0]].concat(),
+        None => vec![0],
     };
-    Ok(tx.opaque_range(space::DUE, &[0], &end, limit)?.iter().filter_map(parse).collect())
+    Ok(tx.opaque_range_untracked(space::DUE, &from, &[0xff; 42], limit)?.iter().filter_map(parsed).collect())
+}
+
+fn parsed(key: impl AsRef<[u8]>) -> Option<Due> {
+    let key = key.as_ref();
+    let at_ms = u64::from_be_bytes(key.get(..8)?.try_into().ok()?);
+    Some(Due { at_ms, kind: *key.get(8)?, id: key.get(9..)?.try_into().ok()? })
 }
 
 /// Names a lease (or anything else with a text id) in 32 bytes.

@@ -11,6 +11,7 @@ use bulkhead_model::seam::plugin::Plugin;
 use serde::{Deserialize, Serialize};
 
 use super::space;
+use crate::figures::{Figures, MountFigures};
 
 /// Which of the two mount tables an entry belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,6 +114,8 @@ pub(crate) struct Mount {
     pub space: SpaceId,
     pub engine: Engine,
     pub facts: MountFacts,
+    /// Where what happens below it is counted.
+    pub figures: Arc<MountFigures>,
 }
 
 impl Mount {
@@ -188,6 +191,7 @@ pub(crate) type Plugins = HashMap<(PluginKind, String), (Arc<dyn Plugin>, Arc<Ro
 pub(crate) struct Catalog {
     pub plugins: Plugins,
     pub ttls: SystemTtls,
+    pub figures: Arc<Figures>,
 }
 
 /// Lifetimes where a mount has none of its own, in seconds.
@@ -268,7 +272,8 @@ pub(crate) fn bind(entry: MountEntry, catalog: &Catalog) -> Mount {
         max_ttl,
         data_version: entry.data_version,
     };
-    Mount { full_path: entry.full_path(), space: entry.space(), engine, facts, entry }
+    let figures = catalog.figures.mounts.of(&facts.path, &entry.kind);
+    Mount { full_path: entry.full_path(), space: entry.space(), engine, facts, figures, entry }
 }
 
 /// Why a plugin cannot serve a mount: its data is in a layout that the plugin cannot read.

@@ -81,6 +81,7 @@ pub(crate) async fn pass_on(node: &Arc<Node>, request: &Request, deadline: Insta
     }
     let reads = only_reads(request);
     let mut counted = None;
+    node.catalog.figures.forwarded.add_one();
     loop {
         let Some(open) = node.open() else { return Some(failed("Vault is sealed")) };
         let cluster = open.ledger().cluster().filter(|_| !open.ledger().standing().leader)?;

@@ -38,6 +38,11 @@ pub(crate) async fn run(open: Arc<Open>) {
         // The term: leadership that was lost and regained between two looks is another.
         let now = standing.leader.then_some(standing.term);
         if tenure != Some(now) {
+            if tenure.flatten().is_some() {
+                let since_ms = open.active_since_ms.load(Ordering::Relaxed);
+                let led_ms = open.parts.clock.now_ms().saturating_sub(since_ms);
+                open.catalog.figures.leadership_lost.record(Duration::from_millis(led_ms));
+            }
             match turned(&open, cluster, standing.leader).await {
                 Ok(()) => tenure = Some(now),
                 Err(fault) => tracing::warn!(cause = ?fault, "leadership turned, and the node could not follow yet"),

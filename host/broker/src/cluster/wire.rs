@@ -141,7 +141,7 @@ impl Asked {
             wrap_ttl_secs: self.wrap_ttl_secs,
             help: self.help,
             query: self.query,
-            origin: Origin { address, port, certificates },
+            origin: Origin { address, port, certificates, open_metrics: false },
         })
     }
 }

@@ -72,6 +72,9 @@ pub(crate) async fn run(open: Arc<Open>) {
         while let Some(due) = work.start() {
             running.push(settle(&open, due));
         }
+        let figures = &open.catalog.figures.expiry;
+        figures.waiting.set(work.waiting.len() as u64);
+        figures.at_work.set(work.at_work.len() as u64);
     }
 }
 
@@ -170,10 +173,19 @@ fn lane(tx: &mut Transaction, due: &Due) -> Result<Lane, StoreError> {
 /// Ends one thing, or sees to it that it is tried again.
 async fn settle(open: &Arc<Open>, due: Due) -> Due {
     let now_ms = open.parts.clock.now_ms();
+    let figures = &open.catalog.figures.expiry;
     let put_off = match attempt(open, &due, now_ms).await {
+        Ok(()) => {
+            figures.ended.add_one();
+            if due.kind == DUE_LEASE {
+                figures.lease_ended(&due.id);
+            }
+            return due;
+        }
         // Somebody else changed it meanwhile: it is looked at again.
-        Ok(()) | Err(Fault::Conflict) => return due,
+        Err(Fault::Conflict) => return due,
         Err(fault) => {
+            figures.failed.add_one();
             tracing::warn!(kind = %char::from(due.kind), cause = ?fault, "could not be ended; it is tried again");
             // Where the ledger failed it is no fault of the thing, nor could it be put off.
             !fault.is_of_ledger()
@@ -217,11 +229,23 @@ async fn put_off(open: &Open, due: &Due) -> Result<(), Fault> {
     let now_ms = open.parts.clock.now_ms();
     let mut tx = open.begin()?;
     let wait_max_ms = if due.kind == DUE_JOB { job::wait_max_ms(open, &mut tx, due)? } else { u64::MAX };
+    let failures = lease_failures(&mut tx, due).unwrap_or(None);
     match retry_later(&mut tx, due, now_ms, wait_max_ms) {
         Err(StoreError::Damaged { .. }) => set_aside(&mut tx, due, now_ms)?,
         done => done?,
     }
-    open.commit(tx).await
+    open.commit(tx).await?;
+    if let Some(failures) = failures {
+        open.catalog.figures.expiry.lease_failed(due.id, failures);
+    }
+    Ok(())
+}
+
+/// How often a lease has failed, with this time; `None` if it is none.
+fn lease_failures(tx: &mut Transaction, due: &Due) -> Result<Option<u32>, StoreError> {
+    let id = if due.kind == DUE_LEASE { leases::id_at(tx, due)? } else { None };
+    let record = id.map_or(Ok(None), |id| leases::get(tx, &id))?;
+    Ok(record.map(|record| record.failures.saturating_add(1)))
 }
 
 /// Moves a thing to its next attempt. One that somebody moved meanwhile stays where they

@@ -287,7 +287,9 @@ async fn put_off(open: &Open, id: &str) -> Result<(), Fault> {
     let failures = lease.failures.saturating_add(1);
     let (due_ms, expires_ms) = (now_ms.saturating_add(expire::back_off(failures)), lease.expires_ms.min(now_ms));
     leases::save(&mut tx, Some(&lease), &LeaseRecord { failures, due_ms, expires_ms, ..lease.clone() })?;
-    open.commit(tx).await
+    open.commit(tx).await?;
+    open.catalog.figures.expiry.lease_failed(leases::digest(id), failures);
+    Ok(())
 }
 
 /// Drops leases of a mount whose plugin is not there: nobody can revoke them, and the mount

@@ -31,7 +31,10 @@ pub(crate) async fn admit(node: &Node, request: &Request) -> Result<Headers, Aud
     let headers = if quotas.config.response_headers { headers(limit, &taken) } else { Headers::new() };
     match taken.verdict {
         Verdict::Admitted => Ok(headers),
-        Verdict::Over(_) | Verdict::Blocked(_) => Err(refuse(&open, &config, request).await.with(headers)),
+        Verdict::Over(_) | Verdict::Blocked(_) => {
+            open.catalog.figures.rate_limited.add_one();
+            Err(refuse(&open, &config, request).await.with(headers))
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod line;
 mod trail;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bulkhead_model::answer::{Answer, Headers};
 use bulkhead_model::failure::{Failure, FailureKind};
@@ -75,9 +76,14 @@ pub(crate) async fn request(open: &Open, request: &Request, trail: &mut Trail) -
     let devices = Arc::clone(&trail.devices);
     trail.told = devices.iter().map(|device| line::told(device, request, trail)).collect();
     let lines = trail.told.iter().zip(&*devices).map(|(told, device)| line::request(device, told, trail, &time));
-    if to_any(&devices, lines.collect()).await {
+    let audit = &open.catalog.figures.audit;
+    let began = Instant::now();
+    let is_taken = to_any(&devices, lines.collect()).await;
+    audit.request.record(began.elapsed());
+    if is_taken {
         return Ok(());
     }
+    audit.request_failure.add_one();
     trail.is_refused = true;
     Err(Failure::new(FailureKind::Internal, "no audit device took the request: it was not served").into())
 }
@@ -99,9 +105,14 @@ pub(crate) async fn response(open: &Open, request: &Request, mut trail: Trail, r
     }
     let lines =
         trail.told.iter().zip(&*devices).map(|(told, device)| line::response(device, told, &trail, (&reply, &time)));
-    if to_any(&devices, lines.collect()).await {
+    let audit = &open.catalog.figures.audit;
+    let began = Instant::now();
+    let is_taken = to_any(&devices, lines.collect()).await;
+    audit.response.record(began.elapsed());
+    if is_taken {
         return Audited { reply, headers: Headers::new() };
     }
+    audit.response_failure.add_one();
     if trail.is_refused {
         // The answer says so already, and nothing else.
         return Audited { reply, headers: Headers::new() };

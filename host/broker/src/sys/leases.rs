@@ -18,6 +18,7 @@ use crate::book::removals::{LeaseEnd, Slice};
 use crate::book::tokens::{self, TokenHash, TokenRecord, tree};
 use crate::fault::Fault;
 use crate::fields::rfc3339;
+use crate::figures::IRREVOCABLE_FAILURES;
 use crate::open::Open;
 use crate::step::dispatch::{self, mismatched};
 use crate::step::{expire, remove, route};
@@ -57,9 +58,6 @@ pub(super) const ROUTES: &[HostRoute] = &[
         .sudo()
         .fields(&["type", "limit"]),
 ];
-
-/// A lease that failed this often is told as irrevocable. Source: Vault, 6 attempts.
-const IRREVOCABLE_FAILURES: u32 = 6;
 
 /// Leases read at once where all are looked through. Source: ours.
 const LEASES_A_LOOK: usize = 1_000;

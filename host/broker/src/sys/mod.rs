@@ -13,6 +13,7 @@ pub(crate) mod internal;
 pub(crate) mod keys;
 pub(crate) mod leader;
 pub(crate) mod leases;
+pub(crate) mod metrics;
 pub(crate) mod misc;
 pub(crate) mod mounts;
 pub(crate) mod passwords;
@@ -57,6 +58,7 @@ pub(crate) fn routes() -> &'static HostTable {
             wrapping::ROUTES,
             tools::ROUTES,
             plugins::ROUTES,
+            metrics::ROUTES,
             misc::ROUTES,
         ])
     });

@@ -79,6 +79,7 @@ async fn node() -> (Arc<Node>, Arc<Gates>) {
         audits: Vec::new(),
         facts: Facts { unsafe_allow_api_audit_creation: true, ..Facts::default() },
         peers: None,
+        metrics: crate::node::MetricsParts::default(),
     });
     let root_token = Some(Hidden::new(ROOT.to_owned()));
     let made = node.initialise(InitOptions { shares: 1, threshold: 1, root_token }).await.expect("a new node");

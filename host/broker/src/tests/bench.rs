@@ -76,6 +76,7 @@ impl Bench {
             audit_sinks: Arc::new(NoSinks),
             audits: Vec::new(),
             peers: None,
+            metrics: crate::node::MetricsParts::default(),
             facts: Facts::default(),
         });
         let root_token = Some(Hidden::new(ROOT.to_owned()));

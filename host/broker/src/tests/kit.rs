@@ -32,7 +32,7 @@ use crate::book::space;
 use crate::book::tokens::{self, TokenHash, TokenRecord};
 use crate::cluster::PeerParts;
 use crate::fault::Fault;
-use crate::node::{Facts, InitOptions, Node, Parts};
+use crate::node::{Facts, InitOptions, MetricsParts, Node, Parts};
 use crate::open::Open;
 use crate::step::expire;
 
@@ -375,7 +375,12 @@ pub(crate) fn request(verb: Verb, path: &str, token: &str, body: &Value) -> Requ
         wrap_ttl_secs: None,
         help: false,
         query: Vec::new(),
-        origin: Origin { address: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 1, certificates: Vec::new() },
+        origin: Origin {
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 1,
+            certificates: Vec::new(),
+            open_metrics: false,
+        },
     }
 }
 
@@ -424,6 +429,7 @@ fn node(
         audit_sinks: Arc::new(NoSinks),
         audits: Vec::new(),
         peers,
+        metrics: MetricsParts::default(),
         facts: Facts::default(),
     })
 }

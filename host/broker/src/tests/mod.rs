@@ -4,6 +4,7 @@
 mod audit;
 mod batch;
 mod bench;
+mod census;
 mod duties;
 mod identity;
 pub(crate) mod kit;

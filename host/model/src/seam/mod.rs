@@ -6,5 +6,6 @@ pub mod clock;
 pub mod cluster;
 pub mod entropy;
 pub mod ledger;
+pub mod metrics;
 pub mod peer;
 pub mod plugin;

@@ -3,6 +3,7 @@
 
 mod container;
 mod dummies;
+mod figures;
 mod guests;
 mod honest;
 mod host;

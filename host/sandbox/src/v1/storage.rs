@@ -8,6 +8,7 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource};
 
 use super::wit::storage::{Error, Host, HostLock, Page};
+use crate::figures::Figures;
 use crate::grants::interface_name;
 use crate::instance::{CallData, stop};
 use crate::limits::PAGE_NAMES_MAX;
@@ -21,7 +22,10 @@ pub struct HeldLock;
 /// guest is told.
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
-fn told<T>(result: Result<T, StorageError>) -> Answer<T> {
+fn told<T>(figures: &Figures, result: Result<T, StorageError>) -> Answer<T> {
+    if matches!(result, Err(StorageError::Denied(_) | StorageError::TooLarge(_))) {
+        figures.denied.add_one();
+    }
     match result {
         Ok(value) => Ok(Ok(value)),
         Err(StorageError::TooLarge(limit)) => Ok(Err(Error::TooLarge(limit))),
@@ -45,7 +49,7 @@ pub(super) fn link_get(linker: &mut Linker<CallData>) -> wasmtime::Result<()> {
     let get = |mut store: StoreContextMut<'_, CallData>, (key,): (String,)| {
         let data = store.data_mut();
         data.budget.read()?;
-        let found = told(data.host.get(&key))?;
+        let found = told(&data.limits.figures, data.host.get(&key))?;
         let lent: Result<Option<Arc<Vec<u8>>>, Error> = found.map(|value| value.map(|bytes| data.lent.lend(bytes)));
         Ok((lent,))
     };
@@ -55,33 +59,33 @@ pub(super) fn link_get(linker: &mut Linker<CallData>) -> wasmtime::Result<()> {
 impl Host for CallData {
     fn get(&mut self, key: String) -> Answer<Option<Vec<u8>>> {
         self.budget.read()?;
-        told(self.host.get(&key))
+        told(&self.limits.figures, self.host.get(&key))
     }
 
     fn put(&mut self, key: String, value: Vec<u8>) -> Answer<()> {
         self.budget.write()?;
-        told(self.host.put(&key, value))
+        told(&self.limits.figures, self.host.put(&key, value))
     }
 
     fn delete(&mut self, key: String) -> Answer<()> {
         self.budget.write()?;
-        told(self.host.delete(&key))
+        told(&self.limits.figures, self.host.delete(&key))
     }
 
     fn list(&mut self, prefix: String, after: Option<String>, limit: u32) -> Answer<Page> {
         self.budget.read()?;
-        told(self.host.list(&prefix, after.as_deref(), page_limit(limit)).map(page))
+        told(&self.limits.figures, self.host.list(&prefix, after.as_deref(), page_limit(limit)).map(page))
     }
 
     fn scan(&mut self, prefix: String, after: Option<String>, limit: u32) -> Answer<Page> {
         self.budget.read()?;
-        told(self.host.scan(&prefix, after.as_deref(), page_limit(limit)).map(page))
+        told(&self.limits.figures, self.host.scan(&prefix, after.as_deref(), page_limit(limit)).map(page))
     }
 
     async fn acquire(&mut self, name: String, timeout_ms: u32) -> Answer<Resource<HeldLock>> {
         self.budget.host_call()?;
         self.budget.lock()?;
-        told(self.host.acquire(&name, timeout_ms).await.map(|()| Resource::new_own(0)))
+        told(&self.limits.figures, self.host.acquire(&name, timeout_ms).await.map(|()| Resource::new_own(0)))
     }
 }
 

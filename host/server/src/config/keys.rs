@@ -38,7 +38,8 @@ const TO_STDERR: &str = "the log goes to standard error, for the service manager
 const ENTERPRISE: &str = "it belongs to Vault Enterprise";
 const NO_PLUGIN_FILES: &str = "plugins are WebAssembly components in the catalog, not programs in files";
 const ALWAYS_SO: &str = "the node always behaves this way";
-const METRICS: &str = "metrics are not exported yet";
+const OWN_NAMES: &str = "names and labels are always the same";
+const OTHER_SINK: &str = "push to statsd_address or dogstatsd_addr, or let Prometheus ask sys/metrics";
 
 /// Keys outside of any block.
 pub(super) const TOP: &[Key] = &[
@@ -57,6 +58,7 @@ pub(super) const TOP: &[Key] = &[
     read("pid_file"),
     read("seal"),
     read("storage"),
+    read("telemetry"),
     read("unsafe_allow_api_audit_creation"),
     ignored("cache_size", NO_CACHE),
     ignored("default_max_request_duration", "set max_request_duration in the listener"),
@@ -93,7 +95,6 @@ pub(super) const TOP: &[Key] = &[
     ignored("reporting", "nothing is reported to anyone"),
     ignored("request_limiter", "limits are always on"),
     ignored("service_registration", "register the node with the service manager's own means"),
-    ignored("telemetry", METRICS),
     ignored("ui", "there is no web interface"),
     ignored("unsafe_cross_namespace_identity", "there is no such exception"),
     ignored("user_lockout", "failed logins do not lock users yet"),
@@ -118,6 +119,7 @@ pub(super) const LISTENER: &[Key] = &[
     read("max_request_duration"),
     read("max_request_json_strings"),
     read("max_request_size"),
+    read("telemetry"),
     read("tls_cert_file"),
     read("tls_client_ca_file"),
     read("tls_disable"),
@@ -140,7 +142,6 @@ pub(super) const LISTENER: &[Key] = &[
     ignored("max_token_header_size", "the bound is 8 KiB, always"),
     ignored("profiling", "it is not offered"),
     ignored("purpose", "every listener serves the API"),
-    ignored("telemetry", METRICS),
     ignored("tls_cipher_suites", "only suites without known weakness are spoken"),
     ignored("tls_prefer_server_cipher_suites", "only suites without known weakness are spoken"),
     refused("agent_api", "this is a server"),
@@ -162,6 +163,51 @@ pub(super) const LISTENER: &[Key] = &[
     ignored("x_forwarded_for_hop_skips", "the header is not read"),
     ignored("x_forwarded_for_reject_not_authorized", "the header is not read"),
     ignored("x_forwarded_for_reject_not_present", "the header is not read"),
+];
+
+/// Keys of `telemetry` in a listener.
+pub(super) const LISTENER_TELEMETRY: &[Key] = &[
+    read("unauthenticated_metrics_access"),
+    refused("disallow_metrics", "who may read sys/metrics is up to the policies"),
+    refused("metrics_only", "every listener serves the API"),
+];
+
+/// Keys of `telemetry`.
+pub(super) const TELEMETRY: &[Key] = &[
+    read("disable_hostname"),
+    read("dogstatsd_addr"),
+    read("dogstatsd_tags"),
+    read("prometheus_retention_time"),
+    read("statsd_address"),
+    ignored("add_lease_metrics_namespace_labels", OWN_NAMES),
+    ignored("add_mount_point_rollback_metrics", OWN_NAMES),
+    ignored("circonus_broker_id", OTHER_SINK),
+    ignored("circonus_broker_select_tag", OTHER_SINK),
+    ignored("circonus_check_display_name", OTHER_SINK),
+    ignored("circonus_check_force_metric_activation", OTHER_SINK),
+    ignored("circonus_check_id", OTHER_SINK),
+    ignored("circonus_check_instance_id", OTHER_SINK),
+    ignored("circonus_check_search_tag", OTHER_SINK),
+    ignored("circonus_check_tags", OTHER_SINK),
+    ignored("circonus_submission_interval", OTHER_SINK),
+    ignored("enable_hostname_label", OWN_NAMES),
+    ignored("filter_default", "every number is told"),
+    ignored("lease_metrics_epsilon", "leases are counted by the times they have left"),
+    ignored("maximum_gauge_cardinality", "the number of labels is bounded, always"),
+    ignored("metrics_prefix", OWN_NAMES),
+    ignored("num_lease_metrics_buckets", "leases are counted by the times they have left"),
+    ignored("prefix_filter", "every number is told"),
+    ignored("rollback_metrics_include_mount_point", OWN_NAMES),
+    ignored("stackdriver_debug_logs", OTHER_SINK),
+    ignored("stackdriver_location", OTHER_SINK),
+    ignored("stackdriver_namespace", OTHER_SINK),
+    ignored("usage_gauge_period", "leases are counted all the time"),
+    refused("circonus_api_app", OTHER_SINK),
+    refused("circonus_api_token", OTHER_SINK),
+    refused("circonus_api_url", OTHER_SINK),
+    refused("circonus_submission_url", OTHER_SINK),
+    refused("stackdriver_project_id", OTHER_SINK),
+    refused("statsite_address", OTHER_SINK),
 ];
 
 /// Keys of `storage "raft"`.

@@ -23,9 +23,10 @@ pub(crate) struct ListenerConfig {
 }
 
 impl ListenerConfig {
-    /// Plain HTTP with the usual limits.
+    /// Plain HTTP with the usual limits, for a dev server: as in Vault, its metrics are for all.
     pub(crate) fn plain(address: &str) -> Self {
-        Self { address: with_port(address), cluster_address: None, tls: None, limits: ListenerLimits::default() }
+        let limits = ListenerLimits { open_metrics: true, ..ListenerLimits::default() };
+        Self { address: with_port(address), cluster_address: None, tls: None, limits }
     }
 
     /// The port, if the address has no host: `:8200` is every address of the machine.
@@ -75,7 +76,12 @@ fn read(stanza: &Stanza<'_>, notes: &mut Vec<Note>) -> Result<ListenerConfig, Co
     let address = stanza.string("address")?.filter(|a| !a.is_empty()).unwrap_or_else(|| ADDRESS.to_owned());
     let tls = if stanza.flag("tls_disable")? { None } else { Some(tls(stanza, notes)?) };
     let cluster_address = stanza.string("cluster_address")?.filter(|a| !a.is_empty());
-    Ok(ListenerConfig { address: with_port(&address), cluster_address, tls, limits: limits(stanza)? })
+    let mut limits = limits(stanza)?;
+    for telemetry in stanza.blocks("telemetry")? {
+        telemetry.check(keys::LISTENER_TELEMETRY, notes)?;
+        limits.open_metrics = telemetry.flag("unauthenticated_metrics_access")?;
+    }
+    Ok(ListenerConfig { address: with_port(&address), cluster_address, tls, limits })
 }
 
 fn tls(stanza: &Stanza<'_>, notes: &mut Vec<Note>) -> Result<TlsFiles, ConfigError> {

@@ -131,6 +131,14 @@ impl<'a> Stanza<'a> {
         Ok(Some(text.to_owned()))
     }
 
+    /// Several texts; absent: none.
+    pub(super) fn strings(&self, key: &str) -> Result<Vec<String>, ConfigError> {
+        let Some(placed) = self.find(key) else { return Ok(Vec::new()) };
+        let wrong = || self.wrong(key, &format!("must be a list of strings, and is {}", placed.item.value.kind()));
+        let Value::List(values) = &placed.item.value else { return Err(wrong()) };
+        values.iter().map(|value| value.scalar().map(str::to_owned).ok_or_else(wrong)).collect()
+    }
+
     /// True or false, also as a string, in the spellings Go takes; absent: false.
     pub(super) fn flag(&self, key: &str) -> Result<bool, ConfigError> {
         match self.string(key)?.as_deref() {

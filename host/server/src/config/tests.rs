@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use bulkhead_api::{ClientCertificates, TlsVersion};
+use bulkhead_model::metrics::Dialect;
 use tempfile::TempDir;
 
 use super::*;
@@ -59,7 +60,7 @@ fn a_config_as_vault_users_have_it_is_read() {
           telemetry { unauthenticated_metrics_access = true }
         }
         listener "tcp" { address = "127.0.0.1" tls_disable = "true" }
-        telemetry { prometheus_retention_time = "30s" }
+        telemetry { prometheus_retention_time = "30s" disable_hostname = true dogstatsd_addr = "localhost:8125" dogstatsd_tags = ["env:prod"] metrics_prefix = "bao" }
         audit "file" "main" { options { file_path = "/var/log/audit.log" mode = 0640 } }
         "#,
     );
@@ -73,6 +74,10 @@ fn a_config_as_vault_users_have_it_is_read() {
     assert_eq!((tls.version_min, &tls.clients), (TlsVersion::Tls13, &ClientCertificates::Requested));
     assert_eq!(config.listeners[0].limits.request_max.as_secs(), 30);
     assert_eq!(config.listeners[0].limits.address_connections_max, 100);
+    assert_eq!(config.listeners.iter().map(|listener| listener.limits.open_metrics).collect::<Vec<_>>(), [true, false]);
+    let dialect = Dialect::Dogstatsd(vec!["env:prod".to_owned()]);
+    let pushes = vec![PushTarget { address: "localhost:8125".to_owned(), dialect }];
+    assert_eq!(config.telemetry, TelemetryConfig { prometheus: true, disable_hostname: true, pushes });
     assert_eq!((config.listeners[1].address.as_str(), &config.listeners[1].tls), ("127.0.0.1:8200", &None));
     assert_eq!(config.leases, Leases { default_ttl_secs: 604_800, max_ttl_secs: 2_592_000 });
     assert_eq!(config.log, LogConfig { level: LevelFilter::DEBUG, format: LogFormat::Json });
@@ -89,9 +94,8 @@ fn a_config_as_vault_users_have_it_is_read() {
             "ui",
             "disable_mlock",
             "plugin_directory",
-            "telemetry",
             "performance_multiplier in storage \"raft\"",
-            "telemetry in listener \"tcp\"",
+            "metrics_prefix in telemetry",
         ]
     );
 }
@@ -373,7 +377,7 @@ fn a_dev_server_takes_what_else_its_files_say() {
     let addresses: Vec<&str> = config.listeners.iter().map(|listener| listener.address.as_str()).collect();
     assert_eq!(addresses, ["127.0.0.1:1", "127.0.0.1:8200"]);
     assert_eq!((&config.storage, config.log.level), (&Storage::InMemory, LevelFilter::DEBUG));
-    assert_eq!((config.leases.max_ttl_secs, config.unsafe_allow_api_audit_creation), (3600, true));
+    assert_eq!((config.leases.max_ttl_secs, config.audit_rules.unsafe_allow_api_audit_creation), (3600, true));
     let error = dev("storage \"raft\" { path = \"/x\" }").expect_err("is not in memory").to_string();
     assert_eq!(error, "-dev keeps everything in memory: leave storage \"raft\" out of its config");
     let bare = Config::dev("127.0.0.1:1", &[], &Environment::default()).expect("needs no file");

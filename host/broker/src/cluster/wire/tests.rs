@@ -20,7 +20,12 @@ fn a_request_arrives_as_it_was_taken() {
         sent.headers = vec![("x-a".into(), "1".into())];
         sent.query = vec![("version".into(), "2".into())];
         sent.wrap_ttl_secs = Some(60);
-        sent.origin = Origin { address: Ipv6Addr::LOCALHOST.into(), port: 9, certificates: vec![vec![1, 2]] };
+        sent.origin = Origin {
+            address: Ipv6Addr::LOCALHOST.into(),
+            port: 9,
+            certificates: vec![vec![1, 2]],
+            open_metrics: false,
+        };
         let came = passed(&sent);
         assert_eq!((came.verb, came.path.as_str(), &came.id), (verb, "kv/data/a", &sent.id));
         assert_eq!(came.token.as_ref().map(|token| token.expose().as_str()), Some("a token"));

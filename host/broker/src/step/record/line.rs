@@ -9,7 +9,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::hidden::{Hidden, HiddenBuffer};
-use bulkhead_model::plugin::Operation;
 use bulkhead_model::reply::{AuthInfo, Envelope, Reply, hidden_json};
 use bulkhead_model::request::{Body, Request, Verb};
 use serde_json::{Map, Value, json};
@@ -28,24 +27,8 @@ pub(super) const DENIED: &str = "permission denied";
 /// Room for most lines. Source: ours.
 const LINE_BYTES: usize = 4096;
 
-/// The operation's name in a line.
-pub(super) fn operation(operation: Operation) -> &'static str {
-    match operation {
-        Operation::Create => "create",
-        Operation::Read => "read",
-        Operation::Update => "update",
-        Operation::Patch => "patch",
-        Operation::Delete => "delete",
-        Operation::List => "list",
-        Operation::Scan => "scan",
-        Operation::Header => "header",
-        Operation::AliasLookahead => "alias-lookahead",
-        Operation::ResolveRole => "resolve-role",
-    }
-}
-
 fn verb(verb: Verb) -> &'static str {
-    operation(crate::step::route::operation(verb))
+    crate::step::route::operation(verb).as_str()
 }
 
 /// What both lines of a request tell about it.

@@ -8,10 +8,11 @@ use bulkhead_model::request::Request;
 use super::line;
 use crate::book::audits::Device;
 use crate::book::mounts::{Engine, Mount};
+use crate::figures::Counted;
 use crate::mint;
 use crate::open::Open;
 use crate::step::authorize::{Authorized, DeniedBy};
-use crate::step::route::Routed;
+use crate::step::route::{self, Routed, Target};
 use crate::visit::Who;
 
 /// What the steps found out about a request.
@@ -37,6 +38,8 @@ pub(crate) struct Trail {
     pub(super) error: Option<&'static str>,
     /// Request headers to show, and whether hashed.
     pub(super) headers: Vec<(String, bool)>,
+    /// What the request is counted as.
+    pub(super) counted: Counted,
 }
 
 /// The parts of a line that a request's and its answer's have in common, as JSON text.
@@ -156,10 +159,13 @@ impl Trail {
             headers: open.known_config().map_or_else(Vec::new, |config| {
                 config.settings.audited_headers.iter().map(|(name, hmac)| (name.clone(), *hmac)).collect()
             }),
+            counted: Counted { figures: None, operation: route::operation(request.verb), login: false },
         }
     }
 
     pub(crate) fn routed(&mut self, open: &Open, routed: &Routed) {
+        self.counted.figures = routed.target.mount().map(|mount| Arc::clone(&mount.figures));
+        self.counted.login = matches!(routed.target, Target::Guest(_)) && routed.target.is_unauthenticated();
         if self.recorded {
             return;
         }
@@ -186,11 +192,18 @@ impl Trail {
     }
 
     pub(crate) fn authorized(&mut self, passed: &Authorized) {
+        self.counted.operation = passed.operation;
         if self.devices.is_empty() && !self.about_devices {
             return;
         }
-        self.operation = line::operation(passed.operation);
+        self.operation = passed.operation.as_str();
         self.verdict = Some(Verdict::Allowed(passed.granting.clone()));
+    }
+
+    /// What the request is counted as, now that it is answered.
+    pub(crate) fn counted(&mut self) -> Counted {
+        let figures = self.counted.figures.take();
+        Counted { figures, ..self.counted }
     }
 
     pub(crate) fn denied(&mut self, by: DeniedBy) {

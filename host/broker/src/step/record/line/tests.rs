@@ -5,12 +5,14 @@ use async_trait::async_trait;
 use bulkhead_barrier::SealConfig;
 use bulkhead_model::fake::entropy::FakeEntropy;
 use bulkhead_model::path::ApiPath;
+use bulkhead_model::plugin::Operation;
 use bulkhead_model::request::Origin;
 use bulkhead_model::seam::audit::{AuditSink, AuditSinkMaker};
 use futures::FutureExt;
 
 use super::*;
 use crate::book::audits::AuditEntry;
+use crate::figures::Counted;
 
 struct Nowhere;
 
@@ -61,7 +63,12 @@ fn request_with(headers: &[(&str, &str)]) -> Request {
         wrap_ttl_secs: None,
         help: false,
         query: Vec::new(),
-        origin: Origin { address: std::net::IpAddr::from([127, 0, 0, 1]), port: 1, certificates: Vec::new() },
+        origin: Origin {
+            address: std::net::IpAddr::from([127, 0, 0, 1]),
+            port: 1,
+            certificates: Vec::new(),
+            open_metrics: false,
+        },
     }
 }
 
@@ -80,6 +87,7 @@ fn trail(headers: &[(&str, bool)]) -> Trail {
         is_refused: false,
         error: None,
         headers: headers.iter().map(|(name, hmac)| ((*name).to_owned(), *hmac)).collect(),
+        counted: Counted { figures: None, operation: Operation::Read, login: false },
     }
 }
 
