@@ -12,6 +12,7 @@ mod client;
 mod failover;
 mod join;
 mod members;
+mod snapshot;
 mod standby;
 
 /// Nodes of one cluster. The first one founded it.

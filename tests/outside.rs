@@ -11,3 +11,4 @@ mod contract;
 mod failure;
 mod plugins;
 mod races;
+mod snapshot;

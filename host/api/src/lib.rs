@@ -9,6 +9,7 @@ mod crowd;
 mod decode;
 mod encode;
 mod error;
+mod flow;
 mod limits;
 mod listener;
 mod pace;
@@ -30,7 +31,7 @@ use request_id::RequestIds;
 use tokio::sync::Semaphore;
 
 pub use error::ApiError;
-pub use limits::{ADDRESS_CONNECTIONS_MAX, BUFFERED_BYTES_MAX, CONNECTIONS_MAX, ListenerLimits};
+pub use limits::{ADDRESS_CONNECTIONS_MAX, BUFFERED_BYTES_MAX, CONNECTIONS_MAX, ListenerLimits, SNAPSHOT_BYTES_MAX};
 pub use listener::Listener;
 pub use tls::{ClientCertificates, Tls, TlsFiles, TlsVersion};
 

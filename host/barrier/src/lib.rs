@@ -24,6 +24,7 @@ mod derive;
 mod error;
 mod joining;
 mod key;
+mod kept;
 mod keybytes;
 mod keyring;
 mod letter;

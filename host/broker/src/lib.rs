@@ -20,6 +20,7 @@ mod visit;
 #[cfg(test)]
 mod tests;
 
+pub use book::space_name;
 pub use cluster::PeerParts;
 pub use node::{ConfiguredAudit, Facts, InitAnswer, InitError, InitOptions, Node, Parts, UnsealFailure};
 pub use step::record::Audited;

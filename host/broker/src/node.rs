@@ -1,7 +1,7 @@
 //! A node's life: not initialised, sealed, open.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bulkhead_barrier::{Barrier, SealConfig, UnsealProgress};
@@ -128,6 +128,17 @@ struct Running {
     background: JoinHandle<()>,
 }
 
+/// Seals a node that cannot go on with the keys it has. Another task does it, since sealing
+/// ends this one.
+async fn seal_when_closing(node: Weak<Node>, open: Arc<Open>) {
+    open.closing.notified().await;
+    drop(tokio::spawn(async move {
+        if let Some(node) = node.upgrade() {
+            node.seal().await;
+        }
+    }));
+}
+
 impl Node {
     /// A sealed node.
     ///
@@ -212,6 +223,9 @@ impl Node {
             tenure::hand_over(&*self.parts.ledger).await;
         }
         let running = self.state.write().take();
+        if let Some(running) = &running {
+            running.open.end();
+        }
         *self.progress.lock() = None;
         if let Some(running) = running {
             running.background.abort();
@@ -242,10 +256,11 @@ impl Node {
         let open = birth::open(self, Arc::new(barrier)).await?;
         let open = Arc::new(open);
         let (for_expiry, for_upkeep, for_duties) = (open.clone(), open.clone(), open.clone());
-        let for_tenure = open.clone();
+        let (for_tenure, for_closing, node) = (open.clone(), open.clone(), Arc::downgrade(self));
         let background = tokio::spawn(async move {
             let tenure = tenure::run(for_tenure);
-            tokio::join!(expire::run(for_expiry), upkeep::run(for_upkeep), duties::run(for_duties), tenure);
+            let closing = seal_when_closing(node, for_closing);
+            tokio::join!(expire::run(for_expiry), upkeep::run(for_upkeep), duties::run(for_duties), tenure, closing);
         });
         *self.state.write() = Some(Running { open, background });
         tracing::info!("the node is unsealed");

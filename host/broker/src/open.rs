@@ -2,21 +2,24 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bulkhead_barrier::{Barrier, HmacKey, SealConfig, SpaceId, StoreError, Transaction};
 use bulkhead_model::change::{Verdict, Version};
+use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::seam::ledger::Ledger;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 use crate::book::audits::Device;
+use crate::book::cluster_key;
 use crate::book::config::Config;
 use crate::book::identity::Names;
 use crate::book::mounts::Catalog;
 use crate::book::tokens::Salt;
 use crate::ceremony::Ceremonies;
 use crate::cluster::Peering;
+use crate::cluster::restoring::Snapshots;
 use crate::fault::Fault;
 use crate::guest::cache::GuestCache;
 use crate::node::Parts;
@@ -49,6 +52,16 @@ pub(crate) struct Open {
     pub peering: Peering,
     /// Removals that requests work at.
     pub in_hand: InHand,
+    /// Snapshots that are saved and restored.
+    pub snapshots: Snapshots,
+    /// Wakes whoever seals the node.
+    pub closing: Notify,
+    /// Nothing is committed any more, and nothing begun.
+    fenced: AtomicBool,
+    /// The node was sealed.
+    ended: AtomicBool,
+    /// The version of the cluster's record: another one is of another state.
+    moment: AtomicU64,
     config: RwLock<Option<Arc<Config>>>,
     locks: Mutex<HashMap<(SpaceId, String), AdvisoryLock>>,
 }
@@ -61,6 +74,7 @@ pub(crate) struct OpenParts {
     pub cluster_id: String,
     pub cluster_name: String,
     pub devices: Vec<Arc<Device>>,
+    pub moment: Version,
 }
 
 impl Open {
@@ -82,6 +96,11 @@ impl Open {
             ceremonies: Mutex::default(),
             due: Notify::new(),
             in_hand: InHand::default(),
+            snapshots: Snapshots::default(),
+            closing: Notify::new(),
+            fenced: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            moment: AtomicU64::new(from.moment),
             config: RwLock::new(None),
             locks: Mutex::default(),
         }
@@ -94,6 +113,7 @@ impl Open {
     /// A transaction over the latest state. Call `linearizable` first where an earlier
     /// acknowledged change must show.
     pub(crate) fn begin(&self) -> Result<Transaction, Fault> {
+        self.refuse_fenced()?;
         Ok(self.barrier.begin(self.ledger().view()?))
     }
 
@@ -105,6 +125,7 @@ impl Open {
         {
             return Ok(config.clone());
         }
+        self.notice_replacement(tx)?;
         let mut config = Config::load(tx, &self.catalog)?;
         if let Some(before) = known {
             config.go_on_from(&before);
@@ -112,6 +133,54 @@ impl Open {
         let config = Arc::new(config);
         *self.config.write() = Some(config.clone());
         Ok(config)
+    }
+
+    /// Notices that a snapshot took the state's place, in which all records have other versions.
+    /// Of one that is another cluster's, or of other keys, nothing can be read: the node closes.
+    fn notice_replacement(&self, tx: &mut Transaction) -> Result<(), StoreError> {
+        let moment = tx.version_untracked(&cluster_key())?;
+        if moment == Some(self.moment()) {
+            return Ok(());
+        }
+        let Some(moment) = moment.filter(|_| self.barrier.is_of(tx.view()).unwrap_or(false)) else {
+            self.close();
+            let what = "the state, which is another one's: the node is to be unsealed with the keys of that";
+            return Err(crate::book::damaged(crate::book::space::HOST, what));
+        };
+        self.cache.clear();
+        self.moment.store(moment, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The version of the cluster's record, which changes when a snapshot takes the state's place.
+    pub(crate) fn moment(&self) -> Version {
+        self.moment.load(Ordering::Relaxed)
+    }
+
+    /// Has the node seal itself; until then it begins nothing new, and commits nothing.
+    pub(crate) fn close(&self) {
+        self.fence(true);
+        self.closing.notify_one();
+    }
+
+    /// Begins nothing new and commits nothing, until it is said that this is over.
+    pub(crate) fn fence(&self, fenced: bool) {
+        self.fenced.store(fenced, Ordering::SeqCst);
+    }
+
+    fn refuse_fenced(&self) -> Result<(), Fault> {
+        if self.fenced.load(Ordering::SeqCst) { Err(sealed()) } else { Ok(()) }
+    }
+
+    /// Told when the node was sealed, to those who still work.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::SeqCst);
+    }
+
+    /// # Errors
+    /// 503, once the node was sealed.
+    pub(crate) fn refuse_ended(&self) -> Result<(), Fault> {
+        if self.ended.load(Ordering::SeqCst) { Err(sealed()) } else { Ok(()) }
     }
 
     /// What was parsed last, without a look at whether it still holds.
@@ -156,6 +225,7 @@ impl Open {
     /// it wrote.
     pub(crate) async fn write(&self, tx: Transaction) -> Result<Version, Fault> {
         let change = tx.into_change(&*self.parts.entropy)?;
+        self.refuse_fenced()?;
         match self.ledger().propose(change).await? {
             Verdict::Committed(version) => Ok(version),
             Verdict::Conflict => Err(Fault::Conflict),
@@ -169,4 +239,8 @@ impl Open {
         locks.retain(|_, lock| Arc::strong_count(lock) > 1);
         locks.entry((space, name.to_owned())).or_default().clone()
     }
+}
+
+fn sealed() -> Fault {
+    Failure::new(FailureKind::Unavailable, "Vault is sealed").into()
 }

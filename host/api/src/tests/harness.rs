@@ -39,7 +39,7 @@ impl Front for Mirror {
         }
         self.answered.fetch_add(1, Ordering::SeqCst);
         let body = match &request.body {
-            Body::Empty => 0,
+            Body::Empty | Body::Unread(_) => 0,
             Body::Json(json) => json.expose().len(),
             Body::Raw { bytes, .. } => bytes.expose().len(),
         };

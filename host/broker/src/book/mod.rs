@@ -58,6 +58,35 @@ pub(crate) mod space {
     pub(crate) const IDENTITY: SpaceId = SpaceId::host(15);
 }
 
+/// What a record of the ledger is of, by its key, which says no more than that: one of the
+/// host's books, or a mount.
+#[must_use]
+pub fn space_name(ledger_key: &[u8]) -> String {
+    let Some(id) = ledger_key.first_chunk().map(|id| SpaceId(*id)) else { return "unknown".to_owned() };
+    let known = [
+        (SpaceId::BARRIER, "keys"),
+        (space::HOST, "cluster"),
+        (space::MOUNTS, "mounts"),
+        (space::POLICIES, "policies"),
+        (space::TOKENS, "tokens"),
+        (space::ACCESSORS, "token accessors"),
+        (space::CHILDREN, "token children"),
+        (space::LEASES, "leases"),
+        (space::TOKEN_LEASES, "leases of tokens"),
+        (space::DUE, "what falls due"),
+        (space::AUDITS, "audit devices"),
+        (space::JOBS, "jobs"),
+        (space::CUBBYHOLE, "cubbyholes"),
+        (space::TOKEN_ROLES, "token roles"),
+        (space::INTENTS, "intents"),
+        (space::IDENTITY, "identity"),
+        (space::PASSWORD_POLICIES, "password policies"),
+        (space::QUOTAS, "quotas"),
+    ];
+    let name = known.iter().find(|(space, _)| *space == id).map(|(_, name)| (*name).to_owned());
+    name.unwrap_or_else(|| format!("mount {}", hex::encode(id.0)))
+}
+
 /// A key whose bytes say nothing: hashes, and indexes over such.
 pub(crate) fn opaque(space: SpaceId, bytes: &[u8]) -> Key {
     Key::opaque(space, bytes).expect("the books' opaque keys are short and not empty")
@@ -71,6 +100,11 @@ pub(crate) fn damaged(space: SpaceId, what: &'static str) -> StoreError {
 /// The record whose version changes with every change to mounts, policies, quotas or settings. One look at it tells a request whether what the node has parsed still holds.
 pub(crate) fn epoch_key() -> Key {
     opaque(space::HOST, b"epoch")
+}
+
+/// What the cluster is called: written once, so that another version is of another state.
+pub(crate) fn cluster_key() -> Key {
+    opaque(space::HOST, b"cluster")
 }
 
 /// A key in a token's cubbyhole.

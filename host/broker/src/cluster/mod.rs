@@ -10,6 +10,7 @@
 //! | [`authority`] | the cluster's certificates |
 //! | [`admission`], [`joining`] | both sides of becoming a member |
 //! | [`proof`] | what each side shows the other for it |
+//! | [`restoring`] | snapshots: made, taken in, put in the place of the state |
 //! | [`tenure`] | what comes and goes with leadership |
 
 pub(crate) mod admission;
@@ -18,6 +19,7 @@ pub(crate) mod desk;
 pub(crate) mod forward;
 pub(crate) mod joining;
 mod proof;
+pub(crate) mod restoring;
 pub(crate) mod tenure;
 mod wire;
 

@@ -24,6 +24,7 @@ pub(crate) mod remount;
 pub(crate) mod resplit;
 pub(crate) mod seal;
 pub(crate) mod settings;
+mod snapshot;
 pub(crate) mod table;
 pub(crate) mod tools;
 pub(crate) mod wrapping;
@@ -51,6 +52,7 @@ pub(crate) fn routes() -> &'static HostTable {
             seal::ROUTES,
             leader::ROUTES,
             raft::ROUTES,
+            snapshot::ROUTES,
             crate::cluster::admission::ROUTES,
             leases::ROUTES,
             audit::ROUTES,

@@ -41,13 +41,28 @@ pub(super) fn is_whole(view: &DiskView, id: &RestoreId, records: u64) -> Result<
     Ok(found == records)
 }
 
-/// Makes the records that lie apart the state, at the index of this note.
-pub(super) fn put_in_place(state: &State, view: &DiskView, id: &RestoreId, meta: &Meta) -> Result<(), LedgerError> {
+/// Makes the records that lie apart the state, at the index of this note. What there is at
+/// the keys to keep stays, with its version.
+pub(super) fn put_in_place(
+    state: &State,
+    view: &DiskView,
+    (id, keep): (&RestoreId, &[Vec<u8>]),
+    meta: &Meta,
+) -> Result<(), LedgerError> {
     let index = meta.applied.map_or(0, |id| id.index);
-    state.replace(Some(index), |disk| fill(disk, view, id, meta))
+    state.replace(Some(index), |disk| {
+        fill(disk, view, (id, keep), meta)?;
+        let mut batch = disk.batch(keep.len());
+        for key in keep.iter().map(|key| map_key(key)) {
+            if let Some(value) = view.get(&key)? {
+                batch.put(key, value.to_vec());
+            }
+        }
+        batch.commit()
+    })
 }
 
-fn fill(disk: &Disk, view: &DiskView, id: &RestoreId, meta: &Meta) -> Result<(), LedgerError> {
+fn fill(disk: &Disk, view: &DiskView, (id, keep): (&RestoreId, &[Vec<u8>]), meta: &Meta) -> Result<(), LedgerError> {
     let index = meta.applied.map_or(0, |id| id.index);
     let (prefix, end) = (apart(id), after(id));
     let mut records = view.range(&prefix, &end).peekable();
@@ -55,7 +70,10 @@ fn fill(disk: &Disk, view: &DiskView, id: &RestoreId, meta: &Meta) -> Result<(),
         let mut batch = disk.batch(BATCH_RECORDS);
         for record in records.by_ref().take(BATCH_RECORDS) {
             let (key, value) = record?;
-            batch.put(map_key(&key[prefix.len()..]), versioned(index, &value));
+            let key = &key[prefix.len()..];
+            if !keep.iter().any(|kept| kept == key) {
+                batch.put(map_key(key), versioned(index, &value));
+            }
         }
         batch.commit()?;
     }

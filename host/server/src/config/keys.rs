@@ -118,6 +118,7 @@ pub(super) const LISTENER: &[Key] = &[
     read("max_request_duration"),
     read("max_request_json_strings"),
     read("max_request_size"),
+    read("max_snapshot_size"),
     read("tls_cert_file"),
     read("tls_client_ca_file"),
     read("tls_disable"),
