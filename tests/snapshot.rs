@@ -131,7 +131,7 @@ fn a_snapshot_of_another_cluster_is_taken_by_force_alone_and_opens_with_its_own_
     let program = bao().unwrap_or_else(bulkhead);
     succeeds(&snapshot(&program, &fresh, &["restore", "-force", file.to_str().unwrap()]));
     fresh.until("it has sealed itself", |node| node.get("sys/seal-status").at("sealed") == json!(true));
-    let own = fresh.put("sys/unseal", &json!({"key": fresh.shares[0]}));
+    let own = fresh.call("PUT", "sys/unseal", Some(&json!({"key": fresh.shares[0]})));
     assert_eq!(own.status, 400, "its own shares are good for nothing now: {}", own.text());
     let own_token = std::mem::replace(&mut fresh.token, lost.token.clone());
     fresh.shares.clone_from(&lost.shares);
@@ -221,7 +221,11 @@ fn a_body_is_not_read_before_its_sender_was_let_through() {
 fn a_snapshot_has_a_size_limit_of_its_own() {
     let mut node = Node::prepare(Start::config(Program::Bulkhead));
     let config = node.raft_config();
-    let limited = config.replacen("listener \"tcp\" {", "listener \"tcp\" {\n  max_request_size = 2000\n  max_snapshot_size = 100000", 1);
+    let limited = config.replacen(
+        "listener \"tcp\" {",
+        "listener \"tcp\" {\n  max_request_size = 2000\n  max_snapshot_size = 100000",
+        1,
+    );
     assert_ne!(config, limited);
     node.write_config(&limited);
     node.spawn();
@@ -280,4 +284,89 @@ fn a_file_that_could_not_be_saved_whole_is_not_there() {
     assert_eq!(refused.status.code(), Some(2), "{}", text(&refused.stderr));
     let left: Vec<_> = fs::read_dir(node.dir()).unwrap().flatten().map(|entry| entry.file_name()).collect();
     assert!(left.iter().all(|name| !name.to_string_lossy().contains("snapshot")), "{left:?}");
+}
+
+/// A node that may take snapshots by itself, in the folder `kept`.
+fn keeping() -> Node {
+    let mut node = Node::prepare(Start::config(Program::Bulkhead));
+    let kept = node.path("kept");
+    fs::create_dir(&kept).unwrap();
+    node.write_config(&format!("{}\nsnapshot_directory = {kept:?}\n", node.raft_config()));
+    node.spawn();
+    node.until_up();
+    node.initialise(1, 1);
+    node.unseal();
+    node
+}
+
+fn kept(folder: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+#[test]
+fn snapshots_are_taken_regularly_and_the_newest_kept() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let node = keeping();
+    let path = "sys/storage/raft/snapshot-auto/config/often";
+    let folder = node.path("kept/often");
+    let plan =
+        json!({"interval": "1s", "retain": 2, "path_prefix": folder, "file_prefix": "bulk", "storage_type": "local"});
+    assert_eq!(node.put(path, &plan).status, 204);
+    let told = node.get(path);
+    assert_eq!(told.at("data.interval"), json!(1), "{}", told.text());
+    assert_eq!(node.call("LIST", "sys/storage/raft/snapshot-auto/config", None).at("data.keys"), json!(["often"]));
+    node.until("two are there", |_| kept(&folder).iter().filter(|path| path.extension().is_some()).count() == 2);
+    let first = kept(&folder).remove(0);
+    node.until("the first has made way", |_| !first.exists());
+    let status = node.get("sys/storage/raft/snapshot-auto/status/often");
+    assert_eq!(status.at("data.consecutive_errors"), json!(0), "{}", status.text());
+    let url = status.at("data.last_snapshot_url").as_str().unwrap().to_owned();
+    let file = PathBuf::from(url.strip_prefix("file://").unwrap());
+    assert!(file.starts_with(&folder));
+    // None is taken while it is looked at.
+    assert_eq!(node.call("DELETE", path, None).status, 204);
+    assert_eq!(node.get(path).status, 404);
+    let newest = kept(&folder).pop().unwrap();
+    assert_eq!(fs::metadata(&newest).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(restore(&node, "snapshot", &fs::read(&newest).unwrap()).status, 204);
+}
+
+#[test]
+fn nobody_has_snapshots_written_outside_of_the_directory_that_the_operator_allows() {
+    let node = keeping();
+    let write = |node: &Node, change: Value| {
+        let mut plan = json!({"interval": "1h", "path_prefix": node.path("kept"), "storage_type": "local"});
+        plan.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        node.call("POST", "sys/storage/raft/snapshot-auto/config/one", Some(&plan))
+    };
+    for change in [
+        json!({"path_prefix": "/tmp"}),
+        json!({"path_prefix": node.path("data")}),
+        json!({"path_prefix": node.path("kept/../data")}),
+        json!({"path_prefix": "../data"}),
+        json!({"file_prefix": "../data/a"}),
+        json!({"file_prefix": ".hidden"}),
+        json!({"storage_type": "aws-s3"}),
+        json!({"interval": 0}),
+        json!({"retain": 0}),
+    ] {
+        let reply = write(&node, change.clone());
+        assert_eq!(reply.status, 400, "{change}: {}", reply.text());
+    }
+    assert_eq!(node.get("sys/storage/raft/snapshot-auto/config/one").status, 404);
+    assert_eq!(write(&node, json!({})).status, 204);
+    let without = open();
+    let reply = write(&without, json!({}));
+    assert_eq!(reply.status, 400);
+    assert!(reply.text().contains("snapshot_directory"), "{}", reply.text());
+    // A path that demands sudo.
+    node.put("sys/policies/acl/p", &json!({"policy": "path \"sys/*\" { capabilities = [\"read\", \"update\"] }"}));
+    let made = node.put("auth/token/create", &json!({"policies": ["p"]}));
+    let token = made.at("auth.client_token").as_str().unwrap().to_owned();
+    let asked = Request::new("GET", "/v1/sys/storage/raft/snapshot-auto/config/one").token(&token);
+    assert_eq!(asked.send(node.port).unwrap().status, 403);
 }

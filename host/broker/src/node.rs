@@ -14,6 +14,7 @@ use bulkhead_model::seam::clock::Clock;
 use bulkhead_model::seam::entropy::Entropy;
 use bulkhead_model::seam::ledger::Ledger;
 use bulkhead_model::seam::plugin::Plugin;
+use bulkhead_model::seam::shelf::SnapshotShelf;
 use futures::future::join_all;
 use parking_lot::{Mutex, RwLock};
 use tokio::task::JoinHandle;
@@ -26,7 +27,7 @@ use crate::cluster::{PeerParts, tenure};
 use crate::fault::Fault;
 use crate::open::Open;
 use crate::step::record::Audited;
-use crate::step::{duties, expire, upkeep};
+use crate::step::{backup, duties, expire, upkeep};
 
 pub(crate) mod birth;
 mod unseal;
@@ -94,6 +95,8 @@ pub struct Parts {
     pub audit_sinks: Arc<dyn AuditSinkMaker>,
     /// Audit devices of the config file.
     pub audits: Vec<ConfiguredAudit>,
+    /// Where snapshots are laid down that the node takes by itself; `None`: it takes none.
+    pub shelf: Option<Arc<dyn SnapshotShelf>>,
     /// What it takes to be one of several nodes; `None`: it stays alone.
     pub peers: Option<PeerParts>,
     /// Facts to tell.
@@ -256,11 +259,13 @@ impl Node {
         let open = birth::open(self, Arc::new(barrier)).await?;
         let open = Arc::new(open);
         let (for_expiry, for_upkeep, for_duties) = (open.clone(), open.clone(), open.clone());
-        let (for_tenure, for_closing, node) = (open.clone(), open.clone(), Arc::downgrade(self));
+        let (for_tenure, for_closing, for_backup) = (open.clone(), open.clone(), open.clone());
+        let node = Arc::downgrade(self);
         let background = tokio::spawn(async move {
             let tenure = tenure::run(for_tenure);
-            let closing = seal_when_closing(node, for_closing);
-            tokio::join!(expire::run(for_expiry), upkeep::run(for_upkeep), duties::run(for_duties), tenure, closing);
+            let (closing, backup) = (seal_when_closing(node, for_closing), backup::run(for_backup));
+            let (expire, upkeep, duties) = (expire::run(for_expiry), upkeep::run(for_upkeep), duties::run(for_duties));
+            tokio::join!(expire, upkeep, duties, tenure, closing, backup);
         });
         *self.state.write() = Some(Running { open, background });
         tracing::info!("the node is unsealed");

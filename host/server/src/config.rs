@@ -41,6 +41,8 @@ pub(crate) struct Config {
     pub(crate) leases: Leases,
     pub(crate) pid_file: Option<PathBuf>,
     pub(crate) plugin_directory: Option<PathBuf>,
+    /// The one directory that snapshots may be laid down in.
+    pub(crate) snapshot_directory: Option<PathBuf>,
     pub(crate) unsafe_allow_api_audit_creation: bool,
     pub(crate) allow_audit_log_prefixing: bool,
     /// Keys that were given and do nothing, with the reason.
@@ -125,6 +127,7 @@ impl Config {
             log: log(&top)?,
             leases: leases(&top)?,
             pid_file: top.string("pid_file")?.filter(|p| !p.is_empty()).map(PathBuf::from),
+            snapshot_directory: snapshot_directory(&top)?,
             plugin_directory: top.string("plugin_directory")?.filter(|p| !p.is_empty()).map(PathBuf::from),
             unsafe_allow_api_audit_creation: dev.is_some() || top.flag("unsafe_allow_api_audit_creation")?,
             allow_audit_log_prefixing: top.flag("allow_audit_log_prefixing")?,
@@ -158,6 +161,15 @@ impl Config {
     /// that a client on another machine could use.
     pub(crate) fn is_api_addr_vague(&self) -> bool {
         self.addresses.api.is_empty() && self.listeners.first().is_some_and(ListenerConfig::is_on_all)
+    }
+}
+
+/// Absolute, since API callers name places in it by their whole path.
+fn snapshot_directory(top: &Stanza<'_>) -> Result<Option<PathBuf>, ConfigError> {
+    let path = top.string("snapshot_directory")?.filter(|path| !path.is_empty()).map(PathBuf::from);
+    match path {
+        Some(path) if !path.is_absolute() => Err(top.wrong("snapshot_directory", "must be an absolute path")),
+        path => Ok(path),
     }
 }
 

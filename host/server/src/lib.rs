@@ -17,6 +17,7 @@ mod log;
 mod parts;
 mod pid_file;
 mod run;
+mod shelf;
 mod signals;
 mod version;
 

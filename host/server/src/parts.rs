@@ -21,6 +21,7 @@ use crate::audit::AuditSinks;
 use crate::clock::SystemClock;
 use crate::config::{Config, Storage};
 use crate::error::ServerError;
+use crate::shelf::Shelf;
 use crate::{guests, version};
 
 /// Longest a node may take to seal itself when the server ends. Source: ours.
@@ -74,6 +75,7 @@ impl Assembled {
             plugins,
             audit_sinks: Arc::new(AuditSinks),
             audits: config.audits.iter().map(configured).collect(),
+            shelf: config.snapshot_directory.clone().map(|directory| Arc::new(Shelf::new(directory)) as _),
             facts: facts(config, node_id),
             peers,
         });
@@ -192,6 +194,7 @@ fn sanitized(config: &Config) -> Map<String, Value> {
         "max_lease_ttl": config.leases.max_ttl_secs,
         "pid_file": text(&config.pid_file),
         "plugin_directory": text(&config.plugin_directory),
+        "snapshot_directory": text(&config.snapshot_directory),
         "storage": {
             "cluster_addr": config.cluster_addr(),
             "disable_clustering": false,

@@ -10,6 +10,7 @@ pub(crate) mod kept;
 pub(crate) mod leases;
 pub(crate) mod mounts;
 pub(crate) mod passwords;
+pub(crate) mod plans;
 pub(crate) mod policies;
 pub(crate) mod quotas;
 pub(crate) mod removals;
@@ -54,6 +55,10 @@ pub(crate) mod space {
     pub(crate) const PASSWORD_POLICIES: SpaceId = SpaceId::host(40);
     /// Rate limits by name.
     pub(crate) const QUOTAS: SpaceId = SpaceId::host(41);
+    /// Snapshots to be taken regularly, by name.
+    pub(crate) const SNAPSHOT_PLANS: SpaceId = SpaceId::host(42);
+    /// What became of them.
+    pub(crate) const SNAPSHOT_OUTCOMES: SpaceId = SpaceId::host(43);
     /// Entities, groups, and every way to them.
     pub(crate) const IDENTITY: SpaceId = SpaceId::host(15);
 }
@@ -82,6 +87,8 @@ pub fn space_name(ledger_key: &[u8]) -> String {
         (space::IDENTITY, "identity"),
         (space::PASSWORD_POLICIES, "password policies"),
         (space::QUOTAS, "quotas"),
+        (space::SNAPSHOT_PLANS, "plans for snapshots"),
+        (space::SNAPSHOT_OUTCOMES, "outcomes of snapshots"),
     ];
     let name = known.iter().find(|(space, _)| *space == id).map(|(_, name)| (*name).to_owned());
     name.unwrap_or_else(|| format!("mount {}", hex::encode(id.0)))

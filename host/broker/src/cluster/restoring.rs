@@ -147,11 +147,7 @@ fn refuse_foreign(open: &Open, received: &ReceivedSnapshot) -> Result<(), Fault>
 }
 
 /// Hands on what comes, for as long as somebody wants it.
-async fn feed_all(
-    open: &Open,
-    mut pieces: Box<dyn Pieces>,
-    feed: mpsc::Sender<Option<Vec<u8>>>,
-) -> Result<(), Fault> {
+async fn feed_all(open: &Open, mut pieces: Box<dyn Pieces>, feed: mpsc::Sender<Option<Vec<u8>>>) -> Result<(), Fault> {
     loop {
         // What comes slowly must not keep a node that was sealed from forgetting its keys.
         open.refuse_ended()?;

@@ -25,6 +25,7 @@ pub(crate) mod resplit;
 pub(crate) mod seal;
 pub(crate) mod settings;
 mod snapshot;
+mod snapshot_auto;
 pub(crate) mod table;
 pub(crate) mod tools;
 pub(crate) mod wrapping;
@@ -53,6 +54,7 @@ pub(crate) fn routes() -> &'static HostTable {
             leader::ROUTES,
             raft::ROUTES,
             snapshot::ROUTES,
+            snapshot_auto::ROUTES,
             crate::cluster::admission::ROUTES,
             leases::ROUTES,
             audit::ROUTES,

@@ -364,6 +364,7 @@ fn node(ledger: &Arc<MortalLedger>, clock: &Arc<FakeClock>, plugins: Vec<Arc<dyn
         plugins,
         audit_sinks: Arc::new(NoSinks),
         audits: Vec::new(),
+        shelf: None,
         peers: None,
         facts: Facts::default(),
     })

@@ -56,9 +56,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Step<'_>> {
                     .iter()
                     .all(|(key, value)| key.0.len() <= LEDGER_KEY_BYTES_MAX && value.0.len() <= LEDGER_VALUE_BYTES_MAX)
         }
-        Step::End { keep, .. } => {
-            keep.len() <= KEEP_MAX && keep.iter().all(|key| key.0.len() <= LEDGER_KEY_BYTES_MAX)
-        }
+        Step::End { keep, .. } => keep.len() <= KEEP_MAX && keep.iter().all(|key| key.0.len() <= LEDGER_KEY_BYTES_MAX),
     };
     (left.is_empty() && fits).then_some(step)
 }

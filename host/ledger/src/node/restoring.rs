@@ -68,7 +68,8 @@ pub(super) async fn receive(
         let unpacked = unpacked?;
         let mut id = [0; 16];
         id.copy_from_slice(&unpacked.info.digest[..16]);
-        let steps = Steps { contents: Contents::open(&file)?, id, keep, made: VecDeque::new(), records: 0, ended: false };
+        let steps =
+            Steps { contents: Contents::open(&file)?, id, keep, made: VecDeque::new(), records: 0, ended: false };
         let archive::Unpacked { info, sums, seal } = unpacked;
         Ok(ReceivedSnapshot { info, sums, seal, kept, steps: Box::new(steps) })
     });

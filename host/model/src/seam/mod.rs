@@ -8,3 +8,4 @@ pub mod entropy;
 pub mod ledger;
 pub mod peer;
 pub mod plugin;
+pub mod shelf;

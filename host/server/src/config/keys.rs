@@ -56,6 +56,7 @@ pub(super) const TOP: &[Key] = &[
     read("max_lease_ttl"),
     read("pid_file"),
     read("seal"),
+    read("snapshot_directory"),
     read("storage"),
     read("unsafe_allow_api_audit_creation"),
     ignored("cache_size", NO_CACHE),

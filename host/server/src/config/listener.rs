@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bulkhead_api::{CONNECTIONS_MAX, ClientCertificates, ListenerLimits, TlsFiles, TlsVersion, SNAPSHOT_BYTES_MAX};
+use bulkhead_api::{CONNECTIONS_MAX, ClientCertificates, ListenerLimits, SNAPSHOT_BYTES_MAX, TlsFiles, TlsVersion};
 
 use super::error::ConfigError;
 use super::keys;

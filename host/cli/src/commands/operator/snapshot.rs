@@ -57,9 +57,8 @@ pub(in crate::commands) const INSPECT: Command = Command {
 fn save(session: &Session) -> Result<u8, Fault> {
     let path = PathBuf::from(session.one()?);
     let part = beside(&path)?;
-    let saved = save_to(session, &part).and_then(|()| {
-        std::fs::rename(&part, &path).map_err(|error| local("Error writing", &path, &plain_io(&error)))
-    });
+    let saved = save_to(session, &part)
+        .and_then(|()| std::fs::rename(&part, &path).map_err(|error| local("Error writing", &path, &plain_io(&error))));
     if saved.is_err() {
         let _ = std::fs::remove_file(&part);
     }
@@ -109,9 +108,8 @@ fn inspect(session: &Session) -> Result<u8, Fault> {
     let Inspection { info, spaces } = inspected(&path).map_err(|why| local("Error reading", &path, &why))?;
     let digest: String = info.digest.iter().map(|byte| format!("{byte:02x}")).collect();
     if !session.is_table() {
-        let spaces = spaces.iter().map(|space| {
-            json!({ "name": space.name, "records": space.records, "bytes": space.bytes })
-        });
+        let spaces =
+            spaces.iter().map(|space| json!({ "name": space.name, "records": space.records, "bytes": space.bytes }));
         return session.show_value(&json!({
             "index": info.index,
             "term": info.term,
