@@ -5,6 +5,7 @@ mod book;
 mod ceremony;
 mod cluster;
 mod fault;
+mod fence;
 mod fields;
 mod guest;
 mod journey;

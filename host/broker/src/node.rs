@@ -134,7 +134,7 @@ struct Running {
 /// Seals a node that cannot go on with the keys it has. Another task does it, since sealing
 /// ends this one.
 async fn seal_when_closing(node: Weak<Node>, open: Arc<Open>) {
-    open.closing.notified().await;
+    open.fence.closing().await;
     drop(tokio::spawn(async move {
         if let Some(node) = node.upgrade() {
             node.seal().await;
@@ -227,7 +227,7 @@ impl Node {
         }
         let running = self.state.write().take();
         if let Some(running) = &running {
-            running.open.end();
+            running.open.fence.end();
         }
         *self.progress.lock() = None;
         if let Some(running) = running {

@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use bulkhead_barrier::{Barrier, HmacKey, SealConfig, SpaceId, StoreError, Transaction};
 use bulkhead_model::change::{Verdict, Version};
-use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::seam::ledger::Ledger;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
@@ -21,6 +20,7 @@ use crate::ceremony::Ceremonies;
 use crate::cluster::Peering;
 use crate::cluster::restoring::Snapshots;
 use crate::fault::Fault;
+use crate::fence::Fence;
 use crate::guest::cache::GuestCache;
 use crate::node::Parts;
 use crate::step::remove::InHand;
@@ -54,14 +54,8 @@ pub(crate) struct Open {
     pub in_hand: InHand,
     /// Snapshots that are saved and restored.
     pub snapshots: Snapshots,
-    /// Wakes whoever seals the node.
-    pub closing: Notify,
-    /// Nothing is committed any more, and nothing begun.
-    fenced: AtomicBool,
-    /// The node was sealed.
-    ended: AtomicBool,
-    /// The version of the cluster's record: another one is of another state.
-    moment: AtomicU64,
+    /// How long it may go on.
+    pub fence: Fence,
     config: RwLock<Option<Arc<Config>>>,
     locks: Mutex<HashMap<(SpaceId, String), AdvisoryLock>>,
 }
@@ -97,10 +91,7 @@ impl Open {
             due: Notify::new(),
             in_hand: InHand::default(),
             snapshots: Snapshots::default(),
-            closing: Notify::new(),
-            fenced: AtomicBool::new(false),
-            ended: AtomicBool::new(false),
-            moment: AtomicU64::new(from.moment),
+            fence: Fence::new(from.moment),
             config: RwLock::new(None),
             locks: Mutex::default(),
         }
@@ -113,7 +104,7 @@ impl Open {
     /// A transaction over the latest state. Call `linearizable` first where an earlier
     /// acknowledged change must show.
     pub(crate) fn begin(&self) -> Result<Transaction, Fault> {
-        self.refuse_fenced()?;
+        self.fence.refuse_shut()?;
         Ok(self.barrier.begin(self.ledger().view()?))
     }
 
@@ -139,48 +130,17 @@ impl Open {
     /// Of one that is another cluster's, or of other keys, nothing can be read: the node closes.
     fn notice_replacement(&self, tx: &mut Transaction) -> Result<(), StoreError> {
         let moment = tx.version_untracked(&cluster_key())?;
-        if moment == Some(self.moment()) {
+        if moment == Some(self.fence.moment()) {
             return Ok(());
         }
         let Some(moment) = moment.filter(|_| self.barrier.is_of(tx.view()).unwrap_or(false)) else {
-            self.close();
+            self.fence.close();
             let what = "the state, which is another one's: the node is to be unsealed with the keys of that";
             return Err(crate::book::damaged(crate::book::space::HOST, what));
         };
         self.cache.clear();
-        self.moment.store(moment, Ordering::Relaxed);
+        self.fence.moved(moment);
         Ok(())
-    }
-
-    /// The version of the cluster's record, which changes when a snapshot takes the state's place.
-    pub(crate) fn moment(&self) -> Version {
-        self.moment.load(Ordering::Relaxed)
-    }
-
-    /// Has the node seal itself; until then it begins nothing new, and commits nothing.
-    pub(crate) fn close(&self) {
-        self.fence(true);
-        self.closing.notify_one();
-    }
-
-    /// Begins nothing new and commits nothing, until it is said that this is over.
-    pub(crate) fn fence(&self, fenced: bool) {
-        self.fenced.store(fenced, Ordering::SeqCst);
-    }
-
-    fn refuse_fenced(&self) -> Result<(), Fault> {
-        if self.fenced.load(Ordering::SeqCst) { Err(sealed()) } else { Ok(()) }
-    }
-
-    /// Told when the node was sealed, to those who still work.
-    pub(crate) fn end(&self) {
-        self.ended.store(true, Ordering::SeqCst);
-    }
-
-    /// # Errors
-    /// 503, once the node was sealed.
-    pub(crate) fn refuse_ended(&self) -> Result<(), Fault> {
-        if self.ended.load(Ordering::SeqCst) { Err(sealed()) } else { Ok(()) }
     }
 
     /// What was parsed last, without a look at whether it still holds.
@@ -225,7 +185,7 @@ impl Open {
     /// it wrote.
     pub(crate) async fn write(&self, tx: Transaction) -> Result<Version, Fault> {
         let change = tx.into_change(&*self.parts.entropy)?;
-        self.refuse_fenced()?;
+        self.fence.refuse_shut()?;
         match self.ledger().propose(change).await? {
             Verdict::Committed(version) => Ok(version),
             Verdict::Conflict => Err(Fault::Conflict),
@@ -239,8 +199,4 @@ impl Open {
         locks.retain(|_, lock| Arc::strong_count(lock) > 1);
         locks.entry((space, name.to_owned())).or_default().clone()
     }
-}
-
-fn sealed() -> Fault {
-    Failure::new(FailureKind::Unavailable, "Vault is sealed").into()
 }

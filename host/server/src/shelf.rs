@@ -1,12 +1,13 @@
 //! The directory that `snapshot_directory` names, and nothing outside of it: whoever may
 //! configure snapshots over the API must not be able to write anywhere else.
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
 use bulkhead_model::seam::shelf::{ShelfPlace, SnapshotShelf};
-use cap_std::ambient_authority;
-use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt};
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, fsync, mkdirat, open, openat, renameat, unlinkat};
 
 /// How the name of a snapshot ends.
 const END: &str = ".snap";
@@ -38,15 +39,18 @@ impl Shelf {
         })
     }
 
-    fn open(&self, below: &Path) -> io::Result<Dir> {
-        let directory = Dir::open_ambient_dir(&self.directory, ambient_authority())?;
-        if below.as_os_str().is_empty() {
-            return Ok(directory);
+    /// Goes there step by step, and follows no link: one could lead anywhere.
+    fn open(&self, below: &Path) -> io::Result<OwnedFd> {
+        let folder = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let mut at = open(&self.directory, folder, Mode::empty())?;
+        for step in below.components() {
+            match mkdirat(&at, step.as_os_str(), Mode::RWXU) {
+                Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+            at = openat(&at, step.as_os_str(), folder | OFlags::NOFOLLOW, Mode::empty())?;
         }
-        let mut builder = DirBuilder::new();
-        builder.recursive(true).mode(0o700);
-        directory.create_dir_with(below, &builder)?;
-        directory.open_dir(below)
+        Ok(at)
     }
 }
 
@@ -65,7 +69,7 @@ impl SnapshotShelf for Shelf {
         let folder = self.open(&below).map_err(failed)?;
         let laid = write(&folder, &name, stream);
         if laid.is_err() {
-            let _ = folder.remove_file(part(&name));
+            let _ = remove(&folder, &part(&name));
         }
         laid.map_err(failed)?;
         tidy(&folder, place).map_err(failed)?;
@@ -77,26 +81,29 @@ fn part(name: &str) -> String {
     format!(".{name}{PART}")
 }
 
-fn write(folder: &Dir, name: &str, stream: &mut dyn Read) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600);
-    let mut file = folder.open_with(part(name), &options)?;
+fn write(folder: &OwnedFd, name: &str, stream: &mut dyn Read) -> io::Result<()> {
+    let new = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut file = File::from(openat(folder, part(name), new, Mode::RUSR | Mode::WUSR)?);
     io::copy(stream, &mut file)?;
     file.sync_all()?;
-    folder.rename(part(name), folder, name)?;
-    folder.try_clone()?.into_std_file().sync_all()
+    renameat(folder, part(name), folder, name)?;
+    Ok(fsync(folder)?)
+}
+
+fn remove(folder: &OwnedFd, name: &str) -> io::Result<()> {
+    Ok(unlinkat(folder, name, AtFlags::empty())?)
 }
 
 /// Removes the oldest, and what a crash left half written.
-fn tidy(folder: &Dir, place: &ShelfPlace) -> io::Result<()> {
+fn tidy(folder: &OwnedFd, place: &ShelfPlace) -> io::Result<()> {
     let mut numbers = Vec::new();
-    for entry in folder.entries()? {
-        let name = entry?.file_name();
-        let Some(name) = name.to_str() else { continue };
+    for entry in Dir::read_from(folder)? {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().to_str() else { continue };
         let half = name.strip_prefix('.').and_then(|name| name.strip_suffix(PART));
         match (number(name, place), half.and_then(|name| number(name, place))) {
             (Some(number), _) => numbers.push(number),
-            (None, Some(_)) => folder.remove_file(name)?,
+            (None, Some(_)) => remove(folder, name)?,
             (None, None) => {}
         }
     }
@@ -104,7 +111,7 @@ fn tidy(folder: &Dir, place: &ShelfPlace) -> io::Result<()> {
     let keep = usize::try_from(place.retain).unwrap_or(usize::MAX);
     let many = numbers.len().saturating_sub(keep);
     for number in &numbers[..many] {
-        folder.remove_file(format!("{}-{number}{END}", place.file_prefix))?;
+        remove(folder, &format!("{}-{number}{END}", place.file_prefix))?;
     }
     Ok(())
 }

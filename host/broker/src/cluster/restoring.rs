@@ -150,7 +150,7 @@ fn refuse_foreign(open: &Open, received: &ReceivedSnapshot) -> Result<(), Fault>
 async fn feed_all(open: &Open, mut pieces: Box<dyn Pieces>, feed: mpsc::Sender<Option<Vec<u8>>>) -> Result<(), Fault> {
     loop {
         // What comes slowly must not keep a node that was sealed from forgetting its keys.
-        open.refuse_ended()?;
+        open.fence.refuse_ended()?;
         match pieces.next().await {
             Ok(Some(piece)) => {
                 if feed.send(Some(piece)).await.is_err() {
@@ -257,22 +257,22 @@ pub(super) async fn take_here(
     // What is written under keys that the snapshot does not have could never be read again.
     let fences = ends && forced;
     if fences {
-        open.fence(true);
+        open.fence.shut(true);
     }
     match cluster.restore_step(step).await {
-        Ok(_) if fences => open.close(),
+        Ok(_) if fences => open.fence.close(),
         Ok(_) if ends => follow(open).await,
         Ok(_) => {}
         Err(error @ (ClusterError::Refused { .. } | ClusterError::Ledger(LedgerError::NotLeader { .. }))) => {
             if fences {
-                open.fence(false);
+                open.fence.shut(false);
             }
             return Err(of_cluster(&error));
         }
         // Whether it is in place is not known: a forced one leaves the node closed.
         Err(error) => {
             if fences {
-                open.close();
+                open.fence.close();
             }
             return Err(of_cluster(&error));
         }

@@ -79,7 +79,7 @@ impl Owed {
     /// and what is being told has no meaning.
     fn look(&mut self, open: &Open) -> bool {
         let standing = open.ledger().standing();
-        let term = standing.leader.then_some((standing.term, open.moment()));
+        let term = standing.leader.then_some((standing.term, open.fence.moment()));
         if term.is_some() && term == self.term {
             return true;
         }
