@@ -272,7 +272,7 @@ fn a_file_is_looked_at_without_a_server_and_shows_no_name() {
     fs::write(&file, bytes).unwrap();
     let refused = inspect(&[]);
     assert_eq!(refused.status.code(), Some(1));
-    assert!(text(&refused.stderr).contains("damaged"), "{}", text(&refused.stderr));
+    assert!(text(&refused.stderr).contains("no whole snapshot"), "{}", text(&refused.stderr));
 }
 
 #[test]

@@ -9,17 +9,17 @@ use bulkhead_model::reply::Reply;
 use bulkhead_model::request::{Body, Origin, Request, Unread, Verb};
 use bytes::Bytes;
 use http_body_util::{Either, Full};
+use hyper::Response;
 use hyper::body::Incoming;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, STRICT_TRANSPORT_SECURITY};
 use hyper::http::request::Parts;
-use hyper::{Response, StatusCode};
 
 use crate::decode::{self, Head};
 use crate::encode::{Encoded, encode};
 use crate::flow::{Arriving, Leaving};
 use crate::limits::{ListenerLimits, SNAPSHOT_MAX};
 use crate::straggler::Carried;
-use crate::{Api, Front, body, cross, flow, site};
+use crate::{Api, Front, body, cross, flow, site, status};
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSubDomains");
@@ -136,7 +136,7 @@ fn leaving(
     headers: Vec<(String, String)>,
     stream: Box<dyn Read + Send + Sync>,
 ) -> Response<Sent> {
-    let mut response = response(Encoded::text(StatusCode::OK, content_type, String::new()).with(&headers));
+    let mut response = response(Encoded::text(status::STREAMED, content_type, String::new()).with(&headers));
     *response.body_mut() = Either::Right(Leaving::new(stream));
     response
 }

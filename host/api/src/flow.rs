@@ -146,3 +146,6 @@ fn piece(mut source: Source) -> (Source, io::Result<Bytes>) {
     let read = (&mut source).take(SNAPSHOT_PIECE_BYTES as u64).read_to_end(&mut bytes);
     (source, read.map(|_| Bytes::from(bytes)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,12 +100,6 @@ impl Transaction {
         Self::new(Arc::clone(&self.view), Arc::clone(&self.keyring))
     }
 
-    /// The snapshot it is on.
-    #[must_use]
-    pub fn view(&self) -> &dyn View {
-        &*self.view
-    }
-
     /// A record's value.
     ///
     /// # Errors

@@ -133,7 +133,7 @@ impl Open {
         if moment == Some(self.fence.moment()) {
             return Ok(());
         }
-        let Some(moment) = moment.filter(|_| self.barrier.is_of(tx.view()).unwrap_or(false)) else {
+        let Some(moment) = moment.filter(|_| self.is_of_state().unwrap_or(false)) else {
             self.fence.close();
             let what = "the state, which is another one's: the node is to be unsealed with the keys of that";
             return Err(crate::book::damaged(crate::book::space::HOST, what));
@@ -141,6 +141,10 @@ impl Open {
         self.cache.clear();
         self.fence.moved(moment);
         Ok(())
+    }
+
+    fn is_of_state(&self) -> Result<bool, Fault> {
+        Ok(self.barrier.is_of(&*self.ledger().view()?)?)
     }
 
     /// What was parsed last, without a look at whether it still holds.

@@ -233,7 +233,13 @@ impl Client {
         mut send: impl FnMut(&Address, &str, &Outgoing) -> Result<Reply, ClientError>,
     ) -> Result<Answer, ClientError> {
         let outgoing = self.outgoing(call);
-        self.stay_dry(call, &outgoing)?;
+        if !self.plain.get() {
+            match self.settings.dry {
+                Dry::No => {}
+                Dry::Curl => return Err(ClientError::Dry(dry::curl(&outgoing, &self.settings, self.exchange.base()))),
+                Dry::Policy => return Err(ClientError::Dry(dry::policy(call))),
+            }
+        }
         let mut base = self.exchange.base().clone();
         let mut target = outgoing.target.clone();
         for _ in 0..=REDIRECTS_MAX {
@@ -248,17 +254,6 @@ impl Client {
             }
         }
         Err(ClientError::Redirects { url: base.url(&target) })
-    }
-
-    /// # Errors
-    /// In a dry run, with what is to be printed.
-    fn stay_dry(&self, call: &Call<'_>, outgoing: &Outgoing) -> Result<(), ClientError> {
-        match self.settings.dry {
-            _ if self.plain.get() => Ok(()),
-            Dry::No => Ok(()),
-            Dry::Curl => Err(ClientError::Dry(dry::curl(outgoing, &self.settings, self.exchange.base()))),
-            Dry::Policy => Err(ClientError::Dry(dry::policy(call))),
-        }
     }
 
     fn outgoing(&self, call: &Call<'_>) -> Outgoing {

@@ -40,13 +40,19 @@ pub(crate) struct Config {
     pub(crate) log: LogConfig,
     pub(crate) leases: Leases,
     pub(crate) pid_file: Option<PathBuf>,
-    pub(crate) plugin_directory: Option<PathBuf>,
-    /// The one directory that snapshots may be laid down in.
-    pub(crate) snapshot_directory: Option<PathBuf>,
+    pub(crate) directories: Directories,
     pub(crate) unsafe_allow_api_audit_creation: bool,
     pub(crate) allow_audit_log_prefixing: bool,
     /// Keys that were given and do nothing, with the reason.
     pub(crate) notes: Vec<Note>,
+}
+
+/// Directories beside the storage's.
+#[derive(Debug, Default)]
+pub(crate) struct Directories {
+    pub(crate) plugins: Option<PathBuf>,
+    /// The one that snapshots may be laid down in.
+    pub(crate) snapshots: Option<PathBuf>,
 }
 
 /// How others reach this node, as given; empty: not given.
@@ -127,8 +133,10 @@ impl Config {
             log: log(&top)?,
             leases: leases(&top)?,
             pid_file: top.string("pid_file")?.filter(|p| !p.is_empty()).map(PathBuf::from),
-            snapshot_directory: snapshot_directory(&top)?,
-            plugin_directory: top.string("plugin_directory")?.filter(|p| !p.is_empty()).map(PathBuf::from),
+            directories: Directories {
+                plugins: top.string("plugin_directory")?.filter(|p| !p.is_empty()).map(PathBuf::from),
+                snapshots: snapshot_directory(&top)?,
+            },
             unsafe_allow_api_audit_creation: dev.is_some() || top.flag("unsafe_allow_api_audit_creation")?,
             allow_audit_log_prefixing: top.flag("allow_audit_log_prefixing")?,
             notes,

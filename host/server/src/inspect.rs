@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use bulkhead_model::seam::cluster::SnapshotInfo;
+use bulkhead_model::seam::ledger::LedgerError;
 
 /// What a snapshot holds.
 pub struct Inspection {
@@ -34,7 +35,12 @@ pub fn inspect_snapshot(archive: impl Read) -> Result<Inspection, String> {
         *records += 1;
         *bytes += (key.len() + value_bytes) as u64;
     });
-    let info = info.map_err(|error| error.to_string())?;
+    let info = info.map_err(|error| match error {
+        LedgerError::Damaged { what } => {
+            format!("it is no whole snapshot of this program: {}", what.trim_start_matches("a snapshot: "))
+        }
+        other => other.to_string(),
+    })?;
     let spaces = spaces.into_iter().map(|(name, (records, bytes))| Space { name, records, bytes });
     let mut spaces: Vec<Space> = spaces.collect();
     spaces.sort_by_key(|space| std::cmp::Reverse(space.bytes));

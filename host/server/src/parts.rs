@@ -75,7 +75,7 @@ impl Assembled {
             plugins,
             audit_sinks: Arc::new(AuditSinks),
             audits: config.audits.iter().map(configured).collect(),
-            shelf: config.snapshot_directory.clone().map(|directory| Arc::new(Shelf::new(directory)) as _),
+            shelf: config.directories.snapshots.clone().map(|directory| Arc::new(Shelf::new(directory)) as _),
             facts: facts(config, node_id),
             peers,
         });
@@ -193,8 +193,8 @@ fn sanitized(config: &Config) -> Map<String, Value> {
         "log_level": config.log.level.to_string().to_lowercase(),
         "max_lease_ttl": config.leases.max_ttl_secs,
         "pid_file": text(&config.pid_file),
-        "plugin_directory": text(&config.plugin_directory),
-        "snapshot_directory": text(&config.snapshot_directory),
+        "plugin_directory": text(&config.directories.plugins),
+        "snapshot_directory": text(&config.directories.snapshots),
         "storage": {
             "cluster_addr": config.cluster_addr(),
             "disable_clustering": false,

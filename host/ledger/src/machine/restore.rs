@@ -14,8 +14,8 @@ use crate::disk::{Disk, DiskView};
 /// First byte of what lies apart; after the records.
 const APART_PREFIX: u8 = 2;
 
-/// Records of a batch while the new map is made.
-const BATCH_RECORDS: usize = 1000;
+/// Bytes of a batch while the new map is made.
+const BATCH_BYTES: usize = 1024 * 1024;
 
 /// Where a record lies until the end.
 pub(super) fn apart_key(id: &RestoreId, key: &[u8]) -> Vec<u8> {
@@ -65,19 +65,20 @@ pub(super) fn put_in_place(
 fn fill(disk: &Disk, view: &DiskView, (id, keep): (&RestoreId, &[Vec<u8>]), meta: &Meta) -> Result<(), LedgerError> {
     let index = meta.applied.map_or(0, |id| id.index);
     let (prefix, end) = (apart(id), after(id));
-    let mut records = view.range(&prefix, &end).peekable();
-    while records.peek().is_some() {
-        let mut batch = disk.batch(BATCH_RECORDS);
-        for record in records.by_ref().take(BATCH_RECORDS) {
-            let (key, value) = record?;
-            let key = &key[prefix.len()..];
-            if !keep.iter().any(|kept| kept == key) {
-                batch.put(map_key(key), versioned(index, &value));
-            }
+    let (mut batch, mut bytes) = (disk.batch(0), 0);
+    for record in view.range(&prefix, &end) {
+        let (key, value) = record?;
+        let key = &key[prefix.len()..];
+        if keep.iter().any(|kept| kept == key) {
+            continue;
         }
-        batch.commit()?;
+        bytes += key.len() + value.len();
+        batch.put(map_key(key), versioned(index, &value));
+        if bytes >= BATCH_BYTES {
+            batch.commit()?;
+            (batch, bytes) = (disk.batch(0), 0);
+        }
     }
-    let mut batch = disk.batch(1);
     let (key, value) = meta_put(meta);
     batch.put(key, value);
     batch.commit()
