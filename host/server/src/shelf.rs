@@ -136,11 +136,11 @@ mod tests {
 
     #[test]
     fn only_the_directory_and_what_is_below_it_are_places() {
-        let dir = tempfile::tempdir().unwrap();
-        let outside = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink(outside.path(), dir.path().join("link")).unwrap();
+        let dir = tempfile::tempdir().expect("a folder of its own");
+        let outside = tempfile::tempdir().expect("a folder of its own");
+        std::os::unix::fs::symlink(outside.path(), dir.path().join("link")).expect("a folder of its own");
         let shelf = Shelf::new(dir.path().to_owned());
-        let own = dir.path().to_str().unwrap();
+        let own = dir.path().to_str().expect("a folder of its own");
         for path in ["", "daily", "a/b", own, &format!("{own}/daily")] {
             assert_eq!(shelf.check(path), Ok(()), "{path}");
         }
@@ -148,25 +148,29 @@ mod tests {
             assert!(shelf.check(path).is_err(), "{path}");
             assert!(shelf.lay(&place(path, 1), &mut &b"x"[..]).is_err(), "{path}");
         }
-        assert_eq!(outside.path().read_dir().unwrap().count(), 0);
+        assert_eq!(outside.path().read_dir().expect("a folder of its own").count(), 0);
     }
 
     #[test]
     fn the_newest_are_kept_and_others_are_left_alone() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().expect("a folder of its own");
         let shelf = Shelf::new(dir.path().to_owned());
         for other in ["s-old.snap", "s-7.snap.gz", "t-1.snap", ".s-3.snap.part"] {
-            std::fs::write(dir.path().join(other), b"other").unwrap();
+            std::fs::write(dir.path().join(other), b"other").expect("a folder of its own");
         }
         for number in [9, 10, 11] {
-            let url = shelf.lay(&place("", number), &mut &b"content"[..]).unwrap();
+            let url = shelf.lay(&place("", number), &mut &b"content"[..]).expect("a folder of its own");
             assert!(url.starts_with("file:///") && url.ends_with(&format!("s-{number}.snap")), "{url}");
         }
-        let mut names: Vec<_> =
-            dir.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> = dir
+            .path()
+            .read_dir()
+            .expect("a folder of its own")
+            .map(|entry| entry.expect("a folder of its own").file_name().into_string().expect("a folder of its own"))
+            .collect();
         names.sort();
         assert_eq!(names, ["s-10.snap", "s-11.snap", "s-7.snap.gz", "s-old.snap", "t-1.snap"]);
-        let mode = dir.path().join("s-11.snap").metadata().unwrap().permissions().mode();
+        let mode = dir.path().join("s-11.snap").metadata().expect("a folder of its own").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 }

@@ -24,7 +24,7 @@ async fn an_answer_is_sent_whole_a_piece_at_a_time() {
     let mut leaving = Leaving::new(Box::new(Many(bytes)));
     let mut sent = 0;
     while let Some(frame) = leaving.frame().await {
-        let piece = frame.unwrap().into_data().unwrap();
+        let piece = frame.expect("more of it").into_data().expect("more of it");
         assert!(piece.len() <= SNAPSHOT_PIECE_BYTES);
         sent += piece.len();
     }
@@ -35,11 +35,11 @@ async fn an_answer_is_sent_whole_a_piece_at_a_time() {
 async fn a_client_that_takes_an_answer_too_slowly_gets_no_more_of_it() {
     let mut leaving = Leaving::new(Box::new(Many(usize::MAX)));
     for _ in 0..10 {
-        leaving.frame().await.unwrap().unwrap();
+        leaving.frame().await.expect("more of it").expect("more of it");
     }
     // Ten pieces are worth ten seconds, and a minute is free.
     leaving.began = Instant::now() - Duration::from_secs(69);
-    assert!(leaving.frame().await.unwrap().is_ok());
+    assert!(leaving.frame().await.expect("more of it").is_ok());
     leaving.began = Instant::now() - Duration::from_secs(72);
-    assert!(leaving.frame().await.unwrap().is_err());
+    assert!(leaving.frame().await.expect("more of it").is_err());
 }

@@ -97,10 +97,9 @@ pub(crate) fn note(tx: &mut Transaction, name: &str, outcome: &Outcome) -> Resul
 /// # Errors
 /// [`StoreError`] from the barrier.
 pub(crate) fn remove(tx: &mut Transaction, name: &str) -> Result<(), StoreError> {
-    for key in [plan_key(name), outcome_key(name)] {
-        if let Ok(key) = key {
-            tx.delete(&key)?;
-        }
+    // A name that is no key has no plan.
+    for key in [plan_key(name), outcome_key(name)].into_iter().flatten() {
+        tx.delete(&key)?;
     }
     Ok(())
 }
