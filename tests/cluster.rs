@@ -14,6 +14,7 @@ mod failover;
 mod join;
 mod members;
 mod metrics;
+mod snapshot;
 mod standby;
 
 /// Nodes of one cluster. The first one founded it.

@@ -12,3 +12,4 @@ mod failure;
 mod metrics;
 mod plugins;
 mod races;
+mod snapshot;

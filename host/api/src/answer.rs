@@ -1,13 +1,14 @@
 //! One request's way through this room: site, head, body, broker, bytes.
 
 use std::convert::Infallible;
+use std::io::Read;
 use std::sync::Arc;
 
 use bulkhead_model::answer::Answer;
 use bulkhead_model::reply::Reply;
-use bulkhead_model::request::{Body, Origin, Request, Verb};
+use bulkhead_model::request::{Body, Origin, Request, Unread, Verb};
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::Response;
 use hyper::body::Incoming;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, STRICT_TRANSPORT_SECURITY};
@@ -15,13 +16,17 @@ use hyper::http::request::Parts;
 
 use crate::decode::{self, Head};
 use crate::encode::{Encoded, encode};
-use crate::limits::ListenerLimits;
+use crate::flow::{Arriving, Leaving};
+use crate::limits::{ListenerLimits, SNAPSHOT_MAX};
 use crate::straggler::Carried;
-use crate::{Api, Front, body, cross, site};
+use crate::{Api, Front, body, cross, flow, site, status};
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSubDomains");
 const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
+
+/// What is sent: whole, or as it is read.
+pub(crate) type Sent = Either<Full<Bytes>, Leaving>;
 
 /// Answers one request; whatever goes wrong becomes an answer too.
 pub(crate) async fn answer<F: Front>(
@@ -29,7 +34,7 @@ pub(crate) async fn answer<F: Front>(
     origin: Arc<Origin>,
     limits: ListenerLimits,
     request: hyper::Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> Result<Response<Sent>, Infallible> {
     let (parts, incoming) = request.into_parts();
     let figures = Arc::clone(&api.figures);
     let (mut answer, crossing) = match cross::cross(&*api.front, &parts) {
@@ -47,7 +52,7 @@ async fn served<F: Front>(
     limits: ListenerLimits,
     parts: &Parts,
     incoming: Incoming,
-) -> Response<Full<Bytes>> {
+) -> Response<Sent> {
     let below = match site::below_v1(&parts.method, parts.uri.path(), parts.uri.query()) {
         Ok(below) => below,
         Err(page) => return page_response(page),
@@ -56,7 +61,10 @@ async fn served<F: Front>(
         Ok(head) => pass_on(&api, &origin, &limits, head, incoming).await,
         Err(refused) => refused.into(),
     };
-    let mut response = response(encode(reply));
+    let mut response = match reply {
+        Reply::Stream { content_type, headers, stream } => leaving(content_type, headers, stream),
+        whole => response(encode(whole)),
+    };
     cross::add(response.headers_mut(), headers);
     if let Some(namespace) = parts.headers.get(NAMESPACE) {
         response.headers_mut().insert(NAMESPACE, namespace.clone());
@@ -73,7 +81,10 @@ async fn pass_on<F: Front>(
     incoming: Incoming,
 ) -> Answer {
     let mut held = None;
-    let body = if matches!(head.verb, Verb::Write | Verb::Patch) {
+    let is_flow = flow::is_at(&head.path);
+    let body = if is_flow && head.verb == Verb::Write && !head.help {
+        Ok(Body::Unread(Unread::new(Box::new(Arriving::new(incoming, limits.snapshot_bytes_max)))))
+    } else if matches!(head.verb, Verb::Write | Verb::Patch) {
         match body::read(incoming, limits, &api.buffers).await {
             Ok(mut read) => {
                 let bytes = std::mem::replace(&mut read.bytes, bulkhead_model::hidden::Hidden::new(Vec::new()));
@@ -88,7 +99,8 @@ async fn pass_on<F: Front>(
     match body {
         Ok(body) => {
             let request = request(api.request_ids.next(), head, body, origin.clone());
-            let (front, request_max) = (Arc::clone(&api.front), limits.request_max);
+            let front = Arc::clone(&api.front);
+            let request_max = if is_flow { SNAPSHOT_MAX.max(limits.request_max) } else { limits.request_max };
             let work = async move {
                 let reply = front.answer(request, request_max).await;
                 // Given back only now: until here the broker held the body.
@@ -106,9 +118,9 @@ fn request(id: String, head: Head, body: Body, origin: Origin) -> Request {
     Request { id, verb, path, namespace, token, body, content_type, headers, wrap_ttl_secs, help, query, origin }
 }
 
-fn response(encoded: Encoded) -> Response<Full<Bytes>> {
+fn response(encoded: Encoded) -> Response<Sent> {
     let Encoded { status, content_type, bytes, headers: more } = encoded;
-    let mut response = Response::new(Full::new(Bytes::from_owner(bytes)));
+    let mut response = Response::new(Either::Left(Full::new(Bytes::from_owner(bytes))));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, NO_STORE);
@@ -120,7 +132,18 @@ fn response(encoded: Encoded) -> Response<Full<Bytes>> {
     response
 }
 
-fn page_response(page: site::Page) -> Response<Full<Bytes>> {
+/// An answer that is sent as it is read.
+fn leaving(
+    content_type: &'static str,
+    headers: Vec<(String, String)>,
+    stream: Box<dyn Read + Send + Sync>,
+) -> Response<Sent> {
+    let mut response = response(Encoded::text(status::STREAMED, content_type, String::new()).with(&headers));
+    *response.body_mut() = Either::Right(Leaving::new(stream));
+    response
+}
+
+fn page_response(page: site::Page) -> Response<Sent> {
     let mut response = response(page.encoded);
     if let Some(location) = page.location.and_then(|l| HeaderValue::from_str(&l).ok()) {
         response.headers_mut().insert(LOCATION, location);

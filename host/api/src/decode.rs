@@ -36,9 +36,6 @@ pub(crate) struct Head {
 const RAW_TYPES: [&str; 4] =
     ["application/octet-stream", "application/ocsp-request", "application/wasm", "application/x-gzip"];
 
-/// Uploads whose clients send no fitting content type.
-const RAW_PATHS: &str = "sys/storage/raft/snapshot";
-
 /// Reads line and headers. `below` is the path below `/v1/`, as sent.
 ///
 /// # Errors
@@ -190,7 +187,7 @@ pub(crate) fn body_of_query(head: &Head) -> Result<Body, Failure> {
 /// A body that was sent, once it is all there.
 pub(crate) fn body(head: &Head, bytes: Hidden<Vec<u8>>, strings_max: usize) -> Result<Body, Failure> {
     let kind = media_type(&head.content_type);
-    if RAW_TYPES.contains(&kind.as_str()) || head.path.as_str().starts_with(RAW_PATHS) {
+    if RAW_TYPES.contains(&kind.as_str()) {
         let empty = bytes.expose().is_empty();
         return Ok(if empty { Body::Empty } else { Body::Raw { content_type: head.content_type.clone(), bytes } });
     }

@@ -62,7 +62,7 @@ impl Encoded {
     }
 
     /// Adds a plugin's headers. One that HTTP does not have is left out.
-    fn with(mut self, headers: &[(String, String)]) -> Self {
+    pub(crate) fn with(mut self, headers: &[(String, String)]) -> Self {
         self.headers = headers
             .iter()
             .filter_map(|(name, value)| Some((name.parse().ok()?, HeaderValue::from_str(value).ok()?)))
@@ -86,6 +86,7 @@ pub(crate) fn encode(reply: Reply) -> Encoded {
                 HeaderValue::from_str(&content_type).unwrap_or(HeaderValue::from_static("application/octet-stream"));
             encoded
         }
+        Reply::Stream { .. } => unreachable!("it is sent as it is read"),
         Reply::Empty => Encoded::json(204, Vec::new()),
         Reply::Failed(failure) => {
             let status = StatusCode::from_u16(status::code(failure.kind)).expect("the table holds HTTP's codes only");

@@ -10,6 +10,7 @@ mod decode;
 mod encode;
 mod error;
 mod figures;
+mod flow;
 mod limits;
 mod listener;
 mod pace;
@@ -32,7 +33,7 @@ use tokio::sync::Semaphore;
 
 pub use error::ApiError;
 pub use figures::HttpFigures;
-pub use limits::{ADDRESS_CONNECTIONS_MAX, BUFFERED_BYTES_MAX, CONNECTIONS_MAX, ListenerLimits};
+pub use limits::{ADDRESS_CONNECTIONS_MAX, BUFFERED_BYTES_MAX, CONNECTIONS_MAX, ListenerLimits, SNAPSHOT_BYTES_MAX};
 pub use listener::Listener;
 pub use tls::{ClientCertificates, Tls, TlsFiles, TlsVersion};
 

@@ -43,6 +43,27 @@ pub(crate) const BODY_GRACE: Duration = Duration::from_secs(5);
 /// in hold their buffers for as long as they like otherwise.
 pub(crate) const BODY_RATE_MIN: u64 = 1024;
 
+/// Longest snapshot taken in, in bytes, where the listener's stanza says nothing. Source:
+/// ours. Why: it is laid on the disk; in memory there are a few pieces of it.
+pub const SNAPSHOT_BYTES_MAX: u64 = 64 * 1024 * 1024 * 1024;
+
+/// Longest a request may take whose body or answer is a snapshot. Source: ours. Why: it is
+/// as long as the state is large, and bound by [`SNAPSHOT_RATE_MIN`] besides.
+pub(crate) const SNAPSHOT_MAX: Duration = Duration::from_secs(4 * 3600);
+
+/// Longest pause of a snapshot on its way, in either direction. Source: ours.
+pub(crate) const SNAPSHOT_PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// Time a snapshot has before [`SNAPSHOT_RATE_MIN`] counts. Source: ours.
+pub(crate) const SNAPSHOT_GRACE: Duration = Duration::from_secs(60);
+
+/// Slowest a snapshot may come or go, in bytes a second. Source: ours. Why: a copy of the
+/// state is on the disk until its client has it.
+pub(crate) const SNAPSHOT_RATE_MIN: u64 = 64 * 1024;
+
+/// Bytes of a snapshot that are read and sent at a time. Source: ours.
+pub(crate) const SNAPSHOT_PIECE_BYTES: usize = 64 * 1024;
+
 /// Longest wait for connections to end when the node stops. Source: ours. Why: a
 /// client that never reads its answer must not keep the node from ending.
 pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(10);
@@ -74,6 +95,8 @@ pub struct ListenerLimits {
     pub body_max: Duration,
     /// Longest a connection may idle: `http_idle_timeout`.
     pub idle_max: Duration,
+    /// Longest snapshot in bytes: `max_snapshot_size`.
+    pub snapshot_bytes_max: u64,
     /// Most connections of one client address at once: `max_connections_per_address`.
     pub address_connections_max: usize,
     /// Whether metrics are told without a token: `unauthenticated_metrics_access`.
@@ -89,6 +112,7 @@ impl Default for ListenerLimits {
             header_max: HEADER_MAX,
             body_max: BODY_MAX,
             idle_max: IDLE_MAX,
+            snapshot_bytes_max: SNAPSHOT_BYTES_MAX,
             address_connections_max: ADDRESS_CONNECTIONS_MAX,
             open_metrics: false,
         }

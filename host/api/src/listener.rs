@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bulkhead_model::request::Origin;
+use http_body_util::Either;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -155,8 +156,11 @@ impl<F: Front> Shared<F> {
             let answered = answer(Arc::clone(&self.api), Arc::clone(&origin), self.limits, request);
             let pace = &pace;
             async move {
-                let response = answered.await;
-                pace.request_ended();
+                let mut response = answered.await;
+                match response.as_mut().map(|response| response.body_mut()) {
+                    Ok(Either::Right(leaving)) => leaving.keep(Arc::clone(pace)),
+                    _ => pace.request_ended(),
+                }
                 response
             }
         });

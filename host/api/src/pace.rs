@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::Instant;
 
-use crate::limits::{LINGER_BYTES_MAX, LINGER_MAX, ListenerLimits};
+use crate::limits::{LINGER_BYTES_MAX, LINGER_MAX, ListenerLimits, SNAPSHOT_PAUSE_MAX};
 
 const IDLE: u64 = 0;
 const HEADER: u64 = 1;
@@ -20,11 +20,16 @@ const BUSY: u64 = 2;
 /// Nothing has come yet. Its time counts for the first header, so that a connection
 /// which never asks for anything does not stay as long as one that has.
 const FRESH: u64 = 3;
+/// An answer is sent piece by piece.
+const SENDING: u64 = 4;
+
+/// Phases there is room for.
+const PHASES: u64 = 8;
 
 /// What a connection is doing, and since when.
 pub(crate) struct Pace {
     opened: Instant,
-    /// Milliseconds since `opened`, times four, plus the phase.
+    /// Milliseconds since `opened`, times [`PHASES`], plus the phase.
     phase: AtomicU64,
 }
 
@@ -34,12 +39,12 @@ impl Pace {
     }
 
     fn enter(&self, phase: u64) {
-        let millis = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX / 4);
-        self.phase.store(millis * 4 + phase, Ordering::Relaxed);
+        let millis = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX / PHASES);
+        self.phase.store(millis * PHASES + phase, Ordering::Relaxed);
     }
 
     fn bytes_came(&self) {
-        match self.phase.load(Ordering::Relaxed) % 4 {
+        match self.phase.load(Ordering::Relaxed) % PHASES {
             IDLE => self.enter(HEADER),
             // Since the connection was opened.
             FRESH => self.phase.store(HEADER, Ordering::Relaxed),
@@ -52,6 +57,11 @@ impl Pace {
         self.phase.store(BUSY, Ordering::Relaxed);
     }
 
+    /// A piece of its answer is about to be sent.
+    pub(crate) fn piece_sent(&self) {
+        self.enter(SENDING);
+    }
+
     /// Its answer is on the way.
     pub(crate) fn request_ended(&self) {
         self.enter(IDLE);
@@ -59,11 +69,12 @@ impl Pace {
 
     fn is_over(&self, limits: &ListenerLimits) -> bool {
         let packed = self.phase.load(Ordering::Relaxed);
-        let (since, phase) = (packed / 4, packed % 4);
+        let (since, phase) = (packed / PHASES, packed % PHASES);
         let lasted = self.opened.elapsed().saturating_sub(Duration::from_millis(since));
         match phase {
             HEADER => lasted >= limits.header_max,
             IDLE => lasted >= limits.idle_max,
+            SENDING => lasted >= SNAPSHOT_PAUSE_MAX,
             FRESH => lasted >= limits.header_max.min(limits.idle_max),
             // A request has its own deadline, and so has its body.
             _ => false,

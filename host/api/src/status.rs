@@ -3,6 +3,9 @@
 use bulkhead_model::failure::FailureKind;
 use hyper::StatusCode;
 
+/// A snapshot, which is sent as it is read.
+pub(crate) const STREAMED: StatusCode = StatusCode::OK;
+
 /// A browser that asked first may go on.
 pub(crate) const PREFLIGHT: StatusCode = StatusCode::OK;
 

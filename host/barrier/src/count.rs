@@ -11,7 +11,7 @@ use crate::names::plain_key;
 use crate::record::{self, NONCE};
 
 /// Where the count is. A record as any other, so it cannot be set back by hand.
-const ENCRYPTIONS: &str = "core/encryptions";
+pub(crate) const ENCRYPTIONS: &str = "core/encryptions";
 
 /// The count in the ledger for the newest term; zero if it is of an older term.
 pub(crate) fn on_record(keyring: &Keyring, view: &dyn View) -> Result<u64, StoreError> {

@@ -11,7 +11,7 @@ pub struct SpaceId(pub [u8; 16]);
 
 impl SpaceId {
     /// The barrier's own: seal configuration, wrapped keys.
-    pub(crate) const BARRIER: Self = Self([0; 16]);
+    pub const BARRIER: Self = Self([0; 16]);
 
     /// One of the host's books. Fifteen zero bytes in front keep them apart from every
     /// random space.

@@ -165,6 +165,14 @@ impl Keyring {
         self.terms.binary_search_by_key(&number, |term| term.number).ok().map(|at| &self.terms[at])
     }
 
+    /// Whether this keyring has every key of the other.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        let has = |term: &Arc<Term>| self.find(term.number).is_some_and(|own| same(&own.key, &term.key));
+        same(&self.derivation_key, &other.derivation_key)
+            && same(self.names.key(), other.names.key())
+            && other.terms.iter().all(has)
+    }
+
     /// The keyring as it is kept in the ledger: encrypted with the root key.
     pub(crate) fn wrapped(&self, nonce: [u8; NONCE]) -> Vec<u8> {
         record::wrap(self.root_key.expose(), LABEL, self.serialise().expose(), nonce)
@@ -223,6 +231,11 @@ fn parse_term(bytes: &[u8]) -> Option<Arc<Term>> {
     let (install_time_ms, bytes) = bytes.split_first_chunk::<8>()?;
     let key = known_key(<&[u8; 32]>::try_from(bytes).ok()?);
     Some(Arc::new(Term::new(u32::from_be_bytes(*number), u64::from_be_bytes(*install_time_ms), key)))
+}
+
+/// In constant time.
+fn same<const N: usize>(one: &KeyBytes<N>, other: &KeyBytes<N>) -> bool {
+    aws_lc_rs::constant_time::verify_slices_are_equal(one.expose(), other.expose()).is_ok()
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ mod count;
 mod derive;
 mod error;
 mod joining;
+mod kept;
 mod key;
 mod keybytes;
 mod keyring;

@@ -5,6 +5,7 @@ mod book;
 mod ceremony;
 mod cluster;
 mod fault;
+mod fence;
 mod fields;
 mod figures;
 mod guest;
@@ -21,6 +22,7 @@ mod visit;
 #[cfg(test)]
 mod tests;
 
+pub use book::space_name;
 pub use cluster::PeerParts;
 pub use node::{ConfiguredAudit, Facts, InitAnswer, InitError, InitOptions, MetricsParts, Node, Parts, UnsealFailure};
 pub use step::record::Audited;

@@ -288,6 +288,7 @@ pub(crate) fn wrap_if_asked(visit: &mut Visit, request: &Request, reply: Reply) 
         Reply::Raw { status, .. } if status < 300 => {
             return Err(Fault::invalid("this path answers with bytes of its own, which cannot be wrapped"));
         }
+        Reply::Stream { .. } => return Err(Fault::invalid("this path's answer is too large to be wrapped")),
         other => return Ok(other),
     };
     if envelope.wrap.is_some() || (envelope.data.is_none() && envelope.auth.is_none()) {

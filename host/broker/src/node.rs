@@ -1,7 +1,7 @@
 //! A node's life: not initialised, sealed, open.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bulkhead_barrier::{Barrier, SealConfig, UnsealProgress};
@@ -16,6 +16,7 @@ use bulkhead_model::seam::entropy::Entropy;
 use bulkhead_model::seam::ledger::Ledger;
 use bulkhead_model::seam::metrics::Measured;
 use bulkhead_model::seam::plugin::Plugin;
+use bulkhead_model::seam::shelf::SnapshotShelf;
 use futures::future::join_all;
 use parking_lot::{Mutex, RwLock};
 use tokio::task::JoinHandle;
@@ -29,7 +30,7 @@ use crate::fault::Fault;
 use crate::figures::Figures;
 use crate::open::Open;
 use crate::step::record::Audited;
-use crate::step::{census, duties, expire, upkeep};
+use crate::step::{backup, census, duties, expire, upkeep};
 use crate::sys::metrics;
 
 pub(crate) mod birth;
@@ -107,6 +108,8 @@ pub struct Parts {
     pub audit_sinks: Arc<dyn AuditSinkMaker>,
     /// Audit devices of the config file.
     pub audits: Vec<ConfiguredAudit>,
+    /// Where snapshots are laid down that the node takes by itself; `None`: it takes none.
+    pub shelf: Option<Arc<dyn SnapshotShelf>>,
     /// What it takes to be one of several nodes; `None`: it stays alone.
     pub peers: Option<PeerParts>,
     /// Numbers to tell.
@@ -141,6 +144,17 @@ pub struct Node {
 struct Running {
     open: Arc<Open>,
     background: JoinHandle<()>,
+}
+
+/// Seals a node that cannot go on with the keys it has. Another task does it, since sealing
+/// ends this one.
+async fn seal_when_closing(node: Weak<Node>, open: Arc<Open>) {
+    open.fence.closing().await;
+    drop(tokio::spawn(async move {
+        if let Some(node) = node.upgrade() {
+            node.seal().await;
+        }
+    }));
 }
 
 impl Node {
@@ -233,6 +247,9 @@ impl Node {
             tenure::hand_over(&*self.parts.ledger).await;
         }
         let running = self.state.write().take();
+        if let Some(running) = &running {
+            running.open.fence.end();
+        }
         *self.progress.lock() = None;
         if let Some(running) = running {
             running.background.abort();
@@ -265,9 +282,13 @@ impl Node {
         let open = Arc::new(open);
         let (for_expiry, for_upkeep, for_duties) = (open.clone(), open.clone(), open.clone());
         let (for_tenure, for_census) = (open.clone(), open.clone());
+        let (for_closing, for_backup) = (open.clone(), open.clone());
+        let node = Arc::downgrade(self);
         let background = tokio::spawn(async move {
             let (tenure, census) = (tenure::run(for_tenure), census::run(for_census));
-            tokio::join!(expire::run(for_expiry), upkeep::run(for_upkeep), duties::run(for_duties), tenure, census);
+            let (closing, backup) = (seal_when_closing(node, for_closing), backup::run(for_backup));
+            let (expire, upkeep, duties) = (expire::run(for_expiry), upkeep::run(for_upkeep), duties::run(for_duties));
+            tokio::join!(expire, upkeep, duties, tenure, census, closing, backup);
         });
         *self.state.write() = Some(Running { open, background });
         tracing::info!("the node is unsealed");

@@ -11,13 +11,16 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 use crate::book::audits::Device;
+use crate::book::cluster_key;
 use crate::book::config::Config;
 use crate::book::identity::Names;
 use crate::book::mounts::Catalog;
 use crate::book::tokens::Salt;
 use crate::ceremony::Ceremonies;
 use crate::cluster::Peering;
+use crate::cluster::restoring::Snapshots;
 use crate::fault::Fault;
+use crate::fence::Fence;
 use crate::guest::cache::GuestCache;
 use crate::node::Parts;
 use crate::step::remove::InHand;
@@ -49,6 +52,10 @@ pub(crate) struct Open {
     pub peering: Peering,
     /// Removals that requests work at.
     pub in_hand: InHand,
+    /// Snapshots that are saved and restored.
+    pub snapshots: Snapshots,
+    /// How long it may go on.
+    pub fence: Fence,
     config: RwLock<Option<Arc<Config>>>,
     locks: Mutex<HashMap<(SpaceId, String), AdvisoryLock>>,
 }
@@ -61,6 +68,7 @@ pub(crate) struct OpenParts {
     pub cluster_id: String,
     pub cluster_name: String,
     pub devices: Vec<Arc<Device>>,
+    pub moment: Version,
 }
 
 impl Open {
@@ -83,6 +91,8 @@ impl Open {
             ceremonies: Mutex::default(),
             due: Notify::new(),
             in_hand: InHand::default(),
+            snapshots: Snapshots::default(),
+            fence: Fence::new(from.moment),
             config: RwLock::new(None),
             locks: Mutex::default(),
         }
@@ -95,6 +105,7 @@ impl Open {
     /// A transaction over the latest state. Call `linearizable` first where an earlier
     /// acknowledged change must show.
     pub(crate) fn begin(&self) -> Result<Transaction, Fault> {
+        self.fence.refuse_shut()?;
         Ok(self.barrier.begin(self.ledger().view()?))
     }
 
@@ -106,6 +117,7 @@ impl Open {
         {
             return Ok(config.clone());
         }
+        self.notice_replacement(tx)?;
         let mut config = Config::load(tx, &self.catalog)?;
         if let Some(before) = known {
             config.go_on_from(&before);
@@ -113,6 +125,27 @@ impl Open {
         let config = Arc::new(config);
         *self.config.write() = Some(config.clone());
         Ok(config)
+    }
+
+    /// Notices that a snapshot took the state's place, in which all records have other versions.
+    /// Of one that is another cluster's, or of other keys, nothing can be read: the node closes.
+    fn notice_replacement(&self, tx: &mut Transaction) -> Result<(), StoreError> {
+        let moment = tx.version_untracked(&cluster_key())?;
+        if moment == Some(self.fence.moment()) {
+            return Ok(());
+        }
+        let Some(moment) = moment.filter(|_| self.is_of_state().unwrap_or(false)) else {
+            self.fence.close();
+            let what = "the state, which is another one's: the node is to be unsealed with the keys of that";
+            return Err(crate::book::damaged(crate::book::space::HOST, what));
+        };
+        self.cache.clear();
+        self.fence.moved(moment);
+        Ok(())
+    }
+
+    fn is_of_state(&self) -> Result<bool, Fault> {
+        Ok(self.barrier.is_of(&*self.ledger().view()?)?)
     }
 
     /// What was parsed last, without a look at whether it still holds.
@@ -157,6 +190,7 @@ impl Open {
     /// it wrote.
     pub(crate) async fn write(&self, tx: Transaction) -> Result<Version, Fault> {
         let change = tx.into_change(&*self.parts.entropy)?;
+        self.fence.refuse_shut()?;
         match self.ledger().propose(change).await? {
             Verdict::Committed(version) => Ok(version),
             Verdict::Conflict => Err(Fault::Conflict),

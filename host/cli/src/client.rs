@@ -10,6 +10,8 @@ mod settings;
 mod tls;
 
 use std::cell::{Cell, RefCell};
+use std::fs::File;
+use std::io::{Seek, Write};
 
 use bulkhead_model::hidden::Hidden;
 use serde_json::{Value, json};
@@ -18,8 +20,9 @@ pub(crate) use error::ClientError;
 pub(crate) use secret::{Auth, Secret, WrapInfo};
 pub(crate) use settings::{Dry, Settings};
 
+use address::Address;
 use error::ApiError;
-use http::{Exchange, Outgoing};
+use http::{Exchange, Outgoing, Reply};
 
 /// Longest chain of redirects that is followed. Source: none, a constant. Why: a
 /// standby names the active node in one step; more is a loop.
@@ -198,6 +201,37 @@ impl Client {
     /// # Errors
     /// As [`Client::read`]; in a dry run always, with what was to be printed.
     pub(crate) fn send(&self, call: &Call<'_>) -> Result<Answer, ClientError> {
+        self.follow(call, |base, target, outgoing| self.exchange.send(base, target, outgoing))
+    }
+
+    /// Sends a call whose answer is too large to be held, and writes it as it comes. Nothing is
+    /// written of a refusal.
+    ///
+    /// # Errors
+    /// As [`Client::send`]; what was written then is no whole answer.
+    pub(crate) fn download(&self, call: &Call<'_>, out: &mut dyn Write) -> Result<(), ClientError> {
+        self.follow(call, |base, target, outgoing| self.exchange.download(base, target, outgoing, out)).map(drop)
+    }
+
+    /// Sends a call with a file for its body.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub(crate) fn upload(&self, call: &Call<'_>, file: &File) -> Result<(), ClientError> {
+        self.follow(call, |base, target, outgoing| {
+            let unread = |error| ClientError::Settings(format!("the file cannot be read: {error}"));
+            let mut file = file.try_clone().map_err(unread)?;
+            file.rewind().map_err(unread)?;
+            self.exchange.upload(base, target, outgoing, file)
+        })
+        .map(drop)
+    }
+
+    fn follow(
+        &self,
+        call: &Call<'_>,
+        mut send: impl FnMut(&Address, &str, &Outgoing) -> Result<Reply, ClientError>,
+    ) -> Result<Answer, ClientError> {
         let outgoing = self.outgoing(call);
         if !self.plain.get() {
             match self.settings.dry {
@@ -209,11 +243,14 @@ impl Client {
         let mut base = self.exchange.base().clone();
         let mut target = outgoing.target.clone();
         for _ in 0..=REDIRECTS_MAX {
-            let reply = self.exchange.send(&base, &target, &outgoing)?;
+            let reply = send(&base, &target, &outgoing)?;
             let follows = matches!(reply.status, 301 | 302 | 307 | 308) && !self.settings.disable_redirects;
             match reply.location.filter(|_| follows) {
                 Some(location) => (base, target) = base.redirect(&location)?,
-                None => return judge(call.method, &base.url(&target), reply.status, reply.body, reply.namespace),
+                None => {
+                    let url = base.url(&target);
+                    return judge(call.method, &url, reply.status, reply.body, reply.namespace);
+                }
             }
         }
         Err(ClientError::Redirects { url: base.url(&target) })

@@ -39,6 +39,7 @@ use crate::snapshot::Snapshots;
 mod cluster;
 mod figures;
 mod parts;
+mod restoring;
 
 /// A Raft node over a durable log. It belongs to the tokio runtime it was opened in.
 pub struct RaftLedger {
@@ -247,11 +248,16 @@ impl RaftLedger {
 
     /// Writes one entry, and returns what the state machine answered to it.
     async fn write(&self, payload: Payload) -> Result<Verdict, LedgerError> {
+        self.write_within(payload, self.timings.answer).await
+    }
+
+    /// As [`write`](Self::write), of what may take longer to apply.
+    async fn write_within(&self, payload: Payload, within: Duration) -> Result<Verdict, LedgerError> {
         if let Some(fault) = self.health.fault() {
             return Err(fault);
         }
         let writing = self.raft.client_write(payload);
-        let written = timeout(self.timings.answer, writing).await.map_err(|_| LedgerError::Timeout)?;
+        let written = timeout(within, writing).await.map_err(|_| LedgerError::Timeout)?;
         match written {
             Ok(response) => match response.data {
                 Answer::Judged(verdict) => Ok(verdict),

@@ -1,5 +1,7 @@
 //! An answer, before it becomes bytes: what the envelope holds, not how it is written.
 
+use std::io::Read;
+
 use zeroize::Zeroize;
 
 use crate::failure::Failure;
@@ -113,6 +115,15 @@ pub enum Reply {
         bytes: Hidden<Vec<u8>>,
         /// HTTP headers that a plugin set and the operator let through.
         headers: Vec<(String, String)>,
+    },
+    /// 200, with bytes that are too many to be held: they are read as they are sent.
+    Stream {
+        /// `Content-Type`.
+        content_type: &'static str,
+        /// HTTP headers beside it.
+        headers: Vec<(String, String)>,
+        /// The body.
+        stream: Box<dyn Read + Send + Sync>,
     },
     /// 204.
     Empty,

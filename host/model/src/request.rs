@@ -2,6 +2,10 @@
 
 use std::net::IpAddr;
 
+use async_trait::async_trait;
+use parking_lot::Mutex;
+
+use crate::failure::Failure;
 use crate::hidden::Hidden;
 use crate::path::ApiPath;
 
@@ -53,6 +57,34 @@ pub enum Body {
         /// The bytes.
         bytes: Hidden<Vec<u8>>,
     },
+    /// Too large to be held: it is read by whoever answers, once the caller was let through.
+    Unread(Unread),
+}
+
+/// A body that comes piece by piece. Whoever takes it in from the client keeps its bounds.
+#[async_trait]
+pub trait Pieces: Send {
+    /// The next piece; `None` at the end.
+    ///
+    /// # Errors
+    /// What the client is told: it comes too slowly, is too long, or broke off.
+    async fn next(&mut self) -> Result<Option<Vec<u8>>, Failure>;
+}
+
+/// A body of which nothing was read yet.
+pub struct Unread(Mutex<Option<Box<dyn Pieces>>>);
+
+impl Unread {
+    /// Nothing is asked of the pieces here.
+    #[must_use]
+    pub fn new(pieces: Box<dyn Pieces>) -> Self {
+        Self(Mutex::new(Some(pieces)))
+    }
+
+    /// The pieces, the first time.
+    pub fn take(&self) -> Option<Box<dyn Pieces>> {
+        self.0.lock().take()
+    }
 }
 
 /// A request on its way into the broker.

@@ -43,10 +43,18 @@ pub(crate) struct Config {
     pub(crate) leases: Leases,
     pub(crate) telemetry: TelemetryConfig,
     pub(crate) pid_file: Option<PathBuf>,
-    pub(crate) plugin_directory: Option<PathBuf>,
+    pub(crate) directories: Directories,
     pub(crate) audit_rules: AuditRules,
     /// Keys that were given and do nothing, with the reason.
     pub(crate) notes: Vec<Note>,
+}
+
+/// Directories beside the storage's.
+#[derive(Debug, Default)]
+pub(crate) struct Directories {
+    pub(crate) plugins: Option<PathBuf>,
+    /// The one that snapshots may be laid down in.
+    pub(crate) snapshots: Option<PathBuf>,
 }
 
 /// What may be asked of audit devices, as OpenBao's keys of these names have it.
@@ -136,7 +144,10 @@ impl Config {
             leases: leases(&top)?,
             telemetry,
             pid_file: top.string("pid_file")?.filter(|p| !p.is_empty()).map(PathBuf::from),
-            plugin_directory: top.string("plugin_directory")?.filter(|p| !p.is_empty()).map(PathBuf::from),
+            directories: Directories {
+                plugins: top.string("plugin_directory")?.filter(|p| !p.is_empty()).map(PathBuf::from),
+                snapshots: snapshot_directory(&top)?,
+            },
             audit_rules: AuditRules {
                 unsafe_allow_api_audit_creation: dev.is_some() || top.flag("unsafe_allow_api_audit_creation")?,
                 allow_audit_log_prefixing: top.flag("allow_audit_log_prefixing")?,
@@ -171,6 +182,15 @@ impl Config {
     /// that a client on another machine could use.
     pub(crate) fn is_api_addr_vague(&self) -> bool {
         self.addresses.api.is_empty() && self.listeners.first().is_some_and(ListenerConfig::is_on_all)
+    }
+}
+
+/// Absolute, since API callers name places in it by their whole path.
+fn snapshot_directory(top: &Stanza<'_>) -> Result<Option<PathBuf>, ConfigError> {
+    let path = top.string("snapshot_directory")?.filter(|path| !path.is_empty()).map(PathBuf::from);
+    match path {
+        Some(path) if !path.is_absolute() => Err(top.wrong("snapshot_directory", "must be an absolute path")),
+        path => Ok(path),
     }
 }
 

@@ -23,6 +23,7 @@ use crate::clock::SystemClock;
 use crate::config::{Config, Storage};
 use crate::error::ServerError;
 use crate::metrics::Process;
+use crate::shelf::Shelf;
 use crate::{guests, version};
 
 /// Longest a node may take to seal itself when the server ends. Source: ours.
@@ -82,6 +83,7 @@ impl Assembled {
             audit_sinks: Arc::new(AuditSinks),
             audits: config.audits.iter().map(configured).collect(),
             metrics: MetricsParts { sources, prometheus: config.telemetry.prometheus },
+            shelf: config.directories.snapshots.clone().map(|directory| Arc::new(Shelf::new(directory)) as _),
             facts: facts(config, node_id),
             peers,
         });
@@ -204,7 +206,8 @@ fn sanitized(config: &Config) -> Map<String, Value> {
         "log_level": config.log.level.to_string().to_lowercase(),
         "max_lease_ttl": config.leases.max_ttl_secs,
         "pid_file": text(&config.pid_file),
-        "plugin_directory": text(&config.plugin_directory),
+        "plugin_directory": text(&config.directories.plugins),
+        "snapshot_directory": text(&config.directories.snapshots),
         "storage": {
             "cluster_addr": config.cluster_addr(),
             "disable_clustering": false,

@@ -110,7 +110,7 @@ fn configured(options: &ServerOptions) -> Result<Config, ServerError> {
         None => Config::load(&options.configs, &environment)?,
     };
     if let Some(dir) = options.dev.as_ref().and_then(|dev| dev.plugin_dir.clone()) {
-        config.plugin_directory = Some(dir);
+        config.directories.plugins = Some(dir);
     }
     apply_log_flags(options, &mut config)?;
     Ok(config)

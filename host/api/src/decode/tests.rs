@@ -32,6 +32,7 @@ fn text(body: Body) -> String {
     match body {
         Body::Empty => "empty".to_owned(),
         Body::Json(json) => String::from_utf8(json.expose().clone()).expect("is UTF-8"),
+        Body::Unread(_) => "unread".to_owned(),
         Body::Raw { content_type, bytes } => format!("{content_type}: {} bytes", bytes.expose().len()),
     }
 }

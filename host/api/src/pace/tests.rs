@@ -50,3 +50,11 @@ fn a_request_at_hand_and_the_idle_time_behind_it_are_no_header() {
     let long_idle = Pace { opened: Instant::now() - Duration::from_secs(300), phase: AtomicU64::new(IDLE) };
     assert!(is_over(&long_idle));
 }
+
+#[test]
+fn an_answer_sent_piece_by_piece_may_take_long_but_not_pause() {
+    let pace = Pace { opened: Instant::now() - Duration::from_secs(1000), phase: AtomicU64::new(SENDING) };
+    assert!(is_over(&pace));
+    pace.piece_sent();
+    assert!(!is_over(&pace));
+}

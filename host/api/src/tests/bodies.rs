@@ -74,3 +74,31 @@ async fn headers_over_their_limits_are_refused() {
     assert_eq!(status, 431);
     assert!(text.ends_with("{\"errors\":[\"token is longer than 8192 bytes\"]}\n"), "{text}");
 }
+
+#[tokio::test]
+async fn a_snapshot_has_a_limit_of_its_own_and_is_read_by_whoever_answers() {
+    let limits = ListenerLimits { body_bytes_max: 10, snapshot_bytes_max: 300_000, ..ListenerLimits::default() };
+    let served = Served::start(None, limits).await;
+    let sent = |token: &str, bytes: usize| {
+        let head =
+            format!("POST /v1/sys/storage/raft/snapshot HTTP/1.1\r\nhost: x\r\n{token}content-length: {bytes}\r\n\r\n");
+        [head.into_bytes(), vec![b'x'; bytes]].concat()
+    };
+    let (status, text) = served.ask(&sent("x-vault-token: t\r\n", 300_000)).await;
+    assert_eq!(status, 200);
+    assert!(text.contains("\"body\":300000"), "{text}");
+    assert_eq!(served.ask(&sent("x-vault-token: t\r\n", 300_001)).await.0, 413);
+    // Whoever does not take it answers without.
+    let announced = "POST /v1/sys/storage/raft/snapshot HTTP/1.1\r\nhost: x\r\ncontent-length: 99999\r\n\r\n";
+    let (status, text) = served.ask(announced.as_bytes()).await;
+    assert!(status == 200 && text.contains("\"body\":0"), "{text}");
+    let chunked = "POST /v1/sys/storage/raft/snapshot-force HTTP/1.1\r\nhost: x\r\nx-vault-token: t\r\ntransfer-encoding: chunked\r\n\r\n";
+    let body = format!("{chunked}493e1\r\n{}\r\n0\r\n\r\n", "x".repeat(0x493e1));
+    assert_eq!(served.ask(body.as_bytes()).await.0, 413);
+    // What begins with the path is another one.
+    let other = served.ask(&sent("", 11)).await;
+    assert_eq!(other.0, 200);
+    let longer =
+        String::from_utf8(sent("", 11)).expect("is text").replace("raft/snapshot", "raft/snapshot-auto/config/a");
+    assert_eq!(served.ask(longer.as_bytes()).await.0, 413);
+}

@@ -11,7 +11,7 @@ use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::fake::entropy::FakeEntropy;
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::reply::Reply;
-use bulkhead_model::request::{Body, Request};
+use bulkhead_model::request::{Body, Request, Unread, Verb};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
@@ -37,9 +37,19 @@ impl Front for Mirror {
             "panic" => panic!("as asked"),
             _ => {}
         }
+        if request.path.as_str() == "sys/storage/raft/snapshot" && request.verb == Verb::Read {
+            let stream = Box::new(std::io::Cursor::new(vec![b'x'; 200_000]));
+            let headers = vec![("content-disposition".to_owned(), "attachment".to_owned())];
+            return Reply::Stream { content_type: "application/gzip", headers, stream }.into();
+        }
         self.answered.fetch_add(1, Ordering::SeqCst);
         let body = match &request.body {
             Body::Empty => 0,
+            Body::Unread(_) if request.token.is_none() => 0,
+            Body::Unread(body) => match drained(body).await {
+                Ok(bytes) => bytes,
+                Err(failure) => return Reply::from(failure).into(),
+            },
             Body::Json(json) => json.expose().len(),
             Body::Raw { bytes, .. } => bytes.expose().len(),
         };
@@ -55,6 +65,16 @@ impl Front for Mirror {
         let cors = Cors::new(vec!["http://page".to_owned()], Vec::new(), false).expect("is possible");
         (origin != "http://unruled").then(|| cors.decide(origin, method, asked))
     }
+}
+
+/// Reads a body to its end; gives its length.
+async fn drained(body: &Unread) -> Result<usize, Failure> {
+    let mut pieces = body.take().expect("nobody has taken it");
+    let mut bytes = 0;
+    while let Some(piece) = pieces.next().await? {
+        bytes += piece.len();
+    }
+    Ok(bytes)
 }
 
 /// A running listener.

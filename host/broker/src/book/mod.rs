@@ -10,6 +10,7 @@ pub(crate) mod kept;
 pub(crate) mod leases;
 pub(crate) mod mounts;
 pub(crate) mod passwords;
+pub(crate) mod plans;
 pub(crate) mod policies;
 pub(crate) mod quotas;
 pub(crate) mod removals;
@@ -54,8 +55,43 @@ pub(crate) mod space {
     pub(crate) const PASSWORD_POLICIES: SpaceId = SpaceId::host(40);
     /// Rate limits by name.
     pub(crate) const QUOTAS: SpaceId = SpaceId::host(41);
+    /// Snapshots to be taken regularly, by name.
+    pub(crate) const SNAPSHOT_PLANS: SpaceId = SpaceId::host(42);
+    /// What became of them.
+    pub(crate) const SNAPSHOT_OUTCOMES: SpaceId = SpaceId::host(43);
     /// Entities, groups, and every way to them.
     pub(crate) const IDENTITY: SpaceId = SpaceId::host(15);
+}
+
+/// What a record of the ledger is of, by its key, which says no more than that: one of the
+/// host's books, or a mount.
+#[must_use]
+pub fn space_name(ledger_key: &[u8]) -> String {
+    let Some(id) = ledger_key.first_chunk().map(|id| SpaceId(*id)) else { return "unknown".to_owned() };
+    let known = [
+        (SpaceId::BARRIER, "keys"),
+        (space::HOST, "cluster"),
+        (space::MOUNTS, "mounts"),
+        (space::POLICIES, "policies"),
+        (space::TOKENS, "tokens"),
+        (space::ACCESSORS, "token accessors"),
+        (space::CHILDREN, "token children"),
+        (space::LEASES, "leases"),
+        (space::TOKEN_LEASES, "leases of tokens"),
+        (space::DUE, "what falls due"),
+        (space::AUDITS, "audit devices"),
+        (space::JOBS, "jobs"),
+        (space::CUBBYHOLE, "cubbyholes"),
+        (space::TOKEN_ROLES, "token roles"),
+        (space::INTENTS, "intents"),
+        (space::IDENTITY, "identity"),
+        (space::PASSWORD_POLICIES, "password policies"),
+        (space::QUOTAS, "quotas"),
+        (space::SNAPSHOT_PLANS, "plans for snapshots"),
+        (space::SNAPSHOT_OUTCOMES, "outcomes of snapshots"),
+    ];
+    let name = known.iter().find(|(space, _)| *space == id).map(|(_, name)| (*name).to_owned());
+    name.unwrap_or_else(|| format!("mount {}", hex::encode(id.0)))
 }
 
 /// A key whose bytes say nothing: hashes, and indexes over such.
@@ -71,6 +107,11 @@ pub(crate) fn damaged(space: SpaceId, what: &'static str) -> StoreError {
 /// The record whose version changes with every change to mounts, policies, quotas or settings. One look at it tells a request whether what the node has parsed still holds.
 pub(crate) fn epoch_key() -> Key {
     opaque(space::HOST, b"epoch")
+}
+
+/// What the cluster is called: written once, so that another version is of another state.
+pub(crate) fn cluster_key() -> Key {
+    opaque(space::HOST, b"cluster")
 }
 
 /// A key in a token's cubbyhole.

@@ -35,7 +35,8 @@ struct AuthorityRecord {
     key: Kept,
 }
 
-fn key() -> Key {
+/// Where it is kept.
+pub(super) fn key() -> Key {
     opaque(space::HOST, b"peer authority")
 }
 

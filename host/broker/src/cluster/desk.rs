@@ -7,11 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bulkhead_barrier::{LetterAbout, Letters, letter_name};
 use bulkhead_model::limits::{CHANGE_BYTES_MAX, REQUEST_MS_MAX};
-use bulkhead_model::seam::cluster::{Joining, Responder};
+use bulkhead_model::seam::cluster::{Joining, Responder, RestoreStep};
 
 use super::forward::TOO_MUCH;
 use super::wire::{self, Asked, Given, Question, Told};
-use super::{Heard, authority};
+use super::{Heard, authority, restoring};
 use crate::journey;
 use crate::node::Node;
 use crate::open::Open;
@@ -83,6 +83,7 @@ async fn told(node: &Arc<Node>, open: &Open, from: u64, question: &[u8]) -> Opti
         _ if !open.ledger().standing().leader => Told::NotServed,
         Question::Serve(asked, within_ms) => serve(node, *asked, within_ms).await,
         Question::Certify(request) => certify(open, from, &request).await,
+        Question::Restore { bytes, is_last, forced } => restore(open, RestoreStep { bytes, is_last }, forced).await,
         Question::Here { hostname, id, address } => here(open, from, hostname, (id, address)).await,
     })
 }
@@ -100,6 +101,14 @@ async fn certify(open: &Open, number: u64, request: &[u8]) -> Told {
     let Some(peers) = &open.parts.peers else { return Told::NotServed };
     match authority::certify(open, peers, number, request).await {
         Ok((certificate, authority)) => Told::Certified { certificate, authorities: vec![authority] },
+        Err(fault) => Told::Refused(fault.into_failure().errors.join("; ")),
+    }
+}
+
+async fn restore(open: &Open, step: RestoreStep, forced: bool) -> Told {
+    let Some(cluster) = open.ledger().cluster() else { return Told::NotServed };
+    match restoring::take_here(open, cluster, step, forced).await {
+        Ok(()) => Told::Noted,
         Err(fault) => Told::Refused(fault.into_failure().errors.join("; ")),
     }
 }

@@ -31,7 +31,15 @@ const AGAIN: Duration = Duration::from_millis(25);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Paths that write and are about the node that is asked.
-const OF_THIS_NODE: [&str; 4] = ["sys/init", "sys/seal", "sys/storage/raft/join", "sys/unseal"];
+const OF_THIS_NODE: [&str; 6] = [
+    "sys/init",
+    "sys/seal",
+    "sys/storage/raft/join",
+    // Its body is read here, and goes to the leader in small steps.
+    "sys/storage/raft/snapshot",
+    "sys/storage/raft/snapshot-force",
+    "sys/unseal",
+];
 
 /// Reads whose answer only the leader knows.
 const OF_THE_LEADER: [&str; 4] =
@@ -119,7 +127,7 @@ pub(crate) async fn pass_on(node: &Arc<Node>, request: &Request, deadline: Insta
 
 fn body_bytes(body: &Body) -> usize {
     match body {
-        Body::Empty => 0,
+        Body::Empty | Body::Unread(_) => 0,
         Body::Json(bytes) | Body::Raw { bytes, .. } => bytes.expose().len(),
     }
 }
@@ -185,6 +193,8 @@ mod tests {
             (Verb::Write, "sys/step-down", true),
             (Verb::Write, "sys/storage/raft/bootstrap/challenge", true),
             (Verb::Write, "sys/storage/raft/join", false),
+            (Verb::Write, "sys/storage/raft/snapshot-force", false),
+            (Verb::Write, "sys/storage/raft/snapshot-auto/config/a", true),
             (Verb::Read, "sys/rotate/root/init", true),
             (Verb::Read, "sys/ha-status", true),
             (Verb::Read, "sys/storage/raft/configuration", false),

@@ -11,6 +11,7 @@
 //! | [`authority`] | the cluster's certificates |
 //! | [`admission`], [`joining`] | both sides of becoming a member |
 //! | [`proof`] | what each side shows the other for it |
+//! | [`restoring`] | snapshots: made, taken in, put in the place of the state |
 //! | [`tenure`] | what comes and goes with leadership |
 
 pub(crate) mod admission;
@@ -20,6 +21,7 @@ pub(crate) mod desk;
 pub(crate) mod forward;
 pub(crate) mod joining;
 mod proof;
+pub(crate) mod restoring;
 pub(crate) mod tenure;
 mod wire;
 

@@ -20,6 +20,8 @@ pub(super) enum Question {
     Serve(Box<Asked>, u64),
     /// To make a certificate for the key that signed this request.
     Certify(Vec<u8>),
+    /// To take one step of restoring a snapshot.
+    Restore { bytes: Vec<u8>, is_last: bool, forced: bool },
     /// Nothing: the member says where it is.
     Here { hostname: String, id: String, address: String },
 }
@@ -106,7 +108,8 @@ impl Asked {
             namespace: request.namespace.clone(),
             token: request.token.as_ref().map(kept_text),
             body: match &request.body {
-                Body::Empty => AskedBody::Empty,
+                // What is read as it comes is read by the node it came to.
+                Body::Empty | Body::Unread(_) => AskedBody::Empty,
                 Body::Json(text) => AskedBody::Json(Kept::of(text)),
                 Body::Raw { content_type, bytes } => AskedBody::Raw(content_type.clone(), Kept::of(bytes)),
             },
@@ -316,6 +319,10 @@ impl From<Answer> for Given {
                 GivenReply::Raw(status, content_type, bytes.into(), headers)
             }
             Reply::Empty => GivenReply::Empty,
+            Reply::Stream { .. } => {
+                let text = "the answer is too large to be passed on: ask the leader itself".to_owned();
+                GivenReply::Failed(place(&KINDS, &FailureKind::Unavailable), vec![text])
+            }
             Reply::Failed(failure) => GivenReply::Failed(place(&KINDS, &failure.kind), failure.errors),
         };
         let headers = answer.headers.into_iter().map(|(name, value)| (place(&HEADERS, &name), value)).collect();

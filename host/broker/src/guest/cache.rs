@@ -122,6 +122,11 @@ impl GuestCache {
         }
     }
 
+    /// Forgets everything.
+    pub(crate) fn clear(&self) {
+        self.0.lock().clear();
+    }
+
     /// Forgets everything of a mount.
     pub(crate) fn drop_mount(&self, space: SpaceId) {
         self.0.lock().remove(&space);

@@ -17,7 +17,7 @@ use crate::book::audits::{self, AuditEntry, Device};
 use crate::book::mounts::{self, MountEntry, Table, Tuning};
 use crate::book::policies::{self, PolicyRecord};
 use crate::book::tokens::{self, Salt, TokenRecord};
-use crate::book::{opaque, space};
+use crate::book::{cluster_key, space};
 use crate::fault::Fault;
 use crate::open::{Open, OpenParts};
 use crate::step::record;
@@ -119,7 +119,7 @@ fn furnish(
     let entropy = &*parts.entropy;
     let cluster = ClusterRecord { id: uuid(entropy), name: cluster_name(parts) };
     let cluster = serde_json::to_vec(&cluster).expect("the record is plain data");
-    tx.put(&opaque(space::HOST, b"cluster"), &cluster)?;
+    tx.put(&cluster_key(), &cluster)?;
     for (table, path, kind, description) in [
         (Table::Secret, "sys/", "system", "system endpoints used for control, policy and debugging"),
         (Table::Secret, "identity/", "identity", "identity store"),
@@ -219,7 +219,8 @@ pub(super) async fn open(node: &Arc<Node>, barrier: Arc<Barrier>) -> Result<Open
     let parts = node.parts.clone();
     caught_up(&parts).await?;
     let mut tx = barrier.begin(parts.ledger.view()?);
-    let stored = tx.get(&opaque(space::HOST, b"cluster"))?;
+    let stored = tx.get(&cluster_key())?;
+    let moment = tx.version(&cluster_key())?.unwrap_or_default();
     let cluster: ClusterRecord = stored
         .and_then(|bytes| serde_json::from_slice(bytes.expose()).ok())
         .ok_or(crate::book::damaged(space::HOST, "the cluster's name"))?;
@@ -236,7 +237,7 @@ pub(super) async fn open(node: &Arc<Node>, barrier: Arc<Barrier>) -> Result<Open
     }
     let catalog = node.catalog.clone();
     let ClusterRecord { id: cluster_id, name: cluster_name } = cluster;
-    let open = Open::new(OpenParts { parts, barrier, catalog, cluster_id, cluster_name, devices });
+    let open = Open::new(OpenParts { parts, barrier, catalog, cluster_id, cluster_name, devices, moment });
     // Quotas hold from the first request on.
     open.refresh()?;
     Ok(open)

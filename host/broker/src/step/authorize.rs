@@ -117,7 +117,7 @@ pub(crate) fn needed(operation: Operation) -> Capabilities {
 fn sent(request: &Request) -> Map<String, Value> {
     match &request.body {
         Body::Json(text) => serde_json::from_slice(text.expose()).unwrap_or_default(),
-        Body::Empty | Body::Raw { .. } => Map::new(),
+        Body::Empty | Body::Raw { .. } | Body::Unread(_) => Map::new(),
     }
 }
 

@@ -99,7 +99,7 @@ fn ignored(route: &HostRoute, sent: &Map<String, Value>) -> Vec<String> {
 /// The parameters of a host route: a JSON object, or nothing.
 fn parameters(request: &Request) -> Result<Map<String, Value>, Fault> {
     match &request.body {
-        Body::Empty => Ok(Map::new()),
+        Body::Empty | Body::Unread(_) => Ok(Map::new()),
         Body::Json(text) => match serde_json::from_slice::<Value>(text.expose()) {
             Ok(Value::Object(map)) => Ok(map),
             Ok(Value::Null) => Ok(Map::new()),
@@ -233,7 +233,9 @@ fn guest_request(
         Body::Json(text) if route.raw_body => (b"", Some(text.duplicate())),
         Body::Json(text) => (text.expose(), None),
         Body::Raw { bytes, .. } if route.raw_body => (b"", Some(bytes.duplicate())),
-        Body::Raw { .. } => return Err(Failure::new(FailureKind::MediaType, "this path takes a JSON object").into()),
+        Body::Raw { .. } | Body::Unread(_) => {
+            return Err(Failure::new(FailureKind::MediaType, "this path takes a JSON object").into());
+        }
     };
     let shaped = framework::shape(route, operation, &guest.captures, text).map_err(Fault::invalid)?;
     let mut warnings = Vec::new();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bulkhead_barrier::{Key, SpaceId, StoreError, Transaction};
+use bulkhead_model::change::Version;
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::limits::CONFLICT_RETRIES_MAX;
 use bulkhead_model::plugin::{GuestError, Reason};
@@ -61,8 +62,8 @@ pub(crate) async fn run(open: Arc<Open>) {
 /// Mounts whose plugins are still to be told.
 struct Owed {
     reason: Reason,
-    /// The term that this node leads in, once it is known whom to tell.
-    term: Option<u64>,
+    /// The term that this node leads in, and of which state, once it is known whom to tell.
+    term: Option<(u64, Version)>,
     /// Whom to tell, and not before when, in milliseconds.
     waiting: VecDeque<(u64, SpaceId)>,
 }
@@ -78,7 +79,7 @@ impl Owed {
     /// and what is being told has no meaning.
     fn look(&mut self, open: &Open) -> bool {
         let standing = open.ledger().standing();
-        let term = standing.leader.then_some(standing.term);
+        let term = standing.leader.then_some((standing.term, open.fence.moment()));
         if term.is_some() && term == self.term {
             return true;
         }

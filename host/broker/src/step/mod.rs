@@ -2,6 +2,7 @@
 //! previous step's proof and returns its own.
 
 pub(crate) mod authorize;
+pub(crate) mod backup;
 pub(crate) mod census;
 pub(crate) mod dispatch;
 pub(crate) mod duties;

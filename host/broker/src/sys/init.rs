@@ -24,7 +24,7 @@ pub(crate) fn fields(request: &Request) -> Result<Fields, Fault> {
             Ok(serde_json::Value::Null) => Ok(Fields::default()),
             _ => Err(Fault::invalid("failed to decode JSON input: the body is not a JSON object")),
         },
-        Body::Raw { .. } => Err(Fault::invalid("failed to decode JSON input: the body is not JSON")),
+        Body::Raw { .. } | Body::Unread(_) => Err(Fault::invalid("failed to decode JSON input: the body is not JSON")),
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) mod remount;
 pub(crate) mod resplit;
 pub(crate) mod seal;
 pub(crate) mod settings;
+mod snapshot;
+mod snapshot_auto;
 pub(crate) mod table;
 pub(crate) mod tools;
 pub(crate) mod wrapping;
@@ -52,6 +54,8 @@ pub(crate) fn routes() -> &'static HostTable {
             seal::ROUTES,
             leader::ROUTES,
             raft::ROUTES,
+            snapshot::ROUTES,
+            snapshot_auto::ROUTES,
             crate::cluster::admission::ROUTES,
             leases::ROUTES,
             audit::ROUTES,

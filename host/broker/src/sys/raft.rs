@@ -49,7 +49,7 @@ pub(super) const ROUTES: &[HostRoute] = &[
 /// Fewest voters that must be left where silent ones are removed. Source: Vault.
 const CLEANUP_QUORUM_MIN: u32 = 3;
 
-fn cluster(open: &Open) -> Result<&dyn Cluster, Fault> {
+pub(super) fn cluster(open: &Open) -> Result<&dyn Cluster, Fault> {
     let unsupported = || Failure::new(FailureKind::NotFound, wrapped("unsupported path"));
     Ok(open.ledger().cluster().ok_or_else(unsupported)?)
 }

@@ -78,6 +78,7 @@ async fn node() -> (Arc<Node>, Arc<Gates>) {
         audit_sinks: gates.clone(),
         audits: Vec::new(),
         facts: Facts { unsafe_allow_api_audit_creation: true, ..Facts::default() },
+        shelf: None,
         peers: None,
         metrics: crate::node::MetricsParts::default(),
     });

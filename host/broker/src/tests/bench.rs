@@ -75,6 +75,7 @@ impl Bench {
             plugins,
             audit_sinks: Arc::new(NoSinks),
             audits: Vec::new(),
+            shelf: None,
             peers: None,
             metrics: crate::node::MetricsParts::default(),
             facts: Facts::default(),

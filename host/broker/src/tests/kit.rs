@@ -429,6 +429,7 @@ fn node(
         audit_sinks: Arc::new(NoSinks),
         audits: Vec::new(),
         peers,
+        shelf: None,
         metrics: MetricsParts::default(),
         facts: Facts::default(),
     })

@@ -12,7 +12,8 @@ use bulkhead_model::failure::FailureKind;
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::request::{Request, Verb};
 use bulkhead_model::seam::cluster::{
-    AskError, AutopilotConfig, AutopilotState, Cluster, ClusterError, Joining, Leader, Peer, Responder, SavedSnapshot,
+    AskError, AutopilotConfig, AutopilotState, Cluster, ClusterError, Joining, Leader, Peer, ReceivedSnapshot,
+    Responder, RestoreStep, SavedSnapshot, SnapshotSeal,
 };
 use bulkhead_model::seam::peer::{
     ApiAddress, ApiClient, AuthorityKeys, KeyRequest, PeerCredentials, PeerIdentity, PeerOffice, Validity,
@@ -89,11 +90,20 @@ impl Cluster for FakeCluster {
         Ok(AutopilotState::default())
     }
 
-    async fn save_snapshot(&self) -> Result<SavedSnapshot, ClusterError> {
+    async fn save_snapshot(&self, _: &SnapshotSeal<'_>) -> Result<SavedSnapshot, ClusterError> {
         Err(ClusterError::Refused { why: "not here".into() })
     }
 
-    async fn restore_snapshot(&self, _: Box<dyn Read + Send>) -> Result<u64, ClusterError> {
+    async fn receive_snapshot(
+        &self,
+        _: Box<dyn Read + Send>,
+        _: u64,
+        _: Vec<Vec<u8>>,
+    ) -> Result<ReceivedSnapshot, ClusterError> {
+        Err(ClusterError::Refused { why: "not here".into() })
+    }
+
+    async fn restore_step(&self, _: RestoreStep) -> Result<u64, ClusterError> {
         Err(ClusterError::Refused { why: "not here".into() })
     }
 

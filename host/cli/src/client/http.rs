@@ -1,13 +1,16 @@
 //! One HTTP/1.1 request over TCP, TLS or a socket file, with its deadline and retries.
 //! The only file of this room that knows hyper. It follows no redirect and reads no JSON.
 
-use std::io::{Error, ErrorKind};
+use std::fs::File;
+use std::io::{Error, ErrorKind, Read, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bulkhead_model::hidden::Hidden;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Frame, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{HOST, HeaderValue, LOCATION};
 use hyper::{Request, Response};
@@ -25,6 +28,12 @@ use crate::fault::plain_io;
 /// Largest answer that is read, in bytes. Source: none, a constant. Why: it is held
 /// whole, and no API answer comes near it.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Longest pause within an answer that is written as it comes. Source: none, a constant.
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// Bytes of a file that are sent at a time.
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// Wait before the second try; later ones wait as much longer again.
 const RETRY_WAIT: Duration = Duration::from_secs(1);
@@ -49,6 +58,12 @@ pub(super) struct Reply {
     pub(super) body: Vec<u8>,
     pub(super) location: Option<String>,
     pub(super) namespace: Option<String>,
+}
+
+/// What becomes of an answer's body.
+enum Take<'a> {
+    Whole,
+    Streamed(&'a mut dyn Write),
 }
 
 /// Sends requests to a server, a connection each: a command makes one or two.
@@ -97,13 +112,46 @@ impl Exchange {
         let trace = Trace { method: go_method(&outgoing.method), url: address.url(target) };
         let exchange = async {
             let stream = self.connect(address, &trace).await?;
-            let request = build(address, target, outgoing)?;
-            converse(stream, request, &trace).await
+            let body = Full::new(Bytes::from(outgoing.body.expose().clone()));
+            let request = build(address, target, outgoing, body)?;
+            converse(stream, request, &trace, &mut Take::Whole).await
         };
         match tokio::time::timeout(self.timeout, exchange).await {
             Ok(result) => result,
             Err(_) => Err(ClientError::Timeout { method: trace.method, url: trace.url, secs: self.timeout.as_secs() }),
         }
+    }
+
+    /// Sends a request once, and writes a good answer as it comes.
+    pub(super) fn download(
+        &self,
+        address: &Address,
+        target: &str,
+        outgoing: &Outgoing,
+        out: &mut dyn Write,
+    ) -> Result<Reply, ClientError> {
+        let trace = Trace { method: go_method(&outgoing.method), url: address.url(target) };
+        self.runtime.block_on(async {
+            let stream = self.connect(address, &trace).await?;
+            let request = build(address, target, outgoing, Full::new(Bytes::new()))?;
+            converse(stream, request, &trace, &mut Take::Streamed(out)).await
+        })
+    }
+
+    /// Sends a request once, with a file for its body.
+    pub(super) fn upload(
+        &self,
+        address: &Address,
+        target: &str,
+        outgoing: &Outgoing,
+        file: File,
+    ) -> Result<Reply, ClientError> {
+        let trace = Trace { method: go_method(&outgoing.method), url: address.url(target) };
+        self.runtime.block_on(async {
+            let stream = self.connect(address, &trace).await?;
+            let request = build(address, target, outgoing, FileBody(file))?;
+            converse(stream, request, &trace, &mut Take::Whole).await
+        })
     }
 
     async fn connect(&self, address: &Address, trace: &Trace) -> Result<Box<dyn Stream>, ClientError> {
@@ -170,7 +218,7 @@ fn go_method(method: &str) -> String {
     format!("{first}{}", rest.to_ascii_lowercase())
 }
 
-fn build(address: &Address, target: &str, outgoing: &Outgoing) -> Result<Request<Full<Bytes>>, ClientError> {
+fn build<B>(address: &Address, target: &str, outgoing: &Outgoing, body: B) -> Result<Request<B>, ClientError> {
     let mut request = Request::builder().method(outgoing.method.as_str()).uri(target).header(HOST, &address.authority);
     for (name, value) in &outgoing.headers {
         request = request.header(name, value);
@@ -184,32 +232,84 @@ fn build(address: &Address, target: &str, outgoing: &Outgoing) -> Result<Request
         value.set_sensitive(true);
         request = request.header("X-Vault-Token", value);
     }
-    let body = Bytes::from(outgoing.body.expose().clone());
-    request.body(Full::new(body)).map_err(|error| ClientError::Settings(format!("the request cannot be sent: {error}")))
+    request.body(body).map_err(|error| ClientError::Settings(format!("the request cannot be sent: {error}")))
 }
 
-async fn converse(stream: Box<dyn Stream>, request: Request<Full<Bytes>>, trace: &Trace) -> Result<Reply, ClientError> {
+async fn converse<B>(
+    stream: Box<dyn Stream>,
+    request: Request<B>,
+    trace: &Trace,
+    take: &mut Take<'_>,
+) -> Result<Reply, ClientError>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| trace.broken(&error))?;
     let exchange = async move {
         let response = sender.send_request(request).await.map_err(|error| trace.broken(&error))?;
         // The sender is dropped with this block, which ends the connection below.
-        read(response, trace).await
+        read(response, trace, take).await
     };
     let (reply, _) = tokio::join!(exchange, connection);
     reply
 }
 
-async fn read(response: Response<Incoming>, trace: &Trace) -> Result<Reply, ClientError> {
+async fn read(response: Response<Incoming>, trace: &Trace, take: &mut Take<'_>) -> Result<Reply, ClientError> {
     let (head, body) = response.into_parts();
     let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let (location, namespace) = (header(LOCATION.as_str()), header("x-vault-namespace"));
-    let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|error| ClientError::Http {
+    let status = head.status.as_u16();
+    let unread = |error: &dyn std::fmt::Display| ClientError::Http {
         method: trace.method.clone(),
         url: trace.url.clone(),
         what: format!("reading the answer: {error}"),
-    })?;
-    Ok(Reply { status: head.status.as_u16(), body: body.to_bytes().to_vec(), location, namespace })
+    };
+    let body = match take {
+        Take::Streamed(out) if status == 200 => {
+            streamed(body, out).await.map_err(|error| unread(&error))?;
+            Vec::new()
+        }
+        _ => {
+            let whole = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|error| unread(&error))?;
+            whole.to_bytes().to_vec()
+        }
+    };
+    Ok(Reply { status, body, location, namespace })
+}
+
+/// Writes an answer as it comes; none may pause for long.
+async fn streamed(mut body: Incoming, out: &mut dyn Write) -> Result<(), String> {
+    loop {
+        let frame = tokio::time::timeout(PAUSE_MAX, body.frame()).await;
+        match frame.map_err(|_| format!("nothing came for {} s", PAUSE_MAX.as_secs()))? {
+            None => return Ok(()),
+            Some(Err(error)) => return Err(error.to_string()),
+            Some(Ok(frame)) => {
+                if let Ok(piece) = frame.into_data() {
+                    out.write_all(&piece).map_err(|error| plain_io(&error))?;
+                }
+            }
+        }
+    }
+}
+
+/// A file as a body. Reading it blocks, as everything here does.
+struct FileBody(File);
+
+impl Body for FileBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let mut piece = Vec::with_capacity(PIECE_BYTES);
+        match Read::by_ref(&mut self.0).take(PIECE_BYTES as u64).read_to_end(&mut piece) {
+            Ok(0) => Poll::Ready(None),
+            Ok(_) => Poll::Ready(Some(Ok(Frame::data(piece.into())))),
+            Err(error) => Poll::Ready(Some(Err(error))),
+        }
+    }
 }
 
 /// Faults that may be gone in a moment: no connection, a busy or failing server, and

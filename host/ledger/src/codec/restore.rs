@@ -10,6 +10,9 @@ use super::Raw;
 /// First byte of every encoded step.
 const FORMAT: u8 = 2;
 
+/// Most keys that stay as they are. Source: ours.
+const KEEP_MAX: usize = 64;
+
 /// Names a restoring: the beginning of the snapshot's digest. The same snapshot has the
 /// same records, so that steps of an attempt that was given up do no harm to the next.
 pub(crate) type RestoreId = [u8; 16];
@@ -23,8 +26,14 @@ pub(crate) enum Step<'a> {
         #[serde(borrow)]
         records: Vec<(Raw<'a>, Raw<'a>)>,
     },
-    /// So many were laid aside; they are the state from now on.
-    End { id: RestoreId, records: u64 },
+    /// So many were laid aside; they are the state from now on, but for the keys to keep:
+    /// what is there stays.
+    End {
+        id: RestoreId,
+        records: u64,
+        #[serde(borrow)]
+        keep: Vec<Raw<'a>>,
+    },
 }
 
 /// Encodes a step.
@@ -47,7 +56,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Step<'_>> {
                     .iter()
                     .all(|(key, value)| key.0.len() <= LEDGER_KEY_BYTES_MAX && value.0.len() <= LEDGER_VALUE_BYTES_MAX)
         }
-        Step::End { .. } => true,
+        Step::End { keep, .. } => keep.len() <= KEEP_MAX && keep.iter().all(|key| key.0.len() <= LEDGER_KEY_BYTES_MAX),
     };
     (left.is_empty() && fits).then_some(step)
 }

@@ -100,13 +100,13 @@ impl Machine {
         &mut self,
         entries: &mut Entries,
         waiting: &mut Vec<Waiting>,
-    ) -> Result<Option<(EntryResponder<Types>, RestoreId, u64)>, LedgerError> {
+    ) -> Result<Option<(EntryResponder<Types>, Ending)>, LedgerError> {
         let disk = self.state.disk()?;
         let mut group = Group::new(&disk, &self.state.recent, std::mem::take(&mut self.meta));
         let mut ended = None;
         for (entry, responder) in entries.by_ref() {
-            if let Some((id, records)) = end_of_restore(&entry) {
-                ended = Some(((entry, responder), id, records));
+            if let Some(ending) = end_of_restore(&entry) {
+                ended = Some(((entry, responder), ending));
                 break;
             }
             let answer = judge(&mut group, &entry)?;
@@ -123,8 +123,8 @@ impl Machine {
     async fn take_all(&mut self, entries: Vec<EntryResponder<Types>>) -> Result<Vec<Waiting>, LedgerError> {
         let mut waiting = Vec::with_capacity(entries.len());
         let mut entries = entries.into_iter();
-        while let Some(((entry, responder), id, records)) = self.take(&mut entries, &mut waiting)? {
-            let answer = self.restore(&entry, id, records).await?;
+        while let Some(((entry, responder), ending)) = self.take(&mut entries, &mut waiting)? {
+            let answer = self.restore(&entry, ending).await?;
             waiting.extend(responder.map(|responder| (responder, answer)));
         }
         Ok(waiting)
@@ -132,7 +132,8 @@ impl Machine {
 
     /// Puts a snapshot's records in place, if all are there. Until that is done, the entry
     /// does not count as applied: a crash has it done again.
-    async fn restore(&mut self, entry: &Entry, id: RestoreId, records: u64) -> Result<Answer, LedgerError> {
+    async fn restore(&mut self, entry: &Entry, ending: Ending) -> Result<Answer, LedgerError> {
+        let Ending { id, records, keep } = ending;
         let (state, meta, entry) = (Arc::clone(&self.state), self.meta.clone(), entry.clone());
         let restoring = tokio::task::spawn_blocking(move || {
             let disk = state.disk()?;
@@ -143,7 +144,7 @@ impl Machine {
             let EntryPayload::Normal(payload) = &entry.payload else { unreachable!("it was decoded from a payload") };
             group.note(&entry, answer, &payload.0);
             if whole {
-                restore::put_in_place(&state, &view, &id, &group.meta)?;
+                restore::put_in_place(&state, &view, (&id, &keep), &group.meta)?;
             } else {
                 group.write()?;
             }
@@ -160,11 +161,20 @@ impl Machine {
     }
 }
 
-/// Whether an entry ends a restoring, of which snapshot, and of how many records.
-fn end_of_restore(entry: &Entry) -> Option<(RestoreId, u64)> {
+/// What an entry that ends a restoring says of it.
+struct Ending {
+    id: RestoreId,
+    records: u64,
+    keep: Vec<Vec<u8>>,
+}
+
+/// Whether an entry ends a restoring, and which.
+fn end_of_restore(entry: &Entry) -> Option<Ending> {
     let EntryPayload::Normal(payload) = &entry.payload else { return None };
     match steps::decode(&payload.0)? {
-        Step::End { id, records } => Some((id, records)),
+        Step::End { id, records, keep } => {
+            Some(Ending { id, records, keep: keep.into_iter().map(|key| key.0.to_vec()).collect() })
+        }
         Step::Records { .. } => None,
     }
 }

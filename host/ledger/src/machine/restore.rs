@@ -14,8 +14,8 @@ use crate::disk::{Disk, DiskView};
 /// First byte of what lies apart; after the records.
 const APART_PREFIX: u8 = 2;
 
-/// Records of a batch while the new map is made.
-const BATCH_RECORDS: usize = 1000;
+/// Bytes of a batch while the new map is made.
+const BATCH_BYTES: usize = 1024 * 1024;
 
 /// Where a record lies until the end.
 pub(super) fn apart_key(id: &RestoreId, key: &[u8]) -> Vec<u8> {
@@ -41,25 +41,44 @@ pub(super) fn is_whole(view: &DiskView, id: &RestoreId, records: u64) -> Result<
     Ok(found == records)
 }
 
-/// Makes the records that lie apart the state, at the index of this note.
-pub(super) fn put_in_place(state: &State, view: &DiskView, id: &RestoreId, meta: &Meta) -> Result<(), LedgerError> {
+/// Makes the records that lie apart the state, at the index of this note. What there is at
+/// the keys to keep stays, with its version.
+pub(super) fn put_in_place(
+    state: &State,
+    view: &DiskView,
+    (id, keep): (&RestoreId, &[Vec<u8>]),
+    meta: &Meta,
+) -> Result<(), LedgerError> {
     let index = meta.applied.map_or(0, |id| id.index);
-    state.replace(Some(index), |disk| fill(disk, view, id, meta))
+    state.replace(Some(index), |disk| {
+        fill(disk, view, (id, keep), meta)?;
+        let mut batch = disk.batch(keep.len());
+        for key in keep.iter().map(|key| map_key(key)) {
+            if let Some(value) = view.get(&key)? {
+                batch.put(key, value.to_vec());
+            }
+        }
+        batch.commit()
+    })
 }
 
-fn fill(disk: &Disk, view: &DiskView, id: &RestoreId, meta: &Meta) -> Result<(), LedgerError> {
+fn fill(disk: &Disk, view: &DiskView, (id, keep): (&RestoreId, &[Vec<u8>]), meta: &Meta) -> Result<(), LedgerError> {
     let index = meta.applied.map_or(0, |id| id.index);
     let (prefix, end) = (apart(id), after(id));
-    let mut records = view.range(&prefix, &end).peekable();
-    while records.peek().is_some() {
-        let mut batch = disk.batch(BATCH_RECORDS);
-        for record in records.by_ref().take(BATCH_RECORDS) {
-            let (key, value) = record?;
-            batch.put(map_key(&key[prefix.len()..]), versioned(index, &value));
+    let (mut batch, mut bytes) = (disk.batch(0), 0);
+    for record in view.range(&prefix, &end) {
+        let (key, value) = record?;
+        let key = &key[prefix.len()..];
+        if keep.iter().any(|kept| kept == key) {
+            continue;
         }
-        batch.commit()?;
+        bytes += key.len() + value.len();
+        batch.put(map_key(key), versioned(index, &value));
+        if bytes >= BATCH_BYTES {
+            batch.commit()?;
+            (batch, bytes) = (disk.batch(0), 0);
+        }
     }
-    let mut batch = disk.batch(1);
     let (key, value) = meta_put(meta);
     batch.put(key, value);
     batch.commit()

@@ -1,30 +1,25 @@
 //! The cluster, as this node sees it and changes it: members, leadership, snapshots.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bulkhead_model::seam::cluster::{
-    AskError, AutopilotConfig, AutopilotState, Cluster, ClusterError, Contact, Joining, Leader, Peer, Responder,
-    SavedSnapshot, SnapshotInfo,
+    AskError, AutopilotConfig, AutopilotState, Cluster, ClusterError, Contact, Joining, Leader, Peer, ReceivedSnapshot,
+    Responder, RestoreStep, SavedSnapshot, SnapshotSeal,
 };
 use bulkhead_model::seam::ledger::{Ledger, LedgerError};
 use openraft::ChangeMembers;
 use openraft::async_runtime::WatchReceiver;
 use openraft::error::{ClientWriteError, RaftError};
 use sha2::{Digest, Sha256};
-use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::RaftLedger;
+use super::{RaftLedger, restoring};
 use crate::autopilot::{self, Sight};
-use crate::codec::Raw;
-use crate::codec::restore::{self, Step};
 use crate::disk::DiskView;
-use crate::fault::storage;
 use crate::machine::Machine;
 use crate::machine::state::{self, Meta};
 use crate::peer::wire::{self, Request, Response};
@@ -32,17 +27,9 @@ use crate::peer::{Lane, Target};
 use crate::pilot::Change;
 use crate::raft::{Member, Payload};
 use crate::reads;
-use crate::snapshot::{self, Contents};
 
 /// Longest a leader waits for another to take over, before it tries the next.
 const HANDOVER_WITHIN: Duration = Duration::from_secs(2);
-
-/// Bytes of records that go through the log at once when a snapshot is restored.
-const RESTORE_BYTES: usize = 1024 * 1024;
-
-/// Largest snapshot that is taken in, in bytes. Source: ours. Why: it is laid on the disk
-/// before it is believed.
-const RESTORE_BYTES_MAX: u64 = 1 << 40;
 
 impl RaftLedger {
     fn sights(&self) -> Result<Vec<Sight>, ClusterError> {
@@ -119,28 +106,12 @@ impl RaftLedger {
     }
 
     /// The state at one moment, and the note that belongs to it.
-    async fn moment(&self) -> Result<(DiskView, Meta), LedgerError> {
+    pub(super) async fn moment(&self) -> Result<(DiskView, Meta), LedgerError> {
         let taking = self.raft.with_state_machine(|machine: &mut Machine| {
             let moment = machine.moment();
             Box::pin(async move { moment.into_parts() })
         });
         taking.await.map_err(|e| self.explain(&e))?
-    }
-
-    async fn put_through_log(&self, file: File, info: &SnapshotInfo) -> Result<u64, ClusterError> {
-        let mut id = [0; 16];
-        id.copy_from_slice(&info.digest[..16]);
-        let (tell, mut steps) = mpsc::channel(2);
-        let reading = tokio::task::spawn_blocking(move || each_step(&file, id, &tell));
-        while let Some(step) = steps.recv().await {
-            self.write(Payload(step)).await?;
-        }
-        let records = joined(reading.await)?;
-        let end = Step::End { id, records };
-        match self.write(Payload(restore::encode(&end))).await? {
-            bulkhead_model::change::Verdict::Committed(index) => Ok(index),
-            bulkhead_model::change::Verdict::Conflict => Err(refused("another snapshot was restored meanwhile")),
-        }
     }
 }
 
@@ -287,33 +258,21 @@ impl Cluster for RaftLedger {
         })
     }
 
-    async fn save_snapshot(&self) -> Result<SavedSnapshot, ClusterError> {
-        Ledger::linearizable(self).await?;
-        let (view, meta) = self.moment().await?;
-        let snapshots = Arc::clone(&self.snapshots);
-        let writing = tokio::task::spawn_blocking(move || {
-            let (file, end) = snapshots.write_apart(&meta, state::records(&view))?;
-            Ok((file, snapshot::info(meta.applied, end)))
-        });
-        let (file, info) = joined(writing.await)?;
-        Ok(SavedSnapshot { info, stream: Box::new(file) })
+    async fn save_snapshot(&self, seal: &SnapshotSeal<'_>) -> Result<SavedSnapshot, ClusterError> {
+        restoring::save(self, seal).await
     }
 
-    async fn restore_snapshot(&self, stream: Box<dyn Read + Send>) -> Result<u64, ClusterError> {
-        if !Ledger::standing(self).leader {
-            return Err(self.not_leader().into());
-        }
-        let snapshots = Arc::clone(&self.snapshots);
-        let checking = tokio::task::spawn_blocking(move || {
-            let failed = |e: io::Error| storage("laying a snapshot on the disk", &e);
-            let mut file = snapshots.scratch().map_err(failed)?;
-            io::copy(&mut stream.take(RESTORE_BYTES_MAX), &mut file).and_then(|_| file.flush()).map_err(failed)?;
-            file.seek(SeekFrom::Start(0)).map_err(failed)?;
-            let info = snapshot::check(&file)?;
-            Ok((file, info))
-        });
-        let (file, info) = joined(checking.await)?;
-        self.put_through_log(file, &info).await
+    async fn receive_snapshot(
+        &self,
+        stream: Box<dyn Read + Send>,
+        bytes_max: u64,
+        keep: Vec<Vec<u8>>,
+    ) -> Result<ReceivedSnapshot, ClusterError> {
+        restoring::receive(self, stream, bytes_max, keep).await
+    }
+
+    async fn restore_step(&self, step: RestoreStep) -> Result<u64, ClusterError> {
+        restoring::step(self, step).await
     }
 
     async fn state_digest(&self) -> Result<(u64, [u8; 32]), ClusterError> {
@@ -340,35 +299,7 @@ fn without(number: u64, voter: bool) -> Change {
     if voter { ChangeMembers::RemoveVoters(gone) } else { ChangeMembers::RemoveNodes(gone) }
 }
 
-/// Reads a snapshot that was checked, and tells of its records in steps of some size.
-fn each_step(file: &File, id: restore::RestoreId, tell: &mpsc::Sender<bytes::Bytes>) -> Result<u64, LedgerError> {
-    let mut contents = Contents::open(file)?;
-    let mut count = 0;
-    while let Some(chunk) = contents.next_chunk()? {
-        let records = chunk.iter().filter_map(|(key, value)| state::record_of(key, value));
-        let records: Vec<_> = records.map(|(key, value)| (Raw(key), Raw(value))).collect();
-        count += records.len() as u64;
-        let mut rest = &records[..];
-        while !rest.is_empty() {
-            let mut bytes = 0;
-            let fitting = rest.iter().take_while(|(key, value)| {
-                let first = bytes == 0;
-                bytes += key.0.len() + value.0.len() + 16;
-                first || bytes <= RESTORE_BYTES
-            });
-            let (now, later) = rest.split_at(fitting.count());
-            let step = restore::encode(&Step::Records { id, records: now.to_vec() });
-            if tell.blocking_send(step).is_err() {
-                // Whoever was told has met an error, and says so itself.
-                return Ok(count);
-            }
-            rest = later;
-        }
-    }
-    Ok(count)
-}
-
-fn joined<T>(result: Result<Result<T, LedgerError>, tokio::task::JoinError>) -> Result<T, LedgerError> {
+pub(super) fn joined<T>(result: Result<Result<T, LedgerError>, tokio::task::JoinError>) -> Result<T, LedgerError> {
     result.map_err(|e| LedgerError::Stopped { cause: e.to_string() })?
 }
 
@@ -383,6 +314,6 @@ fn contact(sight: &Sight) -> Contact {
     }
 }
 
-fn refused(why: &str) -> ClusterError {
+pub(super) fn refused(why: &str) -> ClusterError {
     ClusterError::Refused { why: why.to_owned() }
 }

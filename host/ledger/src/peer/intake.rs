@@ -157,7 +157,7 @@ impl Intake {
         let whole = self.arriving.lock().take_if(|this| this.from == from && this.have == this.bytes);
         let Some(mut whole) = whole else { return Err("the snapshot is not whole".to_owned()) };
         whole.file.seek(SeekFrom::Start(0)).map_err(|e| format!("reading the snapshot: {e}"))?;
-        snapshot::check(&whole.file).map_err(|e| e.to_string())?;
+        snapshot::check(&whole.file, |_, _| ()).map_err(|e| e.to_string())?;
         let contents = Contents::open(&whole.file).map_err(|e| e.to_string())?;
         if (&contents.note().applied, &contents.note().membership) != (&said.last_log_id, &said.last_membership) {
             return Err("the snapshot is not what it was said to be".to_owned());

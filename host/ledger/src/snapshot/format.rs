@@ -68,12 +68,14 @@ impl Sink {
         }
         self.raw(&0u32.to_le_bytes())?;
         self.raw(&self.records.to_le_bytes())?;
-        let digest = self.hash.finalize();
+        let digest = self.hash.clone().finalize();
+        self.hash.update(digest);
         self.out.write_all(&digest)?;
         let file = self.out.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.sync_all()?;
         let bytes = self.bytes + digest.len() as u64;
-        Ok((file, End { records: self.records, bytes, digest: digest.into() }))
+        let file_digest = self.hash.finalize().into();
+        Ok((file, End { records: self.records, bytes, digest: digest.into(), file_digest }))
     }
 
     fn close_chunk(&mut self) -> io::Result<()> {
@@ -99,6 +101,8 @@ pub(crate) struct End {
     pub(crate) records: u64,
     pub(crate) bytes: u64,
     pub(crate) digest: [u8; 32],
+    /// Over all of it.
+    pub(crate) file_digest: [u8; 32],
 }
 
 /// A snapshot being read; its records are believed only after the last chunk.
@@ -189,7 +193,8 @@ impl<R: Read> Contents<R> {
         if self.input.read(&mut [0]).map_err(|e| reading(&e))? != 0 {
             return Err(damaged("something follows its end"));
         }
-        self.end = Some(End { records: self.records, bytes: self.bytes, digest });
+        let file_digest = self.hash.clone().finalize().into();
+        self.end = Some(End { records: self.records, bytes: self.bytes, digest, file_digest });
         Ok(())
     }
 
@@ -238,10 +243,10 @@ fn split_record(bytes: &[u8]) -> Option<((Vec<u8>, Vec<u8>), &[u8])> {
     Some(((key.to_vec(), value.to_vec()), rest))
 }
 
-fn reading(error: &io::Error) -> LedgerError {
+pub(super) fn reading(error: &io::Error) -> LedgerError {
     storage("reading a snapshot", error)
 }
 
-fn damaged(why: &str) -> LedgerError {
+pub(super) fn damaged(why: &str) -> LedgerError {
     LedgerError::Damaged { what: format!("a snapshot: {why}") }
 }

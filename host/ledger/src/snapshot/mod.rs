@@ -1,5 +1,6 @@
 //! Snapshots: the whole state in one file, in a format of our own. [`format`] is the
-//! stream; here are the files: written beside, synced, renamed, and only the newest kept.
+//! stream, [`archive`] what operators keep; here are the files: written beside, synced,
+//! renamed, and only the newest kept.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -14,9 +15,10 @@ use self::format::{Sink, read_header};
 use crate::disk::Slice;
 use crate::fault::storage;
 use crate::files::{Files, RealFiles, make_dir};
-use crate::machine::state::Meta;
+use crate::machine::state::{Meta, record_of};
 use crate::raft::{LogId, Snapshot, SnapshotMeta};
 
+pub(crate) mod archive;
 mod format;
 
 /// A snapshot's open file. It stays readable when a newer snapshot takes its place.
@@ -141,20 +143,29 @@ impl Snapshots {
     }
 }
 
-/// Reads a snapshot to its end, checking all of it.
-pub(crate) fn check<R: Read>(stream: R) -> Result<SnapshotInfo, LedgerError> {
+/// Reads a snapshot's stream to its end, checking all of it, and shows each record's key and
+/// value.
+pub(crate) fn check<R: Read>(stream: R, mut show: impl FnMut(&[u8], &[u8])) -> Result<SnapshotInfo, LedgerError> {
     let mut contents = Contents::of(stream)?;
-    while contents.next_chunk()?.is_some() {}
+    while let Some(chunk) = contents.next_chunk()? {
+        for (key, value) in &chunk {
+            if let Some((key, value)) = record_of(key, value) {
+                show(key, value);
+            }
+        }
+    }
     let end = contents.end().expect("the last chunk was read");
     Ok(info(contents.note().applied, end))
 }
 
-/// Reads a snapshot to its end and says what it holds, if all of it is as it was written.
+/// Reads a snapshot that an operator keeps to its end and says what it holds, if all of it is
+/// as it was written. Shows the key of each record, and the length of its value in bytes.
 ///
 /// # Errors
 /// [`LedgerError::Damaged`], and [`LedgerError::Storage`] if reading fails.
-pub fn inspect_snapshot(stream: impl Read) -> Result<SnapshotInfo, LedgerError> {
-    check(stream)
+pub fn inspect_snapshot(archive: impl Read, mut show: impl FnMut(&[u8], usize)) -> Result<SnapshotInfo, LedgerError> {
+    let read = |state: &mut dyn Read| check(state, |key, value| show(key, value.len()));
+    archive::unpack(archive, read).map(|unpacked| unpacked.info)
 }
 
 /// What there is to say of a snapshot.

@@ -1,6 +1,7 @@
 //! The nodes that keep the ledger together: who they are, who joins and leaves, who
 //! leads. Kept by the ledger room; who may ask for it is decided above.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
@@ -155,8 +156,34 @@ pub struct SnapshotInfo {
 pub struct SavedSnapshot {
     /// What it holds.
     pub info: SnapshotInfo,
-    /// The stream.
-    pub stream: Box<dyn Read + Send>,
+    /// The archive, as operators keep it.
+    pub stream: Box<dyn Read + Send + Sync>,
+}
+
+/// Makes what goes beside a snapshot's digests, so that whoever has the key can tell later
+/// that it was not altered.
+pub type SnapshotSeal<'a> = dyn Fn(&[u8]) -> Vec<u8> + Send + Sync + 'a;
+
+/// A snapshot that was laid on the disk and found whole. Nothing has changed for it.
+pub struct ReceivedSnapshot {
+    /// What it holds.
+    pub info: SnapshotInfo,
+    /// Its digests.
+    pub sums: Vec<u8>,
+    /// What was put beside them when it was saved.
+    pub seal: Vec<u8>,
+    /// Its records at the keys that are to be kept.
+    pub kept: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// What puts it in the place of the state. Each blocks while it is read.
+    pub steps: Box<dyn Iterator<Item = Result<RestoreStep, LedgerError>> + Send>,
+}
+
+/// One step of restoring a snapshot: opaque to all but the ledger.
+pub struct RestoreStep {
+    /// What goes through the log.
+    pub bytes: Vec<u8>,
+    /// Before it nothing changes for anybody; after it, everything has.
+    pub is_last: bool,
 }
 
 /// Answers what other nodes ask, above the ledger. What is asked and answered is opaque to it.
@@ -253,15 +280,28 @@ pub trait Cluster: Send + Sync {
     ///
     /// # Errors
     /// [`ClusterError::Ledger`].
-    async fn save_snapshot(&self) -> Result<SavedSnapshot, ClusterError>;
+    async fn save_snapshot(&self, seal: &SnapshotSeal<'_>) -> Result<SavedSnapshot, ClusterError>;
 
-    /// Replaces all records of the cluster by those of a snapshot, checked whole before
-    /// the first is written. What was written meanwhile is lost; until the end, nothing
-    /// changes for anybody. Returns the index the records are at.
+    /// Lays a snapshot on the disk, no longer than this, and checks all of it. What there is
+    /// at the keys to keep when it is put in place stays.
     ///
     /// # Errors
-    /// [`LedgerError::Damaged`] if the stream is not a whole snapshot.
-    async fn restore_snapshot(&self, stream: Box<dyn Read + Send>) -> Result<u64, ClusterError>;
+    /// [`LedgerError::Damaged`] if the stream is not a whole snapshot, and
+    /// [`LedgerError::TooLarge`].
+    async fn receive_snapshot(
+        &self,
+        stream: Box<dyn Read + Send>,
+        bytes_max: u64,
+        keep: Vec<Vec<u8>>,
+    ) -> Result<ReceivedSnapshot, ClusterError>;
+
+    /// Takes one step of putting a snapshot in the place of all records of the cluster. What
+    /// is written before the last one is lost. Returns the index it is at.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotLeader`]; [`ClusterError::Refused`] if it is none, or steps before it
+    /// are missing.
+    async fn restore_step(&self, step: RestoreStep) -> Result<u64, ClusterError>;
 
     /// A digest over this node's records, and the index it stands at. Nodes at the same
     /// index hold the same digest, or one of them is wrong. It reads everything.

@@ -9,3 +9,4 @@ pub mod ledger;
 pub mod metrics;
 pub mod peer;
 pub mod plugin;
+pub mod shelf;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bulkhead_api::{CONNECTIONS_MAX, ClientCertificates, ListenerLimits, TlsFiles, TlsVersion};
+use bulkhead_api::{CONNECTIONS_MAX, ClientCertificates, ListenerLimits, SNAPSHOT_BYTES_MAX, TlsFiles, TlsVersion};
 
 use super::error::ConfigError;
 use super::keys;
@@ -144,6 +144,13 @@ fn limits(stanza: &Stanza<'_>) -> Result<ListenerLimits, ConfigError> {
             return Err(stanza.wrong("max_request_size", "must be between 1 and 33554432"));
         }
         limits.body_bytes_max = bytes;
+    }
+    if let Some(bytes) = stanza.number("max_snapshot_size")? {
+        if bytes == 0 || bytes > limits.snapshot_bytes_max {
+            let most = format!("must be between 1 and {SNAPSHOT_BYTES_MAX}");
+            return Err(stanza.wrong("max_snapshot_size", &most));
+        }
+        limits.snapshot_bytes_max = bytes;
     }
     if let Some(strings) = stanza.number("max_request_json_strings")? {
         // Each string costs memory and time, so there is a bound to the bound.

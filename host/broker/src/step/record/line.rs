@@ -225,7 +225,7 @@ fn about_request(device: &Device, request: &Request, trail: &Trail) -> Value {
     about.insert("path".into(), path::shown(device, &trail.path).into());
     let plain = trail.mount.as_ref().map_or(&[][..], |mount| &mount.plain_request_keys[..]);
     match &request.body {
-        Body::Empty => {}
+        Body::Empty | Body::Unread(_) => {}
         Body::Json(text) => {
             let data = Shown { device, plain, names: &trail.names }.json(text.expose());
             about.insert("data".into(), data);
@@ -288,6 +288,9 @@ fn about_reply(device: &Device, trail: &Trail, reply: &Reply) -> Value {
             let body = secret(device, &String::from_utf8_lossy(bytes.expose()));
             let raw = json!({ "http_raw_body": body, "http_content_type": content_type, "http_status_code": status });
             about.insert("data".into(), raw);
+        }
+        Reply::Stream { content_type, .. } => {
+            about.insert("data".into(), json!({ "http_content_type": content_type, "http_status_code": 200 }));
         }
         Reply::Empty | Reply::Failed(_) => {}
     }

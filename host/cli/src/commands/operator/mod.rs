@@ -5,6 +5,7 @@ pub(super) mod key_status;
 pub(super) mod raft;
 pub(super) mod rotate;
 pub(super) mod seal;
+pub(super) mod snapshot;
 pub(super) mod unseal;
 
 use super::Group;

@@ -1,15 +1,13 @@
 //! What a node can still do that was removed, and what a member cannot that does not keep to
 //! the protocol.
 
-use std::io::Read;
-
 use bulkhead_model::seam::cluster::ClusterError;
 
 use super::*;
 use crate::peer::wire::{self, Request, Response};
 use crate::peer::{Lane, Target};
 use crate::raft::{AppendRequest, SnapshotMeta, StoredMembership, Vote, VoteRequest, log_id};
-use crate::snapshot::Contents;
+use crate::snapshot::{self, Contents, archive};
 
 impl Cluster {
     /// What a node answers to another, which may say whatever it likes.
@@ -139,9 +137,13 @@ async fn a_snapshot_is_what_was_said_of_it_or_is_refused() {
     cluster.put("a", "b").await;
     let leader = cluster.leader().await;
     let (bad, victim) = (number((leader + 1) % 3), (leader + 2) % 3);
-    let mut saved = cluster.ledger(leader).save_snapshot().await.unwrap();
+    let saved = cluster.ledger(leader).save_snapshot(&<[u8]>::to_vec).await.unwrap();
     let mut bytes = Vec::new();
-    saved.stream.read_to_end(&mut bytes).unwrap();
+    archive::unpack(saved.stream, |state| {
+        state.read_to_end(&mut bytes).unwrap();
+        snapshot::check(&bytes[..], |_, _| ())
+    })
+    .unwrap();
     let note = Contents::of(&bytes[..]).unwrap().note().clone();
     let last = note.applied.unwrap();
     let later = Some(log_id(last.leader_id.term, last.leader_id.node_id, last.index + 1000));

@@ -1,0 +1,120 @@
+//! Snapshots of three nodes, asked of any of them.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use bulkhead_tests::http::Request;
+use bulkhead_tests::node::Node;
+use bulkhead_tests::programs::{bao, bulkhead};
+use serde_json::json;
+
+use super::{Cluster, secret};
+
+fn snapshot(program: &Path, node: &Node, args: &[&str]) -> Output {
+    let mut command = Command::new(program);
+    command.args(["operator", "raft", "snapshot"]).args(args);
+    command.env("BAO_ADDR", format!("http://127.0.0.1:{}", node.port));
+    command.env("BAO_TOKEN", &node.token).env("HOME", node.dir()).env("BAO_MAX_RETRIES", "0");
+    command.output().unwrap()
+}
+
+fn succeeds(output: &Output) {
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+}
+
+fn status_with(node: &Node, token: &str) -> u16 {
+    Request::new("GET", "/v1/auth/token/lookup-self").token(token).send(node.port).unwrap().status
+}
+
+#[test]
+fn a_snapshot_is_saved_and_restored_by_any_node_and_shows_on_all() {
+    let cluster = Cluster::open();
+    let leader = cluster.leader_at();
+    for (round, program) in bao().into_iter().chain([bulkhead()]).enumerate() {
+        for asked in [leader, (leader + 1) % 3] {
+            let node = &cluster.nodes[asked];
+            let file = node.path("snapshot");
+            node.put("kv/data/a", &secret("then"));
+            succeeds(&snapshot(&program, node, &["save", file.to_str().unwrap()]));
+            node.put("kv/data/a", &secret("later"));
+            node.put("kv/data/new", &secret("later"));
+            node.put(&format!("sys/mounts/new{round}"), &json!({"type": "kv"}));
+            let made = node.put("auth/token/create", &json!({"policies": ["default"]}));
+            let token = made.at("auth.client_token").as_str().unwrap().to_owned();
+            // Each has parsed and kept what is going to be gone.
+            for other in &cluster.nodes {
+                assert_eq!(other.get("kv/data/a").at("data.data.value"), json!("later"));
+                assert_eq!(status_with(other, &token), 200);
+            }
+            succeeds(&snapshot(&program, node, &["restore", file.to_str().unwrap()]));
+            for other in &cluster.nodes {
+                assert_eq!(other.get("kv/data/a").at("data.data.value"), json!("then"), "{}", cluster.output());
+                assert_eq!(other.get("kv/data/new").status, 404);
+                assert!(other.get("sys/mounts").at("data").get(format!("new{round}/")).is_none());
+                assert_eq!(status_with(other, &token), 403);
+            }
+            std::fs::remove_file(file).unwrap();
+        }
+    }
+    // The cluster goes on as one, also under another leader.
+    cluster.leader().put("sys/step-down", &json!({}));
+    let leader = cluster.leader();
+    leader.put("kv/data/after", &secret("restored"));
+    for node in &cluster.nodes {
+        assert_eq!(node.get("kv/data/after").at("data.data.value"), json!("restored"));
+    }
+}
+
+#[test]
+fn a_snapshot_from_before_the_others_joined_does_not_part_them() {
+    let cluster = Cluster::founded(3, 1, 1);
+    cluster.put_fast_autopilot();
+    let founder = &cluster.nodes[0];
+    founder.put("sys/mounts/kv", &json!({"type": "kv", "options": {"version": "2"}}));
+    founder.put("kv/data/a", &secret("alone"));
+    let file = founder.path("snapshot");
+    succeeds(&snapshot(&bulkhead(), founder, &["save", file.to_str().unwrap()]));
+    cluster.join(1);
+    cluster.until_voters(2);
+    founder.put("kv/data/a", &secret("together"));
+    succeeds(&snapshot(&bulkhead(), &cluster.nodes[1], &["restore", file.to_str().unwrap()]));
+    for node in &cluster.nodes[..2] {
+        assert_eq!(node.get("kv/data/a").at("data.data.value"), json!("alone"));
+    }
+    // Its certificate is of the authority that the first two go by.
+    cluster.put_fast_autopilot();
+    cluster.join(2);
+    cluster.until_voters(3);
+    assert_eq!(cluster.nodes[2].get("kv/data/a").at("data.data.value"), json!("alone"));
+}
+
+#[test]
+fn a_forced_snapshot_seals_every_node_and_its_own_shares_open_them() {
+    let lost = bulkhead_tests::node::Node::raft_open(bulkhead_tests::programs::Program::Bulkhead);
+    lost.put("sys/mounts/kv", &json!({"type": "kv", "options": {"version": "2"}}));
+    lost.put("kv/data/a", &secret("of the lost one"));
+    let file = lost.path("snapshot");
+    succeeds(&snapshot(&bulkhead(), &lost, &["save", file.to_str().unwrap()]));
+    let mut cluster = Cluster::open();
+    let standby = (cluster.leader_at() + 1) % 3;
+    let refused = snapshot(&bulkhead(), &cluster.nodes[standby], &["restore", file.to_str().unwrap()]);
+    assert_eq!(refused.status.code(), Some(2));
+    let program = bao().unwrap_or_else(bulkhead);
+    succeeds(&snapshot(&program, &cluster.nodes[standby], &["restore", "-force", file.to_str().unwrap()]));
+    for node in &cluster.nodes {
+        node.until("it has sealed itself", |node| node.get("sys/seal-status").at("sealed") == json!(true));
+    }
+    for node in &mut cluster.nodes {
+        node.token.clone_from(&lost.token);
+        node.shares.clone_from(&lost.shares);
+    }
+    for at in 0..3 {
+        cluster.unseal(at);
+    }
+    cluster.leader().put("kv/data/b", &secret("after"));
+    for node in &cluster.nodes {
+        assert_eq!(node.get("kv/data/a").at("data.data.value"), json!("of the lost one"));
+        assert_eq!(node.get("kv/data/b").at("data.data.value"), json!("after"));
+    }
+}
