@@ -342,3 +342,6 @@ pub(crate) fn wrap(
         wrapped_accessor: asked.wrapped_accessor,
     })
 }
+
+#[cfg(test)]
+mod tests;
