@@ -175,3 +175,23 @@ fn a_document_as_deep_as_a_body_may_be_is_written_patched_and_stripped() {
     assert!(node.get("secret/subkeys/deep").text().contains("{\"b\":null}"));
     still_serves(&mut node);
 }
+
+/// What the server's memory was at most, in KiB.
+fn memory_kib_max(node: &Node) -> u64 {
+    let pid = node.pid().unwrap().as_raw_nonzero();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim_end_matches("kB").trim().parse().unwrap()
+}
+
+#[test]
+fn a_large_body_of_nobody_costs_no_more_than_three_times_its_size() {
+    let node = Node::raft_open(Program::Bulkhead);
+    let before = memory_kib_max(&node);
+    // A line break makes the parser copy the text it stands in.
+    let text = [b"{\"a\": \"\\n".as_slice(), &vec![b'x'; 31 << 20], b"\"}"].concat();
+    let reply = Request::new("POST", "/v1/cubbyhole/x").token("none").body(text).send(node.port).unwrap();
+    assert_eq!(reply.status, 403, "{}", reply.text());
+    let grown = memory_kib_max(&node) - before;
+    assert!(grown < 3 * 32 * 1024, "it took {grown} KiB");
+}

@@ -100,12 +100,14 @@ async fn take_share(
 }
 
 /// Appends. Where the buffer must move, the old one is wiped, since it may hold secrets.
-/// It grows with what has come, not with what was announced.
+/// It grows with what has come; from a quarter of what was announced on, to just that, so that
+/// a large body lies in memory once.
 fn append(bytes: &mut Vec<u8>, more: &[u8], expected: usize) {
     let needed = bytes.len() + more.len();
     if needed > bytes.capacity() {
-        let doubled = (bytes.capacity() * 2).min(expected.max(needed)).max(needed);
-        let mut grown = Vec::with_capacity(doubled);
+        let doubled = bytes.capacity() * 2;
+        let wanted = if expected > 0 && needed >= expected / 4 { expected } else { doubled };
+        let mut grown = Vec::with_capacity(wanted.max(needed));
         grown.extend_from_slice(bytes);
         bytes.zeroize();
         *bytes = grown;

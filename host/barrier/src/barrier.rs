@@ -28,9 +28,13 @@ pub struct KeyStatus {
     pub term: u32,
     /// When it was installed, in milliseconds since the epoch.
     pub install_time_ms: u64,
-    /// Encryptions under it so far. Counted in blocks across restarts, so it may be
-    /// more than there were, never much less.
+    /// Encryptions under it that this node knows of: its own since it was unsealed, and what
+    /// was on record then. The record is renewed once a block of them is used up, so a
+    /// restart may lose sight of some.
     pub encryptions: u64,
+    /// Encryptions under it that there may have been, counted in blocks across restarts:
+    /// perhaps more than there were, never less. What is decided is decided by it.
+    pub encryptions_bound: u64,
 }
 
 /// A keyring with a new term that is in a transaction, but not yet committed. Give it to
@@ -57,7 +61,12 @@ impl Barrier {
     pub fn key_status(&self) -> KeyStatus {
         let keyring = self.keyring();
         let term = keyring.newest();
-        KeyStatus { term: term.number(), install_time_ms: term.install_time_ms(), encryptions: term.used() }
+        KeyStatus {
+            term: term.number(),
+            install_time_ms: term.install_time_ms(),
+            encryptions: term.known(),
+            encryptions_bound: term.used(),
+        }
     }
 
     /// Whether so much was encrypted under the newest term that it is time for another.

@@ -6,7 +6,7 @@ use bulkhead_model::change::Write;
 use bulkhead_model::seam::ledger::View;
 
 use crate::error::StoreError;
-use crate::keyring::Keyring;
+use crate::keyring::{Keyring, Recorded};
 use crate::names::plain_key;
 use crate::record::{self, NONCE};
 
@@ -14,13 +14,20 @@ use crate::record::{self, NONCE};
 pub(crate) const ENCRYPTIONS: &str = "core/encryptions";
 
 /// The count in the ledger for the newest term; zero if it is of an older term.
-pub(crate) fn on_record(keyring: &Keyring, view: &dyn View) -> Result<u64, StoreError> {
+pub(crate) fn on_record(keyring: &Keyring, view: &dyn View) -> Result<Recorded, StoreError> {
     let key = plain_key(ENCRYPTIONS);
-    let Some(found) = view.get(&key)? else { return Ok(0) };
+    let Some(found) = view.get(&key)? else { return Ok(Recorded::default()) };
     let opened = record::open(keyring, &key, found.bytes, &mut Vec::new())?;
-    let parsed = opened.expose().split_first_chunk::<4>().zip(opened.expose().last_chunk::<8>());
-    let of_newest = parsed.filter(|((term, _), _)| u32::from_be_bytes(**term) == keyring.newest().number());
-    Ok(of_newest.map_or(0, |(_, count)| u64::from_be_bytes(*count)))
+    Ok(parse(opened.expose(), keyring.newest().number()).unwrap_or_default())
+}
+
+/// Term, what is known of, what is reserved. Before the second was kept apart, there were the
+/// other two alone.
+fn parse(bytes: &[u8], newest: u32) -> Option<Recorded> {
+    let (term, rest) = bytes.split_first_chunk::<4>()?;
+    let (known, reserved) = (rest.first_chunk::<8>()?, rest.last_chunk::<8>()?);
+    let recorded = Recorded { known: u64::from_be_bytes(*known), reserved: u64::from_be_bytes(*reserved) };
+    (u32::from_be_bytes(*term) == newest).then_some(recorded)
 }
 
 /// The write that puts the next block on record. No read is recorded for it: a conflict
@@ -28,9 +35,9 @@ pub(crate) fn on_record(keyring: &Keyring, view: &dyn View) -> Result<u64, Store
 /// one of thousands.
 pub(crate) fn reserve(keyring: &Keyring, view: &dyn View, nonce: [u8; NONCE]) -> Result<Write, StoreError> {
     let term = keyring.newest();
-    let reserved = term.reserve(on_record(keyring, view)?);
+    let Recorded { known, reserved } = term.reserve(on_record(keyring, view)?);
     let key = plain_key(ENCRYPTIONS);
-    let value = [term.number().to_be_bytes().as_slice(), &reserved.to_be_bytes()].concat();
+    let value = [term.number().to_be_bytes().as_slice(), &known.to_be_bytes(), &reserved.to_be_bytes()].concat();
     let value = record::seal(term, &key, &value, nonce, &mut Vec::new());
     Ok(Write { key, value: Some(value) })
 }

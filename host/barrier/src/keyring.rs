@@ -32,14 +32,26 @@ const TERM_BYTES: usize = 4 + 8 + 32;
 /// Format, names key, derivation key and number of terms, in bytes.
 const FIXED_BYTES: usize = 1 + 64 + 32 + 4;
 
+/// A term's count as the ledger has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Recorded {
+    /// Encryptions that were known of when it was put there.
+    pub known: u64,
+    /// Up to here there may have been more since.
+    pub reserved: u64,
+}
+
 /// A key for values, with its context ready.
 pub(crate) struct Term {
     number: u32,
     install_time_ms: u64,
     key: KeyBytes<32>,
     context: LessSafeKey,
-    /// Encryptions so far, as far as this node knows.
+    /// Encryptions that there may have been so far: never less than there were. What is
+    /// decided is decided by it.
     used: AtomicU64,
+    /// Encryptions that are known of, which are no more than there were: what is told.
+    known: AtomicU64,
     /// Up to here they are on record in the ledger.
     reserved: AtomicU64,
 }
@@ -56,7 +68,8 @@ pub(crate) struct Keyring {
 impl Term {
     pub(crate) fn new(number: u32, install_time_ms: u64, key: KeyBytes<32>) -> Self {
         let context = record::context(key.expose());
-        Self { number, install_time_ms, key, context, used: AtomicU64::new(0), reserved: AtomicU64::new(0) }
+        let [used, known, reserved] = [0; 3].map(AtomicU64::new);
+        Self { number, install_time_ms, key, context, used, known, reserved }
     }
 
     pub(crate) fn number(&self) -> u32 {
@@ -75,9 +88,14 @@ impl Term {
         self.used.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn known(&self) -> u64 {
+        self.known.load(Ordering::Relaxed)
+    }
+
     /// Counts encryptions about to be done. Whoever gets `true` is to reserve a block.
     #[must_use]
     pub(crate) fn count(&self, encryptions: u64) -> bool {
+        self.known.fetch_add(encryptions, Ordering::Relaxed);
         let used = self.used.fetch_add(encryptions, Ordering::Relaxed) + encryptions;
         let reserved = self.reserved.load(Ordering::Relaxed);
         let ahead = used.saturating_add(RESERVED_BLOCK);
@@ -85,17 +103,18 @@ impl Term {
     }
 
     /// Takes over a count found in the ledger, and gives the one to put there instead.
-    pub(crate) fn reserve(&self, on_record: u64) -> u64 {
-        let used = self.used.fetch_max(on_record, Ordering::Relaxed).max(on_record);
-        let reserved = used.saturating_add(RESERVED_BLOCK);
+    pub(crate) fn reserve(&self, on_record: Recorded) -> Recorded {
+        self.resume(on_record);
+        let reserved = self.used().saturating_add(RESERVED_BLOCK);
         self.reserved.fetch_max(reserved, Ordering::Relaxed);
-        reserved
+        Recorded { known: self.known(), reserved }
     }
 
     /// Starts from the count on record: what of it was not used is lost, which errs on
     /// the safe side.
-    pub(crate) fn resume(&self, on_record: u64) {
-        self.used.fetch_max(on_record, Ordering::Relaxed);
+    pub(crate) fn resume(&self, on_record: Recorded) {
+        self.used.fetch_max(on_record.reserved, Ordering::Relaxed);
+        self.known.fetch_max(on_record.known, Ordering::Relaxed);
     }
 }
 

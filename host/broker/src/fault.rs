@@ -107,10 +107,9 @@ pub(crate) fn wrapped_all(texts: &[impl AsRef<str>]) -> String {
 fn store_failure(error: &StoreError) -> Failure {
     match error {
         StoreError::Ledger(ledger) => ledger_failure(ledger),
-        StoreError::BadKey(_) => Failure::invalid(error.to_string()),
-        StoreError::TooLarge { .. } | StoreError::TooMany { .. } => {
-            Failure::new(FailureKind::TooLarge, error.to_string())
-        }
+        // As from a plugin, whose own answer it is there: 413 is about bodies.
+        StoreError::BadKey(_) | StoreError::TooLarge { .. } => Failure::invalid(error.to_string()),
+        StoreError::TooMany { .. } => Failure::new(FailureKind::TooLarge, error.to_string()),
         StoreError::Damaged { .. } | StoreError::UnknownTerm { .. } => {
             tracing::error!(error = %error, "stored data could not be used");
             Failure::internal()

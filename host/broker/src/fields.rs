@@ -1,39 +1,75 @@
 //! Reading the parameters of the host's own routes, as weakly typed as Vault reads them.
 
 use bulkhead_model::duration;
+use bulkhead_model::framework::convert;
+use bulkhead_model::plugin::FieldKind;
 use serde_json::{Map, Value};
 
 use crate::fault::Fault;
 
 /// The parameters of one request.
 #[derive(Default)]
-pub(crate) struct Fields(pub Map<String, Value>);
+pub(crate) struct Fields {
+    values: Map<String, Value>,
+    /// Whether the route tells create from update. In Vault that meets the fields first, and
+    /// says less of one that does not fit.
+    has_existence_check: bool,
+}
 
 impl Drop for Fields {
     fn drop(&mut self) {
-        self.0.values_mut().for_each(bulkhead_model::reply::wipe);
+        self.values.values_mut().for_each(bulkhead_model::reply::wipe);
     }
 }
 
-fn mismatch(name: &str, wanted: &str) -> Fault {
-    Fault::invalid(format!("Field validation failed: error converting input for field {name:?}: expected {wanted}"))
-}
-
 impl Fields {
+    pub(crate) fn new(values: Map<String, Value>) -> Self {
+        Self { values, has_existence_check: false }
+    }
+
+    /// The parameters of a route that tells create from update.
+    pub(crate) fn behind_existence_check(self, has_existence_check: bool) -> Self {
+        let mut fields = self;
+        fields.has_existence_check = has_existence_check;
+        fields
+    }
+
     /// Whether the caller sent it.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        self.values.contains_key(name)
+    }
+
+    /// All that was sent.
+    pub(crate) fn all(&self) -> &Map<String, Value> {
+        &self.values
+    }
+
+    /// What was sent, unless it is null.
+    fn sent(&self, name: &str) -> Option<&Value> {
+        self.values.get(name).filter(|value| !value.is_null())
+    }
+
+    /// What was sent, as its kind wants it. Nulls count as not sent.
+    fn converted(&self, name: &str, kind: FieldKind) -> Result<Option<Value>, Fault> {
+        let Some(value) = self.sent(name) else { return Ok(None) };
+        convert(kind, value.clone()).map(Some).map_err(|cause| self.unfit(name, &cause))
+    }
+
+    fn unfit(&self, name: &str, cause: &str) -> Fault {
+        let preface = if self.has_existence_check { "" } else { "Field validation failed: " };
+        Fault::invalid(format!("{preface}error converting input for field {name:?}: {cause}"))
     }
 
     /// A text; numbers and booleans are taken for one.
     pub(crate) fn text(&self, name: &str) -> Result<Option<String>, Fault> {
-        match self.0.get(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(Value::Number(n)) => Ok(Some(n.to_string())),
-            Some(Value::Bool(b)) => Ok(Some(if *b { "1" } else { "0" }.into())),
-            Some(_) => Err(mismatch(name, "a string")),
+        // A secret is not to lie about in more copies than the one that is given away.
+        if let Some(Value::String(text)) = self.sent(name) {
+            return Ok(Some(text.clone()));
         }
+        Ok(match self.converted(name, FieldKind::Text)? {
+            Some(Value::String(text)) => Some(text),
+            _ => None,
+        })
     }
 
     /// A text, or the empty one.
@@ -41,42 +77,19 @@ impl Fields {
         Ok(self.text(name)?.unwrap_or_default())
     }
 
-    /// A boolean; `"true"`, `"1"` and numbers are taken for one.
+    /// A boolean; `"true"`, `"1"` and the numbers 0 and 1 are taken for one.
     pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, Fault> {
-        match self.0.get(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::Bool(b)) => Ok(Some(*b)),
-            Some(Value::Number(n)) => Ok(Some(n.to_string() != "0")),
-            Some(Value::String(text)) => match text.to_ascii_lowercase().as_str() {
-                "1" | "t" | "true" => Ok(Some(true)),
-                "0" | "f" | "false" | "" => Ok(Some(false)),
-                _ => Err(mismatch(name, "a boolean")),
-            },
-            Some(_) => Err(mismatch(name, "a boolean")),
-        }
+        Ok(self.converted(name, FieldKind::Boolean)?.and_then(|value| value.as_bool()))
     }
 
     /// A whole number, perhaps as a string.
     pub(crate) fn integer(&self, name: &str) -> Result<Option<i64>, Fault> {
-        let text = match self.0.get(name) {
-            None | Some(Value::Null) => return Ok(None),
-            Some(Value::Number(n)) => n.to_string(),
-            Some(Value::String(text)) => text.clone(),
-            Some(Value::Bool(b)) => i64::from(*b).to_string(),
-            Some(_) => return Err(mismatch(name, "an integer")),
-        };
-        text.trim().parse().map(Some).map_err(|_| mismatch(name, "an integer"))
+        Ok(self.converted(name, FieldKind::Integer)?.and_then(|value| value.as_i64()))
     }
 
     /// A number, perhaps as a string.
     pub(crate) fn float(&self, name: &str) -> Result<Option<f64>, Fault> {
-        let Some(text) = self.text(name)? else { return Ok(None) };
-        text.trim().parse().map(Some).map_err(|_| {
-            Fault::invalid(format!(
-                "Field validation failed: error converting input for field {name:?}: '' cannot parse value as \
-                 'float64': strconv.ParseFloat: invalid syntax"
-            ))
-        })
+        Ok(self.converted(name, FieldKind::Float)?.and_then(|value| value.as_f64()))
     }
 
     /// A duration in seconds: a number of seconds, or Go's notation with days.
@@ -87,53 +100,41 @@ impl Fields {
         }
     }
 
-    /// As [`seconds`](Self::seconds), with the text Vault has where a field is declared
-    /// as a duration.
+    /// As [`seconds`](Self::seconds), where Vault declares the field as a duration.
     pub(crate) fn seconds_of_field(&self, name: &str) -> Result<Option<u64>, Fault> {
-        match self.text(name)? {
-            Some(text) if !text.is_empty() => duration::parse_secs(&text).map(Some).map_err(|e| {
-                Fault::invalid(format!("Field validation failed: error converting input for field {name:?}: {e}"))
-            }),
-            _ => Ok(None),
-        }
+        Ok(self.converted(name, FieldKind::Duration)?.and_then(|value| value.as_u64()))
     }
 
     /// A list of strings; a single string is a list of one, split at commas if asked.
     pub(crate) fn strings(&self, name: &str, split_commas: bool) -> Result<Option<Vec<String>>, Fault> {
-        match self.0.get(name) {
-            None | Some(Value::Null) => Ok(None),
+        match self.sent(name) {
+            None => return Ok(None),
             Some(Value::String(text)) if split_commas => {
-                Ok(Some(text.split(',').map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect()))
+                return Ok(Some(text.split(',').map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect()));
             }
-            Some(Value::String(text)) => Ok(Some(vec![text.clone()])),
-            Some(Value::Array(items)) => {
-                let one = |item: &Value| match item {
-                    Value::String(text) => Some(text.clone()),
-                    Value::Number(n) => Some(n.to_string()),
-                    Value::Bool(b) => Some(b.to_string()),
-                    _ => None,
-                };
-                items.iter().map(one).collect::<Option<Vec<_>>>().map(Some).ok_or_else(|| mismatch(name, "strings"))
-            }
-            Some(_) => Err(mismatch(name, "a list of strings")),
+            Some(Value::String(text)) => return Ok(Some(vec![text.clone()])),
+            Some(_) => {}
         }
+        let Some(Value::Array(items)) = self.converted(name, FieldKind::StringList)? else { return Ok(None) };
+        let text = |item| if let Value::String(text) = item { Some(text) } else { None };
+        Ok(Some(items.into_iter().filter_map(text).collect()))
     }
 
     /// An object.
     pub(crate) fn object(&self, name: &str) -> Result<Option<&Map<String, Value>>, Fault> {
-        match self.0.get(name) {
-            None | Some(Value::Null) => Ok(None),
+        match self.sent(name) {
+            None => Ok(None),
             Some(Value::Object(map)) => Ok(Some(map)),
-            Some(_) => Err(Fault::invalid(format!(
-                "Field validation failed: error converting input for field {name:?}: '' expected type \
-                 'map[string]interface {{}}', got unconvertible type 'string'"
-            ))),
+            Some(other) => {
+                let cause = convert(FieldKind::AnyMap, other.clone()).err();
+                Err(self.unfit(name, &cause.unwrap_or_else(|| "expected an object".to_owned())))
+            }
         }
     }
 
     /// An object whose values are texts.
     pub(crate) fn texts(&self, name: &str) -> Result<Option<Vec<(String, String)>>, Fault> {
-        match self.0.get(name) {
+        match self.values.get(name) {
             Some(one @ Value::String(_)) => return pairs(name, std::slice::from_ref(one)).map(Some),
             Some(Value::Array(many)) => return pairs(name, many).map(Some),
             _ => {}
@@ -146,7 +147,7 @@ impl Fields {
             _ => None,
         };
         let pairs = map.iter().map(|(k, v)| text(v).map(|v| (k.clone(), v)));
-        pairs.collect::<Option<Vec<_>>>().map(Some).ok_or_else(|| mismatch(name, "strings"))
+        pairs.collect::<Option<Vec<_>>>().map(Some).ok_or_else(|| self.unfit(name, "expected strings"))
     }
 }
 

@@ -167,26 +167,23 @@ pub(crate) struct Lifetime {
 /// `ran_secs`: how long the token lives already, at a renewal.
 pub(crate) fn lifetime(asked: Lifetime, default_secs: u64, ran_secs: u64) -> (u64, Vec<String>) {
     let mut warnings = Vec::new();
-    let bound = |explicit: u64| if explicit == 0 { u64::MAX } else { explicit.saturating_sub(ran_secs) };
-    let explicit = bound(asked.explicit_max_secs);
-    let mut cap = |what: &str, value: u64, longest: u64, shown: u64| {
+    let mut cap = |what: &str, value: u64, longest: u64| {
         if value > longest {
-            let (value, shown) = (short_go(value), short_go(shown));
+            let (value, longest) = (short_go(value), short_go(longest));
             warnings.push(format!(
-                "{what} of {value:?} exceeded the effective max_ttl of {shown:?}; {what} value is capped accordingly"
+                "{what} of {value:?} exceeded the effective max_ttl of {longest:?}; {what} value is capped accordingly"
             ));
         }
         value.min(longest)
     };
-    let granted = if asked.period_secs > 0 {
-        let longest = asked.max_secs.min(explicit);
-        cap("period", asked.period_secs, longest, longest)
-    } else {
-        // Both count from the token's birth.
-        let longest = asked.max_secs.saturating_sub(ran_secs).min(explicit);
-        let wanted = if asked.ttl_secs > 0 { asked.ttl_secs } else { default_secs };
-        cap("TTL", wanted, longest, longest)
+    let explicit = if asked.explicit_max_secs == 0 { u64::MAX } else { asked.explicit_max_secs };
+    let longest = asked.max_secs.min(explicit);
+    // A period begins anew with each renewal; what is counted from the token's birth is the rest.
+    let (wanted, ends) = match asked.period_secs {
+        0 => (if asked.ttl_secs > 0 { asked.ttl_secs } else { default_secs }, longest),
+        period => (cap("period", period, longest), explicit),
     };
+    let granted = cap("TTL", wanted, ends.saturating_sub(ran_secs));
     (granted, warnings)
 }
 
@@ -358,3 +355,6 @@ pub(crate) fn wrap(
         wrapped_accessor: asked.wrapped_accessor,
     })
 }
+
+#[cfg(test)]
+mod tests;

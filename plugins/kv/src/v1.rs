@@ -10,6 +10,9 @@ pub(crate) fn exists(cx: &Cx, request: &Request) -> Result<bool> {
 }
 
 pub(crate) fn write(cx: &Cx, path: &str, document: &[u8]) -> Result<()> {
+    if path.is_empty() {
+        return Err(Error::invalid("missing path"));
+    }
     check_writable(path)?;
     if json::members(document)?.next().is_none() {
         return Err(Error::invalid("missing data fields"));

@@ -48,7 +48,7 @@ fn no_serialised_keyring_of_a_wrong_shape_is_taken() {
 fn one_caller_in_a_block_is_told_to_reserve_the_next() {
     let term = Term::new(1, 0, known_key(&[0; 32]));
     assert!(term.count(1), "nothing is reserved yet");
-    assert_eq!(term.reserve(0), 1 + RESERVED_BLOCK);
+    assert_eq!(term.reserve(Recorded::default()), Recorded { known: 1, reserved: 1 + RESERVED_BLOCK });
     assert!(!term.count(1));
     assert!(!term.count(RESERVED_BLOCK - 1));
     assert!(term.count(1), "the block is used up");
@@ -57,9 +57,10 @@ fn one_caller_in_a_block_is_told_to_reserve_the_next() {
 #[test]
 fn a_count_never_falls_behind_the_one_on_record() {
     let term = Term::new(1, 0, known_key(&[0; 32]));
-    term.resume(5_000_000);
-    assert_eq!(term.used(), 5_000_000);
+    term.resume(Recorded { known: 40, reserved: 5_000_000 });
+    assert_eq!((term.known(), term.used()), (40, 5_000_000));
     assert!(term.count(1), "what was reserved by another life is not this one's");
-    assert_eq!(term.reserve(6_000_000), 6_000_000 + RESERVED_BLOCK, "another leader was ahead");
-    assert_eq!(term.used(), 6_000_000);
+    let ahead = term.reserve(Recorded { known: 70, reserved: 6_000_000 });
+    assert_eq!(ahead, Recorded { known: 70, reserved: 6_000_000 + RESERVED_BLOCK }, "another leader was ahead");
+    assert_eq!((term.known(), term.used()), (70, 6_000_000));
 }

@@ -60,8 +60,8 @@ async fn host(
     route: &'static HostRoute,
     captures: &[(&'static str, String)],
 ) -> Result<Reply, Fault> {
-    let fields = Fields(parameters(request)?);
-    let ignored = ignored(route, &fields.0);
+    let fields = Fields::new(parameters(request)?).behind_existence_check(route.exists.is_some());
+    let ignored = ignored(route, &fields);
     let replaced = replaced(route, captures, &fields);
     let ask = Ask { request, captures: captures.to_vec(), fields };
     let mut reply = match route.handler {
@@ -89,9 +89,9 @@ fn replaced(route: &HostRoute, captures: &[(&'static str, String)], sent: &Field
 }
 
 /// Names the caller sent that the route does not know, sorted.
-fn ignored(route: &HostRoute, sent: &Map<String, Value>) -> Vec<String> {
+fn ignored(route: &HostRoute, sent: &Fields) -> Vec<String> {
     let Some(known) = route.fields else { return Vec::new() };
-    let mut names: Vec<_> = sent.keys().filter(|name| !known.contains(&name.as_str())).cloned().collect();
+    let mut names: Vec<_> = sent.all().keys().filter(|name| !known.contains(&name.as_str())).cloned().collect();
     names.sort();
     names
 }

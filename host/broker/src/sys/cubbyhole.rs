@@ -57,11 +57,11 @@ fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 }
 
 fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    if ask.fields.0.is_empty() {
+    if ask.fields.all().is_empty() {
         return Err(Failure::new(FailureKind::Internal, wrapped("missing data fields")).into());
     }
     let key = key(visit, ask.capture("path"))?;
-    let text = bulkhead_model::reply::hidden_json(&ask.fields.0);
+    let text = bulkhead_model::reply::hidden_json(ask.fields.all());
     visit.tx.put(&key, text.expose())?;
     Ok(Reply::Empty)
 }

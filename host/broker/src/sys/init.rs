@@ -20,7 +20,7 @@ pub(crate) fn fields(request: &Request) -> Result<Fields, Fault> {
     match &request.body {
         Body::Empty => Ok(Fields::default()),
         Body::Json(text) => match serde_json::from_slice(text.expose()) {
-            Ok(serde_json::Value::Object(map)) => Ok(Fields(map)),
+            Ok(serde_json::Value::Object(map)) => Ok(Fields::new(map)),
             Ok(serde_json::Value::Null) => Ok(Fields::default()),
             _ => Err(Fault::invalid("failed to decode JSON input: the body is not a JSON object")),
         },
@@ -37,7 +37,7 @@ pub(crate) async fn write(node: &Node, request: &Request) -> Result<Reply, Fault
             ));
         }
     }
-    let pgp = ["pgp_keys", "root_token_pgp_key"].iter().any(|name| match fields.0.get(*name) {
+    let pgp = ["pgp_keys", "root_token_pgp_key"].iter().any(|name| match fields.all().get(*name) {
         Some(serde_json::Value::Array(keys)) => !keys.is_empty(),
         Some(serde_json::Value::String(key)) => !key.is_empty(),
         _ => false,

@@ -1,6 +1,7 @@
 //! `sys/key-status` and `sys/rotate`: the barrier's keyring.
 
 use bulkhead_barrier::{KeyStatus, Transaction};
+use bulkhead_model::duration::format_go;
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Verb;
 use serde::{Deserialize, Serialize};
@@ -41,7 +42,7 @@ impl RotateConfig {
     fn is_due(&self, status: &KeyStatus, now_ms: u64) -> bool {
         let age_ms = now_ms.saturating_sub(status.install_time_ms);
         let old = self.interval_secs > 0 && age_ms >= self.interval_secs.saturating_mul(1000);
-        self.enabled && (old || status.encryptions >= self.max_operations)
+        self.enabled && (old || status.encryptions_bound >= self.max_operations)
     }
 }
 
@@ -87,9 +88,11 @@ pub(crate) fn rotate_if_due(visit: &mut Visit) -> Result<(), Fault> {
 
 fn read_config(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
     let config = config(&mut visit.tx)?;
+    // Vault tells none as a number, any other as a text.
+    let interval = if config.interval_secs == 0 { json!(0) } else { format_go(config.interval_secs).into() };
     Ok(data(&json!({
         "enabled": config.enabled,
-        "interval": config.interval_secs,
+        "interval": interval,
         "max_operations": config.max_operations,
     })))
 }
@@ -107,9 +110,9 @@ fn write_config(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     if let Some(enabled) = ask.fields.flag("enabled")? {
         config.enabled = enabled;
     }
-    if let Some(secs) = ask.fields.seconds("interval")? {
+    if let Some(secs) = ask.fields.seconds_of_field("interval")? {
         if secs != 0 && secs < 86_400 {
-            return Err(Fault::invalid("interval must be at least 24h, or 0 to disable"));
+            return Err(Fault::invalid("interval must be greater or equal to 24h0m0s"));
         }
         config.interval_secs = secs;
     }
@@ -122,9 +125,9 @@ fn write_config(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 mod tests {
     use super::{KeyStatus, OPERATIONS_MIN, RotateConfig};
 
-    fn is_due(enabled: bool, interval_secs: u64, encryptions: u64, now_ms: u64) -> bool {
+    fn is_due(enabled: bool, interval_secs: u64, encryptions_bound: u64, now_ms: u64) -> bool {
         let config = RotateConfig { enabled, max_operations: OPERATIONS_MIN, interval_secs };
-        config.is_due(&KeyStatus { term: 1, install_time_ms: 1_000, encryptions }, now_ms)
+        config.is_due(&KeyStatus { term: 1, install_time_ms: 1_000, encryptions: 0, encryptions_bound }, now_ms)
     }
 
     #[test]

@@ -98,7 +98,7 @@ fn list(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 fn renew<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
     Box::pin(async move {
         let id = asked_id(ask)?;
-        let increment = ask.fields.seconds("increment")?;
+        let increment = ask.fields.seconds_of_field("increment")?;
         let record = leases::get(&mut visit.tx, &id)?.ok_or_else(|| Fault::invalid("lease not found"))?;
         if record.expires_ms <= visit.now_ms {
             return Err(Fault::invalid("lease expired"));

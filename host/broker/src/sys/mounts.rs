@@ -138,6 +138,12 @@ async fn mount(visit: &mut Visit, ask: &Ask<'_>, table: Table) -> Result<Reply, 
 
 fn new_entry(visit: &Visit, ask: &Ask<'_>, table: Table) -> Result<MountEntry, Fault> {
     let path = mount_path(ask.capture("path"));
+    let flag = |name: &str| Ok::<_, Fault>(ask.fields.flag(name)?.unwrap_or(false));
+    let (local, seal_wrap) = (flag("local")?, flag("seal_wrap")?);
+    let external_entropy_access = flag("external_entropy_access")?;
+    // Only that it is a text is asked of it here: what counts is the one in `config`.
+    ask.fields.text("plugin_version")?;
+    let description = ask.fields.text_or_empty("description")?;
     let asked = ask.fields.text_or_empty("type")?;
     let asked = if asked == "plugin" { ask.fields.text_or_empty("plugin_name")? } else { asked };
     if asked.is_empty() {
@@ -176,13 +182,13 @@ fn new_entry(visit: &Visit, ask: &Ask<'_>, table: Table) -> Result<MountEntry, F
         table,
         path,
         kind: plugin.to_owned(),
-        description: ask.fields.text_or_empty("description")?,
+        description,
         accessor: format!("{prefix}{plugin}_{}", hex::encode(random::<4>(entropy))),
         options,
         tuning,
-        local: ask.fields.flag("local")?.unwrap_or(false),
-        seal_wrap: ask.fields.flag("seal_wrap")?.unwrap_or(false),
-        external_entropy_access: ask.fields.flag("external_entropy_access")?.unwrap_or(false),
+        local,
+        seal_wrap,
+        external_entropy_access,
         plugin_version: String::new(),
         data_version: component.descriptor().data_version,
         leaving: false,
@@ -194,7 +200,7 @@ fn new_entry(visit: &Visit, ask: &Ask<'_>, table: Table) -> Result<MountEntry, F
 fn check_path(visit: &Visit, table: Table, path: &str) -> Result<(), Fault> {
     let canonical = ApiPath::checked(path.to_owned()).map_err(|e| Fault::invalid(e.to_string()))?;
     let first = canonical.as_str().split('/').next().unwrap_or_default();
-    if table == Table::Secret && matches!(first, "sys" | "auth" | "audit") {
+    if table == Table::Secret && matches!(first, "sys" | "auth" | "audit" | "identity" | "cubbyhole") {
         return Err(Fault::invalid(format!("cannot mount {path:?}")));
     }
     let full = full_path(table, path);

@@ -133,7 +133,7 @@ fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         version: before.as_ref().map_or(0, |b| b.version) + 1,
         modified_ms: now_ms,
         cas_required: ask.fields.flag("cas_required")?.unwrap_or(before.is_some_and(|b| b.cas_required)),
-        expires_ms: ask.fields.seconds("ttl")?.map_or(0, |secs| now_ms.saturating_add(secs * 1000)),
+        expires_ms: ask.fields.seconds_of_field("ttl")?.map_or(0, |secs| now_ms.saturating_add(secs * 1000)),
         allow_slashes: ask.fields.flag("allow_slashes_in_identity_templates")?.unwrap_or(false),
         allow_wildcards: ask.fields.flag("allow_wildcards_in_identity_templates")?.unwrap_or(false),
     };

@@ -65,7 +65,13 @@ pub(crate) async fn unseal(node: &Arc<Node>, request: &Request) -> Result<Reply,
     if text.expose().is_empty() {
         return Err(Fault::invalid("'key' must be specified in request body as JSON, or 'reset' set to true"));
     }
-    let share = decoded(text.expose()).ok_or_else(|| Fault::invalid("'key' must be a valid hex or base64 string"))?;
+    let unreadable = || Fault::invalid("'key' must be a valid hex or base64 string");
+    if !node.is_sealed() {
+        // Nothing is done with it, so it need not be a share.
+        bytes_of(text.expose()).ok_or_else(unreadable)?;
+        return status(node);
+    }
+    let share = decoded(text.expose()).ok_or_else(unreadable)?;
     match node.unseal(share).await {
         Ok(()) => status(node),
         Err(UnsealFailure::Broken(text)) => Err(Failure::new(FailureKind::Internal, text).into()),
@@ -76,8 +82,11 @@ pub(crate) async fn unseal(node: &Arc<Node>, request: &Request) -> Result<Reply,
 /// A share in hexadecimal or base64. A text of one or two digits could be both and is
 /// no share.
 pub(super) fn decoded(text: &str) -> Option<Hidden<Vec<u8>>> {
-    let bytes = hex::decode(text).ok().or_else(|| STANDARD.decode(text).ok())?;
-    (bytes.len() >= 16).then(|| Hidden::new(bytes))
+    bytes_of(text).filter(|bytes| bytes.expose().len() >= 16)
+}
+
+fn bytes_of(text: &str) -> Option<Hidden<Vec<u8>>> {
+    hex::decode(text).ok().or_else(|| STANDARD.decode(text).ok()).map(Hidden::new)
 }
 
 fn seal(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {

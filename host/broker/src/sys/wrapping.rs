@@ -134,7 +134,7 @@ fn wrap(_visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         return Err(Fault::invalid("endpoint requires response wrapping to be used"));
     }
     // The step that wraps answers does the rest.
-    Ok(data(&ask.fields.0))
+    Ok(data(ask.fields.all()))
 }
 
 fn not_valid() -> Fault {

@@ -79,7 +79,8 @@ fn make(visit: &mut Visit, ask: &Ask<'_>, orphan_path: bool, role: Option<RoleRe
     }
     let id = custom_id(visit, ask, privileged)?;
     let policies = policies(visit, ask, &parent, privileged, role.as_ref())?;
-    let asked = asked_lifetime(visit, ask, privileged, role.as_ref())?;
+    let own = own_lifetime(visit, ask, privileged)?;
+    let (asked, narrowed) = narrowed(own, role.as_ref());
     let uses = uses(ask, role.as_ref())?;
     let is_root = policies == ["root"];
     let asked = if batch { held_to_batch(ask, asked, is_root, uses)? } else { asked };
@@ -96,6 +97,7 @@ fn make(visit: &mut Visit, ask: &Ask<'_>, orphan_path: bool, role: Option<RoleRe
         (_, true) => (asked.explicit_max_secs, Vec::new()),
         _ => limited(asked, default_secs),
     };
+    warnings.splice(0..0, if batch { Vec::new() } else { narrowed });
     warnings.extend(if is_root { Vec::new() } else { mint::missing_policies(visit, &policies)? });
     let renewable = fields.flag("renewable")?.unwrap_or(true) && role.as_ref().is_none_or(|r| r.renewable);
     let who = visit.who()?.hash;
@@ -111,8 +113,9 @@ fn make(visit: &mut Visit, ask: &Ask<'_>, orphan_path: bool, role: Option<RoleRe
         metadata: fields.texts("meta")?.unwrap_or_default(),
         num_uses: uses,
         ttl_secs,
-        explicit_max_ttl_secs: asked.explicit_max_secs,
-        period_secs: asked.period_secs,
+        // What the role adds is looked up there anew at each renewal.
+        explicit_max_ttl_secs: own.explicit_max_secs,
+        period_secs: own.period_secs,
         renewable: renewable && ttl_secs > 0,
         role: role.as_ref().map(|r| r.name.clone()).unwrap_or_default(),
         bound_cidrs: role.map(|r| r.bound_cidrs).unwrap_or_default(),
@@ -246,27 +249,38 @@ fn token_mount_ttls(visit: &Visit) -> (u64, u64) {
     mount.map_or((0, 0), |m| m.ttls())
 }
 
-fn asked_lifetime(
-    visit: &Visit,
-    ask: &Ask<'_>,
-    privileged: bool,
-    role: Option<&RoleRecord>,
-) -> Result<Lifetime, Fault> {
+/// The lifetime that the caller asks for.
+fn own_lifetime(visit: &Visit, ask: &Ask<'_>, privileged: bool) -> Result<Lifetime, Fault> {
     let fields = &ask.fields;
     let (_, max_secs) = token_mount_ttls(visit);
     let period_secs = fields.seconds("period")?.unwrap_or(0);
     if period_secs > 0 && !privileged {
         return Err(Fault::invalid("root or sudo privileges required to create periodic token"));
     }
-    let explicit = fields.seconds("explicit_max_ttl")?.unwrap_or(0);
-    let role_explicit = role.map_or(0, |r| r.explicit_max_ttl_secs);
-    let lower = |a: u64, b: u64| if a == 0 || b == 0 { a.max(b) } else { a.min(b) };
+    let explicit_max_secs = fields.seconds("explicit_max_ttl")?.unwrap_or(0);
     let ttl_secs = match fields.seconds("ttl")? {
         Some(ttl) => ttl,
         None => fields.seconds("lease")?.unwrap_or(0),
     };
-    let period_secs = role.map_or(0, |r| r.period_secs).max(period_secs);
-    Ok(Lifetime { ttl_secs, max_secs, period_secs, explicit_max_secs: lower(explicit, role_explicit) })
+    Ok(Lifetime { ttl_secs, max_secs, period_secs, explicit_max_secs })
+}
+
+/// A lifetime within the role's bounds, with a warning for each that both name.
+fn narrowed(own: Lifetime, role: Option<&RoleRecord>) -> (Lifetime, Vec<String>) {
+    let mut warnings = Vec::new();
+    let mut lesser = |what: &str, asked: u64, of_role: u64| {
+        let lesser = roles::lesser(asked, of_role);
+        if asked > 0 && of_role > 0 {
+            warnings.push(format!(
+                "{what} specified both during creation call and in role; using the lesser value of {lesser} seconds"
+            ));
+        }
+        lesser
+    };
+    let (of_role_explicit, of_role_period) = role.map_or((0, 0), |role| (role.explicit_max_ttl_secs, role.period_secs));
+    let explicit_max_secs = lesser("Explicit max TTL", own.explicit_max_secs, of_role_explicit);
+    let period_secs = lesser("Period", own.period_secs, of_role_period);
+    (Lifetime { period_secs, explicit_max_secs, ..own }, warnings)
 }
 
 /// The lifetime to grant. A token that only names its longest life lives that long.

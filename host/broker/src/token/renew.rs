@@ -1,15 +1,17 @@
 //! Renewing tokens.
 
+use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::plugin::{Alias, AuthGrant, IssuedAuth, TokenType};
 use bulkhead_model::reply::{Envelope, Reply};
 use bulkhead_model::request::Verb;
 use bulkhead_model::seam::plugin::{Call, Returned};
 
+use super::roles;
 use crate::book::identity;
 use crate::book::mounts::{Engine, Table};
 use crate::book::tokens::{self, TokenHash, TokenRecord};
-use crate::fault::Fault;
+use crate::fault::{Fault, wrapped};
 use crate::login;
 use crate::mint::{self, Lifetime};
 use crate::step::dispatch::{self, mismatched};
@@ -74,10 +76,11 @@ async fn extend(
         return Err(Fault::invalid("lease is not renewable"));
     }
     let granted = if record.mount_accessor.is_empty() { None } else { ask_method(visit, &record, increment).await? };
-    let (ttl_secs, warnings) = renewed_ttl(visit, &record, granted.as_ref(), increment);
+    let bounds = Bounds::of(visit, &record, granted.as_ref())?;
+    let (ttl_secs, warnings) = renewed_ttl(visit, &record, granted.as_ref(), (increment, bounds));
     // CVE-2021-32923: a renewal that is left no time must not make a token without end.
     if ttl_secs == 0 {
-        return Err(Fault::invalid("past the max TTL, cannot renew"));
+        return Err(unrenewed("past the max TTL, cannot renew"));
     }
     record.ttl_secs = ttl_secs;
     record.renewed_ms = visit.now_ms;
@@ -100,11 +103,43 @@ fn refresh_groups(visit: &mut Visit, record: &TokenRecord, granted: &AuthGrant) 
     login::refresh_groups(visit, &mut entity, &record.mount_accessor, &granted.group_aliases)
 }
 
+/// Vault's status for a renewal that cannot be, though nothing of the node's is broken.
+fn unrenewed(text: &str) -> Fault {
+    Failure::new(FailureKind::Internal, wrapped(text)).into()
+}
+
+/// What holds a token's life besides its mount.
+struct Bounds {
+    period_secs: u64,
+    explicit_max_secs: u64,
+}
+
+impl Bounds {
+    /// The bounds as they are now: the role's where one made the token, so that changing the
+    /// role reaches the tokens it made.
+    fn of(visit: &mut Visit, record: &TokenRecord, granted: Option<&AuthGrant>) -> Result<Self, Fault> {
+        let own = record.explicit_max_ttl_secs;
+        if let Some(grant) = granted {
+            return Ok(Self { period_secs: grant.period.unwrap_or(0), explicit_max_secs: own });
+        }
+        if record.role.is_empty() {
+            return Ok(Self { period_secs: record.period_secs, explicit_max_secs: own });
+        }
+        let role = roles::get(visit, &record.role)?.ok_or_else(|| {
+            let text = format!("original token role {:?} could not be found, not renewing", record.role);
+            unrenewed(&format!("failed to renew entry: {text}"))
+        })?;
+        // Unlike in OpenBao the caller's own limit holds on beside the role's.
+        let explicit_max_secs = roles::lesser(own, role.explicit_max_ttl_secs);
+        Ok(Self { period_secs: role.period_secs, explicit_max_secs })
+    }
+}
+
 fn renewed_ttl(
     visit: &Visit,
     record: &TokenRecord,
     granted: Option<&AuthGrant>,
-    increment: Option<u64>,
+    (increment, bounds): (Option<u64>, Bounds),
 ) -> (u64, Vec<String>) {
     let mount = match record.mount_accessor.as_str() {
         "" => visit.config.mounts.at("auth/token/").cloned(),
@@ -115,8 +150,8 @@ fn renewed_ttl(
     let asked = Lifetime {
         ttl_secs: increment.filter(|t| *t > 0).or(granted.and_then(|g| g.ttl)).unwrap_or(0),
         max_secs: max_granted.map_or(max_secs, |t| t.min(max_secs)),
-        period_secs: granted.map_or(record.period_secs, |g| g.period.unwrap_or(0)),
-        explicit_max_secs: record.explicit_max_ttl_secs,
+        period_secs: bounds.period_secs,
+        explicit_max_secs: bounds.explicit_max_secs,
     };
     let ran_secs = visit.now_ms.saturating_sub(record.created_ms) / 1000;
     // Without a wish, it gets the length it was last given; one of an auth method, which has

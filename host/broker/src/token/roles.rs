@@ -1,6 +1,7 @@
 //! Token roles: what tokens made by them may be.
 
 use bulkhead_barrier::{Folder, Key};
+use bulkhead_model::cidr;
 use bulkhead_model::failure::Failure;
 use bulkhead_model::path::lowered;
 use bulkhead_model::reply::Reply;
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::book::space;
 use crate::fault::Fault;
+use crate::fields::Fields;
 use crate::mint::sanitised;
 use crate::sys::table::{Handler, HostRoute};
 use crate::visit::{Ask, Visit, data, listed};
@@ -158,6 +160,11 @@ fn key(name: &str) -> Option<Key> {
     Key::leaf(space::TOKEN_ROLES, name).ok()
 }
 
+/// The shorter of two limits in seconds, of which 0 is none.
+pub(super) fn lesser(one: u64, other: u64) -> u64 {
+    if one == 0 || other == 0 { one.max(other) } else { one.min(other) }
+}
+
 /// The role of this name.
 pub(super) fn get(visit: &mut Visit, name: &str) -> Result<Option<RoleRecord>, Fault> {
     let Some(key) = key(name) else { return Ok(None) };
@@ -208,29 +215,19 @@ fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let before = get(visit, name)?.unwrap_or(RoleRecord { renewable: true, ..RoleRecord::default() });
     let fields = &ask.fields;
     let list = |name: &str, old: &[String]| Ok::<_, Fault>(fields.strings(name, true)?.unwrap_or_else(|| old.to_vec()));
-    let secs = |new: &str, old: &str| Ok::<_, Fault>(fields.seconds(new)?.or(fields.seconds(old)?));
-    let token_type = match fields.text_or_empty("token_type")?.as_str() {
-        "" => before.token_type,
-        known @ ("default-service" | "service" | "default-batch" | "batch") => known.to_owned(),
-        other => return Err(Fault::invalid(format!("invalid 'token_type' value {other:?}"))),
-    };
+    let secs = |new: &str, old: &str| Ok::<_, Fault>(fields.seconds_of_field(new)?.or(fields.seconds_of_field(old)?));
     let aliases = match fields.strings("allowed_entity_aliases", true)? {
         Some(aliases) => Some(normalised(&aliases)),
         None => before.allowed_entity_aliases,
     };
-    let suffix = fields.text("path_suffix")?.unwrap_or(before.path_suffix);
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    if !suffix.is_empty() && !suffix.chars().all(plain) {
-        return Err(Fault::invalid("given role path suffix contains invalid characters; must match \\w[\\w-.]+\\w"));
-    }
-    let bound_cidrs = match fields.strings("token_bound_cidrs", true)? {
-        Some(cidrs) => cidrs,
-        None => list("bound_cidrs", &before.bound_cidrs)?,
+    let suffix = match fields.text("path_suffix")? {
+        Some(suffix) => checked_suffix(suffix)?,
+        None => before.path_suffix,
     };
-    if let Some(bad) = bound_cidrs.iter().find(|c| !bulkhead_model::cidr::is_network(c)) {
-        return Err(Fault::invalid(format!("invalid CIDR address: {bad}")));
-    }
-    let uses = fields.integer("token_num_uses")?.map(|n| u64::try_from(n).unwrap_or(0));
+    let bound_cidrs = networks(fields)?.unwrap_or(before.bound_cidrs);
+    let negative = |_| Fault::invalid("error parsing role fields: 'token_num_uses' cannot be negative");
+    let uses = fields.integer("token_num_uses")?.map(|uses| u64::try_from(uses).map_err(negative)).transpose()?;
+    let token_type = token_type(fields)?.unwrap_or(before.token_type);
     let role = RoleRecord {
         name: name.to_owned(),
         allowed_policies: normalised_grants(&list("allowed_policies", &before.allowed_policies)?),
@@ -254,6 +251,48 @@ fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let bytes = serde_json::to_vec(&role).expect("a role is plain data");
     visit.tx.put(&key, &bytes)?;
     Ok(Reply::Empty)
+}
+
+/// What the path of the role's tokens ends in: three signs at least, which neither climb nor
+/// begin or end with a sign that is no letter, digit or `_`.
+fn checked_suffix(suffix: String) -> Result<String, Fault> {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let inner = |c: char| word(c) || matches!(c, '-' | '.');
+    let fits = suffix.len() > 2 && suffix.starts_with(word) && suffix.ends_with(word) && suffix.chars().all(inner);
+    if !suffix.is_empty() && !fits {
+        return Err(Fault::invalid("given role path suffix contains invalid characters; must match \\w[\\w-.]+\\w"));
+    }
+    if suffix.contains("..") {
+        return Err(Fault::invalid("error registering path suffix: path cannot contain parent references"));
+    }
+    Ok(suffix)
+}
+
+/// The networks that the role's tokens are to be bound to, if they were sent.
+fn networks(fields: &Fields) -> Result<Option<Vec<String>>, Fault> {
+    for (name, what) in [("token_bound_cidrs", "role fields"), ("bound_cidrs", "bound_cidrs")] {
+        let Some(networks) = fields.strings(name, true)? else { continue };
+        if let Some(bad) = networks.iter().find(|network| !cidr::is_network(network)) {
+            return Err(Fault::invalid(format!(
+                "error parsing {what}: error parsing address {bad:?}: Unable to convert {bad:?} to an IPv4 or IPv6 \
+                 address, or a UNIX Socket"
+            )));
+        }
+        return Ok(Some(networks));
+    }
+    Ok(None)
+}
+
+/// The kind of the role's tokens, if it was sent.
+fn token_type(fields: &Fields) -> Result<Option<String>, Fault> {
+    match fields.text("token_type")? {
+        None if fields.has("token_type") => Err(Fault::invalid("Invalid 'token_type' value: null")),
+        None => Ok(None),
+        Some(known) if matches!(known.as_str(), "default-service" | "service" | "default-batch" | "batch") => {
+            Ok(Some(known))
+        }
+        Some(other) => Err(Fault::invalid(format!("invalid 'token_type' value {other:?}"))),
+    }
 }
 
 /// A role of batch tokens must not promise what those cannot have.

@@ -34,7 +34,11 @@ fn fits(kind: FieldKind, json: &str) -> bool {
     }
 }
 
-fn convert(kind: FieldKind, value: Value) -> Result<Value, String> {
+/// The value as its kind wants it.
+///
+/// # Errors
+/// Vault's text, without the field's name.
+pub fn convert(kind: FieldKind, value: Value) -> Result<Value, String> {
     match kind {
         FieldKind::Any => Ok(value),
         FieldKind::Text => text("", &value).map(Value::String),

@@ -159,7 +159,7 @@ pub(super) fn from_config(config: &Map<String, Value>, table: Table) -> Result<T
             return Err(Fault::invalid(format!("unable to parse {label} TTL of {text}: {cause}")));
         }
     }
-    apply(&mut tuning, &Fields(config.clone()), table)?;
+    apply(&mut tuning, &Fields::new(config.clone()), table)?;
     if tuning.max_ttl_secs != 0 && tuning.default_ttl_secs > tuning.max_ttl_secs {
         return Err(Fault::invalid("given default lease TTL greater than given max lease TTL"));
     }

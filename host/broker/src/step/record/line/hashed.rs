@@ -1,7 +1,11 @@
-//! JSON with its texts hashed. What was parsed for it is wiped.
+//! JSON with its texts hashed. They are hashed as they are read: a body may be large, and who
+//! sent it unknown, so no copy of it is made first.
+
+use std::fmt;
 
 use bulkhead_model::reply::wipe;
-use serde_json::{Map, Value};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
 use zeroize::Zeroize;
 
 use super::super::trail::Names;
@@ -9,6 +13,7 @@ use super::secret;
 use crate::book::audits::Device;
 
 /// What of a body is shown.
+#[derive(Clone, Copy)]
 pub(super) struct Shown<'a> {
     pub device: &'a Device,
     /// Members whose texts the operator wants to see, at whatever depth.
@@ -20,10 +25,9 @@ impl Shown<'_> {
     /// JSON with every text hashed, and every member's name too that a caller may have
     /// chosen: kv's members are named by callers. Numbers and booleans stay, as in Vault.
     pub(super) fn json(&self, text: &[u8]) -> Value {
-        match serde_json::from_slice(text) {
-            Ok(value) => self.value(value, false),
-            Err(_) => Value::Null,
-        }
+        let mut from = serde_json::Deserializer::from_slice(text);
+        let value = Reading { shown: *self, is_plain: false }.deserialize(&mut from);
+        value.and_then(|value| from.end().map(|()| value)).unwrap_or_default()
     }
 
     /// The same of an answer to a list, with counts instead of the names themselves.
@@ -32,28 +36,7 @@ impl Shown<'_> {
         if let Value::Object(members) = &mut value {
             count(members);
         }
-        self.value(value, false)
-    }
-
-    /// Texts below a member that is shown are shown, until another member's name.
-    fn value(&self, value: Value, is_plain: bool) -> Value {
-        match value {
-            Value::String(text) if is_plain => text.into(),
-            Value::String(mut text) => {
-                let hash = secret(self.device, &text);
-                text.zeroize();
-                hash.into()
-            }
-            Value::Array(items) => items.into_iter().map(|item| self.value(item, is_plain)).collect(),
-            Value::Object(members) => members
-                .into_iter()
-                .map(|(name, value)| {
-                    let value = self.value(value, self.plain.contains(&name));
-                    (self.name(name), value)
-                })
-                .collect(),
-            Value::Null | Value::Bool(_) | Value::Number(_) => value,
-        }
+        Reading { shown: *self, is_plain: false }.deserialize(value).unwrap_or_default()
     }
 
     fn name(&self, mut name: String) -> String {
@@ -73,6 +56,76 @@ impl Shown<'_> {
         name.zeroize();
         hash
     }
+}
+
+/// A value that is being read.
+#[derive(Clone, Copy)]
+struct Reading<'a> {
+    shown: Shown<'a>,
+    /// Texts below a member that is shown are shown, until another member's name.
+    is_plain: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for Reading<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
+        from.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Reading<'_> {
+    type Value = Value;
+
+    fn expecting(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
+        text.write_str("JSON")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {
+        Ok(if self.is_plain { text.into() } else { secret(self.shown.device, text).into() })
+    }
+
+    fn visit_string<E: Error>(self, mut text: String) -> Result<Value, E> {
+        let shown = self.visit_str(&text);
+        text.zeroize();
+        shown
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut shown = Vec::new();
+        while let Some(item) = items.next_element_seed(self)? {
+            shown.push(item);
+        }
+        Ok(shown.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut shown = Map::new();
+        while let Some(name) = members.next_key::<String>()? {
+            if name == NUMBER {
+                return number(&members.next_value::<String>()?).map(Value::Number).map_err(A::Error::custom);
+            }
+            let is_plain = self.shown.plain.contains(&name);
+            let value = members.next_value_seed(Reading { shown: self.shown, is_plain })?;
+            shown.insert(self.shown.name(name), value);
+        }
+        Ok(Value::Object(shown))
+    }
+}
+
+/// How the parser hands on a number with all of its digits: as a map with this one member.
+const NUMBER: &str = "$serde_json::private::Number";
+
+fn number(digits: &str) -> Result<Number, serde_json::Error> {
+    digits.parse()
 }
 
 /// Counts the names of a list, and what is told of each.
