@@ -11,6 +11,7 @@ mod encode;
 mod error;
 mod limits;
 mod listener;
+mod message;
 mod pace;
 mod request_id;
 mod site;
