@@ -59,6 +59,10 @@ impl From<storage::Error> for Error {
             storage::Error::TooLarge(limit) => {
                 Self::InvalidRequest(format!("the whole change is over the limit of {limit} bytes"))
             }
+            // Keys are made of what callers ask for, and so is their length.
+            storage::Error::Denied(text) if text.ends_with("is too long") => {
+                Self::InvalidRequest(format!("storage refused: {text}"))
+            }
             storage::Error::Denied(text) => Self::Internal(format!("storage refused: {text}")),
             storage::Error::Backend(text) => Self::Internal(format!("storage failed: {text}")),
         }
@@ -82,6 +86,7 @@ mod tests {
         assert_eq!(text(put_refused(refused(), 1001)), "value is over the limit of 1000 bytes");
         assert_eq!(text(put_refused(refused(), 1000)), "the whole change is over the limit of 1000 bytes");
         assert_eq!(text(refused().into()), "the whole change is over the limit of 1000 bytes");
+        assert_eq!(text(storage::Error::Denied("key is too long".into()).into()), "storage refused: key is too long");
         assert_eq!(text(names_refused(refused())), "too many names below this path: they are over the limit of 1000");
     }
 }

@@ -29,9 +29,14 @@ const UNINITIALISED: &str = "\"initialized\":false";
 
 /// A key and a certificate for 127.0.0.1, signed by itself, as `name.pem` and `name.key`.
 fn certify(dir: &Path, name: &str) {
+    certify_as(dir, name, rcgen::IsCa::NoCa);
+}
+
+fn certify_as(dir: &Path, name: &str, is_ca: rcgen::IsCa) {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut asked = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
     asked.distinguished_name.push(rcgen::DnType::CommonName, name);
+    asked.is_ca = is_ca;
     let certificate = asked.self_signed(&key).unwrap();
     fs::write(dir.join(format!("{name}.pem")), certificate.pem()).unwrap();
     fs::write(dir.join(format!("{name}.key")), key.serialize_pem()).unwrap();
@@ -202,6 +207,37 @@ fn the_bao_client_speaks_tls_with_it() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("is not initialized"));
 }
 
+/// What `openssl req -x509` makes if nothing else is said.
+#[test]
+fn a_certificate_that_is_its_own_authority_is_taken_by_both_clients() {
+    let node = serving_tls();
+    certify_as(node.dir(), "own", rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained));
+    certify_as(node.dir(), "other", rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained));
+    install(&node, "own");
+    node.signal(Signal::HUP);
+    let ask = |client: &Path, name: &str| {
+        let output = Command::new(client)
+            .args(["operator", "init", "-status", "-address", &format!("https://127.0.0.1:{}", node.port), "-ca-cert"])
+            .arg(node.path(&format!("{name}.pem")))
+            .env("HOME", node.dir())
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let own = programs::bulkhead();
+    let deadline = Instant::now() + Duration::from_secs(READY_SECS_MAX);
+    while ask(&own, "own").0 != Some(2) {
+        assert!(Instant::now() < deadline, "{:?}", ask(&own, "own"));
+        thread::sleep(Duration::from_millis(100));
+    }
+    for client in std::iter::once(own).chain(programs::bao()) {
+        assert_eq!(ask(&client, "own").0, Some(2), "{}", client.display());
+        let (code, told) = ask(&client, "other");
+        assert_eq!(code, Some(1), "{}: {told}", client.display());
+        assert!(told.contains("failed to verify certificate: x509: certificate"), "{}: {told}", client.display());
+    }
+}
+
 #[test]
 fn sighup_takes_a_new_certificate_and_keeps_the_old_one_if_the_new_is_broken() {
     let mut node = serving_tls();
@@ -218,10 +254,12 @@ fn sighup_takes_a_new_certificate_and_keeps_the_old_one_if_the_new_is_broken() {
 }
 
 #[test]
-fn plain_http_to_a_tls_port_is_told_so_or_closed() {
+fn plain_http_to_a_tls_port_is_told_so() {
     let node = serving_tls();
     let answer =
         bulkhead_tests::http::raw(node.port, b"GET /v1/sys/init HTTP/1.1\r\nHost: a\r\n\r\n").unwrap_or_default();
-    assert!(!String::from_utf8_lossy(&answer).contains("initialized"));
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.0 400 Bad Request\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"), "{answer}");
     assert!(is_served(&node, "first"));
 }

@@ -11,7 +11,9 @@ use bytes::Bytes;
 use http_body_util::{Either, Full};
 use hyper::Response;
 use hyper::body::Incoming;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, STRICT_TRANSPORT_SECURITY};
+use hyper::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, STRICT_TRANSPORT_SECURITY,
+};
 use hyper::http::request::Parts;
 
 use crate::decode::{self, Head};
@@ -28,13 +30,20 @@ const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
 /// What is sent: whole, or as it is read.
 pub(crate) type Sent = Either<Full<Bytes>, Leaving>;
 
-/// Answers one request; whatever goes wrong becomes an answer too.
+/// Answers one request; whatever goes wrong becomes an answer too, and so does a message that is
+/// not framed as it must be.
 pub(crate) async fn answer<F: Front>(
     api: Arc<Api<F>>,
     origin: Arc<Origin>,
     limits: ListenerLimits,
+    framed: Result<(), Encoded>,
     request: hyper::Request<Incoming>,
 ) -> Result<Response<Sent>, Infallible> {
+    if let Err(refused) = framed {
+        let mut answer = response(refused);
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        return Ok(answer);
+    }
     let (parts, incoming) = request.into_parts();
     let figures = Arc::clone(&api.figures);
     let (mut answer, crossing) = match cross::cross(&*api.front, &parts) {

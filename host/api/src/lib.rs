@@ -13,6 +13,7 @@ mod figures;
 mod flow;
 mod limits;
 mod listener;
+mod message;
 mod pace;
 mod request_id;
 mod site;

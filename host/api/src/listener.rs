@@ -1,6 +1,7 @@
 //! Accepts connections and serves each in a task of its own. Nothing that a single
 //! connection does, or that the system says about it, ends the listener.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use http_body_util::Either;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
@@ -21,6 +22,7 @@ use crate::crowd::{Crowd, Place};
 use crate::error::ApiError;
 use crate::figures::Connected;
 use crate::limits::{ACCEPT_PAUSE, DRAIN_MAX, HANDSHAKE_MAX, ListenerLimits};
+use crate::message;
 use crate::pace::{Pace, Paced, linger};
 use crate::tls::Tls;
 use crate::{Api, Front};
@@ -118,6 +120,22 @@ async fn accept<F: Front>(
     }
 }
 
+/// Whether what comes is HTTP without TLS. Its methods begin with a letter, and no record of TLS
+/// does.
+async fn speaks_plainly(stream: &TcpStream) -> io::Result<bool> {
+    let mut first = [0];
+    Ok(stream.peek(&mut first).await? == 1 && first[0].is_ascii_uppercase())
+}
+
+/// Tells a client that speaks plain HTTP where TLS is spoken what is wrong; byte for byte as Go's
+/// server, since clients look for the text.
+async fn turn_away(mut stream: TcpStream) {
+    let answer = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+    if stream.write_all(answer).await.is_ok() {
+        linger(stream).await;
+    }
+}
+
 /// What all connections of a listener need.
 struct Shared<F> {
     api: Arc<Api<F>>,
@@ -137,11 +155,14 @@ impl<F: Front> Shared<F> {
             open_metrics: self.limits.open_metrics,
         };
         let Some(tls) = &self.tls else { return self.serve(stream, origin).await };
-        match tokio::time::timeout(HANDSHAKE_MAX, tls.accept(stream)).await {
-            Ok(Ok((stream, certificates))) => {
+        let handshake =
+            async { if speaks_plainly(&stream).await? { Ok(Err(stream)) } else { tls.accept(stream).await.map(Ok) } };
+        match tokio::time::timeout(HANDSHAKE_MAX, handshake).await {
+            Ok(Ok(Ok((stream, certificates)))) => {
                 origin.certificates = certificates;
                 self.serve(stream, origin).await;
             }
+            Ok(Ok(Err(plain))) => turn_away(plain).await,
             Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
             Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
         }
@@ -153,7 +174,8 @@ impl<F: Front> Shared<F> {
         let (stream, back) = Paced::new(stream, Arc::clone(&pace));
         let service = service_fn(|request| {
             pace.request_began();
-            let answered = answer(Arc::clone(&self.api), Arc::clone(&origin), self.limits, request);
+            let framed = message::check(&request, pace.has_fragment());
+            let answered = answer(Arc::clone(&self.api), Arc::clone(&origin), self.limits, framed, request);
             let pace = &pace;
             async move {
                 let mut response = answered.await;

@@ -1,10 +1,11 @@
 //! How long a connection has been doing what it does. One timer a connection, looked
-//! at every few seconds, instead of several timers for every request.
+//! at every few seconds, instead of several timers for every request. And the one thing about
+//! a request that is to be seen in its bytes alone.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -31,11 +32,19 @@ pub(crate) struct Pace {
     opened: Instant,
     /// Milliseconds since `opened`, times [`PHASES`], plus the phase.
     phase: AtomicU64,
+    /// The first line of the header at hand is still to end.
+    in_first_line: AtomicBool,
+    has_fragment: AtomicBool,
 }
 
 impl Pace {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { opened: Instant::now(), phase: AtomicU64::new(FRESH) })
+        Arc::new(Self {
+            opened: Instant::now(),
+            phase: AtomicU64::new(FRESH),
+            in_first_line: AtomicBool::new(true),
+            has_fragment: AtomicBool::new(false),
+        })
     }
 
     fn enter(&self, phase: u64) {
@@ -43,13 +52,39 @@ impl Pace {
         self.phase.store(millis * PHASES + phase, Ordering::Relaxed);
     }
 
-    fn bytes_came(&self) {
+    fn bytes_came(&self, bytes: &[u8]) {
         match self.phase.load(Ordering::Relaxed) % PHASES {
-            IDLE => self.enter(HEADER),
+            IDLE => {
+                self.in_first_line.store(true, Ordering::Relaxed);
+                self.enter(HEADER);
+            }
             // Since the connection was opened.
             FRESH => self.phase.store(HEADER, Ordering::Relaxed),
-            _ => {}
+            HEADER => {}
+            _ => return,
         }
+        if self.in_first_line.load(Ordering::Relaxed) {
+            self.first_line_came(bytes);
+        }
+    }
+
+    /// hyper cuts a target off at `#`, and does not say so. A proxy in front that left it on has
+    /// judged another path than the one that would be served. (Of requests sent before the last
+    /// one's answer, as no proxy does, only the first is looked at.)
+    fn first_line_came(&self, bytes: &[u8]) {
+        let start = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(bytes.len());
+        let mut lines = bytes[start..].splitn(2, |byte| *byte == b'\n');
+        if lines.next().is_some_and(|line| line.contains(&b'#')) {
+            self.has_fragment.store(true, Ordering::Relaxed);
+        }
+        if lines.next().is_some() {
+            self.in_first_line.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the target of the request at hand has a `#` in it.
+    pub(crate) fn has_fragment(&self) -> bool {
+        self.has_fragment.load(Ordering::Relaxed)
     }
 
     /// A request's header is complete.
@@ -144,7 +179,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
         let before = buffer.filled().len();
         let polled = Pin::new(self.stream()).poll_read(cx, buffer);
         if buffer.filled().len() > before {
-            self.pace.bytes_came();
+            self.pace.bytes_came(&buffer.filled()[before..]);
         } else if polled.is_ready() {
             self.ended = true;
         }

@@ -20,11 +20,13 @@ pub(crate) fn below_v1<'a>(method: &Method, path: &'a str, query: Option<&str>) 
     if let Some(cleaned) = cleaned(path) {
         return Err(redirect(method, &cleaned, query));
     }
-    path.strip_prefix("/v1/").ok_or_else(|| match path {
-        "/" | "/ui" => redirect(method, "/ui/", query),
-        _ if path.starts_with("/ui/") => no_interface(),
-        _ => Page { encoded: Encoded::errors(StatusCode::NOT_FOUND, &[]), location: None },
-    })
+    match path.strip_prefix("/v1/") {
+        // Go's router has a handler for what is below it alone.
+        Some("sys") => Err(redirect(method, "/v1/sys/", query)),
+        Some(below) => Ok(below),
+        None if path == "/" || path == "/ui" || path.starts_with("/ui/") => Err(no_interface()),
+        None => Err(Page { encoded: Encoded::errors(StatusCode::NOT_FOUND, &[]), location: None }),
+    }
 }
 
 /// The path without empty, `.` and `..` segments, if it has any. What is hidden behind
@@ -68,7 +70,8 @@ fn redirect(method: &Method, path: &str, query: Option<&str>) -> Page {
     Page { encoded, location: Some(location) }
 }
 
+/// As a peer without its web interface answers.
 fn no_interface() -> Page {
-    let text = "This server has no web interface. Use its API or the command line.\n";
-    Page { encoded: Encoded::text(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", text.to_owned()), location: None }
+    let text = "404 page not found\n".to_owned();
+    Page { encoded: Encoded::text(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", text), location: None }
 }

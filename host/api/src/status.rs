@@ -15,6 +15,15 @@ pub(crate) const PREFLIGHT_METHOD: StatusCode = StatusCode::METHOD_NOT_ALLOWED;
 /// A page of a site that is not allowed.
 pub(crate) const FOREIGN_PAGE: StatusCode = StatusCode::FORBIDDEN;
 
+/// A message that breaks HTTP's own rules.
+pub(crate) const MALFORMED: StatusCode = StatusCode::BAD_REQUEST;
+
+/// A body in a coding that is not undone here.
+pub(crate) const UNKNOWN_CODING: StatusCode = StatusCode::NOT_IMPLEMENTED;
+
+/// A client that wants something promised which is not known here.
+pub(crate) const UNMET_EXPECTATION: StatusCode = StatusCode::EXPECTATION_FAILED;
+
 /// The status code of a failure.
 pub(crate) fn code(kind: FailureKind) -> u16 {
     match kind {

@@ -3,5 +3,6 @@
 mod bodies;
 mod connections;
 mod harness;
+mod messages;
 mod pages;
 mod secure;

@@ -143,7 +143,19 @@ impl Client {
     /// # Errors
     /// As [`Client::read`].
     pub(crate) fn list(&self, path: &str, page: &[(String, String)]) -> Result<Option<Secret>, ClientError> {
-        let mut query = vec![("list".to_owned(), "true".to_owned())];
+        self.names("list", path, page)
+    }
+
+    /// As [`Client::list`], of everything below a path.
+    ///
+    /// # Errors
+    /// As [`Client::read`].
+    pub(crate) fn scan(&self, path: &str, page: &[(String, String)]) -> Result<Option<Secret>, ClientError> {
+        self.names("scan", path, page)
+    }
+
+    fn names(&self, operation: &str, path: &str, page: &[(String, String)]) -> Result<Option<Secret>, ClientError> {
+        let mut query = vec![(operation.to_owned(), "true".to_owned())];
         query.extend_from_slice(page);
         self.or_not_found(&Call::new("GET", path).query(&query))
     }

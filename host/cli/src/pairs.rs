@@ -13,14 +13,22 @@ const VALUE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// Why the arguments are not data.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PairError {
-    /// No `=`.
-    #[error("invalid key/value pair {word:?}: format must be key=value")]
-    NoEquals {
+    /// One of them is at fault.
+    #[error("invalid key/value pair {word:?}: {source}")]
+    Word {
         /// The argument.
         word: String,
+        /// What is wrong with it.
+        source: Box<PairError>,
     },
+    /// No `=`.
+    #[error("format must be key=value")]
+    NoEquals,
+    /// A value whose file cannot be read.
+    #[error("error reading file: {0}")]
+    Value(Box<PairError>),
     /// A file that cannot be read.
-    #[error("error reading file: open {path}: {}", crate::fault::plain_io(source))]
+    #[error("open {path}: {}", crate::fault::plain_io(source))]
     File {
         /// Its path.
         path: String,
@@ -69,7 +77,7 @@ pub(crate) enum PairError {
 pub(crate) fn parse(words: &[String], stdin: &mut dyn Read) -> Result<Map<String, Value>, PairError> {
     let mut builder = Builder { result: Map::new(), stdin: Some(stdin) };
     for word in words {
-        builder.add(word)?;
+        builder.add(word).map_err(|source| PairError::Word { word: word.clone(), source: Box::new(source) })?;
     }
     Ok(builder.result)
 }
@@ -136,7 +144,7 @@ impl Builder<'_> {
             return self.add_object(&text, path);
         }
         let Some((key, raw)) = word.split_once('=') else {
-            return Err(PairError::NoEquals { word: word.to_owned() });
+            return Err(PairError::NoEquals);
         };
         let value = self.value(raw)?;
         self.insert(key, Value::String(value));
@@ -148,7 +156,7 @@ impl Builder<'_> {
             return self.take_stdin();
         }
         match raw.strip_prefix('@') {
-            Some(path) => read_file(path),
+            Some(path) => read_file(path).map_err(|error| PairError::Value(Box::new(error))),
             // A backslash lets a value begin with the sign itself.
             None if raw.starts_with("\\@") => Ok(raw[1..].to_owned()),
             None => Ok(raw.to_owned()),

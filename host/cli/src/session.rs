@@ -249,14 +249,7 @@ impl Session {
 
     /// What the server wants the user to know.
     pub(crate) fn show_warnings(&self, secret: &Secret) {
-        if secret.warnings.is_empty() {
-            return;
-        }
-        self.terminal.warn("WARNING! The following warnings were returned from Bulkhead:\n");
-        for warning in &secret.warnings {
-            self.terminal.warn(&wrap_padded(&format!("* {warning}"), 2));
-            self.terminal.warn("");
-        }
+        warn_of(&self.terminal, &secret.warnings);
     }
 
     /// A duration flag as the API takes it: empty for "leave it", `system` for below zero.
@@ -272,6 +265,18 @@ impl Session {
     /// A duration flag in Go's notation; `0s` if it is not given.
     pub(crate) fn span(&self, flag: &str) -> String {
         self.flags.span(flag).unwrap_or(Span::of_secs(0)).to_string()
+    }
+}
+
+/// Shows what a server warns of.
+pub(crate) fn warn_of(terminal: &Terminal, warnings: &[String]) {
+    if warnings.is_empty() {
+        return;
+    }
+    terminal.warn("WARNING! The following warnings were returned from Bulkhead:\n");
+    for warning in warnings {
+        terminal.warn(&wrap_padded(&format!("* {warning}"), 2));
+        terminal.warn("");
     }
 }
 

@@ -23,6 +23,10 @@ pub const JSON_VALUES_MAX: usize = 200_000;
 /// storage key, and the state machine's own keys end at 65,535 bytes.
 pub const PATH_BYTES_MAX: usize = 4 * 1024;
 
+/// Most segments of a request path. Source: ours. Why: each takes 35 bytes or more of a ledger
+/// key, which has [`LEDGER_KEY_BYTES_MAX`], and what plugins put around a path needs room too.
+pub const PATH_SEGMENTS_MAX: usize = 1024;
+
 /// Longest token header, in bytes. Source: Vault 2.0 `max_token_header_size`.
 pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
 

@@ -1,10 +1,10 @@
 //! Request paths: decoded and checked once, at the rim, so that policies and engines
 //! see the same bytes. What is ambiguous is refused rather than cleaned.
 
-use crate::limits::PATH_BYTES_MAX;
+use crate::limits::{PATH_BYTES_MAX, PATH_SEGMENTS_MAX};
 
 /// A canonical path below `/v1/`: percent-decoded once, no empty, `.` or `..`
-/// segment, no control character, no backslash, valid UTF-8, bounded. A slash at the
+/// segment, nothing that cannot be seen but plain spaces, no backslash, valid UTF-8, bounded. A slash at the
 /// end is kept, since it is part of what LIST asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ApiPath(String);
@@ -18,7 +18,7 @@ pub enum PathError {
     /// Not UTF-8 once decoded.
     #[error("path is not valid UTF-8")]
     NotUtf8,
-    /// A control character or a backslash.
+    /// A control character, another one that cannot be seen, or a backslash.
     #[error("path contains a forbidden character")]
     Character,
     /// `.`, `..` or an empty segment.
@@ -27,6 +27,9 @@ pub enum PathError {
     /// Over [`PATH_BYTES_MAX`].
     #[error("path is too long")]
     Length,
+    /// Over [`PATH_SEGMENTS_MAX`].
+    #[error("path has more than {PATH_SEGMENTS_MAX} segments")]
+    Segments,
 }
 
 impl ApiPath {
@@ -51,13 +54,17 @@ impl ApiPath {
         if text.len() > PATH_BYTES_MAX {
             return Err(PathError::Length);
         }
-        if text.chars().any(|c| c.is_control() || c == '\\') {
+        let is_forbidden = |byte: u8| byte.is_ascii_control() || byte == b'\\';
+        if text.bytes().any(is_forbidden) || !text.is_ascii() && !text.chars().all(is_printable) {
             return Err(PathError::Character);
         }
         let body = text.strip_suffix('/').unwrap_or(&text);
         let ambiguous = |segment: &str| matches!(segment, "" | "." | "..");
         if !body.is_empty() && body.split('/').any(ambiguous) || text == "/" {
             return Err(PathError::Segment);
+        }
+        if body.len() >= PATH_SEGMENTS_MAX && body.bytes().filter(|byte| *byte == b'/').count() >= PATH_SEGMENTS_MAX {
+            return Err(PathError::Segments);
         }
         Ok(Self(text))
     }
@@ -86,6 +93,17 @@ impl ApiPath {
 #[must_use]
 pub fn lowered(text: &str) -> String {
     text.chars().flat_map(char::to_lowercase).collect()
+}
+
+/// Whether a reader can see it, as Go's `unicode.IsPrint` has it: two names that look alike must
+/// not be two names because of something between their letters.
+fn is_printable(c: char) -> bool {
+    // The standard library knows this, and shows it only in how it escapes a text. The letter in
+    // front keeps a combining mark from being escaped for want of one.
+    let mut buffer = [b'a'; 5];
+    let end = 1 + c.encode_utf8(&mut buffer[1..]).len();
+    let text = std::str::from_utf8(&buffer[..end]).unwrap_or_default();
+    c.is_ascii() || text.escape_debug().nth(1) == Some(c)
 }
 
 fn percent_decode(raw: &[u8]) -> Result<Vec<u8>, PathError> {

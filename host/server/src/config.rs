@@ -196,8 +196,13 @@ fn snapshot_directory(top: &Stanza<'_>) -> Result<Option<PathBuf>, ConfigError> 
 
 fn addresses(top: &Stanza<'_>, environment: &Environment) -> Result<Addresses, ConfigError> {
     let (api, cluster) = (top.string("api_addr")?, top.string("cluster_addr")?);
+    let api = environment.api_addr.clone().or(api).unwrap_or_default();
+    // Clients are sent there: without a scheme nobody knows how to speak.
+    if !api.is_empty() && !api.starts_with("http://") && !api.starts_with("https://") {
+        return Err(top.wrong("api_addr", "is not of the form https://host:port"));
+    }
     Ok(Addresses {
-        api: environment.api_addr.clone().or(api).unwrap_or_default(),
+        api,
         cluster: environment.cluster_addr.clone().or(cluster).unwrap_or_default(),
         cluster_name: top.string("cluster_name")?.unwrap_or_default(),
     })
@@ -207,7 +212,7 @@ fn log(top: &Stanza<'_>) -> Result<LogConfig, ConfigError> {
     let level = top.string("log_level")?.unwrap_or_default();
     let level = crate::log::level(&level)
         .ok_or_else(|| top.wrong("log_level", "is not one of trace, debug, info, warn, error"))?;
-    let format = match top.string("log_format")?.unwrap_or_default().as_str() {
+    let format = match top.string("log_format")?.unwrap_or_default().to_ascii_lowercase().as_str() {
         "" | "standard" => LogFormat::Standard,
         "json" => LogFormat::Json,
         _ => return Err(top.wrong("log_format", "is neither \"standard\" nor \"json\"")),

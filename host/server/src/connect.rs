@@ -4,3 +4,4 @@
 pub(crate) mod stream;
 pub(crate) mod target;
 pub(crate) mod tls;
+pub(crate) mod trust;

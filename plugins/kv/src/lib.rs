@@ -7,6 +7,7 @@ use bulkhead_sdk::prelude::*;
 
 mod help;
 mod records;
+mod scan;
 mod tree;
 mod upgrade;
 mod v1;
@@ -87,7 +88,7 @@ impl Kv {
     fn list(cx: &Cx, path: &str, page: Page) -> Result<Keys> { v2::lists::list(cx, path, &page) }
     /// List all secrets below a path.
     #[scan("metadata/{path...}", when("version", "2"), id = "scan")]
-    fn scan(cx: &Cx, path: &str) -> Result<Keys> { v2::lists::scan(cx, path) }
+    fn scan(cx: &Cx, path: &str) -> Result<Reply> { v2::lists::scan(cx, path) }
     /// List secrets with their metadata.
     #[list("detailed-metadata/{path...}", when("version", "2"), id = "list-detailed", synopsis = help::DETAILED, describe(path = help::PATH))]
     fn detailed_list(cx: &Cx, path: &str, page: Page) -> Result<Reply> { v2::lists::detailed(cx, path, &page, false) }
@@ -115,10 +116,10 @@ impl Kv {
     fn delete_plain(cx: &Cx, path: &str) -> Result<()> { v1::delete(cx, path) }
     /// List secrets.
     #[list("{path...}")]
-    fn list_plain(cx: &Cx, path: &str) -> Result<Keys> { v1::list(cx, path, false) }
+    fn list_plain(cx: &Cx, path: &str) -> Result<Keys> { v1::list(cx, path) }
     /// List all secrets below a path.
     #[scan("{path...}")]
-    fn scan_plain(cx: &Cx, path: &str) -> Result<Keys> { v1::list(cx, path, true) }
+    fn scan_plain(cx: &Cx, path: &str) -> Result<Reply> { v1::scan(cx, path) }
 
     #[initialize]
     fn initialize(cx: &Cx, _reason: Reason) -> Result<()> { upgrade::begin(cx) }

@@ -4,6 +4,7 @@ use bulkhead_sdk::json;
 use bulkhead_sdk::prelude::*;
 
 use crate::records::{PLAIN, check_writable, names_a_secret, plain_key};
+use crate::scan::scanned;
 
 pub(crate) fn exists(cx: &Cx, request: &Request) -> Result<bool> {
     Ok(names_a_secret(&request.path) && cx.get_bytes(&plain_key(&request.path))?.is_some())
@@ -32,8 +33,12 @@ pub(crate) fn delete(cx: &Cx, path: &str) -> Result<()> {
     if names_a_secret(path) { cx.delete_key(&plain_key(path)) } else { Ok(()) }
 }
 
-pub(crate) fn list(cx: &Cx, path: &str, deep: bool) -> Result<Keys> {
-    cx.names(&[PLAIN, path].concat(), &Page::default(), deep).map(Keys)
+pub(crate) fn list(cx: &Cx, path: &str) -> Result<Keys> {
+    cx.names(&[PLAIN, path].concat(), &Page::default(), false).map(Keys)
+}
+
+pub(crate) fn scan(cx: &Cx, path: &str) -> Result<Reply> {
+    cx.names(&[PLAIN, path].concat(), &Page::default(), true).and_then(scanned)
 }
 
 /// Seconds told by the member `ttl`, or else `lease`.

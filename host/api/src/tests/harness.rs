@@ -139,6 +139,14 @@ impl Client {
         tokio::time::timeout(patience, self.read_answer()).await.expect("an answer or the end, in time")
     }
 
+    /// What else comes until the connection ends.
+    pub(super) async fn rest(&mut self) -> String {
+        let mut rest = std::mem::take(&mut self.read);
+        let reading = self.stream.read_to_end(&mut rest);
+        tokio::time::timeout(Duration::from_secs(20), reading).await.expect("the end, in time").expect("reads");
+        String::from_utf8(rest).expect("UTF-8")
+    }
+
     async fn read_answer(&mut self) -> Option<(u16, String)> {
         loop {
             let text = String::from_utf8_lossy(&self.read).into_owned();

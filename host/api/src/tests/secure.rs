@@ -114,6 +114,9 @@ async fn plain_http_to_a_tls_listener_does_not_stop_it() {
     let served = Served::start(Some(Arc::new(tls)), ListenerLimits::default()).await;
     let mut client = served.connect().await;
     client.send(b"GET / HTTP/1.1\r\n\r\n").await;
-    assert_eq!(client.answer().await, None);
+    let (status, text) = client.answer().await.expect("an answer");
+    assert_eq!((status, text.as_str()), (400, "HTTP/1.0 400 Bad Request\r\n\r\n"));
+    let told = client.rest().await;
+    assert_eq!(told, "Client sent an HTTP request to an HTTPS server.\n");
     ask(&served, &trusted, None).await.expect("an answer");
 }

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::secret::Secret;
+
 /// What kept a request from an answer, or what answer it got.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
@@ -91,6 +93,16 @@ impl ClientError {
         }
     }
 
+    /// What the server wants the user to know beside its refusal.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        match self {
+            Self::Api(error) => {
+                Secret::parse(&error.body).ok().flatten().map(|secret| secret.warnings).unwrap_or_default()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether the server refused because it is sealed.
     pub(crate) fn is_sealed(&self) -> bool {
         matches!(self, Self::Api(error) if error.status == 503 && error.errors.iter().any(|text| text.contains("is sealed")))
@@ -163,7 +175,9 @@ impl ApiError {
     fn hint(&self, is_sealed: bool) -> Option<String> {
         if is_sealed {
             return Some(
-                "Unseal it with \"bulkhead operator unseal\", once for every key share it asks for.".to_owned(),
+                "Unseal it with \"bulkhead operator unseal\", once for every key share it asks for; a new server has\n\
+                 no shares before \"bulkhead operator init\"."
+                    .to_owned(),
             );
         }
         if self.status == 400

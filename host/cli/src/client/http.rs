@@ -202,7 +202,7 @@ impl Trace {
         let text = if text.contains("InvalidContentType") {
             "http: server gave HTTP response to HTTPS client".to_owned()
         } else {
-            format!("tls: {text}")
+            format!("tls: {}", bulkhead_server::handshake_fault(error))
         };
         ClientError::Tls { method: self.method.clone(), url: self.url.clone(), source: Error::new(error.kind(), text) }
     }

@@ -89,7 +89,17 @@ fn a_sealed_server_is_recognised_and_the_way_out_named() {
         None,
     )));
     assert!(error.is_sealed());
-    assert!(error.hint().expect("there is a way out").contains("operator unseal"));
+    let hint = error.hint().expect("there is a way out");
+    assert!(hint.contains("operator unseal") && hint.contains("operator init"), "it may be new: {hint}");
+}
+
+#[test]
+fn what_a_server_warns_of_beside_a_refusal_is_known() {
+    let body = br#"{"request_id":"r","data":null,"warnings":["not so"]}"#.to_vec();
+    let error = ClientError::Api(Box::new(ApiError::new("DELETE", "http://h/v1/a", 404, body, None)));
+    assert_eq!(error.warnings(), ["not so"]);
+    let error = ClientError::Api(Box::new(ApiError::new("GET", "http://h/v1/a", 404, b"no JSON".to_vec(), None)));
+    assert!(error.warnings().is_empty());
 }
 
 #[test]

@@ -5,11 +5,12 @@ use std::io::{Error, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
 
+use bulkhead_server::Roots;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -59,11 +60,9 @@ fn config(files: &TlsFiles) -> Result<ClientConfig, ClientError> {
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .expect("the provider has the cipher suites of TLS 1.2 and 1.3");
-    let builder = if files.skip_verify {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustsAnyone(provider)))
-    } else {
-        builder.with_root_certificates(roots(files)?)
-    };
+    let verifier: Arc<dyn ServerCertVerifier> =
+        if files.skip_verify { Arc::new(TrustsAnyone(provider)) } else { roots(files)?.verifier(&provider) };
+    let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
     match (&files.client_cert, &files.client_key) {
         (None, None) => Ok(builder.with_no_client_auth()),
         (Some(cert), Some(key)) => {
@@ -75,8 +74,8 @@ fn config(files: &TlsFiles) -> Result<ClientConfig, ClientError> {
     }
 }
 
-fn roots(files: &TlsFiles) -> Result<RootCertStore, ClientError> {
-    let mut store = RootCertStore::empty();
+fn roots(files: &TlsFiles) -> Result<Roots, ClientError> {
+    let mut store = Roots::default();
     if let Some(path) = &files.ca_cert {
         add(&mut store, Path::new(path), certificates(Path::new(path))?)?;
     } else if let Some(dir) = &files.ca_path {
@@ -92,13 +91,15 @@ fn roots(files: &TlsFiles) -> Result<RootCertStore, ClientError> {
         let found = named.chain(SYSTEM_ROOTS.iter().map(Path::new)).find(|path| path.is_file());
         if let Some(path) = found {
             // Bundles of systems hold certificates that rustls does not take; the rest counts.
-            store.add_parsable_certificates(certificates(path)?);
+            for certificate in certificates(path)? {
+                let _ = store.add(certificate);
+            }
         }
     }
     Ok(store)
 }
 
-fn add(store: &mut RootCertStore, path: &Path, certificates: Vec<CertificateDer<'static>>) -> Result<(), ClientError> {
+fn add(store: &mut Roots, path: &Path, certificates: Vec<CertificateDer<'static>>) -> Result<(), ClientError> {
     for certificate in certificates {
         store.add(certificate).map_err(|error| unusable(path, &error))?;
     }

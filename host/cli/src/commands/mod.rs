@@ -28,7 +28,7 @@ use crate::fault::{EXIT_LOCAL, Fault};
 use crate::flags::{self, Flag, Parsed};
 use crate::help;
 use crate::output::Format;
-use crate::session::Session;
+use crate::session::{self, Session};
 use crate::terminal::Terminal;
 
 /// Exit code for a command that does not exist, as shells use it.
@@ -100,6 +100,7 @@ pub(crate) const COMMANDS: &[&Command] = &[
     &kv::patch::COMMAND,
     &kv::put::COMMAND,
     &kv::rollback::COMMAND,
+    &kv::list::SCAN,
     &kv::undelete::COMMAND,
     &lease::LOOKUP,
     &lease::RENEW,
@@ -131,6 +132,7 @@ pub(crate) const COMMANDS: &[&Command] = &[
     &policy::WRITE,
     &print_token::COMMAND,
     &read::COMMAND,
+    &list::SCAN,
     &secrets::DISABLE,
     &secrets::ENABLE,
     &secrets::LIST,
@@ -339,6 +341,9 @@ fn report(fault: &Fault, command: &Command, terminal: &Terminal) -> u8 {
         return 0;
     }
     terminal.error(&fault.to_string());
+    if let Some(error) = fault.client_error() {
+        session::warn_of(terminal, &error.warnings());
+    }
     let hint = match fault {
         Fault::Usage(_) => Some(format!("\"bulkhead {} -h\" shows how it is used.", command.words)),
         fault => fault.client_error().and_then(crate::client::ClientError::hint),

@@ -42,6 +42,49 @@ fn a_path_over_the_limit_is_refused() {
     assert_eq!(ApiPath::decode(&"a".repeat(PATH_BYTES_MAX + 1)), Err(PathError::Length));
 }
 
+#[test]
+fn a_path_of_too_many_segments_is_refused() {
+    let path = |segments: usize| ApiPath::decode(&vec!["a"; segments].join("/"));
+    assert!(path(PATH_SEGMENTS_MAX).is_ok());
+    assert!(ApiPath::decode(&format!("{}/", vec!["a"; PATH_SEGMENTS_MAX].join("/"))).is_ok(), "a folder has no more");
+    assert_eq!(path(PATH_SEGMENTS_MAX + 1), Err(PathError::Segments));
+}
+
+/// Go's `unicode.IsPrint`, by category: Cc, Cf, Zl, Zp, Zs, Co and Cn are none of it, but for the space.
+#[test]
+fn what_cannot_be_seen_is_refused() {
+    for hidden in [
+        '\u{7f}',
+        '\u{85}',
+        '\u{a0}',
+        '\u{ad}',
+        '\u{378}',
+        '\u{600}',
+        '\u{180e}',
+        '\u{200b}',
+        '\u{200f}',
+        '\u{2028}',
+        '\u{2029}',
+        '\u{202e}',
+        '\u{2066}',
+        '\u{3000}',
+        '\u{e000}',
+        '\u{feff}',
+        '\u{ffff}',
+        '\u{e0001}',
+        '\u{10ffff}',
+    ] {
+        assert_eq!(ApiPath::checked(format!("kv/a{hidden}b")), Err(PathError::Character), "{hidden:?}");
+    }
+    // Letters, marks, numbers, punctuation, symbols; marks also where nothing is before them.
+    for seen in
+        ['é', 'ß', 'λ', '漢', '\u{301}', '\u{fe0f}', '\u{e0100}', '½', '«', '\'', '"', '€', '😀', '\u{fffd}', ' ']
+    {
+        assert!(ApiPath::checked(format!("kv/{seen}")).is_ok(), "{seen:?}");
+        assert!(ApiPath::checked(format!("{seen}/é")).is_ok(), "{seen:?}");
+    }
+}
+
 /// Percent-encodes everything but the slash, so that decoding must give it back.
 fn encode(text: &str) -> String {
     text.bytes().map(|b| if b == b'/' { "/".to_owned() } else { format!("%{b:02X}") }).collect()

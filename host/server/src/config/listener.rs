@@ -73,7 +73,16 @@ fn read(stanza: &Stanza<'_>, notes: &mut Vec<Note>) -> Result<ListenerConfig, Co
         None => return Err(stanza.error("listener needs a type, as in listener \"tcp\" { … }")),
     }
     stanza.check(keys::LISTENER, notes)?;
+    if stanza.string("type")?.is_some_and(|kind| kind != "tcp") {
+        return Err(stanza.wrong("type", "is not offered: leave it out, or say \"tcp\""));
+    }
+    if stanza.string("role")?.is_some_and(|role| !matches!(role.as_str(), "" | "default")) {
+        return Err(stanza.wrong("role", "is not offered: every listener serves the API, as with \"default\""));
+    }
     let address = stanza.string("address")?.filter(|a| !a.is_empty()).unwrap_or_else(|| ADDRESS.to_owned());
+    if with_port(&address) != address {
+        return Err(stanza.wrong("address", &format!("needs a port, as in {:?}", with_port(&address))));
+    }
     let tls = if stanza.flag("tls_disable")? { None } else { Some(tls(stanza, notes)?) };
     let cluster_address = stanza.string("cluster_address")?.filter(|a| !a.is_empty());
     let mut limits = limits(stanza)?;
@@ -81,7 +90,7 @@ fn read(stanza: &Stanza<'_>, notes: &mut Vec<Note>) -> Result<ListenerConfig, Co
         telemetry.check(keys::LISTENER_TELEMETRY, notes)?;
         limits.open_metrics = telemetry.flag("unauthenticated_metrics_access")?;
     }
-    Ok(ListenerConfig { address: with_port(&address), cluster_address, tls, limits })
+    Ok(ListenerConfig { address, cluster_address, tls, limits })
 }
 
 fn tls(stanza: &Stanza<'_>, notes: &mut Vec<Note>) -> Result<TlsFiles, ConfigError> {
@@ -138,6 +147,11 @@ fn clients(stanza: &Stanza<'_>, notes: &mut Vec<Note>) -> Result<ClientCertifica
 
 fn limits(stanza: &Stanza<'_>) -> Result<ListenerLimits, ConfigError> {
     let mut limits = ListenerLimits::default();
+    let size = stanza.string("max_request_size")?;
+    if size.as_deref().is_some_and(|size| size.starts_with('-')) {
+        // It would switch the bound off, and the node with it.
+        return Err(stanza.wrong("max_request_size", "cannot be without a bound here: give one, of 33554432 at most"));
+    }
     if let Some(bytes) = stanza.number("max_request_size")? {
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
         if bytes == 0 || bytes > limits.body_bytes_max {

@@ -59,7 +59,7 @@ fn a_config_as_vault_users_have_it_is_read() {
           max_connections_per_address = 100
           telemetry { unauthenticated_metrics_access = true }
         }
-        listener "tcp" { address = "127.0.0.1" tls_disable = "true" }
+        listener "tcp" { address = "127.0.0.1:8200" tls_disable = "true" }
         telemetry { prometheus_retention_time = "30s" disable_hostname = true dogstatsd_addr = "localhost:8125" dogstatsd_tags = ["env:prod"] metrics_prefix = "bao" }
         audit "file" "main" { options { file_path = "/var/log/audit.log" mode = 0640 } }
         "#,
@@ -175,6 +175,22 @@ fn a_bad_listener_is_refused_with_its_place_and_what_to_do() {
             "main.hcl:3: tls_min_version is too old: use \"tls12\" or \"tls13\"",
         ),
         (
+            "listener \"tcp\" { tls_disable = 1\n max_request_size = -1 }",
+            "main.hcl:3: max_request_size cannot be without a bound here: give one, of 33554432 at most",
+        ),
+        (
+            "listener \"tcp\" { tls_disable = 1\n address = \"127.0.0.1\" }",
+            "main.hcl:3: address needs a port, as in \"127.0.0.1:8200\"",
+        ),
+        (
+            "listener \"tcp\" { tls_disable = 1\n type = \"unix\" }",
+            "main.hcl:3: type is not offered: leave it out, or say \"tcp\"",
+        ),
+        (
+            "listener \"tcp\" { tls_disable = 1\n role = \"metrics_only\" }",
+            "main.hcl:3: role is not offered: every listener serves the API, as with \"default\"",
+        ),
+        (
             "listener \"tcp\" { tls_disable = 1\n max_request_size = 99999999 }",
             "main.hcl:3: max_request_size must be between 1 and 33554432",
         ),
@@ -266,6 +282,23 @@ fn options_of_a_device_made_over_the_api_are_held_to_the_same_rule() {
 fn a_refused_key_that_is_off_does_no_harm() {
     load(&format!("{IN_MEMORY}{LISTENER}raw_storage_endpoint = false"));
     load(&format!("{IN_MEMORY}{LISTENER}seal \"shamir\" {{}}"));
+}
+
+#[test]
+fn keys_of_openbao_that_change_nothing_here_are_taken() {
+    let top = "disable_ssct_tokens = true\ncluster_cipher_suites = \"\"\nlog_format = \"JSON\"\n\
+               allow_unauthenticated_workflows = false\nunsafe_relative_paths = false\n";
+    let listener = "listener \"tcp\" { address = \"127.0.0.1:8200\"\n tls_disable = 1\n type = \"tcp\"\n role = \"default\"\n \
+                    cors_enabled = true\n cors_allowed_origins = [\"*\"]\n require_request_header = true\n \
+                    socket_mode = \"0600\" }";
+    assert_eq!(load(&format!("{IN_MEMORY}{top}{listener}")).log.format, LogFormat::Json);
+    for (wrong, message) in [
+        ("unsafe_relative_paths = true", "unsafe_relative_paths is not offered: paths with . and .. are never taken"),
+        ("api_addr = \"127.0.0.1:8200\"", "api_addr is not of the form https://host:port"),
+        ("api_addr = \"vault.example\"", "api_addr is not of the form https://host:port"),
+    ] {
+        assert_eq!(refused(&format!("{wrong}\n{IN_MEMORY}{LISTENER}")), format!("main.hcl:1: {message}"));
+    }
 }
 
 #[test]

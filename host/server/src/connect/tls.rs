@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use super::stream::Stream;
+use super::trust::{Roots, handshake_fault};
 
 /// Where systems keep the roots they trust; the first that is there counts.
 const SYSTEM_ROOTS: [&str; 4] = [
@@ -39,7 +40,7 @@ impl Tls {
         let unusable = |error: &dyn std::fmt::Display| format!("certificate roots in {}: {error}", path.display());
         let pem = std::fs::read(&path).map_err(|error| unusable(&error))?;
         let roots = roots(&pem).map_err(|error| unusable(&error))?;
-        Ok(Self(Arc::new(builder().with_root_certificates(roots).with_no_client_auth())))
+        Ok(Self(Arc::new(trusting_only(roots).with_no_client_auth())))
     }
 
     /// Trusts these roots alone, PEM, and shows this certificate and key, PEM, if there are any.
@@ -47,7 +48,7 @@ impl Tls {
     /// # Errors
     /// A sentence for the operator.
     pub(crate) fn trusting(pem: &[u8], shown: Option<(&[u8], &[u8])>) -> Result<Self, String> {
-        let builder = builder().with_root_certificates(roots(pem).map_err(|error| format!("the roots: {error}"))?);
+        let builder = trusting_only(roots(pem).map_err(|error| format!("the roots: {error}"))?);
         let config = match shown {
             None => builder.with_no_client_auth(),
             Some((certificate, key)) => {
@@ -70,19 +71,22 @@ impl Tls {
 }
 
 /// Certificates that are trusted, PEM. One that is odd does no harm: it vouches for nobody.
-fn roots(pem: &[u8]) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
+fn roots(pem: &[u8]) -> Result<Roots, String> {
+    let mut roots = Roots::default();
     for certificate in CertificateDer::pem_slice_iter(pem) {
         let _ = roots.add(certificate.map_err(|error| error.to_string())?);
     }
     if roots.is_empty() { Err("there are none".to_owned()) } else { Ok(roots) }
 }
 
-fn builder() -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
+fn trusting_only(roots: Roots) -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier = roots.verifier(&provider);
     ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("the provider has the cipher suites of TLS 1.2 and 1.3")
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
 }
 
 impl Channel {
@@ -119,7 +123,8 @@ impl Write for Channel {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(stream) => stream.write(bytes),
-            Self::Tls(tls) => tls.write(bytes),
+            // The handshake is part of the first one.
+            Self::Tls(tls) => tls.write(bytes).map_err(|error| io::Error::new(error.kind(), handshake_fault(&error))),
         }
     }
 

@@ -169,6 +169,8 @@ fn a_list_comes_in_pages() {
 fn a_scan_gives_everything_below() {
     let mut bench = forest();
     assert_eq!(bench.scan("metadata/d/").data(), json!({ "keys": ["a", "b", "e/f", "e/g/h"] }));
+    assert_eq!(bench.scan("metadata/zz/").data(), json!({}), "a scan that finds nothing is an answer");
+    assert_eq!(bench.scan("detailed-metadata/zz/").data(), json!({}));
 }
 
 #[test]

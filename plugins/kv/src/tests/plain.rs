@@ -61,6 +61,7 @@ fn secrets_are_listed_by_folder_and_scanned_through() {
     assert_eq!(bench.list("d/").data(), json!({ "keys": ["b", "e/"] }));
     assert_eq!(bench.scan("").data(), json!({ "keys": ["a", "d/b", "d/e/f"] }));
     assert_eq!(bench.list("zz/").status(), 404);
+    assert_eq!(bench.scan("zz/").data(), json!({}), "a scan that finds nothing is an answer");
 }
 
 #[test]

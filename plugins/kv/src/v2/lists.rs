@@ -6,14 +6,15 @@ use bulkhead_sdk::prelude::*;
 use crate::records::METADATA;
 use crate::records::config::Config;
 use crate::records::metadata::Metadata;
+use crate::scan::scanned;
 
 pub(crate) fn list(cx: &Cx, path: &str, page: &Page) -> Result<Keys> {
     Config::load(cx)?;
     cx.names(&folder(path), page, false).map(Keys)
 }
 
-pub(crate) fn scan(cx: &Cx, path: &str) -> Result<Keys> {
-    all_below(cx, path).map(Keys)
+pub(crate) fn scan(cx: &Cx, path: &str) -> Result<Reply> {
+    all_below(cx, path).and_then(scanned)
 }
 
 /// All secrets below a path; those near it first, as OpenBao gives them.
@@ -31,7 +32,7 @@ fn folder(path: &str) -> String {
 pub(crate) fn detailed(cx: &Cx, path: &str, page: &Page, deep: bool) -> Result<Reply> {
     let names = if deep { all_below(cx, path)? } else { list(cx, path, page)?.0 };
     if names.is_empty() {
-        return Err(Error::NotFound);
+        return if deep { scanned(names) } else { Err(Error::NotFound) };
     }
     let mut details = Object::with_room(512 * names.len());
     for name in &names {

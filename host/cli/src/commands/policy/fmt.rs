@@ -27,7 +27,7 @@ fn run(session: &Session) -> Result<u8, Fault> {
     };
     let text = std::fs::read_to_string(&path)
         .map_err(|error| Fault::Local(format!("Error reading source file: open {path}: {}", plain_io(&error))))?;
-    Policy::parse(&text).map_err(|error| Fault::Local(format!("failed to parse policy: {error}")))?;
+    Policy::parse(&text).map_err(|error| Fault::Local(error.to_string()))?;
     let formatted = layout::format(&text).map_err(Fault::Local)?;
     // Whatever the layout does, it must not change what the policy says.
     let same = Policy::parse(&formatted).is_ok_and(|after| Policy::parse(&text).is_ok_and(|before| before == after));

@@ -1,0 +1,171 @@
+//! Which servers a client of TLS believes: those that an authority vouches for, and one that
+//! shows a certificate which the user named as it is.
+
+use std::io;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+
+/// Certificates that are trusted.
+pub struct Roots {
+    anchors: RootCertStore,
+    certificates: Vec<CertificateDer<'static>>,
+}
+
+impl Default for Roots {
+    fn default() -> Self {
+        Self { anchors: RootCertStore::empty(), certificates: Vec::new() }
+    }
+}
+
+impl Roots {
+    /// Trusts a certificate, and what it vouches for.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn add(&mut self, certificate: CertificateDer<'static>) -> Result<(), Error> {
+        self.anchors.add(certificate.clone())?;
+        self.certificates.push(certificate);
+        Ok(())
+    }
+
+    /// Whether nothing is trusted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.certificates.is_empty()
+    }
+
+    /// What holds servers to this trust.
+    #[must_use]
+    pub fn verifier(self, provider: &Arc<CryptoProvider>) -> Arc<dyn ServerCertVerifier> {
+        let usual = WebPkiServerVerifier::builder_with_provider(Arc::new(self.anchors), Arc::clone(provider)).build();
+        Arc::new(Verifier {
+            // It fails without any root, and then nobody is believed.
+            usual: usual.ok(),
+            named: self.certificates,
+            algorithms: provider.signature_verification_algorithms,
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Verifier {
+    usual: Option<Arc<WebPkiServerVerifier>>,
+    named: Vec<CertificateDer<'static>>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl Verifier {
+    /// Go's TLS, and so every peer, takes what `openssl req -x509` makes: one certificate that is
+    /// authority and server at once. To rustls that is an error, though nothing is left to prove
+    /// where that very certificate is trusted.
+    fn is_named(&self, end_entity: &CertificateDer<'_>, error: &Error) -> bool {
+        let Error::InvalidCertificate(CertificateError::Other(other)) = error else { return false };
+        // Its validity is looked at first: one that is out of date has another error.
+        other.0.to_string() == "CaUsedAsEndEntity" && self.named.iter().any(|named| named == end_entity)
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let usual = self.usual.as_ref().ok_or(CertificateError::UnknownIssuer)?;
+        match usual.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+            Err(error) if self.is_named(end_entity, &error) => {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// What a failed handshake is to say: in the peers' words where a certificate is at fault, since
+/// scripts look for them.
+#[must_use]
+pub fn handshake_fault(error: &io::Error) -> String {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        Some(Error::InvalidCertificate(fault)) => {
+            format!("failed to verify certificate: x509: {}", certificate_fault(fault))
+        }
+        Some(Error::AlertReceived(alert)) => format!("the server refuses: {}", words(&format!("{alert:?}"))),
+        _ => error.to_string(),
+    }
+}
+
+fn certificate_fault(fault: &CertificateError) -> String {
+    match fault {
+        CertificateError::UnknownIssuer => "certificate signed by unknown authority".to_owned(),
+        CertificateError::Expired
+        | CertificateError::NotValidYet
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYetContext { .. } => "certificate has expired or is not yet valid".to_owned(),
+        CertificateError::NotValidForNameContext { expected, presented } if !presented.is_empty() => {
+            let names: Vec<&str> = presented.iter().map(|name| bare(name)).collect();
+            format!("certificate is valid for {}, not {}", names.join(", "), expected.to_str())
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "certificate is not valid for any names".to_owned()
+        }
+        CertificateError::Other(other) if other.0.to_string() == "CaUsedAsEndEntity" => {
+            "certificate of an authority, which is not itself among those trusted".to_owned()
+        }
+        CertificateError::Other(other) => words(&other.0.to_string()),
+        fault @ CertificateError::InvalidPurposeContext { .. } => fault.to_string(),
+        fault => words(&format!("{fault:?}")),
+    }
+}
+
+/// The name in `DnsName("a.example")`.
+fn bare(name: &str) -> &str {
+    let inner = name.split_once('(').map_or(name, |(_, inner)| inner.trim_end_matches(')'));
+    inner.trim_matches('"')
+}
+
+/// The words of `BadSignature`; what is added to it in brackets says nothing to a reader.
+fn words(name: &str) -> String {
+    let mut words = String::new();
+    for letter in name.chars().take_while(|letter| letter.is_alphanumeric()) {
+        if letter.is_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.extend(letter.to_lowercase());
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+use std::time::Duration;
+
+use super::*;
+
+/// A certificate that signs itself, for 127.0.0.1.
+fn certificate(is_authority: bool, edit: impl FnOnce(&mut rcgen::CertificateParams)) -> CertificateDer<'static> {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let mut asked = rcgen::CertificateParams::new(["127.0.0.1".to_owned(), "a.example".to_owned()]).expect("names");
+    if is_authority {
+        asked.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    }
+    edit(&mut asked);
+    asked.self_signed(&key).expect("a certificate").der().clone()
+}
+
+/// What becomes of a server with this certificate and name, where another one is trusted.
+fn verify(trusted: &CertificateDer<'static>, shown: &CertificateDer<'_>, name: &str) -> Result<(), String> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut roots = Roots::default();
+    roots.add(trusted.clone()).expect("it can be read");
+    let name = ServerName::try_from(name).expect("a name");
+    // In 2026.
+    let now = UnixTime::since_unix_epoch(Duration::from_secs(1_790_000_000));
+    let verified = roots.verifier(&provider).verify_server_cert(shown, &[], &name, &[], now);
+    verified.map(|_| ()).map_err(|error| handshake_fault(&io::Error::other(error)))
+}
+
+#[test]
+fn an_authority_that_is_trusted_may_be_the_server_itself() {
+    let authority = certificate(true, |_| {});
+    assert_eq!(verify(&authority, &authority, "127.0.0.1"), Ok(()));
+    assert_eq!(verify(&authority, &authority, "a.example"), Ok(()));
+    let plain = certificate(false, |_| {});
+    assert_eq!(verify(&plain, &plain, "127.0.0.1"), Ok(()));
+}
+
+#[test]
+fn its_name_and_its_time_hold_all_the_same() {
+    let says = |what: &str| Err(format!("failed to verify certificate: x509: {what}"));
+    let authority = certificate(true, |_| {});
+    assert_eq!(
+        verify(&authority, &authority, "127.0.0.2"),
+        says("certificate is valid for 127.0.0.1, a.example, not 127.0.0.2")
+    );
+    let past = certificate(true, |asked| asked.not_after = rcgen::date_time_ymd(2020, 1, 1));
+    assert_eq!(verify(&past, &past, "127.0.0.1"), says("certificate has expired or is not yet valid"));
+    let future = certificate(true, |asked| asked.not_before = rcgen::date_time_ymd(2040, 1, 1));
+    assert_eq!(verify(&future, &future, "127.0.0.1"), says("certificate has expired or is not yet valid"));
+}
+
+#[test]
+fn no_other_authority_is_believed() {
+    let (trusted, shown) = (certificate(true, |_| {}), certificate(true, |_| {}));
+    let fault = verify(&trusted, &shown, "127.0.0.1").expect_err("it is another one");
+    assert!(fault.starts_with("failed to verify certificate: x509: certificate of an authority"), "{fault}");
+    let fault = verify(&trusted, &certificate(false, |_| {}), "127.0.0.1").expect_err("nobody vouches for it");
+    assert_eq!(fault, "failed to verify certificate: x509: certificate signed by unknown authority");
+}
