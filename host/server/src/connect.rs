@@ -4,4 +4,3 @@
 pub(crate) mod stream;
 pub(crate) mod target;
 pub(crate) mod tls;
-pub(crate) mod trust;

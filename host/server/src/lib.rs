@@ -25,7 +25,7 @@ mod version;
 pub use audit::AuditSinks;
 pub use clock::SystemClock;
 pub use config::error::ConfigError;
-pub use connect::trust::{Roots, handshake_fault};
+pub use connect::tls::trust::{Roots, handshake_fault};
 pub use entropy::SystemEntropy;
 pub use error::ServerError;
 pub use inspect::{Inspection, Space, inspect_snapshot};

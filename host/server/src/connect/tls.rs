@@ -1,6 +1,8 @@
 //! TLS towards another server. It must show a certificate that the machine's roots vouch
 //! for, or those the operator named.
 
+pub(crate) mod trust;
+
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,8 +11,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
+use self::trust::{Roots, handshake_fault};
 use super::stream::Stream;
-use super::trust::{Roots, handshake_fault};
 
 /// Where systems keep the roots they trust; the first that is there counts.
 const SYSTEM_ROOTS: [&str; 4] = [
