@@ -2,8 +2,8 @@
 //! take things that can be taken once, and revoke tokens. What they were told is kept.
 
 use std::net::SocketAddr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -36,14 +36,20 @@ pub(crate) struct Load {
     over: AtomicBool,
     asked: AtomicU64,
     pub(crate) acknowledged: AtomicU64,
-    /// By secret.
-    histories: Mutex<Vec<Vec<Operation>>>,
-    /// When the probe's writes were acknowledged.
-    pub(crate) probed: Mutex<Vec<Instant>>,
     pub(crate) taken: AtomicU64,
     pub(crate) revoked: AtomicU64,
+    noted: Mutex<Noted>,
+}
+
+/// What clients were told.
+#[derive(Default)]
+pub(crate) struct Noted {
+    /// By secret.
+    pub(crate) histories: Vec<Vec<Operation>>,
+    /// When the probe's writes were acknowledged.
+    pub(crate) probed: Vec<Instant>,
     /// Rules that were broken, in words.
-    pub(crate) broken: Mutex<Vec<String>>,
+    pub(crate) broken: Vec<String>,
 }
 
 impl Load {
@@ -56,11 +62,9 @@ impl Load {
             over: AtomicBool::new(false),
             asked: AtomicU64::new(0),
             acknowledged: AtomicU64::new(0),
-            histories: Mutex::default(),
-            probed: Mutex::default(),
             taken: AtomicU64::new(0),
             revoked: AtomicU64::new(0),
-            broken: Mutex::default(),
+            noted: Mutex::default(),
         }
     }
 
@@ -84,10 +88,17 @@ impl Load {
         format!("kv/data/{}-{number}", self.canary)
     }
 
+    /// What was noted so far. A client that panicked in between has added to it or not.
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_broken(&self) -> bool {
+        !self.noted().broken.is_empty()
+    }
+
     fn breaks(&self, rule: String) {
-        if let Ok(mut broken) = self.broken.lock() {
-            broken.push(rule);
-        }
+        self.noted().broken.push(rule);
     }
 
     /// Reads and writes secrets until the end.
@@ -113,9 +124,9 @@ impl Load {
 
     /// The version anybody saw last.
     fn version_of(&self, number: usize) -> u64 {
-        let Ok(histories) = self.histories.lock() else { return 0 };
-        let seen = histories.get(number).and_then(|history| history.last()).map(|operation| operation.outcome);
-        match seen {
+        let noted = self.noted();
+        let last = noted.histories.get(number).and_then(|history| history.last());
+        match last.map(|operation| operation.outcome) {
             Some(Outcome::Found { version, .. } | Outcome::Written { version }) => version,
             _ => 0,
         }
@@ -152,21 +163,21 @@ impl Load {
     }
 
     fn note(&self, number: usize, operation: Operation) {
-        let Ok(mut histories) = self.histories.lock() else { return };
-        if histories.len() <= number {
-            histories.resize_with(number + 1, Vec::new);
+        let mut noted = self.noted();
+        if noted.histories.len() <= number {
+            noted.histories.resize_with(number + 1, Vec::new);
         }
-        histories[number].push(operation);
+        noted.histories[number].push(operation);
     }
 
-    /// Reads every secret from every node once more, and gives all histories.
-    pub(crate) fn last_look(&self) -> Vec<Vec<Operation>> {
-        let count = self.histories.lock().map(|histories| histories.len()).unwrap_or_default();
+    /// Reads every secret from every node once more, and gives all that was noted.
+    pub(crate) fn last_look(&self) -> Noted {
+        let count = self.noted().histories.len();
         for at in 0..self.nodes.len() {
             let mut client = Client::new(&self.nodes[at..=at], &self.token, 0);
             (0..count).for_each(|number| self.operate(&mut client, number, Call::Read));
         }
-        self.histories.lock().map(|mut histories| std::mem::take(&mut *histories)).unwrap_or_default()
+        std::mem::take(&mut *self.noted())
     }
 
     /// Writes without a pause, as a client does that tries until it is through, and notes when.
@@ -176,9 +187,7 @@ impl Load {
         while !self.is_over() {
             match client.ask("PUT", &path, &secret("probe", None)) {
                 Told::Answer(200, _) => {
-                    if let Ok(mut probed) = self.probed.lock() {
-                        probed.push(Instant::now());
-                    }
+                    self.noted().probed.push(Instant::now());
                     thread::sleep(Duration::from_millis(5));
                 }
                 _ => thread::sleep(REST),

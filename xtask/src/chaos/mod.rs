@@ -105,9 +105,9 @@ pub(crate) fn run(options: &Options) -> Done {
     let took = began.elapsed();
     say("reading every secret from every node");
     cluster.mend()?;
-    let histories = load.last_look();
-    say(format_args!("looking for an order of {} histories", histories.len()));
-    let report = Report::of(seed, took, &load, &inflicted, &histories, &cluster);
+    let noted = load.last_look();
+    say(format_args!("looking for an order of {} histories", noted.histories.len()));
+    let report = Report::of((seed, took), &load, &inflicted, noted, &cluster);
     report.print_and_save()?;
     match report.is_clean() {
         true => Ok(()),
@@ -125,13 +125,12 @@ fn torment(cluster: &mut Cluster, load: &Load, options: &Options, seed: u64) -> 
         // What is asked in peace is part of the history too.
         thread::sleep(Duration::from_millis(300));
         let written = load.acknowledged.load(Ordering::Relaxed);
-        let broken = load.broken.lock().map_or(0, |broken| broken.len());
         let enough = inflicted.leaders_killed() >= options.kills
             && inflicted.partitions() >= options.partitions
             && written >= options.writes
             && Instant::now() >= end;
         let next = if options.each { each.next().copied() } else { Some(Fault::any(&mut chance, &options.only)) };
-        let Some(fault) = next.filter(|_| broken == 0 && (options.each || !enough)) else { return Ok(inflicted) };
+        let Some(fault) = next.filter(|_| !load.is_broken() && (options.each || !enough)) else { return Ok(inflicted) };
         say(format_args!("{fault:?} ({written} writes so far)"));
         inflicted.note(fault);
         fault.inflict(cluster, &mut chance)?;

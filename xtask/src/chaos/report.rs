@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -12,7 +11,7 @@ use super::check::linearizable;
 use super::cluster::Cluster;
 use super::fault::{Fault, Inflicted};
 use super::history::{Operation, Outcome};
-use super::load::Load;
+use super::load::{Load, Noted};
 use crate::shell::{Done, Tried};
 use crate::workspace;
 
@@ -24,14 +23,7 @@ pub(crate) struct Report {
     faults: BTreeMap<Fault, u64>,
     leaders_killed: usize,
     partitions: usize,
-    /// Of secrets, whose outcome the client knows.
-    operations: usize,
-    /// Of these, acknowledged writes.
-    writes: u64,
-    unknown: usize,
-    histories: usize,
-    /// Secrets whose history has no order, by number.
-    not_linearizable: Vec<usize>,
+    secrets: Secrets,
     taken_once: u64,
     tokens_revoked: u64,
     broken: Vec<String>,
@@ -39,6 +31,19 @@ pub(crate) struct Report {
     legible: Vec<String>,
     /// Without an acknowledged write, seen by a client that tries again; by fault.
     gaps_ms: BTreeMap<Fault, Gaps>,
+}
+
+/// What was asked of secrets.
+#[derive(Serialize)]
+struct Secrets {
+    /// Whose outcome the client knows.
+    operations: usize,
+    /// Of these, acknowledged writes.
+    writes: u64,
+    unknown: usize,
+    histories: usize,
+    /// Secrets whose history has no order, by number.
+    not_linearizable: Vec<usize>,
 }
 
 /// How long clients could not write.
@@ -52,51 +57,43 @@ struct Gaps {
 
 impl Report {
     pub(crate) fn of(
-        seed: u64,
-        took: Duration,
+        (seed, took): (u64, Duration),
         load: &Load,
         inflicted: &Inflicted,
-        histories: &[Vec<Operation>],
+        noted: Noted,
         cluster: &Cluster,
     ) -> Self {
-        let all = || histories.iter().flatten();
-        let known = all().filter(|operation| operation.outcome != Outcome::Unknown).count();
-        let ordered = |(_, history): &(usize, &Vec<Operation>)| !linearizable(history);
-        let probed = taken(&load.probed);
         let faults = inflicted.counts();
-        let gaps = faults.keys().filter_map(|fault| Some((*fault, Gaps::of(*fault, inflicted, &probed)?))).collect();
+        let gaps = |fault: &Fault| Some((*fault, Gaps::of(*fault, inflicted, &noted.probed)?));
         Self {
             seed,
             seconds: took.as_secs(),
             leaders_killed: inflicted.leaders_killed(),
             partitions: inflicted.partitions(),
-            operations: known,
-            writes: load.acknowledged.load(Ordering::Relaxed),
-            unknown: all().count() - known,
-            histories: histories.len(),
-            not_linearizable: histories.iter().enumerate().filter(ordered).map(|(number, _)| number).collect(),
+            secrets: Secrets::of(&noted.histories, load.acknowledged.load(Ordering::Relaxed)),
             taken_once: load.taken.load(Ordering::Relaxed),
             tokens_revoked: load.revoked.load(Ordering::Relaxed),
-            broken: taken(&load.broken),
             legible: legible(cluster, load.canary.as_bytes()),
-            gaps_ms: gaps,
+            gaps_ms: faults.keys().filter_map(gaps).collect(),
+            broken: noted.broken,
             faults,
         }
     }
 
     /// Whether nobody saw what may not be.
     pub(crate) fn is_clean(&self) -> bool {
-        self.not_linearizable.is_empty() && self.broken.is_empty() && self.legible.is_empty()
+        self.secrets.not_linearizable.is_empty() && self.broken.is_empty() && self.legible.is_empty()
     }
 
     pub(crate) fn print_and_save(&self) -> Done {
         println!("\n  seed {}, {} s", self.seed, self.seconds);
         println!("  {:<34} {:>9}", "leaders killed", self.leaders_killed);
         println!("  {:<34} {:>9}", "partitions", self.partitions);
-        println!("  {:<34} {:>9}", "operations with a known outcome", self.operations);
-        println!("  {:<34} {:>9}", "acknowledged writes", self.writes);
-        println!("  {:<34} {:>9}", "operations of unknown outcome", self.unknown);
-        println!("  {:<34} {:>9}  of {}", "histories without an order", self.not_linearizable.len(), self.histories);
+        println!("  {:<34} {:>9}", "operations with a known outcome", self.secrets.operations);
+        println!("  {:<34} {:>9}", "acknowledged writes", self.secrets.writes);
+        println!("  {:<34} {:>9}", "operations of unknown outcome", self.secrets.unknown);
+        let (without, of) = (self.secrets.not_linearizable.len(), self.secrets.histories);
+        println!("  {:<34} {without:>9}  of {of}", "histories without an order");
         println!("  {:<34} {:>9}", "things to be taken once", self.taken_once);
         println!("  {:<34} {:>9}", "tokens revoked and tried again", self.tokens_revoked);
         println!("  {:<34} {:>9}", "broken rules", self.broken.len());
@@ -109,12 +106,27 @@ impl Report {
         }
         self.broken.iter().take(20).for_each(|rule| println!("  BROKEN: {rule}"));
         self.legible.iter().for_each(|file| println!("  LEGIBLE: {file}"));
-        self.not_linearizable.iter().for_each(|number| println!("  NO ORDER: secret {number}"));
+        self.secrets.not_linearizable.iter().for_each(|number| println!("  NO ORDER: secret {number}"));
         let path = workspace::root().join("target/chaos.json");
         let json = serde_json::to_vec_pretty(self).tried("writing the report as JSON")?;
         fs::write(&path, json).tried(format_args!("writing {}", path.display()))?;
         println!("\n  {}", path.display());
         Ok(())
+    }
+}
+
+impl Secrets {
+    fn of(histories: &[Vec<Operation>], writes: u64) -> Self {
+        let all = || histories.iter().flatten();
+        let operations = all().filter(|operation| operation.outcome != Outcome::Unknown).count();
+        let without_order = |(_, history): &(usize, &Vec<Operation>)| !linearizable(history);
+        Self {
+            operations,
+            writes,
+            unknown: all().count() - operations,
+            histories: histories.len(),
+            not_linearizable: histories.iter().enumerate().filter(without_order).map(|(number, _)| number).collect(),
+        }
     }
 }
 
@@ -125,10 +137,6 @@ impl Gaps {
         (!gaps.is_empty()).then_some(())?;
         Some(Self { times: gaps.len(), p50: at(0.5)?, p99: at(0.99)?, max: at(1.0)? })
     }
-}
-
-fn taken<T>(shared: &Mutex<Vec<T>>) -> Vec<T> {
-    shared.lock().map(|mut all| std::mem::take(&mut *all)).unwrap_or_default()
 }
 
 /// Files of the nodes in which these bytes can be read.
