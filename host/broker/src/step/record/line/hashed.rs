@@ -89,6 +89,18 @@ impl<'de> Visitor<'de> for Reading<'_> {
         Ok(value.into())
     }
 
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
     fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {
         Ok(if self.is_plain { text.into() } else { secret(self.shown.device, text).into() })
     }
