@@ -53,6 +53,8 @@ fn no_other_authority_is_believed() {
     let (trusted, shown) = (certificate(true, |_| {}), certificate(true, |_| {}));
     let fault = verify(&trusted, &shown, "127.0.0.1").expect_err("it is another one");
     assert!(fault.starts_with("failed to verify certificate: x509: certificate of an authority"), "{fault}");
-    let fault = verify(&trusted, &certificate(false, |_| {}), "127.0.0.1").expect_err("nobody vouches for it");
+    // With no name of its own: nobody's to have signed.
+    let nameless = certificate(false, |asked| asked.distinguished_name = rcgen::DistinguishedName::new());
+    let fault = verify(&trusted, &nameless, "127.0.0.1").expect_err("nobody vouches for it");
     assert_eq!(fault, "failed to verify certificate: x509: certificate signed by unknown authority");
 }
