@@ -362,10 +362,10 @@ fn client_authorities_that_verify_nothing_are_noted() {
 fn an_address_without_a_host_is_every_address() {
     for (address, is_on_all, api_addr) in [
         (":8200", true, "http://0.0.0.0:8200"),
-        ("0.0.0.0", true, "http://0.0.0.0:8200"),
+        ("0.0.0.0:8200", true, "http://0.0.0.0:8200"),
         ("[::]:8200", true, "http://[::]:8200"),
         ("10.0.0.1:8200", false, "http://10.0.0.1:8200"),
-        ("localhost", false, "http://localhost:8200"),
+        ("localhost:8200", false, "http://localhost:8200"),
     ] {
         let mut config = load(&format!("{IN_MEMORY}listener \"tcp\" {{ address = {address:?} tls_disable = true }}"));
         assert_eq!((config.is_api_addr_vague(), config.api_addr().as_str()), (is_on_all, api_addr), "{address}");
