@@ -10,7 +10,7 @@ use bulkhead_model::request::{Body, Origin, Request, Unread, Verb};
 use bytes::Bytes;
 use http_body_util::{Either, Full};
 use hyper::Response;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, STRICT_TRANSPORT_SECURITY,
 };
@@ -45,14 +45,26 @@ pub(crate) async fn answer<F: Front>(
         return Ok(answer);
     }
     let (parts, incoming) = request.into_parts();
+    let has_body = !incoming.is_end_stream();
     let figures = Arc::clone(&api.figures);
-    let (mut answer, crossing) = match cross::cross(&*api.front, &parts) {
+    let ((mut answer, body), crossing) = match cross::cross(&*api.front, &parts) {
         Ok(headers) => (served(api, origin, limits, &parts, incoming).await, headers),
-        Err((refused, headers)) => (response(refused), headers),
+        Err((refused, headers)) => ((response(refused), Taken::No), headers),
     };
     cross::add(answer.headers_mut(), crossing);
+    if has_body && body == Taken::No {
+        // What is still to come of it must not pass for the beginning of another request.
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     figures.answered(answer.status());
     Ok(answer)
+}
+
+/// Whether somebody took a request's body.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    Yes,
+    No,
 }
 
 async fn served<F: Front>(
@@ -61,14 +73,17 @@ async fn served<F: Front>(
     limits: ListenerLimits,
     parts: &Parts,
     incoming: Incoming,
-) -> Response<Sent> {
+) -> (Response<Sent>, Taken) {
     let below = match site::below_v1(&parts.method, parts.uri.path(), parts.uri.query()) {
         Ok(below) => below,
-        Err(page) => return page_response(page),
+        Err(page) => return (page_response(page), Taken::No),
     };
-    let Answer { reply, headers } = match decode::head(parts, below) {
-        Ok(head) => pass_on(&api, &origin, &limits, head, incoming).await,
-        Err(refused) => refused.into(),
+    let (Answer { reply, headers }, body) = match decode::head(parts, below) {
+        Ok(head) => {
+            let body = if matches!(head.verb, Verb::Write | Verb::Patch) { Taken::Yes } else { Taken::No };
+            (pass_on(&api, &origin, &limits, head, incoming).await, body)
+        }
+        Err(refused) => (refused.into(), Taken::No),
     };
     let mut response = match reply {
         Reply::Stream { content_type, headers, stream } => leaving(content_type, headers, stream),
@@ -78,7 +93,7 @@ async fn served<F: Front>(
     if let Some(namespace) = parts.headers.get(NAMESPACE) {
         response.headers_mut().insert(NAMESPACE, namespace.clone());
     }
-    response
+    (response, body)
 }
 
 /// Reads the body, if the request has one, and asks the broker.

@@ -5,7 +5,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -24,6 +24,11 @@ const FRESH: u64 = 3;
 /// An answer is sent piece by piece.
 const SENDING: u64 = 4;
 
+/// What has come of a line.
+const NOTHING: u8 = 0;
+const SOME: u8 = 1;
+const ALL: u8 = 2;
+
 /// Phases there is room for.
 const PHASES: u64 = 8;
 
@@ -32,8 +37,8 @@ pub(crate) struct Pace {
     opened: Instant,
     /// Milliseconds since `opened`, times [`PHASES`], plus the phase.
     phase: AtomicU64,
-    /// The first line of the header at hand is still to end.
-    in_first_line: AtomicBool,
+    /// What has come of the first line of the header at hand.
+    first_line: AtomicU8,
     has_fragment: AtomicBool,
 }
 
@@ -42,7 +47,7 @@ impl Pace {
         Arc::new(Self {
             opened: Instant::now(),
             phase: AtomicU64::new(FRESH),
-            in_first_line: AtomicBool::new(true),
+            first_line: AtomicU8::new(NOTHING),
             has_fragment: AtomicBool::new(false),
         })
     }
@@ -55,7 +60,7 @@ impl Pace {
     fn bytes_came(&self, bytes: &[u8]) {
         match self.phase.load(Ordering::Relaxed) % PHASES {
             IDLE => {
-                self.in_first_line.store(true, Ordering::Relaxed);
+                self.first_line.store(NOTHING, Ordering::Relaxed);
                 self.enter(HEADER);
             }
             // Since the connection was opened.
@@ -63,7 +68,7 @@ impl Pace {
             HEADER => {}
             _ => return,
         }
-        if self.in_first_line.load(Ordering::Relaxed) {
+        if self.first_line.load(Ordering::Relaxed) != ALL {
             self.first_line_came(bytes);
         }
     }
@@ -72,14 +77,17 @@ impl Pace {
     /// judged another path than the one that would be served. (Of requests sent before the last
     /// one's answer, as no proxy does, only the first is looked at.)
     fn first_line_came(&self, bytes: &[u8]) {
-        let start = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(bytes.len());
+        // Ends of lines may come before it.
+        let start = match self.first_line.load(Ordering::Relaxed) {
+            NOTHING => bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n')),
+            _ => Some(0),
+        };
+        let Some(start) = start else { return };
         let mut lines = bytes[start..].splitn(2, |byte| *byte == b'\n');
         if lines.next().is_some_and(|line| line.contains(&b'#')) {
             self.has_fragment.store(true, Ordering::Relaxed);
         }
-        if lines.next().is_some() {
-            self.in_first_line.store(false, Ordering::Relaxed);
-        }
+        self.first_line.store(if lines.next().is_some() { ALL } else { SOME }, Ordering::Relaxed);
     }
 
     /// Whether the target of the request at hand has a `#` in it.

@@ -21,17 +21,17 @@ pub(crate) fn below_v1<'a>(method: &Method, path: &'a str, query: Option<&str>) 
         return Err(redirect(method, &cleaned, query));
     }
     match path.strip_prefix("/v1/") {
-        // Go's router has a handler for what is below it alone; help comes before it.
-        Some("sys") if !asks_for_help(query) => Err(redirect(method, "/v1/sys/", query)),
+        // Go's router has a handler for what is below it alone, and help is told before it.
+        Some("sys") if !asks_for_help(method, query) => Err(redirect(method, "/v1/sys/", query)),
         Some(below) => Ok(below),
         None if path == "/" || path == "/ui" || path.starts_with("/ui/") => Err(no_interface()),
         None => Err(Page { encoded: Encoded::errors(StatusCode::NOT_FOUND, &[]), location: None }),
     }
 }
 
-fn asks_for_help(query: Option<&str>) -> bool {
-    let mut pairs = query.unwrap_or_default().split('&');
-    pairs.any(|pair| pair.strip_prefix("help=").is_some_and(|value| !value.is_empty()))
+fn asks_for_help(method: &Method, query: Option<&str>) -> bool {
+    let given = |pair: &str| pair.strip_prefix("help=").is_some_and(|value| !value.is_empty());
+    method.as_str() == "HELP" || query.is_some_and(|query| query.split('&').any(given))
 }
 
 /// The path without empty, `.` and `..` segments, if it has any. What is hidden behind

@@ -61,8 +61,9 @@ pub struct Ask<'a> {
     pub sudo: bool,
     /// The request's wrapping TTL, in seconds.
     pub wrap_ttl_secs: Option<u64>,
-    /// The request's parameters, parsed only if a rule names parameters.
-    pub parameters: &'a dyn Fn() -> Map<String, Value>,
+    /// The request's parameters, parsed only if a rule names parameters. `None`: they cannot be
+    /// read, and fit no such rule.
+    pub parameters: &'a dyn Fn() -> Option<Map<String, Value>>,
 }
 
 /// What the policies say.
@@ -276,7 +277,7 @@ impl Rule {
         if exempt || (self.allowed.is_empty() && self.denied.is_empty() && self.required.is_empty()) {
             return true;
         }
-        let sent = Sent((ask.parameters)());
+        let Some(sent) = (ask.parameters)().map(Sent) else { return false };
         let sent = &sent.0;
         // The name in the policy is lowered, the one that was sent is not: as in Vault, `X`
         // is not the `x` that is required.

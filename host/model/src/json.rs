@@ -53,6 +53,9 @@ pub enum JsonError {
     /// The same name twice in one object: which one counts would be a matter of the parser.
     #[error("duplicate object member name")]
     Duplicate,
+    /// A name that the parser would take for an instruction.
+    #[error("object member name is reserved")]
+    Reserved,
     /// Nested too deep.
     #[error("exceeded max depth")]
     Depth,
@@ -62,6 +65,17 @@ pub enum JsonError {
     /// Too many values, counting members and elements of every kind.
     #[error("exceeded maximum number of values")]
     Values,
+}
+
+/// With these names serde_json hands numbers and unparsed text on to itself. In a text from
+/// outside one would be parsed a second time, past every bound, or be one thing to one reader
+/// and another to the next.
+const RESERVED: &str = "$serde_json::private::";
+
+/// Whether a member's name, unescaped, is one that no text from outside may have.
+pub fn is_reserved(name: impl IntoIterator<Item = char>) -> bool {
+    let mut name = name.into_iter();
+    RESERVED.chars().all(|expected| name.next() == Some(expected))
 }
 
 impl JsonError {

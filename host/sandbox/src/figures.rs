@@ -54,6 +54,12 @@ impl Figures {
     }
 }
 
+/// Plugins with numbers of their own. Source: ours.
+const PLUGINS_MAX: usize = 100;
+
+/// What plugins beyond them are called.
+const OTHER: &str = "other";
+
 /// The numbers of all plugins that were loaded.
 #[derive(Default)]
 pub(crate) struct AllFigures(Mutex<Vec<(String, PluginKind, Arc<Figures>)>>);
@@ -65,8 +71,13 @@ impl AllFigures {
         if let Some((_, _, known)) = all.iter().find(|(name, known, _)| *name == about.name && *known == kind) {
             return Arc::clone(known);
         }
+        // The last ones share a place: names are the plugins' own, and each has its lines for good.
+        let name = if all.len() < PLUGINS_MAX { about.name.as_str() } else { OTHER };
+        if let Some((_, _, other)) = all.iter().find(|(known, of, _)| known == name && *of == kind) {
+            return Arc::clone(other);
+        }
         let figures = Arc::<Figures>::default();
-        all.push((about.name.clone(), kind, Arc::clone(&figures)));
+        all.push((name.to_owned(), kind, Arc::clone(&figures)));
         figures
     }
 

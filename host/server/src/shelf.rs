@@ -72,7 +72,10 @@ impl SnapshotShelf for Shelf {
             let _ = remove(&folder, &part(&name));
         }
         laid.map_err(failed)?;
-        tidy(&folder, place).map_err(failed)?;
+        // It is there: what could not be removed beside it is no reason to take it again soon.
+        if let Err(error) = tidy(&folder, place) {
+            tracing::warn!(folder = %self.directory.join(&below).display(), %error, "old snapshots could not be removed");
+        }
         Ok(format!("file://{}", path.display()))
     }
 }
@@ -94,7 +97,8 @@ fn remove(folder: &OwnedFd, name: &str) -> io::Result<()> {
     Ok(unlinkat(folder, name, AtFlags::empty())?)
 }
 
-/// Removes the oldest, and what a crash left half written.
+/// Removes the oldest, and what a crash left half written. The one just laid is none of the
+/// oldest, whatever the clock said when the others were laid.
 fn tidy(folder: &OwnedFd, place: &ShelfPlace) -> io::Result<()> {
     let mut numbers = Vec::new();
     for entry in Dir::read_from(folder)? {
@@ -102,13 +106,14 @@ fn tidy(folder: &OwnedFd, place: &ShelfPlace) -> io::Result<()> {
         let Ok(name) = entry.file_name().to_str() else { continue };
         let half = name.strip_prefix('.').and_then(|name| name.strip_suffix(PART));
         match (number(name, place), half.and_then(|name| number(name, place))) {
-            (Some(number), _) => numbers.push(number),
+            (Some(number), _) if number != place.number => numbers.push(number),
+            (Some(_), _) => {}
             (None, Some(_)) => remove(folder, name)?,
             (None, None) => {}
         }
     }
     numbers.sort_unstable();
-    let keep = usize::try_from(place.retain).unwrap_or(usize::MAX);
+    let keep = usize::try_from(place.retain).unwrap_or(usize::MAX).saturating_sub(1);
     let many = numbers.len().saturating_sub(keep);
     for number in &numbers[..many] {
         remove(folder, &format!("{}-{number}{END}", place.file_prefix))?;
@@ -172,5 +177,9 @@ mod tests {
         assert_eq!(names, ["s-10.snap", "s-11.snap", "s-7.snap.gz", "s-old.snap", "t-1.snap"]);
         let mode = dir.path().join("s-11.snap").metadata().expect("a folder of its own").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+        // The clock was ahead, and is right again.
+        let url = shelf.lay(&place("", 5), &mut &b"content"[..]).expect("a folder of its own");
+        assert!(url.ends_with("s-5.snap") && dir.path().join("s-5.snap").is_file());
+        assert!(dir.path().join("s-11.snap").is_file() && !dir.path().join("s-10.snap").exists());
     }
 }

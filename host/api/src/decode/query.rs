@@ -2,6 +2,7 @@
 
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::hidden::Hidden;
+use bulkhead_model::json::{JsonError, is_reserved};
 use bulkhead_model::limits::JSON_STRINGS_MAX;
 
 use crate::encode::push_string;
@@ -74,6 +75,9 @@ pub(crate) fn flag(query: &Pairs, name: &str) -> Result<bool, Failure> {
 pub(crate) fn object(pairs: &[&(String, String)]) -> Result<Hidden<Vec<u8>>, Failure> {
     if pairs.len() * 2 > JSON_STRINGS_MAX {
         return Err(Failure::invalid("too many parameters"));
+    }
+    if pairs.iter().any(|(name, _)| is_reserved(name.chars())) {
+        return Err(Failure::invalid(JsonError::Reserved.to_string()));
     }
     // At worst every byte is a control character, which takes six.
     let bytes_max: usize = pairs.iter().map(|(n, v)| (n.len() + v.len()) * 6 + 8).sum();

@@ -57,7 +57,7 @@ fn an_answer_sent_piece_by_piece_may_take_long_but_not_pause() {
     let pace = Pace {
         opened: Instant::now() - Duration::from_secs(1000),
         phase: AtomicU64::new(SENDING),
-        in_first_line: AtomicBool::new(false),
+        first_line: AtomicU8::new(ALL),
         has_fragment: AtomicBool::new(false),
     };
     assert!(is_over(&pace));

@@ -70,6 +70,19 @@ async fn a_target_with_a_fragment_is_refused() {
     assert_eq!(client.answer().await.expect("an answer").0, 400);
     assert_eq!(client.answer().await, None, "the connection goes on");
     assert_eq!(served.ask(&get("/v1/kv/x%23y")).await.0, 200);
+    // What a request without need of it brings along is nobody's first line.
+    let mut client = served.connect().await;
+    client.send(b"GET /v1/kv/x HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\n").await;
+    assert_eq!(client.answer().await.expect("an answer").0, 200);
+    client.send(b"\n").await;
+    assert_eq!(client.answer().await, None, "the connection goes on");
+    // An end of a line that comes in two pieces, and one before the line.
+    let mut client = served.connect().await;
+    for piece in [&b"\r\n"[..], b"GET /v1/kv/x HTTP/1.1\r", b"\nx-y: #\r\nhost: x\r\n\r\n"] {
+        client.send(piece).await;
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(client.answer().await.expect("an answer").0, 200);
     let below = b"GET /v1/kv/x HTTP/1.1\r\nhost: x\r\nx-y: #\r\n\r\n";
     assert_eq!(served.ask(below).await.0, 200, "a header may have it");
 }

@@ -56,6 +56,7 @@ async fn paths_outside_the_api_are_as_in_vault() {
         ("/ui", 404, "", "404 page not found\n"),
         ("/ui/x", 404, "", "404 page not found\n"),
         ("/v1/sys", 307, "/v1/sys/", "<a href=\"/v1/sys/\">Temporary Redirect</a>.\n\n"),
+        ("/v1/sys?help=", 307, "/v1/sys/?help=", "<a href=\"/v1/sys/?help=\">Temporary Redirect</a>.\n\n"),
         ("/v1/sys?a=1", 307, "/v1/sys/?a=1", "<a href=\"/v1/sys/?a=1\">Temporary Redirect</a>.\n\n"),
         ("/v1", 404, "", "{\"errors\":[]}\n"),
         ("/v2/x", 404, "", "{\"errors\":[]}\n"),
@@ -71,6 +72,7 @@ async fn paths_outside_the_api_are_as_in_vault() {
         assert!(text.ends_with(body), "{path}: {text}");
         assert_eq!(text.contains(&format!("location: {location}\r\n")), !location.is_empty(), "{path}: {text}");
     }
+    assert_eq!(served.ask(&get("/v1/sys?help=1")).await.0, 200, "help is told of the mount itself");
     assert_eq!(served.ask(&get("/v1/kv/.hidden")).await.0, 200);
 }
 

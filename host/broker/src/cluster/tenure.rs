@@ -118,8 +118,10 @@ async fn turned(open: &Open, cluster: &dyn Cluster, leads: bool) -> Result<(), F
 /// Brings up to date what this node keeps parsed or open. What cannot be read is told of, and
 /// read again after the next change.
 async fn follow(open: &Open) {
-    let read = open.learn_keys().and_then(|_| open.refresh());
-    if let Err(fault) = read {
+    // Also where the keys cannot be read: then another cluster's state was restored, and the look
+    // at it is what seals this node.
+    let (keys, read) = (open.learn_keys().map(drop), open.refresh());
+    if let Err(fault) = keys.and(read) {
         tracing::warn!(cause = ?fault, "what another node changed could not be read");
     }
     sys::audit::follow_book(open, None).await;

@@ -145,6 +145,9 @@ impl Mounts {
     }
 
     pub(super) fn tell(&self, sheet: &mut Sheet, cluster: &str) {
+        // First: each login is counted at its mount before it is counted here, so that there are
+        // never more of them than there are requests.
+        let logins = self.logins.read();
         let mut all = self.nowhere.read();
         let mut known: Vec<(Name, Arc<MountFigures>)> =
             self.known.lock().iter().map(|(name, figures)| (name.clone(), Arc::clone(figures))).collect();
@@ -153,7 +156,6 @@ impl Mounts {
             tell_requests(sheet, path, figures, &mut all);
             tell_tokens(sheet, (path, kind, cluster), figures);
         }
-        let logins = self.logins.read();
         let requests = "Serving requests other than logins, in milliseconds.";
         sheet.summary("vault.core.handle_request", requests, all.since(&logins));
         sheet.summary("vault.core.handle_login_request", "Serving logins, in milliseconds.", logins);

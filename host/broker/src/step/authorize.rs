@@ -113,11 +113,15 @@ pub(crate) fn needed(operation: Operation) -> Capabilities {
     }
 }
 
-/// The parameters as sent; what is no object has none.
-fn sent(request: &Request) -> Map<String, Value> {
+/// The parameters as sent; `null` has none. `None` where they cannot be read: such a request must
+/// not pass for one without any.
+fn sent(request: &Request) -> Option<Map<String, Value>> {
     match &request.body {
-        Body::Json(text) => serde_json::from_slice(text.expose()).unwrap_or_default(),
-        Body::Empty | Body::Raw { .. } | Body::Unread(_) => Map::new(),
+        Body::Json(text) => {
+            let read: Option<Map<String, Value>> = serde_json::from_slice(text.expose()).ok()?;
+            Some(read.unwrap_or_default())
+        }
+        Body::Empty | Body::Raw { .. } | Body::Unread(_) => Some(Map::new()),
     }
 }
 

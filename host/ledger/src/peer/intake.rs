@@ -23,8 +23,8 @@ const CHUNK_BYTES: usize = 512 * 1024;
 /// Longest one chunk may take. Why: past it, the sender starts anew.
 const CHUNK_WITHIN: Duration = Duration::from_secs(10);
 
-/// Longest the receiver may take to put a whole snapshot in its state's place.
-const INSTALL_WITHIN: Duration = Duration::from_secs(600);
+/// Longest the receiver may take to put a whole snapshot in its state's place, in seconds.
+pub(super) const INSTALL_SECS_MAX: u64 = 600;
 
 /// Largest snapshot taken, in bytes. Source: ours. Why: a length that is not one must not
 /// fill the disk.
@@ -49,7 +49,7 @@ pub(super) async fn send(
         call.taken(&Request::SnapshotChunk { offset, crc, content: Payload(content) }).await?;
         offset += length;
     }
-    match call.ask(&Request::SnapshotEnd { vote, meta: snapshot.meta }, INSTALL_WITHIN).await? {
+    match call.ask(&Request::SnapshotEnd { vote, meta: snapshot.meta }, Duration::from_secs(INSTALL_SECS_MAX)).await? {
         Response::SnapshotInstalled(response) => Ok(response),
         other => Err(call.refused(other)),
     }

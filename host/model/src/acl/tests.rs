@@ -8,7 +8,7 @@ fn acl(policies: &[(&str, &str)]) -> Acl {
 }
 
 fn may(acl: &Acl, needs: Capabilities, path: &str) -> bool {
-    let ask = Ask { path, needs, folded: &[], sudo: false, wrap_ttl_secs: None, parameters: &Map::new };
+    let ask = Ask { path, needs, folded: &[], sudo: false, wrap_ttl_secs: None, parameters: &|| Some(Map::new()) };
     matches!(acl.decide(&ask), Decision::Allow { .. })
 }
 
@@ -139,7 +139,7 @@ fn sudo_paths_need_the_sudo_capability() {
         folded: &[],
         sudo: true,
         wrap_ttl_secs: None,
-        parameters: &Map::new,
+        parameters: &|| Some(Map::new()),
     };
     assert_eq!(acl.decide(&ask("sys/a")), Decision::Deny { rule: Some(rule("sys/a", &["p"], false)) });
     assert_eq!(acl.decide(&ask("sys/b")), Decision::Allow { granting: vec!["p".into()] });
@@ -157,7 +157,14 @@ fn a_decision_names_the_policies_that_made_it() {
     let lists = policy(r#"path "kv/a" { capabilities = ["list"] } path "kv/b" { capabilities = ["deny"] }"#);
     let acl = Acl::of([("reads", &reads), ("lists", &lists)]);
     let decide = |path, needs| {
-        acl.decide(&Ask { path, needs, folded: &[], sudo: false, wrap_ttl_secs: None, parameters: &Map::new })
+        acl.decide(&Ask {
+            path,
+            needs,
+            folded: &[],
+            sudo: false,
+            wrap_ttl_secs: None,
+            parameters: &|| Some(Map::new()),
+        })
     };
     let by = |names: &[&str]| Decision::Allow { granting: names.iter().map(|&name| name.into()).collect() };
     assert_eq!(decide("kv/a", Capabilities::READ), by(&["reads"]));
@@ -173,7 +180,7 @@ fn parameters_are_allowed_denied_and_required_as_written() {
            path "kv/d" { capabilities = ["update"] denied_parameters = { "x" = ["bad"] } }
            path "kv/r" { capabilities = ["update"] required_parameters = ["x"] }"#);
     let with = |path: &str, body: Value| {
-        let parameters = move || body.as_object().expect("is an object").clone();
+        let parameters = move || body.as_object().cloned();
         let ask = Ask {
             path,
             needs: Capabilities::UPDATE,
@@ -193,6 +200,9 @@ fn parameters_are_allowed_denied_and_required_as_written() {
         ("kv/d", json!({"x": "bad"}), false),
         ("kv/r", json!({"x": ""}), true),
         ("kv/r", json!({}), false),
+        // What cannot be read is no request without parameters.
+        ("kv/a", json!("unread"), false),
+        ("kv/d", json!("unread"), false),
     ] {
         assert_eq!(with(path, body.clone()), expected, "{path} {body}");
     }
@@ -205,7 +215,7 @@ fn rules_about_parameters_hold_for_reads_and_writes_only() {
                required_parameters = ["X"] denied_parameters = { "bad" = [] }
            }"#);
     let with = |needs, sent: Value| {
-        let parameters = move || sent.as_object().expect("is an object").clone();
+        let parameters = move || sent.as_object().cloned();
         let ask = Ask { path: "kv/a/", needs, folded: &[], sudo: false, wrap_ttl_secs: None, parameters: &parameters };
         matches!(acl.decide(&ask), Decision::Allow { .. })
     };
@@ -230,7 +240,7 @@ fn wrapping_bounds_make_wrapping_mandatory() {
             folded: &[],
             sudo: false,
             wrap_ttl_secs: ttl,
-            parameters: &Map::new,
+            parameters: &|| Some(Map::new()),
         };
         matches!(acl.decide(&ask), Decision::Allow { .. })
     };
@@ -257,7 +267,7 @@ fn where_case_does_not_count_a_rule_holds_in_any_spelling() {
             needs: Capabilities::READ,
             sudo: false,
             wrap_ttl_secs: None,
-            parameters: &Map::new,
+            parameters: &|| Some(Map::new()),
         };
         matches!(acl.decide(&ask), Decision::Allow { .. })
     };

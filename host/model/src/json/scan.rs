@@ -139,6 +139,9 @@ impl<'a> Scan<'a> {
             _ => return Err(self.unexpected(VALUE)),
         }
         let (from, to) = self.string()?;
+        if super::is_reserved(unescaped(&self.text[from..to])) {
+            return Err(JsonError::Reserved);
+        }
         if !self.is_new(names_from, from, to) {
             return Err(JsonError::Duplicate);
         }

@@ -66,6 +66,28 @@ fn a_name_may_stand_once_in_an_object_in_whatever_spelling() {
 }
 
 #[test]
+fn no_name_is_an_instruction_to_the_parser() {
+    for name in [
+        "$serde_json::private::RawValue",
+        "$serde_json::private::Number",
+        r"\u0024serde_json::private::Number",
+        r"$serde_json::\u0070rivate::anything",
+    ] {
+        assert_eq!(verdict(&format!(r#"{{"{name}":"[0,0]"}}"#)), "object member name is reserved", "{name}");
+        assert_eq!(
+            verdict(&format!(r#"{{"a":[{{"b":1,"{name}":"7"}}]}}"#)),
+            "object member name is reserved",
+            "{name}"
+        );
+    }
+    for name in
+        ["$serde_json", "$serde_json::private:", "x$serde_json::private::Number", "$Serde_json::private::Number"]
+    {
+        assert_eq!(verdict(&format!(r#"{{"{name}":"7"}}"#)), "fine", "{name}");
+    }
+}
+
+#[test]
 fn a_name_stands_once_among_many_too() {
     let many = |count: usize, more: &str| {
         let members: Vec<_> = (0..count).map(|n| format!("\"n{n}\":{{\"n0\":1}}")).collect();

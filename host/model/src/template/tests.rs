@@ -102,7 +102,7 @@ fn a_value_that_would_make_a_forbidden_wildcard_ends_the_policy() {
 }
 
 fn may_read(policy: &Policy, path: &str) -> bool {
-    let none = serde_json::Map::new;
+    let none = || Some(serde_json::Map::new());
     let ask = Ask { path, needs: Capabilities::READ, folded: &[], sudo: false, wrap_ttl_secs: None, parameters: &none };
     matches!(Acl::of([("p", policy)]).decide(&ask), Decision::Allow { .. })
 }

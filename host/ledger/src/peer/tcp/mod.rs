@@ -33,6 +33,10 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 /// each may take as long as a request, and has a bound of its own.
 const SILENCE_ABOVE: Duration = Duration::from_millis(bulkhead_model::limits::REQUEST_MS_MAX + 30_000);
 
+/// The same of one for snapshots: the last question is answered when all of it is checked and in
+/// place, and has a bound of its own.
+const SILENCE_BULK: Duration = Duration::from_secs(super::intake::INSTALL_SECS_MAX + 30);
+
 /// A connection that nobody uses is ended after so many times what counts as silence: by the
 /// one who called, so that nothing is lost with it.
 const IDLE_SILENCES: u32 = 60;
@@ -103,8 +107,10 @@ impl Link for TcpLink {
                 books.lines.retain(|_, line| !line.is_idle());
             }
             let mut patience = self.patience;
-            if lane == Lane::Above {
-                patience.silence = SILENCE_ABOVE;
+            match lane {
+                Lane::Above => patience.silence = SILENCE_ABOVE,
+                Lane::Bulk => patience.silence = SILENCE_BULK,
+                Lane::Talk => {}
             }
             let line = Line::start(target.clone(), self.number, Arc::clone(&self.tls), patience);
             books.lines.insert(key, line);

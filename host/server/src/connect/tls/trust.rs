@@ -128,7 +128,10 @@ pub fn handshake_fault(error: &io::Error) -> String {
 
 fn certificate_fault(fault: &CertificateError) -> String {
     match fault {
-        CertificateError::UnknownIssuer => "certificate signed by unknown authority".to_owned(),
+        // The second: one of those trusted has the issuer's name, and another key.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "certificate signed by unknown authority".to_owned()
+        }
         CertificateError::Expired
         | CertificateError::NotValidYet
         | CertificateError::ExpiredContext { .. }
@@ -155,7 +158,7 @@ fn bare(name: &str) -> &str {
     inner.trim_matches('"')
 }
 
-/// The words of `BadSignature`; what is added to it in brackets says nothing to a reader.
+/// The words of `UnhandledCriticalExtension`; what is added to it in brackets says nothing to a reader.
 fn words(name: &str) -> String {
     let mut words = String::new();
     for letter in name.chars().take_while(|letter| letter.is_alphanumeric()) {

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use bulkhead_model::reply::wipe;
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use zeroize::Zeroize;
 
@@ -27,7 +27,9 @@ impl Shown<'_> {
     pub(super) fn json(&self, text: &[u8]) -> Value {
         let mut from = serde_json::Deserializer::from_slice(text);
         let value = Reading { shown: *self, is_plain: false }.deserialize(&mut from);
-        value.and_then(|value| from.end().map(|()| value)).unwrap_or_default()
+        let read = value.and_then(|value| from.end().map(|()| value));
+        // What cannot be read member by member is hashed as one text rather than left out.
+        read.unwrap_or_else(|_| secret(self.device, &String::from_utf8_lossy(text)).into())
     }
 
     /// The same of an answer to a list, with counts instead of the names themselves.
@@ -122,8 +124,12 @@ impl<'de> Visitor<'de> for Reading<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let mut shown = Map::new();
         while let Some(name) = members.next_key::<String>()? {
-            if name == NUMBER {
-                return number(&members.next_value::<String>()?).map(Value::Number).map_err(A::Error::custom);
+            if name == NUMBER && shown.is_empty() {
+                let number = number(&members.next_value::<String>()?).map_err(A::Error::custom)?;
+                return match members.next_key::<IgnoredAny>()? {
+                    None => Ok(Value::Number(number)),
+                    Some(_) => Err(A::Error::custom("a number with members")),
+                };
             }
             let is_plain = self.shown.plain.contains(&name);
             let value = members.next_value_seed(Reading { shown: self.shown, is_plain })?;

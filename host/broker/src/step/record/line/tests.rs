@@ -113,3 +113,20 @@ fn a_line_has_no_headers_where_none_is_named_or_sent() {
     assert_eq!(shown(&[("x-a", "plain")], &[]), Value::Null);
     assert_eq!(shown(&[("x-a", "plain")], &[("x-b", false)]), Value::Null);
 }
+
+/// A record from a time when such names were let in, or a guest's.
+#[test]
+fn what_the_parser_would_take_for_its_own_is_hashed_and_not_left_out() {
+    let device = device();
+    let shown = Shown { device: &device, plain: &[], names: &Names::Api };
+    assert_eq!(shown.json(br#"{"n":1.50,"t":"x"}"#), json!({"n": 1.50, "t": device.hash("x")}));
+    for text in [
+        r#"{"password":"x","$serde_json::private::Number":"x"}"#,
+        r#"{"a":{"$serde_json::private::Number":"7","password":"x"}}"#,
+        r#"{"$serde_json::private::Number":["x"]}"#,
+        r#"{"password":"x"#,
+    ] {
+        let hashed = shown.json(text.as_bytes()).to_string();
+        assert!(hashed.contains("hmac-sha256:") && !hashed.contains("\"x\""), "{text}: {hashed}");
+    }
+}
