@@ -13,7 +13,7 @@ use bulkhead_tests::programs::{Program, bao, bulkhead};
 use serde_json::{Value, json};
 
 /// Runs `operator raft snapshot …` against a node.
-fn snapshot(program: &Path, node: &Node, args: &[&str]) -> Output {
+pub(crate) fn snapshot(program: &Path, node: &Node, args: &[&str]) -> Output {
     let mut command = Command::new(program);
     command.args(["operator", "raft", "snapshot"]).args(args);
     command.env("BAO_ADDR", format!("http://127.0.0.1:{}", node.port));
@@ -21,7 +21,7 @@ fn snapshot(program: &Path, node: &Node, args: &[&str]) -> Output {
     command.output().unwrap()
 }
 
-fn succeeds(output: &Output) {
+pub(crate) fn succeeds(output: &Output) {
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
 }
 

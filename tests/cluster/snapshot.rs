@@ -1,27 +1,12 @@
 //! Snapshots of three nodes, asked of any of them.
 
-use std::path::Path;
-use std::process::{Command, Output};
-
 use bulkhead_tests::http::Request;
 use bulkhead_tests::node::Node;
 use bulkhead_tests::programs::{bao, bulkhead};
 use serde_json::json;
 
 use super::{Cluster, secret};
-
-fn snapshot(program: &Path, node: &Node, args: &[&str]) -> Output {
-    let mut command = Command::new(program);
-    command.args(["operator", "raft", "snapshot"]).args(args);
-    command.env("BAO_ADDR", format!("http://127.0.0.1:{}", node.port));
-    command.env("BAO_TOKEN", &node.token).env("HOME", node.dir()).env("BAO_MAX_RETRIES", "0");
-    command.output().unwrap()
-}
-
-fn succeeds(output: &Output) {
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}");
-}
+use crate::snapshot::{snapshot, succeeds};
 
 fn status_with(node: &Node, token: &str) -> u16 {
     Request::new("GET", "/v1/auth/token/lookup-self").token(token).send(node.port).unwrap().status
