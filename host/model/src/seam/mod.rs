@@ -9,4 +9,5 @@ pub mod ledger;
 pub mod metrics;
 pub mod peer;
 pub mod plugin;
+pub mod seal;
 pub mod shelf;
