@@ -14,6 +14,7 @@ mod failover;
 mod join;
 mod members;
 mod metrics;
+mod seal;
 mod snapshot;
 mod standby;
 

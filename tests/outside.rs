@@ -12,4 +12,5 @@ mod failure;
 mod metrics;
 mod plugins;
 mod races;
+mod seal;
 mod snapshot;

@@ -18,7 +18,7 @@ fn main() {
     let entropy = FakeEntropy::seeded(1);
     let ledger = FakeLedger::new();
     let config = SealConfig::new(1, 1).expect("one of one is a split");
-    let initialised = seal::init(config, 0, &entropy);
+    let initialised = seal::init(seal::Sealing::Fresh(config), 0, &entropy);
     commit(&ledger, initialised.change);
     let barrier = initialised.barrier;
     fill(&ledger, &barrier, &entropy);

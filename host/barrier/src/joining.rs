@@ -23,7 +23,7 @@ const WRAPPED: &[u8] = b"bulkhead.wrapped-joining-key.v1";
 /// The joining key of those who have put together the unseal key.
 #[must_use]
 pub fn joining_key_of(unseal_key: &Hidden<Vec<u8>>) -> HmacKey {
-    HmacKey::new(derived(unseal_key.expose()).expose())
+    HmacKey::new(secret_of(unseal_key.expose()).expose())
 }
 
 impl Barrier {
@@ -43,10 +43,11 @@ impl Barrier {
 
 /// The joining key as it is kept.
 pub(crate) fn wrapped(root_key: &KeyBytes<32>, unseal_key: &[u8], nonce: [u8; NONCE]) -> Vec<u8> {
-    record::wrap(root_key.expose(), WRAPPED, derived(unseal_key).expose(), nonce)
+    record::wrap(root_key.expose(), WRAPPED, secret_of(unseal_key).expose(), nonce)
 }
 
-fn derived(unseal_key: &[u8]) -> Hidden<[u8; 32]> {
+/// The key's bytes, of the unseal key's.
+pub(crate) fn secret_of(unseal_key: &[u8]) -> Hidden<[u8; 32]> {
     let secret = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(unseal_key);
     let mut key = Hidden::new([0; 32]);
     let info = [DERIVED];

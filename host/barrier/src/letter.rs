@@ -81,12 +81,12 @@ mod tests {
     use bulkhead_model::hidden::Hidden;
 
     use super::{LetterAbout, Letters, letter_name};
-    use crate::seal::{SealConfig, init};
+    use crate::seal::{SealConfig, Sealing, init};
 
     fn letters(seed: u64) -> (Letters, FakeEntropy) {
         let entropy = FakeEntropy::seeded(seed);
         let config = SealConfig::new(1, 1).expect("a split");
-        (Letters::of(&init(config, 0, &entropy).barrier), entropy)
+        (Letters::of(&init(Sealing::Fresh(config), 0, &entropy).barrier), entropy)
     }
 
     #[test]

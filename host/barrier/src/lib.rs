@@ -5,7 +5,8 @@
 //! - [`Key`], [`Folder`]: where a record is, in plaintext, within a [`SpaceId`].
 //! - [`Barrier`]: the keys of an unsealed node; [`Transaction`]: reads of one snapshot
 //!   and buffered writes, which become one [`Change`](bulkhead_model::change::Change).
-//! - [`seal`]: initialisation and Shamir's shares; [`UnsealProgress`]: collecting them.
+//! - [`seal`]: initialisation and Shamir's shares; [`UnsealProgress`]: collecting them;
+//!   [`Outside`]: where a key outside the cluster unseals it.
 //!
 //! Ledger keys are `space (16 bytes) || kind || rest`:
 //!
@@ -29,10 +30,12 @@ mod keybytes;
 mod keyring;
 mod letter;
 mod names;
+mod outside;
 mod record;
 pub mod seal;
 pub mod shamir;
 mod siv;
+mod static_key;
 mod transaction;
 mod unseal;
 
@@ -43,7 +46,9 @@ pub use joining::joining_key_of;
 pub use key::{Folder, Key, KeyError, SpaceId};
 pub use keyring::ENCRYPTIONS_MAX;
 pub use letter::{LetterAbout, Letters, letter_name};
-pub use seal::{Initialised, SealConfig, SealConfigError, init, read_seal_config};
+pub use outside::{Outside, Recovery, read_sealed_joining_key, read_sealed_key, sealed_joining_key, unseal_key_of};
+pub use seal::{Initialised, SealConfig, SealConfigError, Sealing, init, read_seal_config};
+pub use static_key::{NamedKey, StaticKey};
 pub use transaction::{Transaction, UNCOMMITTED};
 pub use unseal::{Submitted, UnsealError, UnsealProgress};
 

@@ -1,25 +1,28 @@
-//! The seal: who can open the barrier. Initialisation, the split of the unseal key, and
+//! The seal: who can open the barrier. Initialisation, what the root key is wrapped by, and
 //! the barrier's own records in the ledger. How shares come in is in `unseal`.
 //!
-//! Four records, under names that are public knowledge: the seal configuration (JSON,
-//! in plaintext, since it is read while sealed), the root key wrapped by the unseal key,
-//! and the keyring and the joining key wrapped by the root key. The unseal key is what is split; nobody
-//! keeps it. The configuration is bound to the wrapped root key as associated data: one
-//! altered on disk does not unseal.
+//! Records under names that are public knowledge: the seal configuration (JSON, in
+//! plaintext, since it is read while sealed), the root key wrapped by the unseal key, and the
+//! keyring and the joining key wrapped by the root key. With Shamir's seal the unseal key is
+//! what is split, and nobody keeps it; with any other it is kept too, wrapped by a key
+//! outside the cluster (`outside`). The configuration is bound to the wrapped root key as
+//! associated data: one altered on disk does not unseal.
 
 use bulkhead_model::change::{Change, ReadCheck, Write};
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::seam::entropy::{Entropy, random};
 use bulkhead_model::seam::ledger::View;
+use bulkhead_model::seam::seal::SealKind;
 use serde::{Deserialize, Serialize};
 
 use crate::barrier::{Barrier, plain};
 use crate::error::StoreError;
 use crate::joining;
 use crate::key::SpaceId;
-use crate::keybytes::{KeyBytes, random_key};
+use crate::keybytes::KeyBytes;
 use crate::keyring::Keyring;
 use crate::names::plain_key;
+use crate::outside::{self, Outside, RECOVERY_KEY, Recovery, SEALED_JOINING_KEY, SEALED_KEY};
 use crate::record;
 use crate::shamir;
 use crate::transaction::Transaction;
@@ -37,9 +40,12 @@ pub(crate) const JOINING_KEY: &str = "core/joining-key";
 /// What the root key's wrapping is bound to, before the configuration.
 const LABEL: &[u8] = b"bulkhead.root-key.v1";
 
-/// Into how many shares the unseal key is split, and how many open the barrier.
+/// What opens the barrier, and the shares that people hold: with Shamir's seal they are of
+/// the unseal key; with any other of the recovery key, which proves who is asking and opens
+/// nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SealConfig {
+    kind: SealKind,
     shares: u8,
     threshold: u8,
 }
@@ -76,8 +82,31 @@ impl SealConfig {
             (_, 0) => Err(SealConfigError::NoThreshold),
             (2.., 1) => Err(SealConfigError::OneOfMany),
             _ if threshold > shares => Err(SealConfigError::OutOfReach),
-            _ => Ok(Self { shares, threshold }),
+            _ => Ok(Self { kind: SealKind::Shamir, shares, threshold }),
         }
+    }
+
+    /// A seal that a key outside opens, with recovery shares; none of them is possible too.
+    ///
+    /// # Errors
+    /// [`SealConfigError`].
+    pub fn outside(kind: SealKind, shares: u64, threshold: u64) -> Result<Self, SealConfigError> {
+        match (shares, threshold) {
+            (0, 0) => Ok(Self { kind, shares: 0, threshold: 0 }),
+            _ => Ok(Self { kind, ..Self::new(shares, threshold)? }),
+        }
+    }
+
+    /// The same shares under another seal.
+    #[must_use]
+    pub fn under(self, kind: SealKind) -> Self {
+        Self { kind, ..self }
+    }
+
+    /// What opens the barrier.
+    #[must_use]
+    pub fn kind(self) -> SealKind {
+        self.kind
     }
 
     /// How many shares there are.
@@ -101,7 +130,7 @@ impl SealConfig {
     fn to_json(self) -> Vec<u8> {
         let record = ConfigRecord {
             format: 1,
-            seal: "shamir".to_owned(),
+            seal: self.kind.name().to_owned(),
             secret_shares: self.shares.into(),
             secret_threshold: self.threshold.into(),
         };
@@ -110,8 +139,12 @@ impl SealConfig {
 
     fn from_json(bytes: &[u8]) -> Option<Self> {
         let record: ConfigRecord = serde_json::from_slice(bytes).ok()?;
-        let known = record.format == 1 && record.seal == "shamir";
-        Self::new(record.secret_shares, record.secret_threshold).ok().filter(|_| known)
+        let (shares, threshold) = (record.secret_shares, record.secret_threshold);
+        let config = match SealKind::parse(&record.seal)? {
+            SealKind::Shamir => Self::new(shares, threshold),
+            kind => Self::outside(kind, shares, threshold),
+        };
+        config.ok().filter(|_| record.format == 1)
     }
 }
 
@@ -125,9 +158,20 @@ struct ConfigRecord {
     secret_threshold: u64,
 }
 
+/// How the root key is to be wrapped.
+pub enum Sealing<'a> {
+    /// By a fresh unseal key, split into shares.
+    Fresh(SealConfig),
+    /// By a key whose shares are out already.
+    Known(SealConfig, &'a Hidden<Vec<u8>>),
+    /// By a key that a key outside has wrapped.
+    Outside(Outside, Recovery<'a>),
+}
+
 /// What initialisation gives.
 pub struct Initialised {
-    /// To hand out, each to another person. They are kept nowhere.
+    /// To hand out, each to another person: of the unseal key, or of the recovery key where
+    /// a key outside unseals. They are kept nowhere.
     pub shares: Vec<Hidden<Vec<u8>>>,
     /// To commit before anything else is done; conflicts where a cluster is initialised
     /// already.
@@ -138,13 +182,16 @@ pub struct Initialised {
 
 /// Makes all keys of a new cluster.
 #[must_use]
-pub fn init(config: SealConfig, now_ms: u64, entropy: &dyn Entropy) -> Initialised {
+pub fn init(sealing: Sealing<'_>, now_ms: u64, entropy: &dyn Entropy) -> Initialised {
     let keyring = Keyring::generate(now_ms, entropy);
-    let parts = resealed(config, keyring.root_key(), entropy);
+    let parts = resealed(sealing, keyring.root_key(), entropy);
     let mut change = Change::default();
-    for (name, value) in parts.records.into_iter().chain([(KEYRING, keyring.wrapped(random(entropy)))]) {
+    let own = (KEYRING, Fate::Put(keyring.wrapped(random(entropy))));
+    for (name, fate) in parts.records.into_iter().chain([own]) {
         change.reads.push(ReadCheck { key: plain_key(name), version: None });
-        change.writes.push(Write { key: plain_key(name), value: Some(value) });
+        if let Fate::Put(value) = fate {
+            change.writes.push(Write { key: plain_key(name), value: Some(value) });
+        }
     }
     Initialised { shares: parts.shares, change, barrier: Barrier::new(keyring) }
 }
@@ -160,23 +207,28 @@ pub fn read_seal_config(view: &dyn View) -> Result<Option<SealConfig>, StoreErro
 }
 
 impl Barrier {
-    /// Puts a new unseal key, split in a new way, into the transaction (Vault's rekey).
-    /// The old shares are worthless once it is committed. Nothing else is re-encrypted:
+    /// Puts another wrapping of the root key into the transaction (Vault's rekey, and the
+    /// migration from one seal to another), and gives the shares that are new. What opened
+    /// the barrier before is worthless once it is committed. Nothing else is re-encrypted:
     /// the root key stays.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn resplit(
+    pub fn reseal(
         &self,
         tx: &mut Transaction,
-        config: SealConfig,
+        sealing: Sealing<'_>,
         entropy: &dyn Entropy,
     ) -> Result<Vec<Hidden<Vec<u8>>>, StoreError> {
-        let parts = resealed(config, &self.root_key(), entropy);
-        for (name, value) in parts.records {
+        let parts = resealed(sealing, &self.root_key(), entropy);
+        for (name, fate) in parts.records {
             // Read first, so that of two at once only one commits.
-            tx.get_plain(name)?;
-            tx.put_plain(name, value)?;
+            let there = tx.get_plain(name)?.is_some();
+            match fate {
+                Fate::Put(value) => tx.put_plain(name, value)?,
+                Fate::Remove if there => tx.delete_plain(name)?,
+                Fate::Remove | Fate::Keep => {}
+            }
         }
         Ok(parts.shares)
     }
@@ -187,24 +239,62 @@ pub(crate) fn associated(config: &[u8]) -> Vec<u8> {
     [LABEL, config].concat()
 }
 
-struct Resealed {
-    shares: Vec<Hidden<Vec<u8>>>,
-    records: Vec<(&'static str, Vec<u8>)>,
+/// What becomes of a record.
+enum Fate {
+    Put(Vec<u8>),
+    Remove,
+    Keep,
 }
 
-/// A fresh unseal key around the root key, in shares.
-fn resealed(config: SealConfig, root_key: &KeyBytes<32>, entropy: &dyn Entropy) -> Resealed {
-    let unseal_key: KeyBytes<32> = random_key(entropy);
-    let json = config.to_json();
-    let wrapped = record::wrap(unseal_key.expose(), &associated(&json), root_key.expose(), random(entropy));
-    let shares = if config.shares == 1 {
-        vec![Hidden::new(unseal_key.expose().to_vec())]
-    } else {
-        shamir::split(unseal_key.expose(), config.shares, config.threshold, entropy)
-            .expect("a seal configuration is a possible split")
+struct Resealed {
+    shares: Vec<Hidden<Vec<u8>>>,
+    records: Vec<(&'static str, Fate)>,
+}
+
+/// The root key under an unseal key, and what goes with it.
+fn resealed(sealing: Sealing<'_>, root_key: &KeyBytes<32>, entropy: &dyn Entropy) -> Resealed {
+    let (config, unseal_key, shares, kept) = match sealing {
+        Sealing::Fresh(config) => {
+            let unseal_key = Hidden::new(random::<32>(entropy).to_vec());
+            let shares = split(&unseal_key, config, entropy);
+            (config, unseal_key, shares, [Fate::Remove, Fate::Remove, Fate::Remove])
+        }
+        Sealing::Known(config, unseal_key) => {
+            (config, unseal_key.duplicate(), Vec::new(), [Fate::Remove, Fate::Remove, Fate::Remove])
+        }
+        Sealing::Outside(outside, recovery) => {
+            let (shares, recovery_key) = match recovery {
+                Recovery::Unchanged => (Vec::new(), Fate::Keep),
+                Recovery::Known(key) => (Vec::new(), Fate::Put(outside::recovery_record(root_key, key, entropy))),
+                Recovery::Fresh if outside.config.shares == 0 => (Vec::new(), Fate::Remove),
+                Recovery::Fresh => {
+                    let key = Hidden::new(random::<32>(entropy).to_vec());
+                    let record = outside::recovery_record(root_key, &key, entropy);
+                    (split(&key, outside.config, entropy), Fate::Put(record))
+                }
+            };
+            let [sealed, joining] = outside.records().map(Fate::Put);
+            (outside.config, outside.key, shares, [sealed, joining, recovery_key])
+        }
     };
-    let joining = joining::wrapped(root_key, unseal_key.expose(), random(entropy));
-    Resealed { shares, records: vec![(SEAL_CONFIG, json), (ROOT_KEY, wrapped), (JOINING_KEY, joining)] }
+    let json = config.to_json();
+    let key: &[u8; 32] = unseal_key.expose().as_slice().try_into().expect("an unseal key has 32 bytes");
+    let wrapped = record::wrap(key, &associated(&json), root_key.expose(), random(entropy));
+    let joining = joining::wrapped(root_key, key, random(entropy));
+    let own = [(SEAL_CONFIG, json), (ROOT_KEY, wrapped), (JOINING_KEY, joining)];
+    let own = own.map(|(name, value)| (name, Fate::Put(value)));
+    let kept = [SEALED_KEY, SEALED_JOINING_KEY, RECOVERY_KEY].into_iter().zip(kept);
+    Resealed { shares, records: own.into_iter().chain(kept).collect() }
+}
+
+/// The shares of a key; of one share, the key itself.
+fn split(key: &Hidden<Vec<u8>>, config: SealConfig, entropy: &dyn Entropy) -> Vec<Hidden<Vec<u8>>> {
+    match config.shares {
+        0 => Vec::new(),
+        1 => vec![key.duplicate()],
+        shares => shamir::split(key.expose(), shares, config.threshold, entropy)
+            .expect("a seal configuration is a possible split"),
+    }
 }
 
 #[cfg(test)]

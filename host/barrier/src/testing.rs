@@ -29,7 +29,7 @@ impl Node {
         let entropy = FakeEntropy::seeded(shares * 1000 + threshold);
         let ledger = FakeLedger::new();
         let config = SealConfig::new(shares, threshold).expect("a possible split");
-        let initialised = seal::init(config, 1_000, &entropy);
+        let initialised = seal::init(seal::Sealing::Fresh(config), 1_000, &entropy);
         assert!(matches!(propose(&ledger, initialised.change), Verdict::Committed(_)));
         Self { ledger, barrier: initialised.barrier, shares: initialised.shares, entropy }
     }

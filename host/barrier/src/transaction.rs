@@ -248,6 +248,11 @@ impl Transaction {
         self.write(plain_key(name), Pending::Wrapped(value))
     }
 
+    /// Removes one of the barrier's own records.
+    pub(crate) fn delete_plain(&mut self, name: &str) -> Result<(), StoreError> {
+        self.write(plain_key(name), Pending::Delete)
+    }
+
     fn ledger_key(&self, key: &Key) -> Result<Vec<u8>, StoreError> {
         self.keyring.names().ledger_key(key)
     }

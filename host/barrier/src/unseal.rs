@@ -32,6 +32,9 @@ pub enum UnsealError {
     /// record be told from a wrong share.
     #[error("unseal keys do not open the barrier: one of them is wrong, damaged or from another split")]
     WrongShares,
+    /// The shares do not give the recovery key, or there is none.
+    #[error("recovery key does not match submitted values")]
+    WrongRecovery,
     /// The root key opened, but what it wraps does not.
     #[error("stored keys are damaged: {what}")]
     Damaged {

@@ -1,10 +1,11 @@
 //! What holders of key shares do together while the node is open: each brings a share, and
-//! enough of them prove that those who hold the unseal key want it. Kept in the memory of
+//! enough of them prove that those who hold the unseal key, or the recovery key, want it. Kept in the memory of
 //! this node; sealing ends it. What is done once it is proved is not known here.
 
 use bulkhead_barrier::{Barrier, SealConfig, Submitted, UnsealError, UnsealProgress};
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::seam::entropy::{Entropy, uuid};
+use bulkhead_model::seam::seal::SealKind;
 
 use crate::fault::Fault;
 use crate::open::Open;
@@ -14,8 +15,10 @@ use crate::open::Open;
 pub(crate) struct Ceremonies {
     /// A root token is made, and handed out hidden by this one-time password.
     pub root: Option<Ceremony<Hidden<String>>>,
-    /// The unseal key is split anew, in this way.
+    /// The root key is wrapped by another unseal key, split in this way.
     pub split: Option<Ceremony<SealConfig>>,
+    /// The recovery key is made anew, split in this way.
+    pub recovery: Option<Ceremony<SealConfig>>,
 }
 
 /// One ceremony.
@@ -83,7 +86,13 @@ impl<T> Ceremony<T> {
             Submitted::Collecting => Ok(Standing::Collecting),
             Submitted::Complete(secret) => {
                 let view = open.ledger().view().map_err(|e| ShareFault::Node(e.into()))?;
-                match Barrier::verify_unseal_key(&*view, &secret) {
+                let is_shamir = open.seal_config().map_err(ShareFault::Node)?.kind() == SealKind::Shamir;
+                let verified = if is_shamir {
+                    Barrier::verify_unseal_key(&*view, &secret)
+                } else {
+                    open.barrier.verify_recovery_key(&*view, &secret)
+                };
+                match verified {
                     Ok(()) => {}
                     Err(UnsealError::Ledger(error)) => return Err(ShareFault::Node(error.into())),
                     Err(error) => return Err(ShareFault::Share(error)),
@@ -102,7 +111,8 @@ impl Ceremonies {
         if self.root.as_ref().is_some_and(|c| c.nonce == nonce) {
             self.root = None;
         }
-        if self.split.as_ref().is_some_and(|c| c.nonce == nonce) {
+        let splits = [&self.split, &self.recovery];
+        if splits.into_iter().flatten().any(|c| c.nonce == nonce) {
             *self = Self::default();
         }
     }

@@ -23,6 +23,9 @@ mod visit;
 mod tests;
 
 pub use book::space_name;
+pub use bulkhead_barrier::{NamedKey, StaticKey};
 pub use cluster::PeerParts;
-pub use node::{ConfiguredAudit, Facts, InitAnswer, InitError, InitOptions, MetricsParts, Node, Parts, UnsealFailure};
+pub use node::{
+    ConfiguredAudit, Facts, InitAnswer, InitError, InitOptions, MetricsParts, Node, Parts, Seals, UnsealFailure,
+};
 pub use step::record::Audited;

@@ -1,6 +1,7 @@
 //! A node's life: not initialised, sealed, open.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -34,9 +35,12 @@ use crate::step::{backup, census, duties, expire, upkeep};
 use crate::sys::metrics;
 
 pub(crate) mod birth;
+pub(crate) mod reseal;
+pub(crate) mod seals;
 mod unseal;
 
 pub use birth::{InitAnswer, InitError, InitOptions};
+pub use seals::Seals;
 pub use unseal::UnsealFailure;
 
 /// An audit device from the server's own config file.
@@ -112,6 +116,8 @@ pub struct Parts {
     pub shelf: Option<Arc<dyn SnapshotShelf>>,
     /// What it takes to be one of several nodes; `None`: it stays alone.
     pub peers: Option<PeerParts>,
+    /// Keys outside that unseal the node.
+    pub seals: Seals,
     /// Numbers to tell.
     pub metrics: MetricsParts,
     /// Facts to tell.
@@ -138,6 +144,8 @@ pub struct Node {
     pub(crate) joiner: Joiner,
     /// Held while the node changes from one state to another.
     turning: tokio::sync::Mutex<()>,
+    /// Whether somebody sealed it: then it does not unseal itself.
+    is_kept_sealed: AtomicBool,
 }
 
 /// An open node and what works for it in the background.
@@ -146,13 +154,13 @@ struct Running {
     background: JoinHandle<()>,
 }
 
-/// Seals a node that cannot go on with the keys it has. Another task does it, since sealing
-/// ends this one.
+/// Seals a node that cannot go on with the keys it has; a key outside may open it again.
+/// Another task does it, since sealing ends this one.
 async fn seal_when_closing(node: Weak<Node>, open: Arc<Open>) {
     open.fence.closing().await;
     drop(tokio::spawn(async move {
         if let Some(node) = node.upgrade() {
-            node.seal().await;
+            node.shut().await;
         }
     }));
 }
@@ -182,6 +190,7 @@ impl Node {
             progress: Mutex::new(None),
             joiner: Joiner::default(),
             turning: tokio::sync::Mutex::new(()),
+            is_kept_sealed: AtomicBool::new(false),
         });
         if let (Some(_), Some(cluster)) = (&node.parts.peers, node.parts.ledger.cluster()) {
             cluster.respond_with(Arc::new(Desk::new(&node)));
@@ -239,8 +248,14 @@ impl Node {
         Ok(self.seal_config()?.is_some())
     }
 
-    /// Seals the node: keys are wiped as the last request that uses them ends.
+    /// Seals the node, until somebody unseals it: keys are wiped as the last request that uses
+    /// them ends.
     pub async fn seal(&self) {
+        self.is_kept_sealed.store(true, Ordering::Release);
+        self.shut().await;
+    }
+
+    async fn shut(&self) {
         let _turn = self.turning.lock().await;
         if self.parts.peers.is_some() {
             // Others go on at once, instead of after an election.
@@ -282,15 +297,17 @@ impl Node {
         let open = Arc::new(open);
         let (for_expiry, for_upkeep, for_duties) = (open.clone(), open.clone(), open.clone());
         let (for_tenure, for_census) = (open.clone(), open.clone());
-        let (for_closing, for_backup) = (open.clone(), open.clone());
+        let (for_closing, for_backup, for_reseal) = (open.clone(), open.clone(), open.clone());
         let node = Arc::downgrade(self);
         let background = tokio::spawn(async move {
             let (tenure, census) = (tenure::run(for_tenure), census::run(for_census));
             let (closing, backup) = (seal_when_closing(node, for_closing), backup::run(for_backup));
             let (expire, upkeep, duties) = (expire::run(for_expiry), upkeep::run(for_upkeep), duties::run(for_duties));
-            tokio::join!(expire, upkeep, duties, tenure, census, closing, backup);
+            let reseal = reseal::run(for_reseal);
+            tokio::join!(expire, upkeep, duties, tenure, census, closing, backup, reseal);
         });
         *self.state.write() = Some(Running { open, background });
+        self.is_kept_sealed.store(false, Ordering::Release);
         tracing::info!("the node is unsealed");
         Ok(())
     }
@@ -302,5 +319,15 @@ impl Node {
     pub async fn unseal(self: &Arc<Self>, share: Hidden<Vec<u8>>) -> Result<(), UnsealFailure> {
         let _turn = self.turning.lock().await;
         unseal::add(self, share).await
+    }
+
+    /// Unseals a node whose seal is a key outside, and makes it a member first where it is to
+    /// become one. There may be nothing to do.
+    ///
+    /// # Errors
+    /// [`UnsealFailure`]: the key outside did not serve.
+    pub async fn unseal_by_key(self: &Arc<Self>) -> Result<(), UnsealFailure> {
+        let _turn = self.turning.lock().await;
+        unseal::by_key(self).await
     }
 }

@@ -15,6 +15,10 @@ pub(crate) fn configuration(config: &Config, addresses: &[std::net::SocketAddr])
     for (index, (listener, address)) in config.listeners.iter().zip(addresses).enumerate() {
         rows.push((format!("Listener {}", index + 1), listener_row(listener, *address)));
     }
+    for (seal, is_disabled) in config.seals.all() {
+        let state = if is_disabled { "disabled" } else { "in use" };
+        rows.push(("Seal".to_owned(), format!("{} ({state})", seal.kind().name())));
+    }
     rows.push(("Log Level".to_owned(), config.log.level.to_string().to_lowercase()));
     rows.push(("Plugins".to_owned(), plugins()));
     let storage = match &config.storage {

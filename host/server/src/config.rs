@@ -9,6 +9,7 @@ pub(crate) mod error;
 mod files;
 mod keys;
 mod listener;
+mod seal;
 mod stanza;
 mod storage;
 mod telemetry;
@@ -24,6 +25,7 @@ pub(crate) use self::environment::Environment;
 use self::error::ConfigError;
 use self::files::Sources;
 pub(crate) use self::listener::ListenerConfig;
+pub(crate) use self::seal::{KeySource, SealStanza, SealsConfig, StaticKeyConfig};
 pub(crate) use self::stanza::Note;
 use self::stanza::Stanza;
 pub(crate) use self::storage::Storage;
@@ -41,6 +43,7 @@ pub(crate) struct Config {
     pub(crate) cluster: Option<ClusterConfig>,
     pub(crate) log: LogConfig,
     pub(crate) leases: Leases,
+    pub(crate) seals: SealsConfig,
     pub(crate) telemetry: TelemetryConfig,
     pub(crate) pid_file: Option<PathBuf>,
     pub(crate) directories: Directories,
@@ -127,7 +130,7 @@ impl Config {
             None => {}
         }
         let audits = audit::read_all(&top, &mut notes)?;
-        seal(&top)?;
+        let seals = seal::read(&top, dev.is_some(), &mut notes)?;
         let telemetry = telemetry::read(&top, &mut notes)?;
         let addresses = addresses(&top, environment)?;
         let cluster = match &storage {
@@ -142,6 +145,7 @@ impl Config {
             cluster,
             log: log(&top)?,
             leases: leases(&top)?,
+            seals,
             telemetry,
             pid_file: top.string("pid_file")?.filter(|p| !p.is_empty()).map(PathBuf::from),
             directories: Directories {
@@ -234,23 +238,6 @@ fn leases(top: &Stanza<'_>) -> Result<Leases, ConfigError> {
         }
         _ => Ok(leases),
     }
-}
-
-/// Only Shamir's shares open a node so far.
-fn seal(top: &Stanza<'_>) -> Result<(), ConfigError> {
-    for seal in top.blocks("seal")? {
-        match seal.label() {
-            Some("shamir") => {}
-            Some(kind) => {
-                let text = format!(
-                    "seal {kind:?} is not offered: leave the stanza out, and unseal with key shares (\"shamir\")"
-                );
-                return Err(seal.error(text));
-            }
-            None => return Err(seal.error("seal needs a type, as in seal \"shamir\" {}")),
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

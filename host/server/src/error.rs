@@ -27,6 +27,14 @@ pub enum ServerError {
         /// What stood against it.
         why: String,
     },
+    /// A key that is to unseal the node cannot be read.
+    #[error("the key of the static seal, {place}: {why}")]
+    Seal {
+        /// Where it should be.
+        place: String,
+        /// What is wrong.
+        why: String,
+    },
     /// The WebAssembly engine could not be set up.
     #[error("setting up the sandbox: {0}")]
     Sandbox(String),

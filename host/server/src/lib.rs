@@ -18,6 +18,7 @@ mod metrics;
 mod parts;
 mod pid_file;
 mod run;
+mod seal;
 mod shelf;
 mod signals;
 mod version;

@@ -72,6 +72,7 @@ impl Assembled {
             // Behind the official ones, so that an author's newer version takes their place.
             plugins.extend(guests::from_dir(&sandbox, dir)?);
         }
+        let seals = crate::seal::of(&config.seals, &entropy)?;
         let http = Arc::<HttpFigures>::default();
         let mut sources: Vec<Arc<dyn Measured>> = vec![Arc::new(Process), sandbox, http.clone()];
         sources.extend(durable.clone().map(|ledger| ledger as Arc<dyn Measured>));
@@ -82,12 +83,14 @@ impl Assembled {
             plugins,
             audit_sinks: Arc::new(AuditSinks),
             audits: config.audits.iter().map(configured).collect(),
+            seals,
             metrics: MetricsParts { sources, prometheus: config.telemetry.prometheus },
             shelf: config.directories.snapshots.clone().map(|directory| Arc::new(Shelf::new(directory)) as _),
             facts: facts(config, node_id),
             peers,
         });
         node.retry_join();
+        node.keep_unsealed();
         Ok(Self { node, entropy, http, ledger: durable })
     }
 
@@ -195,6 +198,9 @@ fn sanitized(config: &Config) -> Map<String, Value> {
         .iter()
         .map(|l| json!({ "config": { "address": l.address, "tls_disable": l.tls.is_none() }, "type": "tcp" }))
         .collect();
+    let seals = config.seals.all();
+    let seals: Vec<Value> =
+        seals.map(|(seal, is_disabled)| json!({ "disabled": is_disabled, "type": seal.kind().name() })).collect();
     let text = |path: &Option<std::path::PathBuf>| path.as_ref().map_or_else(String::new, |p| p.display().to_string());
     let told = json!({
         "api_addr": config.api_addr(),
@@ -207,6 +213,7 @@ fn sanitized(config: &Config) -> Map<String, Value> {
         "max_lease_ttl": config.leases.max_ttl_secs,
         "pid_file": text(&config.pid_file),
         "plugin_directory": text(&config.directories.plugins),
+        "seals": seals,
         "snapshot_directory": text(&config.directories.snapshots),
         "storage": {
             "cluster_addr": config.cluster_addr(),

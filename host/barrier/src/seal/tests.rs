@@ -69,7 +69,7 @@ fn the_configuration_is_read_back_and_absent_before_initialisation() {
 #[test]
 fn a_second_initialisation_conflicts() {
     let node = Node::new(1, 1);
-    let second = init(SealConfig::new(1, 1).expect("possible"), 0, &FakeEntropy::seeded(99));
+    let second = init(Sealing::Fresh(SealConfig::new(1, 1).expect("possible")), 0, &FakeEntropy::seeded(99));
     assert_eq!(propose(&node.ledger, second.change), Verdict::Conflict);
     assert!(Barrier::unseal(&*node.view(), &node.shares[0]).is_ok());
 }
@@ -120,7 +120,7 @@ fn after_a_new_split_new_shares_open_and_old_ones_do_not() {
     node.put("a", b"1");
     let mut tx = node.begin();
     let config = SealConfig::new(3, 2).expect("possible");
-    let shares = node.barrier.resplit(&mut tx, config, &node.entropy).expect("a new split");
+    let shares = node.barrier.reseal(&mut tx, Sealing::Fresh(config), &node.entropy).expect("a new split");
     assert!(Barrier::unseal(&*node.view(), &node.shares[0]).is_ok(), "nothing changes before the commit");
     assert!(matches!(node.commit(tx), Verdict::Committed(_)));
     assert_eq!(read_seal_config(&*node.view()).expect("readable"), Some(config));
@@ -135,8 +135,8 @@ fn of_two_new_splits_at_once_one_conflicts() {
     let node = Node::new(1, 1);
     let config = SealConfig::new(3, 2).expect("possible");
     let (mut one, mut other) = (node.begin(), node.begin());
-    node.barrier.resplit(&mut one, config, &node.entropy).expect("a new split");
-    node.barrier.resplit(&mut other, config, &node.entropy).expect("a new split");
+    node.barrier.reseal(&mut one, Sealing::Fresh(config), &node.entropy).expect("a new split");
+    node.barrier.reseal(&mut other, Sealing::Fresh(config), &node.entropy).expect("a new split");
     assert!(matches!(node.commit(one), Verdict::Committed(_)));
     assert_eq!(node.commit(other), Verdict::Conflict);
 }
@@ -153,7 +153,7 @@ fn the_joining_key_is_what_the_shares_give_and_changes_with_them() {
     assert_ne!(before.as_slice(), secret(&[c, a]).expose().as_slice());
     let mut tx = barrier.begin(node.view());
     let config = SealConfig::new(1, 1).expect("a split");
-    let shares = barrier.resplit(&mut tx, config, &FakeEntropy::seeded(9)).expect("it can be split");
+    let shares = barrier.reseal(&mut tx, Sealing::Fresh(config), &FakeEntropy::seeded(9)).expect("it can be split");
     propose(&node.ledger, tx.into_change(&FakeEntropy::seeded(10)).expect("a change"));
     assert_ne!(kept(&barrier).sign(b"a"), before);
     assert_eq!(kept(&barrier).sign(b"a"), derived(shares[0].duplicate()));

@@ -203,7 +203,7 @@ mod tests {
 
     fn empty() -> Transaction {
         let config = SealConfig::new(1, 1).expect("is possible");
-        let made = bulkhead_barrier::init(config, 0, &FakeEntropy::seeded(1));
+        let made = bulkhead_barrier::init(bulkhead_barrier::Sealing::Fresh(config), 0, &FakeEntropy::seeded(1));
         made.barrier.begin(FakeLedger::default().view().expect("a fake has one"))
     }
 

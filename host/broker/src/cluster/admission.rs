@@ -1,6 +1,6 @@
 //! `sys/storage/raft/bootstrap/{challenge,answer}`: the leader's side of a node's becoming a
-//! member. Anyone may ask for a challenge, which costs and tells nothing but how the unseal
-//! key is split. The answer proves that the node has enough of the cluster's shares.
+//! member. Anyone may ask for a challenge, which costs and tells nothing but how the cluster
+//! is sealed. The answer proves that the node has enough of the cluster's shares.
 //!
 //! A nonce is its own record: time, chance and a tag over both, so that asking for many fills
 //! nothing. What is remembered is which ones served, each until its time is over.
@@ -112,17 +112,19 @@ fn challenge(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     }
     cluster(visit)?;
     let config = visit.open.seal_config()?;
+    let sealed = bulkhead_barrier::read_sealed_joining_key(&*visit.open.ledger().view()?)?;
     let nonce = visit.open.peering.spent.nonce(visit.now_ms, &*visit.open.parts.entropy);
     Ok(data(&json!({
         "challenge": STANDARD.encode(nonce),
         "seal_config": {
-            "type": "shamir",
+            "type": config.kind().name(),
             "secret_shares": config.shares(),
             "secret_threshold": config.threshold(),
             "pgp_keys": null,
             "nonce": "",
             "backup": false,
         },
+        "sealed_joining_key": sealed.map(|sealed| STANDARD.encode(sealed)),
     })))
 }
 

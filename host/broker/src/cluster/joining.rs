@@ -1,5 +1,5 @@
 //! This node's way into a cluster. It asks a node of the cluster for a challenge, which tells
-//! how the unseal key is split; with the cluster's shares it proves that it belongs there,
+//! how the cluster is sealed; with its shares, or by its key outside, it proves that it belongs there,
 //! and gets a certificate; the leader then brings it up to date. No share leaves the node,
 //! and it believes only a cluster that knows the same shares.
 
@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bulkhead_barrier::{HmacKey, SealConfig, joining_key_of, read_seal_config};
+use bulkhead_barrier::{HmacKey, SealConfig, read_seal_config, sealed_joining_key};
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Request;
 use bulkhead_model::seam::cluster::Joining;
 use bulkhead_model::seam::peer::{ApiAddress, PeerCredentials};
+use bulkhead_model::seam::seal::{SealKey, SealKind};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -62,6 +63,8 @@ impl Default for Joiner {
 struct Pending {
     leader: ApiAddress,
     config: SealConfig,
+    /// The joining key as the cluster's key outside wrapped it; empty where shares unseal.
+    sealed_key: Vec<u8>,
     non_voter: bool,
 }
 
@@ -82,7 +85,7 @@ impl Pending {
     fn is_of_same(&self, other: &Self) -> bool {
         let of = |pending: &Self| {
             let ApiAddress { url, authorities_pem, server_name, .. } = pending.leader.clone();
-            (url, authorities_pem, server_name, pending.config)
+            (url, authorities_pem, server_name, pending.config, pending.sealed_key.clone())
         };
         of(self) == of(other)
     }
@@ -137,9 +140,13 @@ async fn approach(node: &Node, peers: &PeerParts, leader: ApiAddress, non_voter:
     if node.parts.ledger.cluster().is_none_or(|cluster| cluster.candidate().address.is_empty()) {
         return Err("this node has no cluster_addr".to_owned());
     }
-    let (_, config) = challenge(node, peers, &leader).await?;
-    tracing::info!(leader = %leader.url, "this node joins a cluster as soon as it is given its key shares");
-    if node.joiner.turn_to(Pending { leader, config, non_voter }) {
+    let Challenge { config, sealed_key, .. } = challenge(node, peers, &leader).await?;
+    if config.kind() == SealKind::Shamir {
+        tracing::info!(leader = %leader.url, "this node joins a cluster as soon as it is given its key shares");
+    } else {
+        tracing::info!(leader = %leader.url, seal = config.kind().name(), "this node joins a cluster by its seal");
+    }
+    if node.joiner.turn_to(Pending { leader, config, sealed_key, non_voter }) {
         // Shares that were given so far were meant for another cluster.
         node.reset_unseal();
     }
@@ -210,19 +217,28 @@ fn address(fields: &Fields) -> Result<ApiAddress, Fault> {
     })
 }
 
-/// Makes this node a member, with the unseal key that its shares gave. Returns once there is
-/// something to unseal.
+/// Makes this node a member, by a joining key that only the key outside gives.
+///
+/// # Errors
+/// [`UnsealFailure`]: the key outside did not serve, or as for [`become_member`].
+pub(crate) async fn become_member_by(node: &Node, by: &dyn SealKey) -> Result<(), UnsealFailure> {
+    let sealed_key = node.joiner.pending.lock().as_ref().map(|pending| pending.sealed_key.clone());
+    let key = sealed_joining_key(&sealed_key.unwrap_or_default(), by).await?;
+    become_member(node, &key).await
+}
+
+/// Makes this node a member, with the joining key that the cluster's shares or its key outside
+/// gave. Returns once there is something to unseal.
 ///
 /// # Errors
 /// [`UnsealFailure`]: no node of the cluster believed it, or none was reached.
-pub(crate) async fn become_member(node: &Node, unseal_key: &Hidden<Vec<u8>>) -> Result<(), UnsealFailure> {
+pub(crate) async fn become_member(node: &Node, key: &HmacKey) -> Result<(), UnsealFailure> {
     let pending = node.joiner.pending.lock().clone();
     let (Some(peers), Some(pending)) = (&node.parts.peers, pending) else { return Ok(()) };
-    let key = joining_key_of(unseal_key);
     let others = peers.retry_join.iter().filter(|other| other.url != pending.leader.url);
     let mut why = String::new();
     for leader in std::iter::once(&pending.leader).chain(others) {
-        match ask(node, peers, leader, (&key, pending.non_voter)).await {
+        match ask(node, peers, leader, (key, pending.non_voter)).await {
             Ok(()) => return first_records(node).await,
             Err(error) => {
                 tracing::warn!(leader = %leader.url, %error, "this node was not taken in");
@@ -254,7 +270,7 @@ async fn ask(
     (key, non_voter): (&HmacKey, bool),
 ) -> Result<(), String> {
     let candidate = node.parts.ledger.cluster().map(|cluster| cluster.candidate()).ok_or("storage is not shared")?;
-    let (nonce, _) = challenge(node, peers, leader).await?;
+    let Challenge { nonce, .. } = challenge(node, peers, leader).await?;
     let Joining { number, id, address, .. } = candidate;
     let made = peers.office.request()?;
     let said = Candidacy { nonce: &nonce, number, id: &id, address: &address, non_voter, request: &made.request };
@@ -289,16 +305,31 @@ fn taken(key: &HmacKey, said: &Candidacy<'_>, told: &Value) -> Result<(Vec<u8>, 
     Ok((certificate, authority))
 }
 
-/// Asks a node of the cluster for a nonce, and how the unseal key is split.
-async fn challenge(node: &Node, peers: &PeerParts, leader: &ApiAddress) -> Result<(Vec<u8>, SealConfig), String> {
+/// What a node of the cluster told.
+struct Challenge {
+    nonce: Vec<u8>,
+    config: SealConfig,
+    sealed_key: Vec<u8>,
+}
+
+/// Asks a node of the cluster for a nonce, and how the cluster is sealed.
+async fn challenge(node: &Node, peers: &PeerParts, leader: &ApiAddress) -> Result<Challenge, String> {
     let id = node.parts.ledger.cluster().map(|cluster| cluster.candidate().id).unwrap_or_default();
     let body = json!({ "server_id": id });
     let told = post(peers, leader, "sys/storage/raft/bootstrap/challenge", &body).await?;
-    let nonce = told.pointer("/data/challenge").and_then(Value::as_str).filter(|text| text.len() <= 128);
+    let text = |pointer: &str| told.pointer(pointer).and_then(Value::as_str);
+    let nonce = text("/data/challenge").filter(|text| text.len() <= 128);
     let nonce = nonce.and_then(|text| STANDARD.decode(text).ok()).ok_or("its answer has no challenge")?;
     let number = |name: &str| told.pointer(&format!("/data/seal_config/{name}")).and_then(Value::as_u64).unwrap_or(0);
-    let config = SealConfig::new(number("secret_shares"), number("secret_threshold"));
-    Ok((nonce, config.map_err(|error| format!("its seal is odd: {error}"))?))
+    let (shares, threshold) = (number("secret_shares"), number("secret_threshold"));
+    let kind = text("/data/seal_config/type").unwrap_or_default();
+    let config = match SealKind::parse(kind).ok_or(format!("its seal {kind:?} is not known here"))? {
+        SealKind::Shamir => SealConfig::new(shares, threshold),
+        kind => SealConfig::outside(kind, shares, threshold),
+    };
+    let sealed_key = text("/data/sealed_joining_key").filter(|text| text.len() <= CERTIFICATE_TEXT_MAX);
+    let sealed_key = sealed_key.and_then(|text| STANDARD.decode(text).ok()).unwrap_or_default();
+    Ok(Challenge { nonce, config: config.map_err(|error| format!("its seal is odd: {error}"))?, sealed_key })
 }
 
 async fn post(peers: &PeerParts, leader: &ApiAddress, path: &str, body: &Value) -> Result<Value, String> {

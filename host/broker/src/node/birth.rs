@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bulkhead_barrier::{Barrier, SealConfig, SpaceId, Transaction};
+use bulkhead_barrier::{Barrier, Outside, Recovery, SealConfig, Sealing, SpaceId, Transaction};
 use bulkhead_model::change::Verdict;
 use bulkhead_model::failure::Failure;
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::policy::PolicyName;
 use bulkhead_model::seam::entropy::{base62, random, uuid};
 use bulkhead_model::seam::ledger::LedgerError;
+use bulkhead_model::seam::seal::SealError;
 
 use super::{ConfiguredAudit, Node, Parts};
 use crate::book::audits::{self, AuditEntry, Device};
@@ -25,9 +26,10 @@ use crate::step::record;
 /// How to initialise.
 #[derive(Default)]
 pub struct InitOptions {
-    /// Shares to split the key into.
+    /// Shares to split the key into: the unseal key, or where a key outside unseals the
+    /// recovery key.
     pub shares: u64,
-    /// How many of them unseal.
+    /// How many of them are needed.
     pub threshold: u64,
     /// The root token to make, for dev mode; without one a random one is made.
     pub root_token: Option<Hidden<String>>,
@@ -48,8 +50,16 @@ pub enum InitError {
     #[error("Vault is already initialized")]
     Already,
     /// Shares and threshold do not go together.
-    #[error("invalid seal configuration: {0}")]
-    Config(String),
+    #[error("invalid {shares} configuration: {why}")]
+    Config {
+        /// `seal` or `recovery`.
+        shares: &'static str,
+        /// Why.
+        why: String,
+    },
+    /// The key outside did not serve.
+    #[error("the seal did not wrap the unseal key: {0}")]
+    Seal(#[from] SealError),
     /// Storage failed; its text for the caller.
     #[error("{0}")]
     Storage(String),
@@ -77,10 +87,9 @@ impl Node {
         if self.is_initialised()? {
             return Err(InitError::Already);
         }
-        let config =
-            SealConfig::new(options.shares, options.threshold).map_err(|e| InitError::Config(e.to_string()))?;
+        let sealing = sealing(parts, &options).await?;
         let now_ms = parts.clock.now_ms();
-        let made = bulkhead_barrier::init(config, now_ms, &*parts.entropy);
+        let made = bulkhead_barrier::init(sealing, now_ms, &*parts.entropy);
         let view = parts.ledger.view().map_err(Fault::from)?;
         let mut tx = made.barrier.begin(view);
         let chosen = options.root_token.is_some();
@@ -99,6 +108,18 @@ impl Node {
             Verdict::Conflict => Err(InitError::Already),
         }
     }
+}
+
+/// How the new cluster's root key is wrapped.
+async fn sealing(parts: &Parts, options: &InitOptions) -> Result<Sealing<'static>, InitError> {
+    let (shares, threshold) = (options.shares, options.threshold);
+    let Some(key) = &parts.seals.key else {
+        let config = SealConfig::new(shares, threshold);
+        return config.map(Sealing::Fresh).map_err(|e| InitError::Config { shares: "seal", why: e.to_string() });
+    };
+    let config = SealConfig::outside(key.kind(), shares, threshold)
+        .map_err(|e| InitError::Config { shares: "recovery", why: e.to_string() })?;
+    Ok(Sealing::Outside(Outside::make(config, &**key, &*parts.entropy).await?, Recovery::Fresh))
 }
 
 /// What a cluster is called.

@@ -1,42 +1,123 @@
-//! `sys/rotate/root`: the unseal key is made anew and split in another way. Those who hold
-//! the old shares must agree; theirs are worthless afterwards.
+//! `sys/rotate/root` and `sys/rotate/recovery`: the unseal key, or the recovery key, is made
+//! anew and split in another way. Those who hold shares must agree; of a key that is split
+//! anew, the old ones are worthless afterwards.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bulkhead_barrier::SealConfig;
+use bulkhead_barrier::{Recovery, SealConfig, SealConfigError, Sealing};
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::reply::{Envelope, Reply, hidden_json, wipe};
 use bulkhead_model::request::Verb;
+use bulkhead_model::seam::seal::SealKind;
 use serde_json::{Value, json};
 
-use super::table::{Handler, HostRoute};
-use crate::ceremony::{Ceremony, ShareFault, Standing};
+use super::table::{Answer, Handler, HostRoute};
+use crate::ceremony::{Ceremonies, Ceremony, ShareFault, Standing};
 use crate::fault::Fault;
 use crate::fields::Fields;
+use crate::node::reseal;
 use crate::visit::{After, Ask, Visit, data, enveloped};
 
 const R: &[Verb] = &[Verb::Read];
 const W: &[Verb] = &[Verb::Write];
 const D: &[Verb] = &[Verb::Delete];
 
+/// What a new split is asked with.
+const ASKED: &[&str] = &["secret_shares", "secret_threshold", "pgp_keys", "backup", "require_verification"];
+
 pub(super) const ROUTES: &[HostRoute] = &[
-    HostRoute::new("rotate/root/init", R, Handler::Now(status), "Tell how far a new split is."),
-    HostRoute::new("rotate/root/init", W, Handler::Now(start), "Begin to split the unseal key anew.").fields(&[
-        "secret_shares",
-        "secret_threshold",
-        "pgp_keys",
-        "backup",
-        "require_verification",
-    ]),
-    HostRoute::new("rotate/root/init", D, Handler::Now(cancel), "Give a new split up."),
-    HostRoute::new("rotate/root/update", W, Handler::Now(update), "Bring a key share.").fields(&["key", "nonce"]),
+    HostRoute::new("rotate/root/init", R, Handler::Now(root_status), "Tell how far a new split is."),
+    HostRoute::new("rotate/root/init", W, Handler::Now(root_start), "Begin to split the unseal key anew.")
+        .fields(ASKED),
+    HostRoute::new("rotate/root/init", D, Handler::Now(root_cancel), "Give a new split up."),
+    HostRoute::new("rotate/root/update", W, Handler::Later(root_update), "Bring a key share.").fields(SHARE),
     HostRoute::new("rotate/root/backup", R, Handler::Now(no_backup), "Read kept key shares."),
     HostRoute::new("rotate/root/backup", D, Handler::Now(nothing_kept), "Forget kept key shares."),
+    HostRoute::new("rotate/recovery/init", R, Handler::Now(recovery_status), "Tell how far a new split is."),
+    HostRoute::new("rotate/recovery/init", W, Handler::Later(recovery_start), "Begin to split the recovery key anew.")
+        .fields(ASKED),
+    HostRoute::new("rotate/recovery/init", D, Handler::Now(recovery_cancel), "Give a new split up."),
+    HostRoute::new("rotate/recovery/update", W, Handler::Later(recovery_update), "Bring a key share.").fields(SHARE),
+    HostRoute::new("rotate/recovery/backup", R, Handler::Now(no_backup), "Read kept key shares."),
+    HostRoute::new("rotate/recovery/backup", D, Handler::Now(nothing_kept), "Forget kept key shares."),
     HostRoute::new("rekey/backup", R, Handler::Now(no_backup), "Read kept key shares."),
     HostRoute::new("rekey/backup", D, Handler::Now(nothing_kept), "Forget kept key shares."),
     HostRoute::new("rekey/recovery-key-backup", R, Handler::Now(no_backup), "Read kept key shares."),
     HostRoute::new("rekey/recovery-key-backup", D, Handler::Now(nothing_kept), "Forget kept key shares."),
 ];
+
+/// What a share comes with.
+const SHARE: &[&str] = &["key", "nonce"];
+
+/// Which key is made anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Which {
+    Root,
+    Recovery,
+}
+
+impl Which {
+    fn ceremony(self, all: &mut Ceremonies) -> &mut Option<Ceremony<SealConfig>> {
+        match self {
+            Self::Root => &mut all.split,
+            Self::Recovery => &mut all.recovery,
+        }
+    }
+}
+
+fn root_status(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+    status(Which::Root, visit)
+}
+
+fn recovery_status(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+    if !has_recovery(visit)? {
+        return Err(Fault::invalid("unable to look up config: recovery not supported"));
+    }
+    status(Which::Recovery, visit)
+}
+
+fn root_start(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    start(Which::Root, visit, ask)
+}
+
+/// Where there are no recovery keys yet, whoever may ask for them gets them at once.
+fn recovery_start<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
+    Box::pin(async move {
+        if !has_recovery(visit)? {
+            return Err(Fault::invalid("recovery keys not supported"));
+        }
+        let now = visit.open.seal_config()?;
+        if now.shares() > 0 {
+            return start(Which::Recovery, visit, ask);
+        }
+        refuse_unoffered(&ask.fields)?;
+        let split = wanted(Which::Recovery, now, &ask.fields)?;
+        let shares = made_anew(Which::Recovery, visit, split).await?;
+        Ok(handed_out(&shares, Of::Nobody(split)))
+    })
+}
+
+fn root_cancel(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+    visit.open.ceremonies.lock().split = None;
+    Ok(Reply::Empty)
+}
+
+fn recovery_cancel(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+    visit.open.ceremonies.lock().recovery = None;
+    Ok(Reply::Empty)
+}
+
+fn root_update<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
+    Box::pin(update(Which::Root, visit, ask))
+}
+
+fn recovery_update<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
+    Box::pin(update(Which::Recovery, visit, ask))
+}
+
+fn has_recovery(visit: &Visit) -> Result<bool, Fault> {
+    Ok(visit.open.seal_config()?.kind() != SealKind::Shamir)
+}
 
 /// Shares are kept nowhere.
 fn no_backup(_visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
@@ -47,10 +128,10 @@ fn nothing_kept(_visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
     Ok(Reply::Empty)
 }
 
-fn status(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+fn status(which: Which, visit: &Visit) -> Result<Reply, Fault> {
     let required = visit.open.seal_config()?.threshold();
-    let ceremonies = visit.open.ceremonies.lock();
-    Ok(data(&match &ceremonies.split {
+    let mut ceremonies = visit.open.ceremonies.lock();
+    Ok(data(&match which.ceremony(&mut ceremonies) {
         None => json!({ "n": 0, "required": required, "started": false, "t": 0 }),
         Some(under_way) => told(under_way),
     }))
@@ -69,20 +150,28 @@ fn told(ceremony: &Ceremony<SealConfig>) -> Value {
     })
 }
 
-fn start(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+fn start(which: Which, visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     refuse_unoffered(&ask.fields)?;
-    let number = |name: &str| Ok::<_, Fault>(u64::try_from(ask.fields.integer(name)?.unwrap_or(0)).unwrap_or(0));
-    let wanted = SealConfig::new(number("secret_shares")?, number("secret_threshold")?)
-        .map_err(|e| Fault::invalid(format!("invalid rotate seal configuration: {e}")))?;
     let now = visit.open.seal_config()?;
+    let wanted = wanted(which, now, &ask.fields)?;
     let mut ceremonies = visit.open.ceremonies.lock();
-    if ceremonies.split.is_some() {
+    let under_way = which.ceremony(&mut ceremonies);
+    if under_way.is_some() {
         return Err(Fault::invalid("rotation already in progress"));
     }
     let ceremony = Ceremony::new(wanted, now, &*visit.open.parts.entropy);
     let shown = told(&ceremony);
-    ceremonies.split = Some(ceremony);
+    *under_way = Some(ceremony);
     Ok(data(&shown))
+}
+
+/// The new split. A key that a key outside wraps is not split, whatever is asked for.
+fn wanted(which: Which, now: SealConfig, fields: &Fields) -> Result<SealConfig, Fault> {
+    let number = |name: &str| Ok::<_, Fault>(u64::try_from(fields.integer(name)?.unwrap_or(0)).unwrap_or(0));
+    let invalid = |e: SealConfigError| Fault::invalid(format!("invalid rotate seal configuration: {e}"));
+    let asked = (number("secret_shares")?, number("secret_threshold")?);
+    let (shares, threshold) = if which == Which::Root && now.kind() != SealKind::Shamir { (1, 1) } else { asked };
+    Ok(SealConfig::new(shares, threshold).map_err(invalid)?.under(now.kind()))
 }
 
 fn refuse_unoffered(fields: &Fields) -> Result<(), Fault> {
@@ -96,12 +185,7 @@ fn refuse_unoffered(fields: &Fields) -> Result<(), Fault> {
     Ok(())
 }
 
-fn cancel(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
-    visit.open.ceremonies.lock().split = None;
-    Ok(Reply::Empty)
-}
-
-fn update(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+async fn update(which: Which, visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let (nonce, key) = (ask.fields.text_or_empty("nonce")?, Hidden::new(ask.fields.text_or_empty("key")?));
     if key.expose().is_empty() {
         return Err(Fault::invalid("missing required field 'key'"));
@@ -109,41 +193,79 @@ fn update(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let share = super::seal::decoded(key.expose())
         .ok_or_else(|| Fault::invalid("'key' must be a valid hex or base64 string"))?;
     let open = visit.open.clone();
-    let mut ceremonies = open.ceremonies.lock();
-    let ceremony = ceremonies.split.as_mut().ok_or_else(|| Fault::invalid("no rotation in progress"))?;
-    if ceremony.nonce() != nonce {
-        let text = format!("incorrect nonce supplied; nonce for rotation is {:?}", ceremony.nonce());
-        return Err(Fault::invalid(text));
-    }
-    let standing = ceremony.submit(&open, &ask.request.id, share).map_err(|fault| match fault {
-        ShareFault::Share(error) => Fault::invalid(format!("failed to read root key: {error}")),
-        ShareFault::Node(fault) => fault,
-    })?;
-    if standing == Standing::Collecting {
-        return Ok(data(&told(ceremony)));
-    }
-    let shares = open.barrier.resplit(&mut visit.tx, ceremony.about, &*open.parts.entropy)?;
-    tracing::warn!(
-        shares = ceremony.about.shares(),
-        threshold = ceremony.about.threshold(),
-        "the unseal key is split anew: the old shares are worthless"
-    );
+    let split = {
+        let mut ceremonies = open.ceremonies.lock();
+        let ceremony = which.ceremony(&mut ceremonies).as_mut();
+        let ceremony = ceremony.ok_or_else(|| Fault::invalid("no rotation in progress"))?;
+        if ceremony.nonce() != nonce {
+            let text = format!("incorrect nonce supplied; nonce for rotation is {:?}", ceremony.nonce());
+            return Err(Fault::invalid(text));
+        }
+        let standing = ceremony.submit(&open, &ask.request.id, share).map_err(|fault| match fault {
+            ShareFault::Share(error) => Fault::invalid(format!("failed to read root key: {error}")),
+            ShareFault::Node(fault) => fault,
+        })?;
+        if standing == Standing::Collecting {
+            return Ok(data(&told(ceremony)));
+        }
+        ceremony.about
+    };
+    let shares = made_anew(which, visit, split).await?;
     visit.after.push(After::CeremonyEnded(nonce.clone()));
-    Ok(handed_out(&shares, &nonce))
+    Ok(handed_out(&shares, Of::Ceremony(&nonce)))
+}
+
+/// Puts the new key into the transaction; gives its shares.
+async fn made_anew(which: Which, visit: &mut Visit, split: SealConfig) -> Result<Vec<Hidden<Vec<u8>>>, Fault> {
+    let open = visit.open.clone();
+    let now = open.seal_config()?;
+    let sealing = match (now.kind(), &open.parts.seals.key) {
+        (SealKind::Shamir, _) => Sealing::Fresh(split),
+        (kind, Some(key)) if key.kind() == kind => {
+            let (config, recovery) = match which {
+                Which::Root => (now, Recovery::Unchanged),
+                Which::Recovery => (split, Recovery::Fresh),
+            };
+            Sealing::Outside(reseal::outside(&open, config, &**key).await?, recovery)
+        }
+        _ => return Err(Fault::invalid("the cluster is to migrate to another seal: that comes first")),
+    };
+    let shares = open.barrier.reseal(&mut visit.tx, sealing, &*open.parts.entropy)?;
+    tracing::warn!(
+        key = if which == Which::Root { "unseal" } else { "recovery" },
+        shares = split.shares(),
+        threshold = split.threshold(),
+        "a key is made anew: shares of the old one are worthless"
+    );
+    Ok(shares)
+}
+
+/// What new shares come of.
+enum Of<'a> {
+    /// A ceremony of this nonce.
+    Ceremony(&'a str),
+    /// None: they are the first ones.
+    Nobody(SealConfig),
 }
 
 /// The new shares, the only time that anybody sees them.
-fn handed_out(shares: &[Hidden<Vec<u8>>], nonce: &str) -> Reply {
+fn handed_out(shares: &[Hidden<Vec<u8>>], of: Of<'_>) -> Reply {
     let mut shown = json!({
         "backup": false,
         "complete": true,
         "keys": shares.iter().map(|share| hex::encode(share.expose())).collect::<Vec<_>>(),
         "keys_base64": shares.iter().map(|share| STANDARD.encode(share.expose())).collect::<Vec<_>>(),
-        "nonce": nonce,
         "pgp_fingerprints": null,
         "verification_nonce": "",
         "verification_required": false,
     });
+    match of {
+        Of::Ceremony(nonce) => shown["nonce"] = nonce.into(),
+        Of::Nobody(split) => {
+            shown["n"] = split.shares().into();
+            shown["t"] = split.threshold().into();
+        }
+    }
     let json = hidden_json(&shown);
     wipe(&mut shown);
     enveloped(Envelope { data: Some(json), ..Envelope::default() })

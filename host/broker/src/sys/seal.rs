@@ -8,6 +8,7 @@ use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::{Request, Verb};
+use bulkhead_model::seam::seal::SealKind;
 use serde_json::json;
 
 use super::table::{Handler, HostRoute};
@@ -23,22 +24,26 @@ pub(crate) fn status(node: &Node) -> Result<Reply, Fault> {
     let config = node.seal_config()?;
     let (shares, threshold) = config.map_or((0, 0), |c| (c.shares(), c.threshold()));
     let (progress, nonce) = node.unseal_progress();
-    let facts = &node.parts.facts;
+    let (facts, seals) = (&node.parts.facts, &node.parts.seals);
+    let is_outside = seals.kind() != SealKind::Shamir;
     let mut body = json!({
-        "type": "shamir",
+        "type": seals.kind().name(),
         "initialized": config.is_some(),
         "sealed": node.is_sealed(),
         "t": threshold,
         "n": shares,
         "progress": progress,
         "nonce": nonce,
-        "recovery_seal": false,
+        "recovery_seal": is_outside,
         "version": facts.version,
         "build_date": facts.build_date,
         "commit_date": facts.build_date,
-        "migration": false,
+        "migration": config.is_some_and(|config| seals.differ_from(config)),
         "storage_type": facts.storage_type,
     });
+    if is_outside {
+        body["recovery_seal_type"] = SealKind::Shamir.name().into();
+    }
     if let Some(open) = node.open() {
         body["cluster_name"] = open.cluster_name.as_str().into();
         body["cluster_id"] = open.cluster_id.as_str().into();
@@ -55,11 +60,13 @@ pub(crate) async fn unseal(node: &Arc<Node>, request: &Request) -> Result<Reply,
         node.reset_unseal();
         return status(node);
     }
-    if node.seal_config()?.is_none() {
-        return Err(Fault::invalid("Vault is not initialized"));
-    }
-    if fields.flag("migrate")?.unwrap_or(false) {
-        return Err(Fault::invalid("can't perform a seal migration, no migration seal found"));
+    let Some(config) = node.seal_config()? else { return Err(Fault::invalid("Vault is not initialized")) };
+    if node.is_sealed() {
+        match (fields.flag("migrate")?.unwrap_or(false), node.parts.seals.differ_from(config)) {
+            (false, true) => return Err(Fault::invalid("migrate option not provided and seal migration is pending")),
+            (true, false) => return Err(Fault::invalid("can't perform a seal migration, no migration seal found")),
+            _ => {}
+        }
     }
     let text = Hidden::new(fields.text_or_empty("key")?);
     if text.expose().is_empty() {

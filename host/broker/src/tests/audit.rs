@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 
 use super::kit::request;
 use crate::book::audits::{self, AuditEntry};
-use crate::node::{Facts, InitOptions, Node, Parts};
+use crate::node::{Facts, InitOptions, Node, Parts, Seals};
 use crate::sys::audit::follow_book;
 
 const ROOT: &str = "the-root-token";
@@ -80,6 +80,7 @@ async fn node() -> (Arc<Node>, Arc<Gates>) {
         facts: Facts { unsafe_allow_api_audit_creation: true, ..Facts::default() },
         shelf: None,
         peers: None,
+        seals: Seals::default(),
         metrics: crate::node::MetricsParts::default(),
     });
     let root_token = Some(Hidden::new(ROOT.to_owned()));

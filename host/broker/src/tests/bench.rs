@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 pub(super) use super::kit::ROOT;
 use super::kit::{NoSinks, request};
 use super::plugin::route;
-use crate::node::{Facts, InitOptions, Node, Parts};
+use crate::node::{Facts, InitOptions, Node, Parts, Seals};
 use crate::open::Open;
 
 /// An unsealed node.
@@ -77,6 +77,7 @@ impl Bench {
             audits: Vec::new(),
             shelf: None,
             peers: None,
+            seals: Seals::default(),
             metrics: crate::node::MetricsParts::default(),
             facts: Facts::default(),
         });

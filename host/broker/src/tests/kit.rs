@@ -32,7 +32,7 @@ use crate::book::space;
 use crate::book::tokens::{self, TokenHash, TokenRecord};
 use crate::cluster::PeerParts;
 use crate::fault::Fault;
-use crate::node::{Facts, InitOptions, MetricsParts, Node, Parts};
+use crate::node::{Facts, InitOptions, MetricsParts, Node, Parts, Seals};
 use crate::open::Open;
 use crate::step::expire;
 
@@ -430,6 +430,7 @@ fn node(
         audits: Vec::new(),
         peers,
         shelf: None,
+        seals: Seals::default(),
         metrics: MetricsParts::default(),
         facts: Facts::default(),
     })

@@ -249,6 +249,10 @@ pub(super) const RAFT: &[Key] = &[
     ignored("trailing_logs", RAFT_TUNING),
 ];
 
+/// Keys of `seal "static"`.
+pub(super) const SEAL_STATIC: &[Key] =
+    &[read("current_key"), read("current_key_id"), read("disabled"), read("previous_key"), read("previous_key_id")];
+
 /// Keys of `retry_join` in `storage "raft"`.
 pub(super) const RETRY_JOIN: &[Key] = &[
     read("leader_api_addr"),

@@ -220,7 +220,34 @@ fn other_bad_keys_are_refused_with_their_place_and_what_to_do() {
     for (text, message) in [
         (
             "seal \"awskms\" {}",
-            "main.hcl:3: seal \"awskms\" is not offered: leave the stanza out, and unseal with key shares (\"shamir\")",
+            "main.hcl:3: seal \"awskms\" is not offered: use \"static\", or leave the stanza out and unseal with key shares \
+             (\"shamir\")",
+        ),
+        (
+            "seal \"static\" {\n current_key = \"x\" }",
+            "main.hcl:3: seal \"static\" needs current_key_id: any name for the key",
+        ),
+        (
+            "seal \"static\" {\n current_key_id = \"a\" }",
+            "main.hcl:3: seal \"static\" needs current_key: 32 bytes, as file:///path, env://NAME, or in hexadecimal or \
+             base64",
+        ),
+        (
+            "seal \"static\" { current_key_id = \"a\" current_key = \"x\"\n previous_key_id = \"b\" }",
+            "main.hcl:3: seal \"static\" needs both of previous_key_id and previous_key, or neither",
+        ),
+        (
+            "seal \"static\" { current_key_id = \"a\" current_key = \"x\"\n previous_key_id = \"a\" previous_key = \"y\" }",
+            "main.hcl:4: previous_key_id is the current key's name too: a new key needs a new name",
+        ),
+        (
+            "seal \"static\" { current_key_id = \"a\" current_key = \"x\"\n curent_key = \"y\" }",
+            "main.hcl:4: unknown key curent_key in seal \"static\"; did you mean current_key?",
+        ),
+        (
+            "seal \"static\" { current_key_id = \"a\" current_key = \"x\" }\n\
+             seal \"static\" { current_key_id = \"b\" current_key = \"y\" disabled = true }",
+            "main.hcl:4: two seals of one type: to change a static key, name the old one in previous_key",
         ),
         ("log_level = \"loud\"", "main.hcl:3: log_level is not one of trace, debug, info, warn, error"),
         ("log_format = \"xml\"", "main.hcl:3: log_format is neither \"standard\" nor \"json\""),
@@ -276,6 +303,18 @@ fn options_of_a_device_made_over_the_api_are_held_to_the_same_rule() {
     }
     assert_eq!(checked("file", &[("file_path", "/x"), ("log_raw", "true"), ("exclude", "")]), Ok(()));
     assert_eq!(checked("syslog", &[("facility", "AUTH"), ("tag", "t"), ("prefix", "p")]), Ok(()));
+}
+
+#[test]
+fn a_static_key_is_in_use_or_disabled_and_never_shown() {
+    let stanza = "seal \"static\" { current_key_id = \"a\" current_key = \"0123456789abcdef\" previous_key_id = \"b\" \
+                  previous_key = \"env://OLD\" disabled = \"true\" }";
+    let config = load(&format!("{IN_MEMORY}{LISTENER}{stanza}"));
+    assert!(config.seals.key.is_none() && config.seals.former.is_some());
+    let shown = format!("{:?}", config.seals);
+    assert!(shown.contains("env://OLD") && !shown.contains("0123456789abcdef"), "{shown}");
+    let config = load(&format!("{IN_MEMORY}{LISTENER}{}", stanza.replace("true", "0")));
+    assert!(config.seals.key.is_some() && config.seals.former.is_none());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use bulkhead_barrier::{Barrier, Key, SealConfig, SpaceId, Transaction, init};
+use bulkhead_barrier::{Barrier, Key, SealConfig, Sealing, SpaceId, Transaction, init};
 use bulkhead_model::change::{Change, Verdict};
 use bulkhead_model::fake::entropy::FakeEntropy;
 use bulkhead_model::fake::ledger::FakeLedger;
@@ -21,7 +21,7 @@ struct Mount {
 impl Mount {
     fn new() -> Self {
         let ledger = FakeLedger::new();
-        let made = init(SealConfig::new(1, 1).expect("possible"), 1_000, &FakeEntropy::seeded(1));
+        let made = init(Sealing::Fresh(SealConfig::new(1, 1).expect("possible")), 1_000, &FakeEntropy::seeded(1));
         commit(&ledger, made.change);
         Self { ledger, barrier: made.barrier, cache: GuestCache::default() }
     }

@@ -31,18 +31,9 @@ pub(in crate::commands) const COMMAND: Command = Command {
             "File with the PGP key to encrypt the root token to. A Bulkhead server refuses it for now.",
         ),
         Flag::switch("status", "Only tell whether the server is initialized: exit code 0 if it is, 2 if not."),
-        Flag::list(
-            "recovery-pgp-keys",
-            "Like -pgp-keys, for recovery shares (auto unseal only, which a Bulkhead server does not have).",
-        ),
-        Flag::int(
-            "recovery-shares",
-            "How many recovery shares to make (auto unseal only, which a Bulkhead server does not have). The default is 5.",
-        ),
-        Flag::int(
-            "recovery-threshold",
-            "How many of them count (auto unseal only, which a Bulkhead server does not have). The default is 3.",
-        ),
+        Flag::list("recovery-pgp-keys", "Like -pgp-keys, for recovery shares (auto unseal only)."),
+        Flag::int("recovery-shares", "How many recovery shares to make (auto unseal only). The default is 5."),
+        Flag::int("recovery-threshold", "How many of them count (auto unseal only). The default is 3."),
     ],
     run,
 };

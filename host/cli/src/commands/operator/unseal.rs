@@ -17,7 +17,7 @@ pub(in crate::commands) const COMMAND: Command = Command {
     prints: Prints::Formatted,
     is_client: true,
     flags: &[
-        Flag::switch("migrate", "The share is meant for a seal migration, which a Bulkhead server does not have."),
+        Flag::switch("migrate", "The share is given to change to the seal of the config."),
         Flag::switch("reset", "Forget the shares handed over so far."),
     ],
     run,

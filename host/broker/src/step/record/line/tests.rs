@@ -36,7 +36,7 @@ impl AuditSinkMaker for Nowhere {
 
 fn device() -> Device {
     let config = SealConfig::new(1, 1).expect("is possible");
-    let barrier = bulkhead_barrier::init(config, 0, &FakeEntropy::seeded(1)).barrier;
+    let barrier = bulkhead_barrier::init(bulkhead_barrier::Sealing::Fresh(config), 0, &FakeEntropy::seeded(1)).barrier;
     let entry = AuditEntry {
         path: "file/".into(),
         kind: "file".into(),
