@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use bulkhead_barrier::{Barrier, Folder, Key, SealConfig, SpaceId, seal};
+use bulkhead_barrier::{Barrier, Folder, Key, SealConfig, Sealing, SpaceId, seal};
 use bulkhead_model::change::Change;
 use bulkhead_model::fake::entropy::FakeEntropy;
 use bulkhead_model::hidden::Hidden;
@@ -25,7 +25,7 @@ struct Node {
 
 static NODE: LazyLock<Node> = LazyLock::new(|| {
     let entropy = FakeEntropy::seeded(7);
-    let initialised = seal::init(SealConfig::new(1, 1).expect("one share of one"), 1_000, &entropy);
+    let initialised = seal::init(Sealing::Fresh(SealConfig::new(1, 1).expect("one share of one")), 1_000, &entropy);
     let mut writing = initialised.barrier.begin(Arc::new(Disk(Vec::new())));
     writing.put(&leaf(), PLAINTEXT).expect("a write within limits");
     let change = writing.into_change(&entropy).expect("a change within limits");

@@ -92,7 +92,7 @@ impl Barrier {
         let stored = tx.get_plain(KEYRING)?.ok_or(damaged("the keyring is gone"))?;
         let stored = Keyring::unwrap(active.root_key(), stored).ok_or(damaged("the keyring does not open"))?;
         let rotated = stored.sharing(&active).rotated(now_ms, entropy);
-        tx.put_plain(KEYRING, rotated.wrapped(random(entropy)))?;
+        tx.put_plain(KEYRING, Some(rotated.wrapped(random(entropy))))?;
         Ok(Rotated(rotated))
     }
 

@@ -225,8 +225,8 @@ impl Barrier {
             // Read first, so that of two at once only one commits.
             let there = tx.get_plain(name)?.is_some();
             match fate {
-                Fate::Put(value) => tx.put_plain(name, value)?,
-                Fate::Remove if there => tx.delete_plain(name)?,
+                Fate::Put(value) => tx.put_plain(name, Some(value))?,
+                Fate::Remove if there => tx.put_plain(name, None)?,
                 Fate::Remove | Fate::Keep => {}
             }
         }

@@ -243,14 +243,9 @@ impl Transaction {
         Ok(found.map(|found| found.bytes))
     }
 
-    /// Writes one of the barrier's own records, wrapped already.
-    pub(crate) fn put_plain(&mut self, name: &str, value: Vec<u8>) -> Result<(), StoreError> {
-        self.write(plain_key(name), Pending::Wrapped(value))
-    }
-
-    /// Removes one of the barrier's own records.
-    pub(crate) fn delete_plain(&mut self, name: &str) -> Result<(), StoreError> {
-        self.write(plain_key(name), Pending::Delete)
+    /// Writes one of the barrier's own records, wrapped already, or removes it.
+    pub(crate) fn put_plain(&mut self, name: &str, value: Option<Vec<u8>>) -> Result<(), StoreError> {
+        self.write(plain_key(name), value.map_or(Pending::Delete, Pending::Wrapped))
     }
 
     fn ledger_key(&self, key: &Key) -> Result<Vec<u8>, StoreError> {

@@ -19,6 +19,8 @@ pub(crate) struct Ceremonies {
     pub split: Option<Ceremony<SealConfig>>,
     /// The recovery key is made anew, split in this way.
     pub recovery: Option<Ceremony<SealConfig>>,
+    /// What they proved who want another seal: the unseal or recovery key.
+    pub migration: Option<Hidden<Vec<u8>>>,
 }
 
 /// One ceremony.
@@ -105,6 +107,13 @@ impl<T> Ceremony<T> {
 }
 
 impl Ceremonies {
+    /// Forgets what was begun on a node that does not lead any more. A migration is not among
+    /// it: each node is given the keys for that.
+    pub(crate) fn give_up(&mut self) {
+        let migration = self.migration.take();
+        *self = Self { migration, ..Self::default() };
+    }
+
     /// Ends the ceremony of this nonce: what it was for is committed. Another that began
     /// meanwhile stays, unless the shares it collects have become worthless.
     pub(crate) fn ended(&mut self, nonce: &str) {
@@ -113,7 +122,7 @@ impl Ceremonies {
         }
         let splits = [&self.split, &self.recovery];
         if splits.into_iter().flatten().any(|c| c.nonce == nonce) {
-            *self = Self::default();
+            self.give_up();
         }
     }
 }

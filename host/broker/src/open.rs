@@ -6,7 +6,6 @@ use std::sync::atomic::AtomicU64;
 
 use bulkhead_barrier::{Barrier, HmacKey, SealConfig, SpaceId, StoreError, Transaction};
 use bulkhead_model::change::{Verdict, Version};
-use bulkhead_model::hidden::Hidden;
 use bulkhead_model::seam::ledger::Ledger;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
@@ -57,8 +56,6 @@ pub(crate) struct Open {
     pub snapshots: Snapshots,
     /// How long it may go on.
     pub fence: Fence,
-    /// What the holders of shares proved who want another seal.
-    pub migration: Mutex<Option<Hidden<Vec<u8>>>>,
     config: RwLock<Option<Arc<Config>>>,
     locks: Mutex<HashMap<(SpaceId, String), AdvisoryLock>>,
 }
@@ -96,7 +93,6 @@ impl Open {
             in_hand: InHand::default(),
             snapshots: Snapshots::default(),
             fence: Fence::new(from.moment),
-            migration: Mutex::default(),
             config: RwLock::new(None),
             locks: Mutex::default(),
         }

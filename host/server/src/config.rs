@@ -45,16 +45,16 @@ pub(crate) struct Config {
     pub(crate) leases: Leases,
     pub(crate) seals: SealsConfig,
     pub(crate) telemetry: TelemetryConfig,
-    pub(crate) pid_file: Option<PathBuf>,
-    pub(crate) directories: Directories,
+    pub(crate) paths: Paths,
     pub(crate) audit_rules: AuditRules,
     /// Keys that were given and do nothing, with the reason.
     pub(crate) notes: Vec<Note>,
 }
 
-/// Directories beside the storage's.
+/// Files and directories beside the storage's.
 #[derive(Debug, Default)]
-pub(crate) struct Directories {
+pub(crate) struct Paths {
+    pub(crate) pid_file: Option<PathBuf>,
     pub(crate) plugins: Option<PathBuf>,
     /// The one that snapshots may be laid down in.
     pub(crate) snapshots: Option<PathBuf>,
@@ -147,8 +147,8 @@ impl Config {
             leases: leases(&top)?,
             seals,
             telemetry,
-            pid_file: top.string("pid_file")?.filter(|p| !p.is_empty()).map(PathBuf::from),
-            directories: Directories {
+            paths: Paths {
+                pid_file: top.string("pid_file")?.filter(|p| !p.is_empty()).map(PathBuf::from),
                 plugins: top.string("plugin_directory")?.filter(|p| !p.is_empty()).map(PathBuf::from),
                 snapshots: snapshot_directory(&top)?,
             },

@@ -85,7 +85,7 @@ impl Assembled {
             audits: config.audits.iter().map(configured).collect(),
             seals,
             metrics: MetricsParts { sources, prometheus: config.telemetry.prometheus },
-            shelf: config.directories.snapshots.clone().map(|directory| Arc::new(Shelf::new(directory)) as _),
+            shelf: config.paths.snapshots.clone().map(|directory| Arc::new(Shelf::new(directory)) as _),
             facts: facts(config, node_id),
             peers,
         });
@@ -211,10 +211,10 @@ fn sanitized(config: &Config) -> Map<String, Value> {
         "log_format": match config.log.format { crate::log::LogFormat::Standard => "standard", crate::log::LogFormat::Json => "json" },
         "log_level": config.log.level.to_string().to_lowercase(),
         "max_lease_ttl": config.leases.max_ttl_secs,
-        "pid_file": text(&config.pid_file),
-        "plugin_directory": text(&config.directories.plugins),
+        "pid_file": text(&config.paths.pid_file),
+        "plugin_directory": text(&config.paths.plugins),
         "seals": seals,
-        "snapshot_directory": text(&config.directories.snapshots),
+        "snapshot_directory": text(&config.paths.snapshots),
         "storage": {
             "cluster_addr": config.cluster_addr(),
             "disable_clustering": false,

@@ -110,7 +110,7 @@ fn configured(options: &ServerOptions) -> Result<Config, ServerError> {
         None => Config::load(&options.configs, &environment)?,
     };
     if let Some(dir) = options.dev.as_ref().and_then(|dev| dev.plugin_dir.clone()) {
-        config.directories.plugins = Some(dir);
+        config.paths.plugins = Some(dir);
     }
     apply_log_flags(options, &mut config)?;
     Ok(config)
@@ -144,7 +144,7 @@ async fn serve(
     let (listeners, certificates) = bind(&config).await?;
     let addresses: Vec<_> = listeners.iter().map(Listener::address).collect();
     say(&banner::configuration(&config, &addresses));
-    let pid_file = config.pid_file.clone().map(PidFile::write).transpose()?;
+    let pid_file = config.paths.pid_file.clone().map(PidFile::write).transpose()?;
     let furnished = match &options.dev {
         Some(dev) => Some(dev::furnish(&assembled.node, dev.root_token_id.clone(), &*assembled.entropy).await?),
         None => None,

@@ -12,7 +12,6 @@ use bulkhead_model::seam::ledger::Ledger;
 
 use super::wire::Question;
 use super::{PeerParts, authority, forward};
-use crate::ceremony::Ceremonies;
 use crate::fault::Fault;
 use crate::node::birth;
 use crate::open::Open;
@@ -93,7 +92,7 @@ pub(crate) async fn hand_over(ledger: &dyn Ledger) {
 
 async fn turned(open: &Open, cluster: &dyn Cluster, leads: bool) -> Result<(), Fault> {
     // What share holders began stays with the node they began it on, while it leads.
-    *open.ceremonies.lock() = Ceremonies::default();
+    open.ceremonies.lock().give_up();
     if !leads {
         return Ok(());
     }

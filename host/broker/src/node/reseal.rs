@@ -25,8 +25,9 @@ pub(super) async fn run(open: Arc<Open>) {
     let (mut term_seen, mut looks) = (None, 0_u32);
     loop {
         let standing = open.ledger().standing();
-        let is_due =
-            term_seen != Some(standing.term) || open.migration.lock().is_some() || looks.is_multiple_of(LOOKS_A_KEY);
+        let is_due = term_seen != Some(standing.term)
+            || open.ceremonies.lock().migration.is_some()
+            || looks.is_multiple_of(LOOKS_A_KEY);
         looks = looks.wrapping_add(1);
         if standing.leader && is_due {
             match settle(&open).await {
@@ -50,11 +51,11 @@ pub(super) async fn settle(open: &Open) -> Result<(), Fault> {
     let stored = open.seal_config()?;
     let seals = &open.parts.seals;
     if seals.differ_from(stored) {
-        let secret = open.migration.lock().as_ref().map(Hidden::duplicate);
+        let secret = open.ceremonies.lock().migration.as_ref().map(Hidden::duplicate);
         let Some(secret) = secret else { return Ok(()) };
         migrate(open, &mut tx, stored, &secret).await?;
     } else {
-        *open.migration.lock() = None;
+        open.ceremonies.lock().migration = None;
         let Some(key) = &seals.key else { return Ok(()) };
         let sealed = read_sealed_key(&*open.ledger().view()?)?;
         let newest = key.key_id().await.map_err(|error| of_seal(&error))?;
@@ -66,7 +67,7 @@ pub(super) async fn settle(open: &Open) -> Result<(), Fault> {
         tracing::info!(seal = stored.kind().name(), "the unseal key is wrapped by the newest key of the seal");
     }
     open.commit(tx).await?;
-    *open.migration.lock() = None;
+    open.ceremonies.lock().migration = None;
     Ok(())
 }
 

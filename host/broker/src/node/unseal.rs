@@ -90,7 +90,7 @@ pub(super) async fn add(node: &Arc<Node>, share: Hidden<Vec<u8>>) -> Result<(), 
     if node.parts.seals.differ_from(config)
         && let Some(open) = node.open()
     {
-        *open.migration.lock() = Some(secret);
+        open.ceremonies.lock().migration = Some(secret);
         // One that does not lead now does it once it leads, if no other has done it.
         if open.ledger().standing().leader {
             reseal::settle(&open).await?;

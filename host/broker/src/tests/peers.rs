@@ -170,7 +170,7 @@ impl ApiClient for FakeClient {
         let told = |status, text: String| Ok((status, Hidden::new(text.into_bytes())));
         match self.there.get(&to.url) {
             Some(There::Cluster(shares, threshold)) => {
-                let config = json!({"secret_shares": shares, "secret_threshold": threshold});
+                let config = json!({"type": "shamir", "secret_shares": shares, "secret_threshold": threshold});
                 told(200, json!({"data": {"challenge": "AAAA", "seal_config": config}}).to_string())
             }
             Some(There::Answers(status, text)) => told(*status, (*text).to_owned()),

@@ -82,7 +82,7 @@ fn a_config_as_vault_users_have_it_is_read() {
     assert_eq!(config.leases, Leases { default_ttl_secs: 604_800, max_ttl_secs: 2_592_000 });
     assert_eq!(config.log, LogConfig { level: LevelFilter::DEBUG, format: LogFormat::Json });
     assert_eq!(config.api_addr(), "https://vault.example:8200");
-    assert_eq!(config.pid_file.as_deref(), Some(Path::new("/run/bulkhead.pid")));
+    assert_eq!(config.paths.pid_file.as_deref(), Some(Path::new("/run/bulkhead.pid")));
     let audit = &config.audits[0];
     assert_eq!((audit.kind.as_str(), audit.path.as_str()), ("file", "main"));
     assert_eq!(audit.options["file_path"], "/var/log/audit.log");
