@@ -11,6 +11,7 @@ mod contract;
 mod failure;
 mod metrics;
 mod plugins;
+mod policies;
 mod races;
 mod seal;
 mod snapshot;

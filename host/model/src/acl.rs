@@ -11,6 +11,10 @@ use serde_json::{Map, Value};
 use crate::path;
 use crate::policy::{Capabilities, ParameterRules, PathRule, Policy};
 
+mod explain;
+
+pub use explain::{ExplainedRule, Explanation};
+
 /// All rules that apply to one caller.
 #[derive(Clone, Default)]
 pub struct Acl {
@@ -132,9 +136,13 @@ impl Acl {
         if self.root {
             return Decision::Allow { granting: vec!["root".into()] };
         }
+        decided(self.folded(ask.folded).deciding(ask), ask)
+    }
+
+    /// The one rule that decides, of rules that are folded already.
+    fn deciding(&self, ask: &Ask<'_>) -> Option<Found<'_>> {
         let lists = [Capabilities::LIST, Capabilities::SCAN].contains(&ask.needs);
-        let acl = self.folded(ask.folded);
-        decided(if lists { acl.folder_rule(ask.path) } else { acl.rule(ask.path) }, ask)
+        if lists { self.folder_rule(ask.path) } else { self.rule(ask.path) }
     }
 
     /// These rules for a path in some of whose segments case does not count. They are lowered

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bulkhead_model::framework::{Folded, Found, RouteTable};
+use bulkhead_model::path::ApiPath;
 use bulkhead_model::plugin::{Operation, Route};
 use bulkhead_model::request::{Request, Verb};
 use bulkhead_model::seam::plugin::Plugin;
@@ -97,16 +98,21 @@ impl Target {
 
 /// Finds the target of a request.
 pub(crate) fn route(mounts: &MountTable, request: &Request) -> Routed {
-    let folder = matches!(request.verb, Verb::List | Verb::Scan);
-    let path = if folder { request.path.to_folder() } else { request.path.clone() };
+    find(mounts, &request.path, (request.verb, request.help))
+}
+
+/// Finds what a path leads to, with this verb, or if it is asked what it is.
+pub(crate) fn find(mounts: &MountTable, path: &ApiPath, asks: (Verb, bool)) -> Routed {
+    let folder = matches!(asks.0, Verb::List | Verb::Scan);
+    let path = if folder { path.to_folder() } else { path.clone() };
     let path = path.as_str();
     let found = mounts.route(path);
     let Folded { path: form, segments } = form(path, found);
     let target = match found {
-        Some((mount, rest)) => asked(mount, below_form(mount, rest, &form), request),
+        Some((mount, rest)) => asked(mount, below_form(mount, rest, &form), asks),
         // `kv` without a slash is the mount itself.
         None => match mounts.at(&format!("{path}/")) {
-            Some(mount) => asked(mount, "", request),
+            Some(mount) => asked(mount, "", asks),
             None => Target::NoMount,
         },
     };
@@ -145,13 +151,14 @@ fn below_form<'a>(mount: &Mount, rest: &'a str, form: &'a str) -> &'a str {
 }
 
 /// The target of a request below a mount. Help is about a path, whatever its verbs.
-fn asked(mount: &Arc<Mount>, rest: &str, request: &Request) -> Target {
+fn asked(mount: &Arc<Mount>, rest: &str, asks: (Verb, bool)) -> Target {
     let table = match &mount.engine {
         Engine::Missing(why) => return Target::NoPlugin { mount: mount.clone(), why: why.clone() },
-        Engine::Plugin(plugin, routes) => return guest(mount, plugin, routes, rest, request),
+        Engine::Plugin(plugin, routes) => return guest(mount, plugin, (routes, rest), asks),
         engine => own(engine).expect("what is neither missing nor a plugin is the host's"),
     };
-    let found = if request.help { table.about(rest).ok_or(false) } else { table.find(rest, request.verb) };
+    let (verb, help) = asks;
+    let found = if help { table.about(rest).ok_or(false) } else { table.find(rest, verb) };
     match found {
         Ok((route, captures)) => Target::Host { route, captures, mount: mount.clone() },
         Err(true) => Target::NoOperation { mount: mount.clone() },
@@ -173,17 +180,16 @@ fn own(engine: &Engine) -> Option<&'static HostTable> {
 fn guest(
     mount: &Arc<Mount>,
     plugin: &Arc<dyn Plugin>,
-    routes: &Arc<RouteTable>,
-    rest: &str,
-    request: &Request,
+    (routes, rest): (&Arc<RouteTable>, &str),
+    (verb, help): (Verb, bool),
 ) -> Target {
     let find = |verb| routes.find(rest, operation(verb), &mount.facts.options);
-    let found = if request.help {
+    let found = if help {
         let verbs = [Verb::Read, Verb::Write, Verb::List, Verb::Delete, Verb::Patch];
         let known = |found: &Found| matches!(found, Found::Route { .. });
         verbs.into_iter().map(find).find(known).unwrap_or(Found::NoRoute)
     } else {
-        find(request.verb)
+        find(verb)
     };
     match found {
         Found::Route { index, captures } => Target::Guest(GuestTarget {

@@ -31,25 +31,35 @@ fn of_self(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 }
 
 fn of_token(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let acl = acl_of_token(visit, ask)?;
+    answer(visit, &acl, ask)
+}
+
+/// The rules of the token in the field of that name.
+pub(super) fn acl_of_token(visit: &mut Visit, ask: &Ask<'_>) -> Result<Arc<Acl>, Fault> {
     let Some(token) = ask.fields.text("token")? else {
         return Err(Failure::new(FailureKind::Internal, wrapped("no token found")).into());
     };
     let token = Hidden::new(token);
     let found = identify::live((&visit.open, &visit.config), &mut visit.tx, token.expose(), visit.now_ms)?;
     let acl = acl_of(visit, found.map(|(_, record)| record))?;
-    let acl = acl.ok_or_else(|| Fault::invalid_wrapped("invalid token"))?;
-    answer(visit, &acl, ask)
+    acl.ok_or_else(|| Fault::invalid_wrapped("invalid token"))
 }
 
 fn of_accessor(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let acl = acl_of_accessor(visit, ask)?;
+    answer(visit, &acl, ask)
+}
+
+/// The rules of the token whose accessor is in the field of that name.
+pub(super) fn acl_of_accessor(visit: &mut Visit, ask: &Ask<'_>) -> Result<Arc<Acl>, Fault> {
     let Some(accessor) = ask.fields.text("accessor")? else { return Err(Fault::invalid("missing accessor")) };
     let found = tokens::by_accessor(&mut visit.tx, &visit.open.salt, &accessor)?;
     let record = match found {
         Some(hash) => tokens::get(&mut visit.tx, &hash)?.filter(|record| !record.is_expired(visit.now_ms)),
         None => None,
     };
-    let acl = acl_of(visit, record)?.ok_or_else(|| Fault::invalid_wrapped("invalid accessor"))?;
-    answer(visit, &acl, ask)
+    acl_of(visit, record)?.ok_or_else(|| Fault::invalid_wrapped("invalid accessor"))
 }
 
 /// The rules of a token, unless it is none, or its entity is gone or disabled.

@@ -4,6 +4,7 @@ pub(crate) mod at_gate;
 pub(crate) mod audit;
 pub(crate) mod capabilities;
 pub(crate) mod cubbyhole;
+mod explain;
 pub(crate) mod generate_root;
 pub(crate) mod health;
 pub(crate) mod help;
@@ -43,6 +44,7 @@ pub(crate) fn routes() -> &'static HostTable {
             mounts::ROUTES,
             remount::ROUTES,
             policies::ROUTES,
+            explain::ROUTES,
             passwords::ROUTES,
             quotas::ROUTES,
             settings::ROUTES,

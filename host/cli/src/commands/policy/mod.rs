@@ -1,6 +1,8 @@
 //! `policy`: the ACL policies that tokens are made with.
 
+pub(super) mod explain;
 pub(super) mod fmt;
+pub(super) mod test;
 
 use serde_json::{Value, json};
 

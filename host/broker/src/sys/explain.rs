@@ -1,0 +1,111 @@
+//! `sys/policies/explain`: whether a caller's policies let a request through, and by which rule.
+//! Ours; Vault has no such path.
+
+use std::sync::Arc;
+
+use bulkhead_model::acl::{self, Acl, Explanation};
+use bulkhead_model::path::ApiPath;
+use bulkhead_model::policy::{Capabilities, PolicyName};
+use bulkhead_model::reply::Reply;
+use bulkhead_model::request::Verb;
+use serde_json::{Value, json};
+
+use super::capabilities;
+use super::table::{Handler, HostRoute};
+use crate::book::policies;
+use crate::fault::Fault;
+use crate::step::route;
+use crate::visit::{Ask, Visit, data};
+
+pub(super) const ROUTES: &[HostRoute] = &[HostRoute::new(
+    "policies/explain",
+    &[Verb::Write],
+    Handler::Now(explain),
+    "Tell whether policies allow a request, and by which rule.",
+)
+.fields(&["token", "accessor", "policies", "operation", "path", "parameters", "wrap_ttl"])];
+
+/// Operations by their names in a policy.
+const OPERATIONS: [(&str, Verb); 7] = [
+    ("create", Verb::Write),
+    ("read", Verb::Read),
+    ("update", Verb::Write),
+    ("patch", Verb::Patch),
+    ("delete", Verb::Delete),
+    ("list", Verb::List),
+    ("scan", Verb::Scan),
+];
+
+fn explain(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let operation = ask.fields.text_or_empty("operation")?.to_lowercase();
+    let found = OPERATIONS.into_iter().find(|(name, _)| *name == operation);
+    let names = || OPERATIONS.map(|(name, _)| name).join(", ");
+    let (name, verb) = found.ok_or_else(|| Fault::invalid(format!("operation must be one of {}", names())))?;
+    let path = ask.fields.text_or_empty("path")?;
+    let path = ApiPath::checked(path.trim_start_matches('/').to_owned())
+        .map_err(|error| Fault::invalid(format!("path is not one of this API: {error}")))?;
+    let acl = whose(visit, ask)?;
+    let routed = route::find(&visit.config.mounts, &path, (verb, false));
+    let parameters = ask.fields.object("parameters")?.cloned().unwrap_or_default();
+    let sent = || Some(parameters.clone());
+    let asked = acl::Ask {
+        path: &routed.path,
+        folded: &routed.folded,
+        needs: Capabilities::named(name).expect("each operation has the name of a capability"),
+        sudo: routed.target.needs_sudo(),
+        wrap_ttl_secs: ask.fields.seconds("wrap_ttl")?,
+        parameters: &sent,
+    };
+    let is_open = routed.target.is_unauthenticated();
+    let told = if is_open {
+        let reason = "the path is open to everybody: no policy is asked".to_owned();
+        Explanation { allowed: true, rule: None, reason }
+    } else {
+        acl.explain(&asked)
+    };
+    Ok(data(&shown(&told, &asked, is_open)))
+}
+
+fn shown(told: &Explanation, asked: &acl::Ask<'_>, is_open: bool) -> Value {
+    let rule = told.rule.as_ref().map(|rule| {
+        let policies = rule.policies.iter().map(|(name, said)| json!({ "name": name, "capabilities": said }));
+        json!({
+            "path": rule.pattern,
+            "capabilities": rule.capabilities,
+            "policies": policies.collect::<Vec<_>>(),
+        })
+    });
+    json!({
+        "allowed": told.allowed,
+        "reason": told.reason,
+        "rule": rule,
+        "path": asked.path,
+        "requires_sudo": asked.sudo,
+        "unauthenticated": is_open,
+    })
+}
+
+/// The rules that are asked about: of a token, of an accessor's, of these policies alone, or the
+/// caller's own.
+fn whose(visit: &mut Visit, ask: &Ask<'_>) -> Result<Arc<Acl>, Fault> {
+    let given = ["token", "accessor", "policies"].into_iter().filter(|name| ask.fields.has(name));
+    match given.collect::<Vec<_>>()[..] {
+        [] => Ok(visit.who()?.acl.clone()),
+        ["token"] => capabilities::acl_of_token(visit, ask),
+        ["accessor"] => capabilities::acl_of_accessor(visit, ask),
+        ["policies"] => {
+            let names = ask.fields.strings("policies", true)?.unwrap_or_default();
+            for name in names.iter().filter(|name| *name != "root") {
+                let known = PolicyName::parse(name).ok();
+                let known = match known {
+                    Some(known) => policies::read(&mut visit.tx, &known, visit.now_ms)?,
+                    None => None,
+                };
+                known.ok_or_else(|| Fault::invalid(format!("there is no policy {name:?}")))?;
+            }
+            let config = visit.config.clone();
+            Ok(config.acl(&mut visit.tx, &names, None, visit.now_ms)?)
+        }
+        _ => Err(Fault::invalid("give one of token, accessor and policies, or none of them for your own token")),
+    }
+}

@@ -1,0 +1,191 @@
+//! `policy test`: holds policies against cases in files beside them, without a server.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use bulkhead_model::acl::{Acl, Ask, Explanation};
+use bulkhead_model::hcl::{self, Item};
+use bulkhead_model::policy::{Capabilities, Policy, PolicyName};
+use serde_json::{Map, Value};
+
+use crate::commands::{Command, Prints};
+use crate::fault::{EXIT_LOCAL, Fault, plain_io};
+use crate::session::Session;
+
+pub(in crate::commands) const COMMAND: Command = Command {
+    words: "policy test",
+    about: "Hold policies against cases in files",
+    usage: "[options] FOLDER",
+    help: "Reads the policies of a folder (NAME.hcl) and the cases beside them (*_test.hcl), and tells which of\nthem come out otherwise. It needs no server. The exit code is 0 if all of them come out right.\n\nA case:\n\n    case \"the app reads its own secrets\" {\n      policies  = [\"app\"]\n      operation = \"read\"\n      path      = \"secret/data/app/db\"\n      allowed   = true\n    }\n\nIt may have parameters = { name = \"value\" }, sudo = true where the path demands it, and\nwrap_ttl = 60, in seconds.\n\nTest those of a folder:\n\n    $ bulkhead policy test ./policies",
+    prints: Prints::Lines,
+    is_client: false,
+    flags: &[],
+    run,
+};
+
+/// Ending of a file with cases.
+const CASES: &str = "_test.hcl";
+
+/// What is expected of some policies together.
+struct Case {
+    /// File and line.
+    place: String,
+    name: String,
+    policies: Vec<String>,
+    operation: Capabilities,
+    path: String,
+    allowed: bool,
+    sudo: bool,
+    wrap_ttl_secs: Option<u64>,
+    parameters: Map<String, Value>,
+}
+
+fn run(session: &Session) -> Result<u8, Fault> {
+    let folder = PathBuf::from(session.one()?.trim());
+    let (mut policies, mut cases) = (BTreeMap::new(), Vec::new());
+    for path in files(&folder)? {
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| Fault::Local(format!("Error reading {}: {}", path.display(), plain_io(&error))))?;
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let failed = |why: String| Fault::Local(format!("{}: {why}", path.display()));
+        if name.ends_with(CASES) {
+            cases.extend(read_cases(&path, &text)?);
+        } else {
+            let name = PolicyName::parse(name.trim_end_matches(".hcl")).map_err(|error| failed(error.to_string()))?;
+            let policy = Policy::parse(&text).map_err(|error| failed(error.to_string()))?;
+            policies.insert(name.as_str().to_owned(), policy);
+        }
+    }
+    if cases.is_empty() {
+        return Err(Fault::Local(format!("there are no cases in {}: files *{CASES}", folder.display())));
+    }
+    let mut failures = 0;
+    for case in &cases {
+        let told = explained(case, &policies)?;
+        if told.allowed == case.allowed {
+            session.terminal.out(&format!("ok      {}", case.name));
+            continue;
+        }
+        failures += 1;
+        let word = |allowed| if allowed { "allowed" } else { "denied" };
+        session.terminal.out(&format!("FAILED  {}", case.name));
+        let (wanted, came) = (word(case.allowed), word(told.allowed));
+        session.terminal.out(&format!("        {}: expected {wanted}, was {came}: {}", case.place, told.reason));
+        if let Some(rule) = &told.rule {
+            let names: Vec<_> = rule.policies.iter().map(|(name, _)| name.as_str()).collect();
+            let (path, said) = (&rule.pattern, rule.capabilities.join(", "));
+            session.terminal.out(&format!("        path {path:?} [{said}] in {}", names.join(", ")));
+        }
+    }
+    session.terminal.out(&format!("{} passed, {failures} failed", cases.len() - failures));
+    Ok(if failures == 0 { 0 } else { EXIT_LOCAL })
+}
+
+/// Every `.hcl` of a folder, by name.
+fn files(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
+    let failed =
+        |error: std::io::Error| Fault::Local(format!("Error reading {}: {}", folder.display(), plain_io(&error)));
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|extension| extension == "hcl") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn explained(case: &Case, policies: &BTreeMap<String, Policy>) -> Result<Explanation, Fault> {
+    let mut named = Vec::new();
+    for name in &case.policies {
+        let policy = policies
+            .get(name)
+            .ok_or_else(|| Fault::Local(format!("{}: there is no {name}.hcl beside the cases", case.place)))?;
+        if policy.is_templated() {
+            let text = "{name} depends on who asks, which a case cannot say: ask a server with policy explain";
+            return Err(Fault::Local(format!("{}: {}", case.place, text.replace("{name}", name))));
+        }
+        named.push((name.as_str(), policy));
+    }
+    let folder = [Capabilities::LIST, Capabilities::SCAN].contains(&case.operation) && !case.path.ends_with('/');
+    let path = if folder { format!("{}/", case.path) } else { case.path.clone() };
+    let parameters = || Some(case.parameters.clone());
+    Ok(Acl::of(named).explain(&Ask {
+        path: &path,
+        folded: &[],
+        needs: case.operation,
+        sudo: case.sudo,
+        wrap_ttl_secs: case.wrap_ttl_secs,
+        parameters: &parameters,
+    }))
+}
+
+fn read_cases(path: &Path, text: &str) -> Result<Vec<Case>, Fault> {
+    let items = hcl::parse(text).map_err(|error| Fault::Local(format!("{}: {error}", path.display())))?;
+    items.iter().map(|item| case(path, item)).collect()
+}
+
+fn case(path: &Path, item: &Item) -> Result<Case, Fault> {
+    let at = |item: &Item| format!("{}:{}", path.display(), item.line);
+    let wrong = |item: &Item, what: &str| Fault::Local(format!("{}: {what}", at(item)));
+    let (("case", [name]), hcl::Value::Body(body)) = ((item.key.as_str(), &item.labels[..]), &item.value) else {
+        return Err(wrong(item, "expected case \"name\" { … }"));
+    };
+    let mut case = Case {
+        place: at(item),
+        name: name.clone(),
+        policies: Vec::new(),
+        operation: Capabilities::default(),
+        path: String::new(),
+        allowed: false,
+        sudo: false,
+        wrap_ttl_secs: None,
+        parameters: Map::new(),
+    };
+    let mut is_decided = false;
+    for item in body {
+        let text = || item.value.scalar().map(str::to_owned);
+        let flag = || text().and_then(|text| text.parse().ok()).ok_or_else(|| wrong(item, "expected true or false"));
+        match item.key.as_str() {
+            "policies" => {
+                let hcl::Value::List(names) = &item.value else { return Err(wrong(item, "expected a list of names")) };
+                case.policies = names.iter().filter_map(hcl::Value::scalar).map(str::to_lowercase).collect();
+            }
+            "operation" => {
+                let operation = text().as_deref().and_then(Capabilities::named);
+                let known = operation.filter(|operation| ![Capabilities::DENY, Capabilities::SUDO].contains(operation));
+                case.operation = known.ok_or_else(|| wrong(item, "expected an operation such as \"read\""))?;
+            }
+            "path" => case.path = text().unwrap_or_default().trim_start_matches('/').to_owned(),
+            "allowed" => (case.allowed, is_decided) = (flag()?, true),
+            "sudo" => case.sudo = flag()?,
+            "wrap_ttl" => {
+                let secs = text().and_then(|text| text.parse().ok());
+                case.wrap_ttl_secs = Some(secs.ok_or_else(|| wrong(item, "expected a number of seconds"))?);
+            }
+            "parameters" => case.parameters = map(&item.value).ok_or_else(|| wrong(item, "expected a block"))?,
+            other => return Err(wrong(item, &format!("unknown key {other:?} in a case"))),
+        }
+    }
+    if !is_decided || case.path.is_empty() || case.policies.is_empty() || case.operation == Capabilities::default() {
+        return Err(wrong(item, "a case needs policies, operation, path and allowed"));
+    }
+    Ok(case)
+}
+
+fn map(value: &hcl::Value) -> Option<Map<String, Value>> {
+    let hcl::Value::Body(items) = value else { return None };
+    Some(items.iter().map(|item| (item.key.clone(), plain(&item.value))).collect())
+}
+
+/// A value as a request has it.
+fn plain(value: &hcl::Value) -> Value {
+    match value {
+        hcl::Value::Str(text) => text.as_str().into(),
+        hcl::Value::Num(text) => serde_json::from_str(text).unwrap_or_else(|_| text.as_str().into()),
+        hcl::Value::Bool(flag) => (*flag).into(),
+        hcl::Value::List(all) => all.iter().map(plain).collect(),
+        hcl::Value::Body(_) => map(value).map_or(Value::Null, Value::Object),
+    }
+}
