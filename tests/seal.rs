@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use std::thread;
 use std::time::Duration;
 
-use bulkhead_tests::http::Reply;
+use bulkhead_tests::http::{Reply, Request};
 use bulkhead_tests::masks;
 use bulkhead_tests::node::{Node, Start};
 use bulkhead_tests::programs::{Program, bao};
@@ -96,6 +96,13 @@ impl Sealed {
         self.node.call("PUT", "sys/unseal", Some(&body))
     }
 
+    fn until_migrated(&self, kind: &str) {
+        self.node.until("the seal is another", |node| {
+            let status = node.get("sys/seal-status");
+            (status.at("migration"), status.at("type")) == (json!(false), json!(kind))
+        });
+    }
+
     fn logged(&self, text: &str) -> bool {
         self.node.output().contains(text)
     }
@@ -178,8 +185,66 @@ fn a_key_that_changed_is_followed_and_a_wrong_one_opens_nothing() {
     // Without the stanza it says what is missing.
     sealed.again("");
     sealed.stays_sealed();
-    let refused = sealed.share(&"ab".repeat(32), true);
-    assert!(refused.status == 400 && !refused.text().contains("panic"), "{}", refused.text());
+    for migrate in [true, false] {
+        let refused = sealed.share(&"ab".repeat(33), migrate);
+        assert!(refused.status == 400 && refused.text().contains("its seal stanza is missing"), "{}", refused.text());
+    }
+}
+
+#[test]
+fn a_restored_snapshot_leaves_the_seal_and_its_keys_as_they_are() {
+    let keys = Keys::new();
+    let stanza = keys.stanza("one", "");
+    let mut sealed = Sealed::start(Program::Bulkhead, "");
+    let old = sealed.initialise(&json!({"secret_shares": 1, "secret_threshold": 1}), "keys").remove(0);
+    sealed.share(&old, false);
+    sealed.until_open();
+    let restore = |sealed: &Sealed, snapshot: &[u8]| {
+        let request = Request::new("POST", "/v1/sys/storage/raft/snapshot").token(&sealed.node.token);
+        let reply = request.body(snapshot.to_vec()).send(sealed.node.port).unwrap();
+        assert_eq!(reply.status, 204, "{}", reply.text());
+    };
+    let of_shamir = sealed.node.get("sys/storage/raft/snapshot").body;
+    sealed.again(&stanza);
+    sealed.share(&old, true);
+    sealed.until_open();
+    sealed.until_migrated("static");
+    restore(&sealed, &of_shamir);
+    sealed.again(&stanza);
+    sealed.until_open();
+
+    // Recovery keys that were rotated away do not come back either.
+    let of_old = sealed.node.get("sys/storage/raft/snapshot").body;
+    let split = json!({"secret_shares": 1, "secret_threshold": 1});
+    let nonce = sealed.node.put("sys/rotate/recovery/init", &split).at("data.nonce");
+    let new = sealed.node.put("sys/rotate/recovery/update", &json!({"nonce": nonce, "key": old})).at("data.keys.0");
+    restore(&sealed, &of_old);
+    let nonce = sealed.node.put("sys/generate-root-token/attempt", &json!({})).at("data.nonce");
+    let mut bring = |key: &Value| {
+        let body = json!({"nonce": nonce, "key": key});
+        sealed.node.call("PUT", "sys/generate-root-token/update", Some(&body)).status
+    };
+    assert_eq!((bring(&json!(old)), bring(&new)), (400, 200));
+    sealed.again(&stanza);
+    sealed.until_open();
+}
+
+#[test]
+fn a_node_opens_again_after_a_forced_restore_and_ends_at_once_while_it_cannot() {
+    let keys = Keys::new();
+    let mut sealed = Sealed::start(Program::Bulkhead, &keys.stanza("one", ""));
+    sealed.initialise(&json!({}), "recovery_keys");
+    sealed.until_open();
+    sealed.node.put("sys/mounts/kv", &json!({"type": "kv"}));
+    let snapshot = sealed.node.get("sys/storage/raft/snapshot").body;
+    sealed.node.put("kv/late", &json!({"v": "1"}));
+    let request = Request::new("POST", "/v1/sys/storage/raft/snapshot-force").token(&sealed.node.token);
+    let reply = request.body(snapshot).send(sealed.node.port).unwrap();
+    assert_eq!(reply.status, 204, "{}", reply.text());
+    sealed.node.until("it shows what was restored", |node| node.get("kv/late").status == 404);
+    sealed.again(&keys.stanza("two", ""));
+    sealed.stays_sealed();
+    assert!(sealed.node.terminate().success());
 }
 
 #[test]
@@ -204,8 +269,8 @@ fn shares_migrate_to_a_static_key_and_back_with_the_peers_client() {
         printed(&client(&sealed.node, &["operator", "unseal", "-migrate", share]));
     }
     sealed.until_open();
-    let status = sealed.node.get("sys/seal-status");
-    assert_eq!((status.at("migration"), status.at("type")), (json!(false), json!("static")));
+    sealed.until_migrated("static");
+    assert!(!sealed.logged("was not brought under the config's seal"), "{}", sealed.node.output());
     sealed.again(&used);
     sealed.until_open();
     assert_eq!(sealed.node.get("kv/a").at("data.v"), json!("kept"));
@@ -218,6 +283,7 @@ fn shares_migrate_to_a_static_key_and_back_with_the_peers_client() {
         printed(&client(&sealed.node, &["operator", "unseal", "-migrate", share]));
     }
     sealed.until_open();
+    sealed.until_migrated("shamir");
     sealed.again("");
     sealed.stays_sealed();
     assert_eq!(sealed.node.get("sys/seal-status").at("migration"), json!(false));

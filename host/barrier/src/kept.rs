@@ -10,13 +10,15 @@ use crate::error::StoreError;
 use crate::key::Key;
 use crate::keyring::Keyring;
 use crate::names::plain_key;
+use crate::outside::{RECOVERY_KEY, SEALED_JOINING_KEY, SEALED_KEY};
 use crate::seal::{JOINING_KEY, KEYRING, ROOT_KEY, SEAL_CONFIG};
 
 impl Barrier {
     /// Where the barrier's own records are in the ledger.
     #[must_use]
     pub fn own_places() -> Vec<Vec<u8>> {
-        [SEAL_CONFIG, ROOT_KEY, KEYRING, JOINING_KEY, count::ENCRYPTIONS].map(plain_key).into()
+        let of_seal = [SEAL_CONFIG, ROOT_KEY, JOINING_KEY, SEALED_KEY, SEALED_JOINING_KEY, RECOVERY_KEY];
+        of_seal.into_iter().chain([KEYRING, count::ENCRYPTIONS]).map(plain_key).collect()
     }
 
     /// Where the wrapped keyring is.

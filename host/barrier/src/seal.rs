@@ -196,6 +196,15 @@ pub fn init(sealing: Sealing<'_>, now_ms: u64, entropy: &dyn Entropy) -> Initial
     Initialised { shares: parts.shares, change, barrier: Barrier::new(keyring) }
 }
 
+/// What tells the present wrapping of the root key from any other, older or newer; `None` where
+/// nothing was initialised. Whoever proved something against one has proved nothing for the next.
+///
+/// # Errors
+/// [`StoreError`]: the ledger failed.
+pub fn read_seal_mark(view: &dyn View) -> Result<Option<Vec<u8>>, StoreError> {
+    plain(view, ROOT_KEY)
+}
+
 /// The seal configuration, or `None` where nothing was initialised.
 ///
 /// # Errors
@@ -255,13 +264,17 @@ struct Resealed {
 fn resealed(sealing: Sealing<'_>, root_key: &KeyBytes<32>, entropy: &dyn Entropy) -> Resealed {
     let (config, unseal_key, shares, kept) = match sealing {
         Sealing::Fresh(config) => {
+            let config = config.under(SealKind::Shamir);
             let unseal_key = Hidden::new(random::<32>(entropy).to_vec());
             let shares = split(&unseal_key, config, entropy);
             (config, unseal_key, shares, [Fate::Remove, Fate::Remove, Fate::Remove])
         }
-        Sealing::Known(config, unseal_key) => {
-            (config, unseal_key.duplicate(), Vec::new(), [Fate::Remove, Fate::Remove, Fate::Remove])
-        }
+        Sealing::Known(config, unseal_key) => (
+            config.under(SealKind::Shamir),
+            unseal_key.duplicate(),
+            Vec::new(),
+            [Fate::Remove, Fate::Remove, Fate::Remove],
+        ),
         Sealing::Outside(outside, recovery) => {
             let (shares, recovery_key) = match recovery {
                 Recovery::Unchanged => (Vec::new(), Fate::Keep),

@@ -19,8 +19,16 @@ pub(crate) struct Ceremonies {
     pub split: Option<Ceremony<SealConfig>>,
     /// The recovery key is made anew, split in this way.
     pub recovery: Option<Ceremony<SealConfig>>,
-    /// What they proved who want another seal: the unseal or recovery key.
-    pub migration: Option<Hidden<Vec<u8>>>,
+    /// What they proved who want another seal.
+    pub migration: Option<Migration>,
+}
+
+/// What was proved once for a change of the seal.
+pub(crate) struct Migration {
+    /// The unseal key, or the recovery key.
+    pub secret: Hidden<Vec<u8>>,
+    /// The wrapping of the root key that it was proved against. It holds for that one alone.
+    pub mark: Vec<u8>,
 }
 
 /// One ceremony.

@@ -1,7 +1,6 @@
 //! A node's life: not initialised, sealed, open.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use bulkhead_model::seam::plugin::Plugin;
 use bulkhead_model::seam::shelf::SnapshotShelf;
 use futures::future::join_all;
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::book::audits::{AuditEntry, Device};
@@ -144,8 +144,8 @@ pub struct Node {
     pub(crate) joiner: Joiner,
     /// Held while the node changes from one state to another.
     turning: tokio::sync::Mutex<()>,
-    /// Whether somebody sealed it: then it does not unseal itself.
-    is_kept_sealed: AtomicBool,
+    /// Whether somebody sealed it, or ends it: then it does not unseal itself.
+    kept_sealed: watch::Sender<bool>,
 }
 
 /// An open node and what works for it in the background.
@@ -190,7 +190,7 @@ impl Node {
             progress: Mutex::new(None),
             joiner: Joiner::default(),
             turning: tokio::sync::Mutex::new(()),
-            is_kept_sealed: AtomicBool::new(false),
+            kept_sealed: watch::Sender::new(false),
         });
         if let (Some(_), Some(cluster)) = (&node.parts.peers, node.parts.ledger.cluster()) {
             cluster.respond_with(Arc::new(Desk::new(&node)));
@@ -251,12 +251,22 @@ impl Node {
     /// Seals the node, until somebody unseals it: keys are wiped as the last request that uses
     /// them ends.
     pub async fn seal(&self) {
-        self.is_kept_sealed.store(true, Ordering::Release);
-        self.shut().await;
+        // First, so that one that unseals itself gives up, however long it would wait.
+        self.kept_sealed.send_replace(true);
+        let _turn = self.turning.lock().await;
+        // Again: somebody's last share may have been on its way.
+        self.kept_sealed.send_replace(true);
+        self.shut_in_turn().await;
     }
 
+    /// Seals a node that may unseal itself again.
     async fn shut(&self) {
         let _turn = self.turning.lock().await;
+        self.shut_in_turn().await;
+    }
+
+    /// Called with `turning` held.
+    async fn shut_in_turn(&self) {
         if self.parts.peers.is_some() {
             // Others go on at once, instead of after an election.
             tenure::hand_over(&*self.parts.ledger).await;
@@ -307,7 +317,6 @@ impl Node {
             tokio::join!(expire, upkeep, duties, tenure, census, closing, backup, reseal);
         });
         *self.state.write() = Some(Running { open, background });
-        self.is_kept_sealed.store(false, Ordering::Release);
         tracing::info!("the node is unsealed");
         Ok(())
     }
@@ -318,7 +327,11 @@ impl Node {
     /// [`UnsealFailure`]: the share is unusable, or together the shares are wrong.
     pub async fn unseal(self: &Arc<Self>, share: Hidden<Vec<u8>>) -> Result<(), UnsealFailure> {
         let _turn = self.turning.lock().await;
-        unseal::add(self, share).await
+        unseal::add(self, share).await?;
+        if !self.is_sealed() {
+            self.kept_sealed.send_replace(false);
+        }
+        Ok(())
     }
 
     /// Unseals a node whose seal is a key outside, and makes it a member first where it is to
@@ -327,7 +340,15 @@ impl Node {
     /// # Errors
     /// [`UnsealFailure`]: the key outside did not serve.
     pub async fn unseal_by_key(self: &Arc<Self>) -> Result<(), UnsealFailure> {
-        let _turn = self.turning.lock().await;
-        unseal::by_key(self).await
+        let mut kept_sealed = self.kept_sealed.subscribe();
+        let unsealed = async {
+            let _turn = self.turning.lock().await;
+            unseal::by_key(self).await
+        };
+        tokio::select! {
+            biased;
+            _ = kept_sealed.wait_for(|kept| *kept) => Ok(()),
+            ended = unsealed => ended,
+        }
     }
 }

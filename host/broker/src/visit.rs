@@ -34,8 +34,10 @@ pub(crate) enum After {
     Rotated(bulkhead_barrier::Rotated),
     /// The audit devices are those of the book. One that was opened already is used.
     AuditDevices(Option<Arc<crate::book::audits::Device>>),
-    /// The node seals itself.
+    /// The node seals itself, as somebody wants it.
     Seal,
+    /// The node seals itself, and opens with the keys of the state that was restored.
+    Close,
     /// What is parsed of the books is parsed anew at once: the next request is measured by it.
     Refresh,
     /// What the ceremony of this nonce was for is done.

@@ -42,8 +42,13 @@ const OF_THIS_NODE: [&str; 6] = [
 ];
 
 /// Reads whose answer only the leader knows.
-const OF_THE_LEADER: [&str; 4] =
-    ["sys/generate-root-token/", "sys/ha-status", "sys/rotate/root/", "sys/storage/raft/autopilot/state"];
+const OF_THE_LEADER: [&str; 5] = [
+    "sys/generate-root-token/",
+    "sys/ha-status",
+    "sys/rotate/recovery/",
+    "sys/rotate/root/",
+    "sys/storage/raft/autopilot/state",
+];
 
 /// Whether this node has peers, and does not lead them.
 pub(crate) fn is_standby(open: &Open) -> bool {

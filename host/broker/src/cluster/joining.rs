@@ -63,8 +63,6 @@ impl Default for Joiner {
 struct Pending {
     leader: ApiAddress,
     config: SealConfig,
-    /// The joining key as the cluster's key outside wrapped it; empty where shares unseal.
-    sealed_key: Vec<u8>,
     non_voter: bool,
 }
 
@@ -72,6 +70,18 @@ impl Joiner {
     /// How the unseal key of the cluster is split that this node is to join.
     pub(crate) fn config(&self) -> Option<SealConfig> {
         self.pending.lock().as_ref().map(|pending| pending.config)
+    }
+
+    /// Whether somebody told this node to join, and not its config.
+    pub(crate) fn was_told(&self, peers: &PeerParts) -> bool {
+        let pending = self.pending.lock();
+        let told = |pending: &Pending| peers.retry_join.iter().all(|known| known.url != pending.leader.url);
+        pending.as_ref().is_some_and(told)
+    }
+
+    /// Forgets the cluster to join.
+    pub(crate) fn forget(&self) {
+        *self.pending.lock() = None;
     }
 
     /// The cluster to join is this one from now on; whether it was another before.
@@ -85,7 +95,7 @@ impl Pending {
     fn is_of_same(&self, other: &Self) -> bool {
         let of = |pending: &Self| {
             let ApiAddress { url, authorities_pem, server_name, .. } = pending.leader.clone();
-            (url, authorities_pem, server_name, pending.config, pending.sealed_key.clone())
+            (url, authorities_pem, server_name, pending.config)
         };
         of(self) == of(other)
     }
@@ -140,13 +150,13 @@ async fn approach(node: &Node, peers: &PeerParts, leader: ApiAddress, non_voter:
     if node.parts.ledger.cluster().is_none_or(|cluster| cluster.candidate().address.is_empty()) {
         return Err("this node has no cluster_addr".to_owned());
     }
-    let Challenge { config, sealed_key, .. } = challenge(node, peers, &leader).await?;
+    let Challenge { config, .. } = challenge(node, peers, &leader).await?;
     if config.kind() == SealKind::Shamir {
         tracing::info!(leader = %leader.url, "this node joins a cluster as soon as it is given its key shares");
     } else {
         tracing::info!(leader = %leader.url, seal = config.kind().name(), "this node joins a cluster by its seal");
     }
-    if node.joiner.turn_to(Pending { leader, config, sealed_key, non_voter }) {
+    if node.joiner.turn_to(Pending { leader, config, non_voter }) {
         // Shares that were given so far were meant for another cluster.
         node.reset_unseal();
     }
@@ -217,28 +227,25 @@ fn address(fields: &Fields) -> Result<ApiAddress, Fault> {
     })
 }
 
-/// Makes this node a member, by a joining key that only the key outside gives.
-///
-/// # Errors
-/// [`UnsealFailure`]: the key outside did not serve, or as for [`become_member`].
-pub(crate) async fn become_member_by(node: &Node, by: &dyn SealKey) -> Result<(), UnsealFailure> {
-    let sealed_key = node.joiner.pending.lock().as_ref().map(|pending| pending.sealed_key.clone());
-    let key = sealed_joining_key(&sealed_key.unwrap_or_default(), by).await?;
-    become_member(node, &key).await
+/// By what a node shows that it belongs to a cluster.
+pub(crate) enum Knowing<'a> {
+    /// The joining key that the cluster's shares gave.
+    Key(&'a HmacKey),
+    /// The key outside, which unwraps it.
+    Seal(&'a dyn SealKey),
 }
 
-/// Makes this node a member, with the joining key that the cluster's shares or its key outside
-/// gave. Returns once there is something to unseal.
+/// Makes this node a member. Returns once there is something to unseal.
 ///
 /// # Errors
 /// [`UnsealFailure`]: no node of the cluster believed it, or none was reached.
-pub(crate) async fn become_member(node: &Node, key: &HmacKey) -> Result<(), UnsealFailure> {
+pub(crate) async fn become_member(node: &Node, knowing: &Knowing<'_>) -> Result<(), UnsealFailure> {
     let pending = node.joiner.pending.lock().clone();
     let (Some(peers), Some(pending)) = (&node.parts.peers, pending) else { return Ok(()) };
     let others = peers.retry_join.iter().filter(|other| other.url != pending.leader.url);
     let mut why = String::new();
     for leader in std::iter::once(&pending.leader).chain(others) {
-        match ask(node, peers, leader, (key, pending.non_voter)).await {
+        match ask(node, peers, leader, (knowing, pending.non_voter)).await {
             Ok(()) => return first_records(node).await,
             Err(error) => {
                 tracing::warn!(leader = %leader.url, %error, "this node was not taken in");
@@ -267,10 +274,19 @@ async fn ask(
     node: &Node,
     peers: &PeerParts,
     leader: &ApiAddress,
-    (key, non_voter): (&HmacKey, bool),
+    (knowing, non_voter): (&Knowing<'_>, bool),
 ) -> Result<(), String> {
     let candidate = node.parts.ledger.cluster().map(|cluster| cluster.candidate()).ok_or("storage is not shared")?;
-    let Challenge { nonce, .. } = challenge(node, peers, leader).await?;
+    let Challenge { nonce, sealed_key, .. } = challenge(node, peers, leader).await?;
+    let unwrapped;
+    let key = match knowing {
+        Knowing::Key(key) => key,
+        // As it is now: whatever makes the unseal key anew makes this anew.
+        Knowing::Seal(by) => {
+            unwrapped = sealed_joining_key(&sealed_key, *by).await.map_err(|error| error.to_string())?;
+            &unwrapped
+        }
+    };
     let Joining { number, id, address, .. } = candidate;
     let made = peers.office.request()?;
     let said = Candidacy { nonce: &nonce, number, id: &id, address: &address, non_voter, request: &made.request };

@@ -14,6 +14,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Pause after the key outside did not serve. Source: Vault.
 const AGAIN: Duration = Duration::from_secs(5);
 
+/// Attempts to join where the config does not say so. Source: ours. Why: a minute of them.
+const FAILURES_MAX: u32 = 12;
+
 /// Keys outside the cluster, as the config has them.
 #[derive(Clone, Default)]
 pub struct Seals {
@@ -61,8 +64,16 @@ impl Node {
         let node = Arc::downgrade(self);
         tokio::spawn(async move {
             let mut told = String::new();
+            let mut failures = 0;
             while let Some(node) = node.upgrade() {
                 let ended = node.unseal_by_key().await;
+                failures = if ended.is_ok() { 0 } else { failures + 1 };
+                if failures >= FAILURES_MAX
+                    && node.parts.peers.as_ref().is_some_and(|peers| node.joiner.was_told(peers))
+                {
+                    // Anybody may have told it: it does not go on asking there.
+                    node.joiner.forget();
+                }
                 drop(node);
                 let Err(failure) = ended else {
                     told.clear();

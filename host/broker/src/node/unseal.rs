@@ -2,16 +2,16 @@
 //! opens the node by itself.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use bulkhead_barrier::{
-    Barrier, Submitted, UnsealError, UnsealProgress, joining_key_of, read_sealed_key, unseal_key_of,
+    Barrier, Submitted, UnsealError, UnsealProgress, joining_key_of, read_seal_mark, read_sealed_key, unseal_key_of,
 };
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::seam::seal::{SealError, SealKey, SealKind};
 
-use super::{Node, reseal};
-use crate::cluster::joining;
+use super::Node;
+use crate::ceremony::Migration;
+use crate::cluster::joining::{self, Knowing};
 use crate::fault::Fault;
 
 /// Why a share did not help.
@@ -34,6 +34,10 @@ pub enum UnsealFailure {
 /// What is said of shares that nobody needs.
 const BY_ITSELF: &str = "this node joins the cluster and unseals by its own seal: shares are not needed; why it does \
                          not is in its log";
+
+/// What is said where nobody could prove anything.
+const NO_RECOVERY: &str = "the cluster has no recovery keys: only its seal opens it, when the node starts; make some \
+                           with sys/rotate/recovery/init while it is open";
 
 impl From<Fault> for UnsealFailure {
     fn from(fault: Fault) -> Self {
@@ -61,8 +65,15 @@ pub(super) async fn add(node: &Arc<Node>, share: Hidden<Vec<u8>>) -> Result<(), 
     if !node.is_sealed() {
         return Ok(());
     }
-    if config.kind() != SealKind::Shamir && joining::is_under_way(node)? {
-        return Err(UnsealFailure::Share(BY_ITSELF.to_owned()));
+    if config.kind() != SealKind::Shamir {
+        // Before anything else: without its stanza no share helps.
+        node.parts.seals.of(config.kind())?;
+        if joining::is_under_way(node)? {
+            return Err(UnsealFailure::Share(BY_ITSELF.to_owned()));
+        }
+        if config.shares() == 0 {
+            return Err(UnsealFailure::Share(NO_RECOVERY.to_owned()));
+        }
     }
     let submitted = {
         let mut progress = node.progress.lock();
@@ -75,9 +86,10 @@ pub(super) async fn add(node: &Arc<Node>, share: Hidden<Vec<u8>>) -> Result<(), 
     };
     node.reset_unseal();
     if joining::is_under_way(node)? {
-        joining::become_member(node, &joining_key_of(&secret)).await?;
+        joining::become_member(node, &Knowing::Key(&joining_key_of(&secret))).await?;
     }
     let view = node.parts.ledger.view().map_err(Fault::from)?;
+    let mark = read_seal_mark(&*view).map_err(Fault::from)?;
     let barrier = match config.kind() {
         SealKind::Shamir => Barrier::unseal(&*view, &secret).map_err(|e| refused(node, &e))?,
         kind => {
@@ -88,13 +100,10 @@ pub(super) async fn add(node: &Arc<Node>, share: Hidden<Vec<u8>>) -> Result<(), 
     };
     node.enter(barrier).await?;
     if node.parts.seals.differ_from(config)
-        && let Some(open) = node.open()
+        && let (Some(open), Some(mark)) = (node.open(), mark)
     {
-        open.ceremonies.lock().migration = Some(secret);
-        // One that does not lead now does it once it leads, if no other has done it.
-        if open.ledger().standing().leader {
-            reseal::settle(&open).await?;
-        }
+        // Done by the node that leads, now or once this one does, if no other has done it.
+        open.ceremonies.lock().migration = Some(Migration { secret, mark });
     }
     Ok(())
 }
@@ -102,7 +111,7 @@ pub(super) async fn add(node: &Arc<Node>, share: Hidden<Vec<u8>>) -> Result<(), 
 /// Unseals by the key outside, where the config has one and nobody wants the node sealed.
 pub(super) async fn by_key(node: &Arc<Node>) -> Result<(), UnsealFailure> {
     let Some(key) = &node.parts.seals.key else { return Ok(()) };
-    if !node.is_sealed() || node.is_kept_sealed.load(Ordering::Acquire) {
+    if !node.is_sealed() {
         return Ok(());
     }
     let Some(config) = node.seal_config()? else { return Ok(()) };
@@ -113,7 +122,7 @@ pub(super) async fn by_key(node: &Arc<Node>) -> Result<(), UnsealFailure> {
         )));
     }
     if joining::is_under_way(node)? {
-        joining::become_member_by(node, &**key).await?;
+        joining::become_member(node, &Knowing::Seal(&**key)).await?;
     }
     let barrier = opened(node, &**key).await?;
     Ok(node.enter(barrier).await?)

@@ -238,6 +238,7 @@ pub(crate) async fn after(open: &Open, what_waited: Vec<After>) -> bool {
                 }
             }
             After::Seal => sealing = true,
+            After::Close => open.fence.close(),
         }
     }
     sealing

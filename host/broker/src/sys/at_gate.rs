@@ -20,8 +20,12 @@ pub(super) const ROUTES: &[HostRoute] = &[
         "uninitcode",
     ]),
     answered("seal-status", R, "Tell whether this node is sealed."),
-    answered("init", RWH, "Make the keys of a new cluster, or tell whether it has some.")
-        .fields(&["secret_shares", "secret_threshold"]),
+    answered("init", RWH, "Make the keys of a new cluster, or tell whether it has some.").fields(&[
+        "secret_shares",
+        "secret_threshold",
+        "recovery_shares",
+        "recovery_threshold",
+    ]),
     answered("unseal", W, "Bring a key share, until there are enough of them.").fields(&["key", "reset", "migrate"]),
     answered("leader", R, "Tell which node leads."),
     answered("storage/raft/join", W, "Join a cluster, from a node that has none.").fields(&[

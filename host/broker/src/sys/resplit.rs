@@ -4,7 +4,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bulkhead_barrier::{Recovery, SealConfig, SealConfigError, Sealing};
+use bulkhead_barrier::{Recovery, SealConfig, SealConfigError, Sealing, UnsealError};
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::reply::{Envelope, Reply, hidden_json, wipe};
 use bulkhead_model::request::Verb;
@@ -93,6 +93,8 @@ fn recovery_start<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
         refuse_unoffered(&ask.fields)?;
         let split = wanted(Which::Recovery, now, &ask.fields)?;
         let shares = made_anew(Which::Recovery, visit, split).await?;
+        // What began without recovery keys cannot be ended with them.
+        visit.open.ceremonies.lock().give_up();
         Ok(handed_out(&shares, Of::Nobody(split)))
     })
 }
@@ -168,7 +170,8 @@ fn start(which: Which, visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault>
 /// The new split. A key that a key outside wraps is not split, whatever is asked for.
 fn wanted(which: Which, now: SealConfig, fields: &Fields) -> Result<SealConfig, Fault> {
     let number = |name: &str| Ok::<_, Fault>(u64::try_from(fields.integer(name)?.unwrap_or(0)).unwrap_or(0));
-    let invalid = |e: SealConfigError| Fault::invalid(format!("invalid rotate seal configuration: {e}"));
+    let of = if which == Which::Root { "rotate seal" } else { "recovery" };
+    let invalid = |e: SealConfigError| Fault::invalid(format!("invalid {of} configuration: {e}"));
     let asked = (number("secret_shares")?, number("secret_threshold")?);
     let (shares, threshold) = if which == Which::Root && now.kind() != SealKind::Shamir { (1, 1) } else { asked };
     Ok(SealConfig::new(shares, threshold).map_err(invalid)?.under(now.kind()))
@@ -202,6 +205,9 @@ async fn update(which: Which, visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply,
             return Err(Fault::invalid(text));
         }
         let standing = ceremony.submit(&open, &ask.request.id, share).map_err(|fault| match fault {
+            ShareFault::Share(error @ UnsealError::WrongRecovery) => {
+                Fault::invalid(format!("recovery key verification failed: {error}"))
+            }
             ShareFault::Share(error) => Fault::invalid(format!("failed to read root key: {error}")),
             ShareFault::Node(fault) => fault,
         })?;
@@ -219,6 +225,9 @@ async fn update(which: Which, visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply,
 async fn made_anew(which: Which, visit: &mut Visit, split: SealConfig) -> Result<Vec<Hidden<Vec<u8>>>, Fault> {
     let open = visit.open.clone();
     let now = open.seal_config()?;
+    if split.kind() != now.kind() {
+        return Err(Fault::invalid("the cluster came under another seal meanwhile: begin again"));
+    }
     let sealing = match (now.kind(), &open.parts.seals.key) {
         (SealKind::Shamir, _) => Sealing::Fresh(split),
         (kind, Some(key)) if key.kind() == kind => {
@@ -235,7 +244,7 @@ async fn made_anew(which: Which, visit: &mut Visit, split: SealConfig) -> Result
         key = if which == Which::Root { "unseal" } else { "recovery" },
         shares = split.shares(),
         threshold = split.threshold(),
-        "a key is made anew: shares of the old one are worthless"
+        "a key is to be made anew: then shares of the old one are worthless"
     );
     Ok(shares)
 }

@@ -62,6 +62,10 @@ pub(crate) async fn unseal(node: &Arc<Node>, request: &Request) -> Result<Reply,
     }
     let Some(config) = node.seal_config()? else { return Err(Fault::invalid("Vault is not initialized")) };
     if node.is_sealed() {
+        if config.kind() != SealKind::Shamir {
+            // Before anything else: without its stanza no share helps.
+            node.parts.seals.of(config.kind()).map_err(|failure| Fault::invalid(failure.to_string()))?;
+        }
         match (fields.flag("migrate")?.unwrap_or(false), node.parts.seals.differ_from(config)) {
             (false, true) => return Err(Fault::invalid("migrate option not provided and seal migration is pending")),
             (true, false) => return Err(Fault::invalid("can't perform a seal migration, no migration seal found")),

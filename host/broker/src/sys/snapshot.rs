@@ -62,7 +62,7 @@ async fn put_in_place(visit: &mut Visit, ask: &Ask<'_>, forced: bool) -> Result<
     // The token may not be there any more, and no use of it is left to count.
     visit.who = None;
     if forced {
-        visit.after.push(After::Seal);
+        visit.after.push(After::Close);
     }
     Ok(Reply::Empty)
 }

@@ -40,6 +40,10 @@ impl Environment {
             let text = value.into_string();
             text.map(Some).map_err(|_| ConfigError::Missing(format!("{name} in the environment is not UTF-8")))
         };
+        if let Some(kind) = setting("SEAL_TYPE")?.filter(|kind| kind != "shamir") {
+            let text = format!("a seal in the environment (SEAL_TYPE = {kind:?}) is not read: write a seal stanza");
+            return Err(ConfigError::Missing(text));
+        }
         Ok(Self {
             api_addr: setting("API_ADDR")?,
             cluster_addr: setting("CLUSTER_ADDR")?,
