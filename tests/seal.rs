@@ -220,7 +220,7 @@ fn a_restored_snapshot_leaves_the_seal_and_its_keys_as_they_are() {
     let new = sealed.node.put("sys/rotate/recovery/update", &json!({"nonce": nonce, "key": old})).at("data.keys.0");
     restore(&sealed, &of_old);
     let nonce = sealed.node.put("sys/generate-root-token/attempt", &json!({})).at("data.nonce");
-    let mut bring = |key: &Value| {
+    let bring = |key: &Value| {
         let body = json!({"nonce": nonce, "key": key});
         sealed.node.call("PUT", "sys/generate-root-token/update", Some(&body)).status
     };
