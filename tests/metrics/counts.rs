@@ -82,6 +82,8 @@ fn tokens_and_logins_are_counted_by_mount_and_lifetime() {
     let of_login = [("auth_method", "hello-auth"), ("mount_point", "auth/hello-auth/")];
     assert_eq!(rise(&before, &after, "vault_token_creation", &of_login), 1.0);
     assert_eq!(rise(&before, &after, "vault_core_handle_login_request_count", &[]), 2.0);
+    assert_eq!(rise(&before, &after, "vault_token_create_count", &[]), 6.0, "all of them");
+    assert!(rise(&before, &after, "vault_token_lookup_count", &[]) >= 5.0, "one a request, but for logins");
 }
 
 #[test]
@@ -102,6 +104,7 @@ fn leases_are_counted_in_the_background() {
     left("lease", "1h", 3.0);
     left("token", "1d", 1.0);
     assert_eq!(told(&node).sum("vault_expire_num_leases", &[]), Some(4.0));
+    assert_eq!(told(&node).sum("vault_token_count", &[]), Some(1.0));
     assert_eq!(told(&node).sum("bulkhead_expire_leases_by_state", &[("state", "live")]), Some(4.0));
     let before = told(&node);
     node.put("sys/leases/revoke-prefix/hello-engine", &json!({}));

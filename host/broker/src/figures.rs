@@ -19,6 +19,7 @@ pub(crate) struct Figures {
     /// Requests and tokens, by mount.
     pub mounts: Mounts,
     pub audit: Audit,
+    pub tokens: Tokens,
     pub expiry: Expiry,
     /// How long this node led each time that it came to an end.
     pub leadership_lost: Timer,
@@ -43,6 +44,13 @@ pub(crate) struct Audit {
     pub response_failure: Counter,
 }
 
+/// How long what concerns tokens takes.
+#[derive(Default)]
+pub(crate) struct Tokens {
+    pub create: Timer,
+    pub lookup: Timer,
+}
+
 impl Figures {
     pub(crate) fn cluster(&self) -> &str {
         self.cluster.get().map_or("", String::as_str)
@@ -52,6 +60,7 @@ impl Figures {
     pub(crate) fn tell(&self, sheet: &mut Sheet) {
         self.mounts.tell(sheet, self.cluster());
         self.audit.tell(sheet);
+        self.tokens.tell(sheet);
         self.expiry.tell(sheet);
         let lost = "How long this node led, each time that it ceased to, in milliseconds.";
         sheet.summary("vault.core.leadership_lost", lost, self.leadership_lost.read());
@@ -78,6 +87,15 @@ impl Audit {
         sheet.counter("vault.audit.log_request_failure", refused, &[], self.request_failure.read() as f64);
         let withheld = "Answers that no audit device took, so that they were withheld.";
         sheet.counter("vault.audit.log_response_failure", withheld, &[], self.response_failure.read() as f64);
+    }
+}
+
+impl Tokens {
+    fn tell(&self, sheet: &mut Sheet) {
+        let create = "Making tokens, until they are committed with the rest of the request, in milliseconds.";
+        sheet.summary("vault.token.create", create, self.create.read());
+        let lookup = "Finding the tokens that requests were sent with, in milliseconds.";
+        sheet.summary("vault.token.lookup", lookup, self.lookup.read());
     }
 }
 

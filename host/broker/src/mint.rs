@@ -1,5 +1,7 @@
 //! Makes tokens: for a login, for a wrapped answer, for whoever asks `auth/token`.
 
+use std::time::Instant;
+
 use bulkhead_barrier::Transaction;
 use bulkhead_model::cidr;
 use bulkhead_model::duration::format_go;
@@ -80,6 +82,7 @@ fn make(
     mut record: TokenRecord,
     id: Option<Hidden<String>>,
 ) -> Result<Made, Fault> {
+    let began = Instant::now();
     let entropy = &*open.parts.entropy;
     let token = id.unwrap_or_else(|| Hidden::new(format!("s.{}", base62(entropy, 24))));
     record.accessor = base62(entropy, 24);
@@ -90,6 +93,7 @@ fn make(
     }
     let hash = open.salt.hash(token.expose());
     tokens::create(tx, &open.salt, &hash, &record)?;
+    open.catalog.figures.tokens.create.record(began.elapsed());
     Ok(Made { record, token, hash })
 }
 
@@ -99,6 +103,7 @@ pub(crate) fn mint_batch(visit: &mut Visit, mut record: TokenRecord) -> Result<A
     if record.ttl_secs == 0 {
         return Err(Fault::invalid("batch tokens must have an end"));
     }
+    let began = Instant::now();
     record.created_ms = visit.now_ms;
     record.creation_ttl_secs = record.ttl_secs;
     record.renewable = false;
@@ -108,6 +113,7 @@ pub(crate) fn mint_batch(visit: &mut Visit, mut record: TokenRecord) -> Result<A
             "with its metadata and policies the batch token would be over {TOKEN_BYTES_MAX} bytes long"
         )));
     }
+    visit.open.catalog.figures.tokens.create.record(began.elapsed());
     count(visit, &record.path, TokenKind::Batch, record.ttl_secs);
     auth_info(visit, &record, token)
 }

@@ -5,6 +5,7 @@ mod address;
 mod dry;
 mod error;
 mod http;
+mod pace;
 mod secret;
 mod settings;
 mod stream;

@@ -29,7 +29,7 @@ pub struct LedgerConfig {
     /// read at start.
     pub segment_bytes: u64,
     /// A snapshot is considered every so many log entries. Why: the log is read at start,
-    /// which takes 2 ms for a thousand of them.
+    /// which takes 1 ms for a thousand of them.
     pub snapshot_every_entries: u64,
     /// Entries kept in the log behind a snapshot, for peers that lag.
     pub keep_entries: u64,

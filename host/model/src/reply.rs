@@ -1,6 +1,6 @@
 //! An answer, before it becomes bytes: what the envelope holds, not how it is written.
 
-use std::io::Read;
+use std::io::{self, Read, Write};
 
 use zeroize::Zeroize;
 
@@ -157,6 +157,39 @@ pub fn hidden_json(value: &impl serde::Serialize) -> HiddenJson {
     buffer.into_hidden()
 }
 
+/// JSON text of a value, if it is no longer than this, in bytes. No more of it than that is
+/// ever in memory.
+///
+/// # Panics
+/// If it is none: a type that JSON has no form for.
+#[must_use]
+pub fn hidden_json_within(value: &impl serde::Serialize, bytes_max: usize) -> Option<HiddenJson> {
+    let mut within = Within { buffer: HiddenBuffer::with_capacity(256), left: bytes_max };
+    match serde_json::to_writer(&mut within, value) {
+        Ok(()) => Some(within.buffer.into_hidden()),
+        Err(error) if error.is_io() => None,
+        Err(error) => panic!("a JSON value is plain data: {error}"),
+    }
+}
+
+/// A buffer that takes so many bytes more.
+struct Within {
+    buffer: HiddenBuffer,
+    left: usize,
+}
+
+impl Write for Within {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.left = self.left.checked_sub(bytes.len()).ok_or(io::ErrorKind::FileTooLarge)?;
+        self.buffer.push(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Wipes a JSON value's strings.
 pub fn wipe(value: &mut serde_json::Value) {
     match value {
@@ -174,5 +207,21 @@ pub struct WipedJson(pub serde_json::Value);
 impl Drop for WipedJson {
     fn drop(&mut self) {
         wipe(&mut self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::hidden_json_within;
+
+    #[test]
+    fn json_is_made_up_to_a_length_and_not_beyond() {
+        let value = json!({ "a": ["bc", 1] });
+        let text = value.to_string();
+        assert_eq!(hidden_json_within(&value, text.len()).expect("it fits").expose(), text.as_bytes());
+        assert!(hidden_json_within(&value, text.len() - 1).is_none());
+        assert!(hidden_json_within(&value, 0).is_none());
     }
 }

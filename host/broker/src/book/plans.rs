@@ -31,11 +31,14 @@ pub(crate) struct Outcome {
 const RETRY_MS_MAX: u64 = 300_000;
 
 impl Plan {
-    /// When the next one is due.
-    pub(crate) fn due_ms(&self, last: &Outcome) -> u64 {
+    /// When the next one is due, as the clock says now. One begun so far in the future that it
+    /// would be waited for longer than twice was begun by a wrong clock, and counts for nothing;
+    /// one a little in the future, by another node's.
+    pub(crate) fn due_ms(&self, last: &Outcome, now_ms: u64) -> u64 {
         let interval_ms = self.interval_secs.saturating_mul(1000);
         let wait_ms = if last.errors > 0 { interval_ms.min(RETRY_MS_MAX) } else { interval_ms };
-        if last.started_ms == 0 { 0 } else { last.started_ms.saturating_add(wait_ms) }
+        let never = last.started_ms == 0 || last.started_ms > now_ms.saturating_add(wait_ms);
+        if never { 0 } else { last.started_ms.saturating_add(wait_ms) }
     }
 }
 
@@ -110,4 +113,30 @@ pub(crate) fn remove(tx: &mut Transaction, name: &str) -> Result<(), StoreError>
 /// [`StoreError`] from the barrier.
 pub(crate) fn names(tx: &mut Transaction) -> Result<Vec<String>, StoreError> {
     Ok(tx.scan(&Folder::root(space::SNAPSHOT_PLANS), None, usize::MAX)?.keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Outcome, Plan};
+
+    #[test]
+    fn a_snapshot_is_due_an_interval_after_the_last_and_a_wrong_clock_delays_it_no_longer_than_another() {
+        let plan =
+            Plan { interval_secs: 3600, retain: 1, path_prefix: String::new(), file_prefix: "snapshot".to_owned() };
+        let now_ms = 1_000_000_000;
+        let hour_ms = 3_600_000;
+        for (started_ms, errors, due_ms) in [
+            (0, 0, 0),
+            (now_ms - 1, 0, now_ms - 1 + hour_ms),
+            (now_ms - 1, 1, now_ms - 1 + 300_000),
+            (now_ms + 2000, 0, now_ms + 2000 + hour_ms),
+            (now_ms + hour_ms, 0, now_ms + 2 * hour_ms),
+            (now_ms + hour_ms + 1, 0, 0),
+            (now_ms + 300_001, 1, 0),
+            (u64::MAX, 0, 0),
+        ] {
+            let last = Outcome { started_ms, errors, ..Outcome::default() };
+            assert_eq!(plan.due_ms(&last, now_ms), due_ms, "begun at {started_ms} after {errors} failures");
+        }
+    }
 }

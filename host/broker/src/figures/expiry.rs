@@ -145,6 +145,8 @@ impl Known {
         let (failing, stuck) = (failing.len() as f64, stuck.len() as f64);
         let total = (census.live() + census.due) as f64;
         sheet.gauge("vault.expire.num_leases", "Leases, and tokens that have an end.", &[], total);
+        let tokens = census.tokens.iter().sum::<u64>() as f64;
+        sheet.gauge("vault.token.count", "Tokens that have an end and are not due.", &[], tokens);
         let irrevocable = "Leases that could not be revoked in six attempts, as far as this leader made them.";
         sheet.gauge("vault.expire.num_irrevocable_leases", irrevocable, &[], stuck);
         // One that failed is put off, and so counted among those with time left.

@@ -42,7 +42,7 @@ fn due(open: &Open) -> Result<Vec<(String, Plan, Outcome)>, Fault> {
     for name in plans::names(&mut tx)? {
         let Some(plan) = plans::plan(&mut tx, &name)? else { continue };
         let last = plans::outcome(&mut tx, &name)?;
-        if plan.due_ms(&last) <= now_ms {
+        if plan.due_ms(&last, now_ms) <= now_ms {
             due.push((name, plan, last));
         }
     }

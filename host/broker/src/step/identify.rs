@@ -1,5 +1,7 @@
 //! Turns a bearer token into somebody.
 
+use std::time::Instant;
+
 use bulkhead_barrier::{StoreError, Transaction};
 use bulkhead_model::failure::Failure;
 use bulkhead_model::request::Request;
@@ -24,7 +26,10 @@ pub(crate) fn identify(
     now_ms: u64,
 ) -> Result<Option<Who>, Fault> {
     let Some(token) = &request.token else { return Ok(None) };
-    let found = live((open, config), tx, token.expose(), now_ms)?.filter(|(_, record)| address_fits(record, request));
+    let began = Instant::now();
+    let found = live((open, config), tx, token.expose(), now_ms)?;
+    open.catalog.figures.tokens.lookup.record(began.elapsed());
+    let found = found.filter(|(_, record)| address_fits(record, request));
     let (hash, record) = found.ok_or_else(Failure::bad_token)?;
     let persona = match record.entity_id.as_str() {
         "" => None,

@@ -2,8 +2,10 @@
 
 use std::sync::LazyLock;
 
+use bulkhead_barrier::StoreError;
 use bulkhead_model::failure::{Failure, FailureKind};
-use bulkhead_model::reply::{Envelope, Reply};
+use bulkhead_model::limits::{LIST_NAMES_MAX, VALUE_BYTES_MAX};
+use bulkhead_model::reply::{Envelope, Reply, hidden_json_within};
 use bulkhead_model::request::Verb;
 
 use super::table::{Handler, HostRoute, HostTable};
@@ -61,7 +63,8 @@ fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         return Err(Failure::new(FailureKind::Internal, wrapped("missing data fields")).into());
     }
     let key = key(visit, ask.capture("path"))?;
-    let text = bulkhead_model::reply::hidden_json(ask.fields.all());
+    let too_large = StoreError::TooLarge { what: "value", limit: VALUE_BYTES_MAX };
+    let text = hidden_json_within(ask.fields.all(), VALUE_BYTES_MAX).ok_or(too_large)?;
     visit.tx.put(&key, text.expose())?;
     Ok(Reply::Empty)
 }
@@ -79,5 +82,5 @@ fn list(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     };
     let hash = owner(visit)?;
     let Some(folder) = cubby_folder(&hash, &prefix) else { return listed(Vec::new()) };
-    listed(visit.tx.list(&folder, None, bulkhead_model::limits::LIST_NAMES_MAX)?.keys)
+    listed(visit.tx.list(&folder, None, LIST_NAMES_MAX)?.keys)
 }

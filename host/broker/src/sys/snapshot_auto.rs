@@ -154,6 +154,6 @@ fn status(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         "last_snapshot_error": last.error,
         "last_snapshot_start": time(last.started_ms),
         "last_snapshot_url": last.url,
-        "next_snapshot_start": rfc3339(plan.due_ms(&last).max(visit.now_ms)),
+        "next_snapshot_start": rfc3339(plan.due_ms(&last, visit.now_ms).max(visit.now_ms)),
     })))
 }

@@ -125,8 +125,9 @@ impl HostTable {
             if route.verbs.contains(&verb) {
                 return Ok((route, captures));
             }
-            // A list's path ends in a slash, which only an open end matches.
-            known |= !lists || parts.iter().any(|p| matches!(p, Part::Rest(_)));
+            // A list's path ends in a slash, which what lists and an open end match alone.
+            let folder = route.verbs.contains(&Verb::List) || parts.iter().any(|p| matches!(p, Part::Rest(_)));
+            known |= !lists || folder;
         }
         Err(known)
     }

@@ -4,7 +4,7 @@ use bulkhead_barrier::{Folder, Key};
 use bulkhead_model::cidr;
 use bulkhead_model::failure::Failure;
 use bulkhead_model::path::lowered;
-use bulkhead_model::reply::Reply;
+use bulkhead_model::reply::{Envelope, Reply};
 use bulkhead_model::request::Verb;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use crate::fault::Fault;
 use crate::fields::Fields;
 use crate::mint::sanitised;
 use crate::sys::table::{Handler, HostRoute};
-use crate::visit::{Ask, Visit, data, listed};
+use crate::visit::{Ask, Visit, data, enveloped, listed};
 
 const FIELDS: &[&str] = &[
     "role_name",
@@ -66,7 +66,14 @@ pub(super) struct RoleRecord {
     /// Empty: `default-service`.
     pub token_type: String,
     pub allowed_entity_aliases: Option<Vec<String>>,
+    /// Those of [`RENAMED`] that were written last by the name they had.
+    pub by_old_name: Vec<String>,
 }
+
+/// Fields that were renamed, and what they were called: both names can be written, the old one
+/// counts where the new one is not sent, and reads tell the old one only where it counted.
+const RENAMED: [(&str, &str); 3] =
+    [("token_bound_cidrs", "bound_cidrs"), ("token_explicit_max_ttl", "explicit_max_ttl"), ("token_period", "period")];
 
 fn glob(pattern: &str, name: &str) -> bool {
     let parts: Vec<&str> = pattern.split('*').collect();
@@ -112,6 +119,10 @@ impl RoleRecord {
             return Err(Fault::invalid(format!("token policy {name:?} is disallowed by this role")));
         }
         Ok(named)
+    }
+
+    fn told_by(&self, old_name: &str) -> bool {
+        self.by_old_name.iter().any(|name| name == old_name)
     }
 
     /// Whether tokens may be of an entity with this name in the token store.
@@ -190,11 +201,11 @@ fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         "allowed_policies_glob": role.allowed_policies_glob,
         "disallowed_policies": role.disallowed_policies,
         "disallowed_policies_glob": role.disallowed_policies_glob,
-        "explicit_max_ttl": 0,
+        "explicit_max_ttl": if role.told_by("explicit_max_ttl") { role.explicit_max_ttl_secs } else { 0 },
         "name": role.name,
         "orphan": role.orphan,
         "path_suffix": role.path_suffix,
-        "period": role.period_secs,
+        "period": if role.told_by("period") { role.period_secs } else { 0 },
         "renewable": role.renewable,
         "token_explicit_max_ttl": role.explicit_max_ttl_secs,
         "token_no_default_policy": role.no_default_policy,
@@ -205,6 +216,9 @@ fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         told["token_num_uses"] = role.num_uses.into();
     }
     if !role.bound_cidrs.is_empty() {
+        if role.told_by("bound_cidrs") {
+            told["bound_cidrs"] = Value::from(role.bound_cidrs.clone());
+        }
         told["token_bound_cidrs"] = Value::from(role.bound_cidrs);
     }
     Ok(data(&told))
@@ -245,12 +259,28 @@ fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         no_default_policy: fields.flag("token_no_default_policy")?.unwrap_or(before.no_default_policy),
         token_type,
         allowed_entity_aliases: aliases,
+        by_old_name: by_old_name(fields, before.by_old_name),
     };
     check_batch(&role)?;
     let key = key(name).ok_or_else(|| Fault::invalid("invalid role name"))?;
     let bytes = serde_json::to_vec(&role).expect("a role is plain data");
     visit.tx.put(&key, &bytes)?;
-    Ok(Reply::Empty)
+    let both = RENAMED.iter().filter(|(new, old)| fields.has(new) && fields.has(old));
+    let ignored = |(new, old): &(&str, &str)| {
+        format!("Both '{new}' and deprecated '{old}' value supplied, ignoring the deprecated value")
+    };
+    let warnings: Vec<String> = both.map(ignored).collect();
+    if warnings.is_empty() { Ok(Reply::Empty) } else { Ok(enveloped(Envelope { warnings, ..Envelope::default() })) }
+}
+
+/// The old names that count once these fields were written.
+fn by_old_name(fields: &Fields, before: Vec<String>) -> Vec<String> {
+    let counts = |(new, old): &(&str, &str)| match (fields.has(new), fields.has(old)) {
+        (true, _) => false,
+        (false, true) => true,
+        (false, false) => before.iter().any(|name| name == old),
+    };
+    RENAMED.iter().filter(|names| counts(names)).map(|(_, old)| (*old).to_owned()).collect()
 }
 
 /// What the path of the role's tokens ends in: three signs at least, which neither climb nor

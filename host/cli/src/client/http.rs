@@ -2,15 +2,13 @@
 //! The only file of this room that knows hyper. It follows no redirect and reads no JSON.
 
 use std::fs::File;
-use std::io::{Error, ErrorKind, Read, Write};
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::io::{Error, ErrorKind, Write};
 use std::time::Duration;
 
 use bulkhead_model::hidden::Hidden;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Body, Frame, Incoming};
+use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{HOST, HeaderValue, LOCATION};
 use hyper::{Request, Response};
@@ -21,6 +19,7 @@ use tokio::runtime::Runtime;
 
 use super::address::{Address, Endpoint};
 use super::error::ClientError;
+use super::pace::{FileBody, Overdue, Pace};
 use super::settings::Settings;
 use super::tls::Tls;
 use crate::fault::plain_io;
@@ -28,12 +27,6 @@ use crate::fault::plain_io;
 /// Largest answer that is read, in bytes. Source: none, a constant. Why: it is held
 /// whole, and no API answer comes near it.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
-
-/// Longest pause within an answer that is written as it comes. Source: none, a constant.
-const PAUSE_MAX: Duration = Duration::from_secs(60);
-
-/// Bytes of a file that are sent at a time.
-const PIECE_BYTES: usize = 64 * 1024;
 
 /// Wait before the second try; later ones wait as much longer again.
 const RETRY_WAIT: Duration = Duration::from_secs(1);
@@ -63,7 +56,7 @@ pub(super) struct Reply {
 /// What becomes of an answer's body.
 enum Take<'a> {
     Whole,
-    Streamed(&'a mut dyn Write),
+    Streamed(&'a mut dyn Write, Pace),
 }
 
 /// Sends requests to a server, a connection each: a command makes one or two.
@@ -130,12 +123,9 @@ impl Exchange {
         outgoing: &Outgoing,
         out: &mut dyn Write,
     ) -> Result<Reply, ClientError> {
-        let trace = Trace { method: go_method(&outgoing.method), url: address.url(target) };
-        self.runtime.block_on(async {
-            let stream = self.connect(address, &trace).await?;
-            let request = build(address, target, outgoing, Full::new(Bytes::new()))?;
-            converse(stream, request, &trace, &mut Take::Streamed(out)).await
-        })
+        let pace = Pace::new(self.timeout);
+        let body = Full::new(Bytes::new());
+        self.paced(address, target, (outgoing, body), (&pace, &mut Take::Streamed(out, pace.clone())))
     }
 
     /// Sends a request once, with a file for its body.
@@ -146,11 +136,36 @@ impl Exchange {
         outgoing: &Outgoing,
         file: File,
     ) -> Result<Reply, ClientError> {
+        let pace = Pace::new(self.timeout);
+        let body = FileBody::new(file, pace.clone());
+        self.paced(address, target, (outgoing, body), (&pace, &mut Take::Whole))
+    }
+
+    /// Sends a request once that may take as long as it likes, while it goes on.
+    fn paced<B>(
+        &self,
+        address: &Address,
+        target: &str,
+        (outgoing, body): (&Outgoing, B),
+        (pace, take): (&Pace, &mut Take<'_>),
+    ) -> Result<Reply, ClientError>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let trace = Trace { method: go_method(&outgoing.method), url: address.url(target) };
-        self.runtime.block_on(async {
+        let exchange = async {
             let stream = self.connect(address, &trace).await?;
-            let request = build(address, target, outgoing, FileBody(file))?;
-            converse(stream, request, &trace, &mut Take::Whole).await
+            let request = build(address, target, outgoing, body)?;
+            converse(stream, request, &trace, take).await
+        };
+        self.runtime.block_on(async {
+            tokio::select! {
+                // What has come is taken before it is found to be late.
+                biased;
+                reply = exchange => reply,
+                overdue = pace.overdue() => Err(trace.overdue(overdue)),
+            }
         })
     }
 
@@ -205,6 +220,14 @@ impl Trace {
             format!("tls: {}", bulkhead_server::handshake_fault(error))
         };
         ClientError::Tls { method: self.method.clone(), url: self.url.clone(), source: Error::new(error.kind(), text) }
+    }
+
+    fn overdue(&self, overdue: Overdue) -> ClientError {
+        let (method, url) = (self.method.clone(), self.url.clone());
+        match overdue {
+            Overdue::Answer { secs } => ClientError::Timeout { method, url, secs },
+            Overdue::Pause { secs } => ClientError::Http { method, url, what: format!("nothing went on for {secs} s") },
+        }
     }
 
     fn broken(&self, error: &hyper::Error) -> ClientError {
@@ -267,8 +290,8 @@ async fn read(response: Response<Incoming>, trace: &Trace, take: &mut Take<'_>) 
         what: format!("reading the answer: {error}"),
     };
     let body = match take {
-        Take::Streamed(out) if status == 200 => {
-            streamed(body, out).await.map_err(|error| unread(&error))?;
+        Take::Streamed(out, pace) if status == 200 => {
+            streamed(body, *out, pace).await.map_err(|error| unread(&error))?;
             Vec::new()
         }
         _ => {
@@ -279,11 +302,11 @@ async fn read(response: Response<Incoming>, trace: &Trace, take: &mut Take<'_>) 
     Ok(Reply { status, body, location, namespace })
 }
 
-/// Writes an answer as it comes; none may pause for long.
-async fn streamed(mut body: Incoming, out: &mut dyn Write) -> Result<(), String> {
+/// Writes an answer as it comes.
+async fn streamed(mut body: Incoming, out: &mut dyn Write, pace: &Pace) -> Result<(), String> {
     loop {
-        let frame = tokio::time::timeout(PAUSE_MAX, body.frame()).await;
-        match frame.map_err(|_| format!("nothing came for {} s", PAUSE_MAX.as_secs()))? {
+        pace.went_on();
+        match body.frame().await {
             None => return Ok(()),
             Some(Err(error)) => return Err(error.to_string()),
             Some(Ok(frame)) => {
@@ -291,23 +314,6 @@ async fn streamed(mut body: Incoming, out: &mut dyn Write) -> Result<(), String>
                     out.write_all(&piece).map_err(|error| plain_io(&error))?;
                 }
             }
-        }
-    }
-}
-
-/// A file as a body. Reading it blocks, as everything here does.
-struct FileBody(File);
-
-impl Body for FileBody {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let mut piece = Vec::with_capacity(PIECE_BYTES);
-        match Read::by_ref(&mut self.0).take(PIECE_BYTES as u64).read_to_end(&mut piece) {
-            Ok(0) => Poll::Ready(None),
-            Ok(_) => Poll::Ready(Some(Ok(Frame::data(piece.into())))),
-            Err(error) => Poll::Ready(Some(Err(error))),
         }
     }
 }

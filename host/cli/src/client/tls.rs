@@ -77,31 +77,31 @@ fn config(files: &TlsFiles) -> Result<ClientConfig, ClientError> {
 fn roots(files: &TlsFiles) -> Result<Roots, ClientError> {
     let mut store = Roots::default();
     if let Some(path) = &files.ca_cert {
-        add(&mut store, Path::new(path), certificates(Path::new(path))?)?;
+        name(&mut store, Path::new(path), certificates(Path::new(path))?)?;
     } else if let Some(dir) = &files.ca_path {
         let entries = std::fs::read_dir(dir).map_err(|error| unusable(Path::new(dir), &error))?;
         for entry in entries {
             let path = entry.map_err(|error| unusable(Path::new(dir), &error))?.path();
             if path.is_file() {
-                add(&mut store, &path, certificates(&path)?)?;
+                name(&mut store, &path, certificates(&path)?)?;
             }
         }
     } else {
-        let named = files.system_roots.iter().map(Path::new);
-        let found = named.chain(SYSTEM_ROOTS.iter().map(Path::new)).find(|path| path.is_file());
-        if let Some(path) = found {
+        let named = files.system_roots.iter().map(|path| (Path::new(path), true));
+        let system = SYSTEM_ROOTS.iter().map(|path| (Path::new(path), false));
+        if let Some((path, is_named)) = named.chain(system).find(|(path, _)| path.is_file()) {
             // Bundles of systems hold certificates that rustls does not take; the rest counts.
             for certificate in certificates(path)? {
-                let _ = store.add(certificate);
+                let _ = if is_named { store.name(certificate) } else { store.add(certificate) };
             }
         }
     }
     Ok(store)
 }
 
-fn add(store: &mut Roots, path: &Path, certificates: Vec<CertificateDer<'static>>) -> Result<(), ClientError> {
+fn name(store: &mut Roots, path: &Path, certificates: Vec<CertificateDer<'static>>) -> Result<(), ClientError> {
     for certificate in certificates {
-        store.add(certificate).map_err(|error| unusable(path, &error))?;
+        store.name(certificate).map_err(|error| unusable(path, &error))?;
     }
     Ok(())
 }

@@ -51,7 +51,7 @@ pub(crate) struct Book {
     /// Index of the first entry in `places`.
     first: u64,
     places: VecDeque<(LogId, Place)>,
-    /// The newest entries; ends where `places` ends.
+    /// The newest entries that were written since the start; ends where `places` ends.
     cache: VecDeque<Entry>,
     cache_bytes: usize,
     /// Entries before this index are on the disk.
@@ -69,37 +69,42 @@ impl Book {
         self.places.back().map(|(id, _)| *id).or(self.purged)
     }
 
-    /// Adds an entry; `place` is set later by [`Book::placed`] if it is not on disk yet.
+    /// Adds an entry that is not on the disk yet; where it lies is told by [`Book::placed`].
     /// `false`: it would leave a hole.
     #[must_use]
-    pub(crate) fn push(&mut self, entry: Entry, place: Place) -> bool {
-        let index = entry.log_id.index;
-        if self.places.is_empty() {
-            if self.purged.is_some_and(|purged| index != purged.index + 1) {
-                return false;
-            }
-            self.first = index;
-            self.durable_end = self.durable_end.min(index);
-        } else if index != self.end() {
-            return false;
-        }
-        self.places.push_back((entry.log_id, place));
-        self.cache_bytes += payload_bytes(&entry);
-        self.cache.push_back(entry);
-        true
-    }
-
-    /// Adds an entry read from the disk. `false`: it would leave a hole.
-    #[must_use]
-    pub(crate) fn push_durable(&mut self, entry: Entry, place: Place) -> bool {
-        let end = entry.log_id.index + 1;
-        let pushed = self.push(entry, place);
+    pub(crate) fn push(&mut self, entry: Entry) -> bool {
+        let pushed = self.place(entry.log_id, Place::default());
         if pushed {
-            self.durable_end = end;
-            self.note_highest(place.segment, end - 1);
-            self.trim_cache();
+            self.cache_bytes += payload_bytes(&entry);
+            self.cache.push_back(entry);
         }
         pushed
+    }
+
+    /// Adds an entry found on the disk. It stays there: of what a start reads, little is
+    /// asked for again. `false`: it would leave a hole.
+    #[must_use]
+    pub(crate) fn found(&mut self, id: LogId, place: Place) -> bool {
+        let placed = self.place(id, place);
+        if placed {
+            self.durable_end = id.index + 1;
+            self.note_highest(place.segment, id.index);
+        }
+        placed
+    }
+
+    fn place(&mut self, id: LogId, place: Place) -> bool {
+        if self.places.is_empty() {
+            if self.purged.is_some_and(|purged| id.index != purged.index + 1) {
+                return false;
+            }
+            self.first = id.index;
+            self.durable_end = self.durable_end.min(id.index);
+        } else if id.index != self.end() {
+            return false;
+        }
+        self.places.push_back((id, place));
+        true
     }
 
     /// Entries of a group are on the disk. One truncated since is passed over.
@@ -167,6 +172,37 @@ impl Book {
             copies.push(Copy::There(Fetch { id, place, file }));
         }
         copies
+    }
+
+    /// Of a range, the last entry of each leader.
+    pub(crate) fn last_of_each_leader(&self, range: Range<u64>) -> Vec<LogId> {
+        let ids = (range.start.max(self.first)..range.end.min(self.end())).map(|index| self.id(index));
+        let mut last: Vec<LogId> = Vec::new();
+        for id in ids {
+            match last.last_mut() {
+                Some(before) if before.leader_id == id.leader_id => *before = id,
+                _ => last.push(id),
+            }
+        }
+        last
+    }
+
+    fn id(&self, index: u64) -> LogId {
+        self.places[(index - self.first) as usize].0
+    }
+
+    /// This node asked for votes with a vote that is on the disk, and a majority gave theirs:
+    /// it leads. `false`: what is on the disk is another vote.
+    ///
+    /// That it leads need not be on the disk before it does. A node that forgets it knows the
+    /// vote that it asked with, and so leads in a later term or not at all; what it writes as a
+    /// leader comes after this in the log.
+    pub(crate) fn grant(&mut self, vote: &Vote) -> bool {
+        let asked = self.vote.is_some_and(|known| known.leader_id == vote.leader_id);
+        if asked {
+            self.vote = Some(*vote);
+        }
+        asked
     }
 
     /// How many entries from `start` fit in `bytes_max`, at least one.

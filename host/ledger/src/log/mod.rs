@@ -8,7 +8,7 @@
 
 use std::fmt::Debug;
 use std::io;
-use std::ops::{Bound, RangeBounds};
+use std::ops::{Bound, RangeBounds, RangeInclusive};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -29,6 +29,7 @@ use crate::raft::{Entry, LogId, Types, Vote};
 
 mod anchor;
 mod book;
+mod links;
 mod record;
 mod recover;
 mod sector;
@@ -155,6 +156,10 @@ impl RaftLogReader<Types> for LogStore {
         Ok(self.shared.book.lock().vote)
     }
 
+    async fn get_key_log_ids(&mut self, range: RangeInclusive<LogId>) -> Result<Vec<LogId>, io::Error> {
+        Ok(self.shared.book.lock().last_of_each_leader(range.start().index..range.end().index + 1))
+    }
+
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, io::Error> {
         let end = self.shared.book.lock().fitting_end(start, end, READ_BYTES_MAX);
         self.try_get_log_entries(start..end).await
@@ -211,7 +216,13 @@ impl RaftLogStorage<Types> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), io::Error> {
-        self.shared.gate.voted(vote.leader_id.node_id == self.shared.node);
+        let ours = vote.leader_id.node_id == self.shared.node;
+        self.shared.gate.voted(ours);
+        if ours && vote.is_committed() && self.shared.book.lock().grant(vote) {
+            self.check()?;
+            self.shared.queue.push([Work { record: Record::Vote(*vote), done: Done::Nobody }]);
+            return Ok(());
+        }
         let (sender, receiver) = oneshot::channel();
         self.shared.queue.push([Work { record: Record::Vote(*vote), done: Done::Saved(sender) }]);
         receiver.await.map_err(|_| io::Error::other("the log's writer has ended"))??;
@@ -243,7 +254,7 @@ impl RaftLogStorage<Types> for LogStore {
                 self.shared.gate.membership_appended(entry.log_id.index);
             }
             let index = entry.log_id.index;
-            if !book.push(entry.clone(), book::Place::default()) {
+            if !book.push(entry.clone()) {
                 return Err(io::Error::other(format!("entry {index} would leave a hole in the log")));
             }
             work.push(Work { record: Record::Entry(entry), done: Done::Nobody });

@@ -160,13 +160,22 @@ fn next_chain(chain: &Chain, header: &[u8], payload: &[u8]) -> Chain {
     array(&digest[..16])
 }
 
+/// Whether the record that these bytes hold, as [`Found::at`] found it, follows on `chain`;
+/// moves the chain on.
+pub(crate) fn follows(record: &[u8], chain: &mut Chain) -> bool {
+    let (header, rest) = record.split_at(RECORD_HEADER_BYTES);
+    let (payload, trailer) = rest.split_at(rest.len() - RECORD_TRAILER_BYTES);
+    *chain = next_chain(chain, header, payload);
+    chain[..] == trailer[4..]
+}
+
 /// A record as found in a group's content.
 pub(crate) struct Found<'a> {
     kind: u8,
     pub(crate) id: LogId,
-    header: &'a [u8],
     payload: &'a [u8],
-    chain: Chain,
+    /// The digest after it, as it says itself.
+    pub(crate) chain: Chain,
     /// Bytes it takes in the content.
     pub(crate) bytes: usize,
 }
@@ -188,13 +197,12 @@ impl<'a> Found<'a> {
             return Err("a record's payload fails its checksum");
         }
         let id = log_id(word(20), word(28), word(12));
-        Ok(Self { kind: header[4], id, header, payload, chain: array(&trailer[4..]), bytes })
+        Ok(Self { kind: header[4], id, payload, chain: array(&trailer[4..]), bytes })
     }
 
-    /// Whether the record follows on `chain`; moves the chain on.
-    pub(crate) fn follows(&self, chain: &mut Chain) -> bool {
-        *chain = next_chain(chain, self.header, self.payload);
-        *chain == self.chain
+    /// Whether it is an entry of which nothing has to be decoded to know its place.
+    pub(crate) fn is_plain_entry(&self) -> bool {
+        matches!(self.kind, BLANK | NORMAL)
     }
 
     /// Starts the chain anew from a segment's checkpoint.

@@ -28,11 +28,13 @@ use bulkhead_model::seam::ledger::LedgerError;
 
 use super::anchor::Anchor;
 use super::book::{Book, Place};
+use super::links::{At, Links};
 use super::record::{Chain, Checkpoint, Found, GROUP_HEADER_BYTES, GroupHeader, Record};
 use super::sector::{CONTENT_BYTES, SECTOR_BYTES, Sector, inspect};
 use super::segment::{self, Segment};
 use crate::fault::storage;
 use crate::files::{DiskFile, Files};
+use crate::raft::LogId;
 
 /// The log as found, ready to be written on.
 pub(crate) struct Recovered {
@@ -50,35 +52,23 @@ pub(crate) struct Recovered {
 pub(crate) fn recover(files: &dyn Files, directory: &Path, node: u64) -> Result<Recovered, LedgerError> {
     let anchor = Anchor::open(files, directory)?;
     let numbers = segment::numbers(files, directory).map_err(|e| storage("listing the log's segments", &e))?;
-    let mut scan = Scan::new(node, anchor.proof.group);
-    let (Some(oldest), Some(newest)) = (numbers.first().copied(), numbers.last().copied()) else {
-        return Err(damaged(directory, 0, "the log has no segments"));
-    };
-    if anchor.proof.node != node {
+    if !numbers.is_empty() && anchor.proof.node != node {
         return Err(damaged(directory, 0, "the log belongs to another node"));
     }
-    let (mut tail, mut window) = (None, Vec::new());
-    for (number, expected) in numbers.iter().copied().zip(oldest..) {
-        let path = segment::path(directory, number);
-        if number != expected {
-            return Err(damaged(&path, 0, &format!("segment {expected} is missing before it")));
-        }
-        let file = files.open(&path).map_err(|e| storage("opening a segment of the log", &e))?;
-        let mut reading = Reading::new(path, number, file, window)?;
-        let end = scan.groups(&mut reading)?;
-        let torn_end = scan.beyond(&mut reading, end, number == newest)?;
-        scan.book.segments.insert(number, Arc::clone(&reading.file));
-        let sectors = segment::sectors(reading.length as u64);
-        let active = Segment { number, file: reading.file, sectors, sectors_used: (end / SECTOR_BYTES) as u32 };
-        tail = Some((active, torn_end));
-        window = reading.window;
+    let mut scan = Scan::new(node, anchor.proof.group);
+    let scanned = scan.segments(files, directory, &numbers);
+    // It lies before whatever ended the scan.
+    if let Some(At { segment, offset }) = scan.links.broken() {
+        let path = segment::path(directory, segment);
+        return Err(damaged(&path, offset as u64, "a record does not follow the one before it"));
     }
-    let (active, torn_end) = tail.expect("there is at least one segment");
+    let (active, torn_end) = scanned?;
     let path = segment::path(directory, active.number);
     scan.finish(&anchor, &path, active.offset())?;
     wipe(&active, torn_end)?;
     let group = scan.next_group();
-    let Scan { book, chain, last_membership, .. } = scan;
+    let chain = scan.links.last();
+    let Scan { book, last_membership, .. } = scan;
     let mut recovered = Recovered { book, active, group, chain, anchor, last_membership };
     recovered.witness()?;
     Ok(recovered)
@@ -155,7 +145,7 @@ struct Scan {
     book: Book,
     /// The number the next group must have; `None` before the first.
     expect: Option<u64>,
-    chain: Chain,
+    links: Links,
     last_membership: Option<u64>,
     /// The last entry before the oldest segment; it must turn out to be purged.
     base: Option<u64>,
@@ -171,7 +161,7 @@ impl Scan {
             node,
             book: Book::default(),
             expect: None,
-            chain: [0; 16],
+            links: Links::default(),
             last_membership: None,
             base: None,
             purged: None,
@@ -184,26 +174,58 @@ impl Scan {
         self.expect.unwrap_or(0)
     }
 
+    /// Reads all segments; returns the newest, and where the sectors of a torn group in it
+    /// end.
+    fn segments(
+        &mut self,
+        files: &dyn Files,
+        directory: &Path,
+        numbers: &[u64],
+    ) -> Result<(Segment, usize), LedgerError> {
+        let (Some(oldest), Some(newest)) = (numbers.first().copied(), numbers.last().copied()) else {
+            return Err(damaged(directory, 0, "the log has no segments"));
+        };
+        let (mut tail, mut window) = (None, Vec::new());
+        for (number, expected) in numbers.iter().copied().zip(oldest..) {
+            let path = segment::path(directory, number);
+            if number != expected {
+                return Err(damaged(&path, 0, &format!("segment {expected} is missing before it")));
+            }
+            let file = files.open(&path).map_err(|e| storage("opening a segment of the log", &e))?;
+            let mut reading = Reading::new(path, number, file, window)?;
+            let end = self.groups(&mut reading)?;
+            let torn_end = self.beyond(&mut reading, end, number == newest)?;
+            self.book.segments.insert(number, Arc::clone(&reading.file));
+            let sectors = segment::sectors(reading.length as u64);
+            let active = Segment { number, file: reading.file, sectors, sectors_used: (end / SECTOR_BYTES) as u32 };
+            tail = Some((active, torn_end));
+            window = reading.window;
+        }
+        Ok(tail.expect("there is at least one segment"))
+    }
+
     /// Reads complete groups from the start of a segment; returns where they end.
     fn groups(&mut self, reading: &mut Reading) -> Result<usize, LedgerError> {
         let mut offset = 0;
-        while let Some((header, content, sectors)) = self.group_at(reading, offset)? {
-            self.records(reading, offset, &header, &content)?;
+        while let Some((header, start)) = self.group_at(reading, offset)? {
+            // The content leaves its place, so that what it says can be noted meanwhile.
+            let content = std::mem::take(self.links.content());
+            let noted = self.records(reading, offset, &header, (&content, start));
+            *self.links.content() = content;
+            noted?;
             self.expect = Some(header.group + 1);
             if self.anchored == Some(header.group) {
-                self.anchored_chain = Some(self.chain);
+                self.anchored_chain = Some(self.links.last());
             }
-            offset += sectors * SECTOR_BYTES;
+            self.links.flow();
+            offset += sectors_of(&header) * SECTOR_BYTES;
         }
         Ok(offset)
     }
 
-    /// The group that starts at an offset, if all its sectors are there and whole.
-    fn group_at(
-        &self,
-        reading: &mut Reading,
-        offset: usize,
-    ) -> Result<Option<(GroupHeader, Vec<u8>, usize)>, LedgerError> {
+    /// Reads the group that starts at an offset, if all its sectors are there and whole;
+    /// returns where its content starts.
+    fn group_at(&mut self, reading: &mut Reading, offset: usize) -> Result<Option<(GroupHeader, usize)>, LedgerError> {
         let oldest = reading.number == 1;
         let Some(Sector::Whole { group, part: 0, content: first }) = reading.sector(offset)? else { return Ok(None) };
         let first_ever = self.expect.is_none() && oldest == (group == 0);
@@ -213,31 +235,36 @@ impl Scan {
         let header = GroupHeader::parse(first).filter(|header| header.group == group);
         let header = header.ok_or_else(|| reading.damaged(offset, "a group's header fails its checksum"))?;
         let content_bytes = usize::try_from(header.content_bytes).unwrap_or(usize::MAX);
-        let sectors = content_bytes.div_ceil(CONTENT_BYTES);
+        let sectors = sectors_of(&header);
         if content_bytes < GROUP_HEADER_BYTES || sectors > (reading.length - offset) / SECTOR_BYTES {
             return Err(reading.damaged(offset, "a group reaches beyond its segment"));
         }
-        let mut content = Vec::with_capacity(sectors * CONTENT_BYTES);
+        let content = self.links.content();
+        let start = content.len();
         for part in 0..sectors {
             match reading.sector(offset + part * SECTOR_BYTES)? {
                 Some(Sector::Whole { group: g, part: p, content: piece }) if g == group && usize::from(p) == part => {
                     content.extend_from_slice(piece);
                 }
-                _ => return Ok(None),
+                _ => {
+                    content.truncate(start);
+                    return Ok(None);
+                }
             }
         }
-        content.truncate(content_bytes);
-        Ok(Some((header, content, sectors)))
+        content.truncate(start + content_bytes);
+        Ok(Some((header, start)))
     }
 
+    /// Notes what a group says whose content starts there.
     fn records(
         &mut self,
         reading: &Reading,
         offset: usize,
         header: &GroupHeader,
-        content: &[u8],
+        (content, start): (&[u8], usize),
     ) -> Result<(), LedgerError> {
-        let mut at = GROUP_HEADER_BYTES;
+        let mut at = start + GROUP_HEADER_BYTES;
         for count in 0..header.records {
             let found = Found::at(&content[at..]).map_err(|why| reading.damaged(offset, why))?;
             if offset == 0 && count == 0 {
@@ -245,13 +272,10 @@ impl Scan {
                 let checkpoint = checkpoint.ok_or_else(|| reading.damaged(0, "a segment has no checkpoint"))?;
                 self.checkpoint(reading, &checkpoint)?;
             }
-            if !found.follows(&mut self.chain) {
-                return Err(reading.damaged(offset, "a record does not follow the one before it"));
-            }
-            let record = found.decode().map_err(|why| reading.damaged(offset, why))?;
+            self.links.add(at..at + found.bytes, At { segment: reading.number, offset }, found.chain);
             let sector = (offset / SECTOR_BYTES) as u32;
-            let place = Place { segment: reading.number, sector, at: at as u32, bytes: found.bytes as u32 };
-            self.take(record, place).map_err(|why| reading.damaged(offset, why))?;
+            let place = Place { segment: reading.number, sector, at: (at - start) as u32, bytes: found.bytes as u32 };
+            self.take(&found, place).map_err(|why| reading.damaged(offset, why))?;
             at += found.bytes;
         }
         if at != content.len() {
@@ -272,7 +296,7 @@ impl Scan {
             Some("it is another segment under this name")
         } else if checkpoint.segment_bytes != reading.length as u64 {
             Some("the file is not of its length")
-        } else if self.expect.is_some() && checkpoint.chain != self.chain {
+        } else if self.expect.is_some() && checkpoint.chain != self.links.last() {
             Some("it does not follow the segment before it")
         } else {
             None
@@ -281,7 +305,7 @@ impl Scan {
             return Err(reading.damaged(0, why));
         }
         if self.expect.is_none() {
-            self.chain = checkpoint.chain;
+            self.links.start(checkpoint.chain);
             self.base = checkpoint.last.map(|id| id.index);
             self.purged = checkpoint.purged.map(|id| id.index);
             self.book.purged = checkpoint.last;
@@ -290,15 +314,14 @@ impl Scan {
         Ok(())
     }
 
-    fn take(&mut self, record: Record, place: Place) -> Result<(), &'static str> {
-        match record {
+    fn take(&mut self, found: &Found<'_>, place: Place) -> Result<(), &'static str> {
+        if found.is_plain_entry() {
+            return self.entry(found.id, place);
+        }
+        match found.decode()? {
             Record::Entry(entry) => {
-                if entry.payload_is_membership() {
-                    self.last_membership = Some(entry.log_id.index);
-                }
-                if !self.book.push_durable(entry, place) {
-                    return Err("an entry leaves a hole in the log");
-                }
+                self.last_membership = Some(entry.log_id.index);
+                self.entry(entry.log_id, place)?;
             }
             Record::Vote(vote) => self.book.vote = Some(vote),
             Record::TruncatedAfter(last) => self.book.truncate_after(last),
@@ -311,6 +334,10 @@ impl Scan {
             Record::Checkpoint(_) => {}
         }
         Ok(())
+    }
+
+    fn entry(&mut self, id: LogId, place: Place) -> Result<(), &'static str> {
+        if self.book.found(id, place) { Ok(()) } else { Err("an entry leaves a hole in the log") }
     }
 
     /// Judges what lies beyond the last complete group of a segment; returns where the
@@ -357,14 +384,9 @@ impl Scan {
     }
 }
 
-trait EntryKind {
-    fn payload_is_membership(&self) -> bool;
-}
-
-impl EntryKind for crate::raft::Entry {
-    fn payload_is_membership(&self) -> bool {
-        matches!(self.payload, openraft::EntryPayload::Membership(_))
-    }
+/// Sectors a group takes.
+fn sectors_of(header: &GroupHeader) -> usize {
+    usize::try_from(header.content_bytes).unwrap_or(usize::MAX).div_ceil(CONTENT_BYTES)
 }
 
 fn damaged(path: &Path, offset: u64, why: &str) -> LedgerError {

@@ -46,6 +46,7 @@ impl Parts {
         let lock = Arc::new(lock(directory)?);
         let number = number(directory, config.fresh_number)?;
         let (gate, removed, health) = (Arc::new(Gate::default()), Arc::default(), Arc::new(Health::default()));
+        let known = ["log", "state", "snapshots"].iter().all(|name| directory.join(name).is_dir());
         // The log first: if it is damaged, nothing else is touched.
         let opened = make_dir(&directory.join("log"));
         opened.map_err(|e| storage("making the log's directory", &e))?;
@@ -72,7 +73,10 @@ impl Parts {
             return Err(LedgerError::Damaged { what });
         }
         let snapshots = Arc::new(Snapshots::open(directory.join("snapshots"))?);
-        sync_parent(directory)?;
+        // Where there is something in the log, this was done before that was.
+        if !known || log.is_empty() {
+            sync_parent(directory)?;
+        }
         let machine = Machine::new(
             (Arc::clone(&state), meta),
             Arc::clone(&snapshots),

@@ -37,11 +37,12 @@ impl Tls {
     /// # Errors
     /// A sentence for the operator.
     pub(crate) fn new(named: Option<PathBuf>) -> Result<Self, String> {
+        let add: Add = if named.is_some() { Roots::name } else { Roots::add };
         let found = || SYSTEM_ROOTS.iter().map(PathBuf::from).find(|path| path.is_file());
         let path = named.or_else(found).ok_or("this machine has no certificate roots: name them in SSL_CERT_FILE")?;
         let unusable = |error: &dyn std::fmt::Display| format!("certificate roots in {}: {error}", path.display());
         let pem = std::fs::read(&path).map_err(|error| unusable(&error))?;
-        let roots = roots(&pem).map_err(|error| unusable(&error))?;
+        let roots = roots(&pem, add).map_err(|error| unusable(&error))?;
         Ok(Self(Arc::new(trusting_only(roots).with_no_client_auth())))
     }
 
@@ -50,7 +51,7 @@ impl Tls {
     /// # Errors
     /// A sentence for the operator.
     pub(crate) fn trusting(pem: &[u8], shown: Option<(&[u8], &[u8])>) -> Result<Self, String> {
-        let builder = trusting_only(roots(pem).map_err(|error| format!("the roots: {error}"))?);
+        let builder = trusting_only(roots(pem, Roots::name).map_err(|error| format!("the roots: {error}"))?);
         let config = match shown {
             None => builder.with_no_client_auth(),
             Some((certificate, key)) => {
@@ -72,11 +73,14 @@ impl Tls {
     }
 }
 
+/// How a certificate comes among those that are trusted.
+type Add = fn(&mut Roots, CertificateDer<'static>) -> Result<(), rustls::Error>;
+
 /// Certificates that are trusted, PEM. One that is odd does no harm: it vouches for nobody.
-fn roots(pem: &[u8]) -> Result<Roots, String> {
+fn roots(pem: &[u8], add: Add) -> Result<Roots, String> {
     let mut roots = Roots::default();
     for certificate in CertificateDer::pem_slice_iter(pem) {
-        let _ = roots.add(certificate.map_err(|error| error.to_string())?);
+        let _ = add(&mut roots, certificate.map_err(|error| error.to_string())?);
     }
     if roots.is_empty() { Err("there are none".to_owned()) } else { Ok(roots) }
 }

@@ -1,4 +1,4 @@
-//! What the system says about this process. Source: proc(5).
+//! What the system says about this process, and its runtime. Source: proc(5).
 
 use std::fs;
 
@@ -19,6 +19,13 @@ impl Measured for Process {
         }
         if let Some(bytes) = fs::read_to_string("/proc/self/status").ok().as_deref().and_then(resident_bytes) {
             sheet.gauge("process.resident_memory_bytes", "Memory in use.", &[], bytes);
+            // What is in use of the heap alone is not counted: that would cost at each allocation.
+            sheet.gauge("vault.runtime.alloc_bytes", "Memory in use, code included.", &[], bytes);
+            sheet.gauge("vault.runtime.sys_bytes", "Memory in use, code included.", &[], bytes);
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let tasks = "Tasks, which are to this program what goroutines are to others.";
+            sheet.gauge("vault.runtime.num_goroutines", tasks, &[], runtime.metrics().num_alive_tasks() as f64);
         }
         if let Ok(files) = fs::read_dir("/proc/self/fd") {
             // One is the folder itself, open while it is counted.
@@ -82,13 +89,21 @@ mod tests {
         assert_eq!(sheet.value("process.virtual_memory_bytes", &Vec::new()), Some(Value::Number(23.0)));
     }
 
-    #[test]
-    fn this_process_has_memory_and_files() {
+    #[tokio::test]
+    async fn this_process_has_memory_and_files_and_tasks() {
+        let task = tokio::spawn(std::future::pending::<()>());
         let mut sheet = Sheet::default();
         Process.tell(&mut sheet);
-        for name in
-            ["process.resident_memory_bytes", "process.open_fds", "process.max_fds", "process.start_time_seconds"]
-        {
+        task.abort();
+        for name in [
+            "process.resident_memory_bytes",
+            "process.open_fds",
+            "process.max_fds",
+            "process.start_time_seconds",
+            "vault.runtime.alloc_bytes",
+            "vault.runtime.sys_bytes",
+            "vault.runtime.num_goroutines",
+        ] {
             let Some(Value::Number(number)) = sheet.value(name, &Vec::new()) else { panic!("no {name}") };
             assert!(number > 0.0, "{name}");
         }

@@ -89,7 +89,9 @@ fn save_to(session: &Session, part: &Path) -> Result<(), Fault> {
 fn restore(session: &Session) -> Result<u8, Fault> {
     let path = PathBuf::from(session.one()?);
     let forced = session.flags.switch("force");
-    let file = File::open(&path).map_err(|error| local("Error opening", &path, &plain_io(&error)))?;
+    // The exit code of a refusal, as the peers have it: scripts test for it.
+    let unopened = |error| Fault::Refused(format!("Error opening {}: {}", path.display(), plain_io(&error)));
+    let file = File::open(&path).map_err(unopened)?;
     let target = if forced { "sys/storage/raft/snapshot-force" } else { "sys/storage/raft/snapshot" };
     session
         .client()?

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use super::super::record::{GROUP_HEADER_BYTES, RECORD_HEADER_BYTES};
 use super::super::recover::recover;
 use super::super::sector::SECTOR_BYTES;
 use super::sim::Failure;
@@ -36,11 +37,11 @@ fn recovered(disk: &Arc<SimDisk>) -> Result<BTreeMap<u64, Entry>, LedgerError> {
     let found = recover(disk.as_ref(), Path::new("/log"), NODE)?;
     assert_eq!(found.book.vote, Some(Vote::new_committed(1, NODE)));
     let copies = found.book.copies(0..u64::MAX);
-    let here = copies.into_iter().map(|copy| match copy {
-        super::super::book::Copy::Here(entry) => (entry.log_id.index, entry),
-        super::super::book::Copy::There(_) => panic!("a small log is in memory"),
+    let there = copies.into_iter().map(|copy| match copy {
+        super::super::book::Copy::Here(_) => panic!("what was found stays on the disk"),
+        super::super::book::Copy::There(fetch) => (fetch.id.index, super::super::fetch_entry(&fetch).unwrap()),
     });
-    Ok(here.collect())
+    Ok(there.collect())
 }
 
 fn whole_or_refused(disk: &Arc<SimDisk>, written: &BTreeMap<u64, Entry>, context: &str) -> bool {
@@ -164,4 +165,42 @@ async fn an_unacknowledged_end_is_dropped_wherever_it_was_cut() {
     }
     written.insert(4, entry(1, 4, 1500));
     assert_eq!(recovered(&longer).unwrap(), written);
+}
+
+/// Puts a record into the place of one of the same length, with checksums that are right: only
+/// the digest over all before it can tell.
+fn forge(disk: &SimDisk, segment: &str, offset: usize) {
+    disk.edit(Path::new(segment), |bytes| {
+        let sector = &mut bytes[offset..offset + SECTOR_BYTES];
+        let record = GROUP_HEADER_BYTES..GROUP_HEADER_BYTES + RECORD_HEADER_BYTES + 8;
+        sector[record.end - 8] ^= 1;
+        let payload = crc32c::crc32c(&sector[record.end - 8..record.end]);
+        sector[record.end..record.end + 4].copy_from_slice(&payload.to_le_bytes());
+        let whole = crc32c::crc32c(&sector[..506]);
+        sector[506..510].copy_from_slice(&whole.to_le_bytes());
+    });
+}
+
+#[tokio::test]
+async fn a_record_off_the_chain_is_noticed_wherever_it_lies() {
+    let disk = Arc::new(SimDisk::default());
+    let mut log = LogStore::open(setup(&disk, 4 << 20), Arc::default(), Arc::default()).unwrap();
+    // A group each, of a sector each: 1.2 MB, which is checked in several pieces at once.
+    for index in 0..2400 {
+        append(&mut log, vec![entry(1, index, 8)]).await.unwrap();
+    }
+    log.close();
+    let number = |path: &std::path::PathBuf| path.to_str().unwrap().contains("segment").then(|| path.clone());
+    let segments: Vec<_> = disk.paths().iter().filter_map(number).collect();
+    assert!(segments.len() > 1);
+    assert!(recover(disk.as_ref(), Path::new("/log"), NODE).is_ok());
+    for (segment, sector) in [(0, 1), (0, 700), (0, 1500), (0, 2000), (1, 5), (1, 200)] {
+        let copy = disk.copy();
+        let path = segments[segment].to_str().unwrap();
+        forge(&copy, path, sector * SECTOR_BYTES);
+        let refused = recover(copy.as_ref(), Path::new("/log"), NODE).err();
+        let Some(LedgerError::Damaged { what }) = refused else { panic!("{path} {sector}: {refused:?}") };
+        let expected = format!("{path} offset {}: a record does not follow the one before it", sector * SECTOR_BYTES);
+        assert!(what.contains(&expected), "{what}, and not {expected}");
+    }
 }

@@ -14,30 +14,40 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, Sign
 /// Certificates that are trusted.
 pub struct Roots {
     anchors: RootCertStore,
-    certificates: Vec<CertificateDer<'static>>,
+    /// Those that may be shown by a server, though they are an authority's.
+    named: Vec<CertificateDer<'static>>,
 }
 
 impl Default for Roots {
     fn default() -> Self {
-        Self { anchors: RootCertStore::empty(), certificates: Vec::new() }
+        Self { anchors: RootCertStore::empty(), named: Vec::new() }
     }
 }
 
 impl Roots {
-    /// Trusts a certificate, and what it vouches for.
+    /// Trusts what a certificate vouches for: one of the machine's.
     ///
     /// # Errors
     /// It cannot be read.
     pub fn add(&mut self, certificate: CertificateDer<'static>) -> Result<(), Error> {
+        self.anchors.add(certificate)
+    }
+
+    /// Trusts what a certificate vouches for, and a server that shows it: one that the user
+    /// named.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn name(&mut self, certificate: CertificateDer<'static>) -> Result<(), Error> {
         self.anchors.add(certificate.clone())?;
-        self.certificates.push(certificate);
+        self.named.push(certificate);
         Ok(())
     }
 
     /// Whether nothing is trusted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.certificates.is_empty()
+        self.anchors.is_empty()
     }
 
     /// What holds servers to this trust.
@@ -47,7 +57,7 @@ impl Roots {
         Arc::new(Verifier {
             // It fails without any root, and then nobody is believed.
             usual: usual.ok(),
-            named: self.certificates,
+            named: self.named,
             algorithms: provider.signature_verification_algorithms,
         })
     }
@@ -63,11 +73,14 @@ struct Verifier {
 impl Verifier {
     /// Go's TLS, and so every peer, takes what `openssl req -x509` makes: one certificate that is
     /// authority and server at once. To rustls that is an error, though nothing is left to prove
-    /// where that very certificate is trusted.
+    /// where the user named that very certificate: except what it may be used for, which rustls
+    /// looks at later.
     fn is_named(&self, end_entity: &CertificateDer<'_>, error: &Error) -> bool {
         let Error::InvalidCertificate(CertificateError::Other(other)) = error else { return false };
         // Its validity is looked at first: one that is out of date has another error.
-        other.0.to_string() == "CaUsedAsEndEntity" && self.named.iter().any(|named| named == end_entity)
+        other.0.to_string() == "CaUsedAsEndEntity"
+            && self.named.iter().any(|named| named == end_entity)
+            && may_serve(end_entity)
     }
 }
 
@@ -113,6 +126,16 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
+/// Whether a certificate may be a server's: it says so, or says nothing of what it is for.
+fn may_serve(certificate: &CertificateDer<'_>) -> bool {
+    let Ok((_, parsed)) = x509_parser::parse_x509_certificate(certificate) else { return false };
+    match parsed.extended_key_usage() {
+        Ok(None) => true,
+        Ok(Some(usage)) => usage.value.server_auth,
+        Err(_) => false,
+    }
+}
+
 /// What a failed handshake is to say: in the peers' words where a certificate is at fault, since
 /// scripts look for them.
 #[must_use]
@@ -144,7 +167,7 @@ fn certificate_fault(fault: &CertificateError) -> String {
             "certificate is not valid for any names".to_owned()
         }
         CertificateError::Other(other) if other.0.to_string() == "CaUsedAsEndEntity" => {
-            "certificate of an authority, which is not itself among those trusted".to_owned()
+            "certificate of an authority, which is not itself named as a server to trust".to_owned()
         }
         CertificateError::Other(other) => words(&other.0.to_string()),
         fault @ CertificateError::InvalidPurposeContext { .. } => fault.to_string(),

@@ -13,11 +13,15 @@ fn certificate(is_authority: bool, edit: impl FnOnce(&mut rcgen::CertificatePara
     asked.self_signed(&key).expect("a certificate").der().clone()
 }
 
-/// What becomes of a server with this certificate and name, where another one is trusted.
-fn verify(trusted: &CertificateDer<'static>, shown: &CertificateDer<'_>, name: &str) -> Result<(), String> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+/// What becomes of a server with this certificate and name, where the user named that one.
+fn verify(named: &CertificateDer<'static>, shown: &CertificateDer<'_>, name: &str) -> Result<(), String> {
     let mut roots = Roots::default();
-    roots.add(trusted.clone()).expect("it can be read");
+    roots.name(named.clone()).expect("it can be read");
+    verify_with(roots, shown, name)
+}
+
+fn verify_with(roots: Roots, shown: &CertificateDer<'_>, name: &str) -> Result<(), String> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let name = ServerName::try_from(name).expect("a name");
     // In 2026.
     let now = UnixTime::since_unix_epoch(Duration::from_secs(1_790_000_000));
@@ -32,6 +36,30 @@ fn an_authority_that_is_trusted_may_be_the_server_itself() {
     assert_eq!(verify(&authority, &authority, "a.example"), Ok(()));
     let plain = certificate(false, |_| {});
     assert_eq!(verify(&plain, &plain, "127.0.0.1"), Ok(()));
+}
+
+#[test]
+fn an_authority_of_the_machine_vouches_for_servers_and_is_none() {
+    let authority = certificate(true, |_| {});
+    let mut roots = Roots::default();
+    roots.add(authority.clone()).expect("it can be read");
+    let fault = verify_with(roots, &authority, "127.0.0.1").expect_err("nobody named it");
+    assert!(fault.starts_with("failed to verify certificate: x509: certificate of an authority"), "{fault}");
+}
+
+#[test]
+fn an_authority_that_is_for_something_else_is_no_server() {
+    use rcgen::ExtendedKeyUsagePurpose::{ClientAuth, CodeSigning, ServerAuth};
+    let of = |usages: &[rcgen::ExtendedKeyUsagePurpose]| {
+        let authority = certificate(true, |asked| asked.extended_key_usages = usages.to_vec());
+        verify(&authority, &authority, "127.0.0.1")
+    };
+    assert_eq!(of(&[ServerAuth]), Ok(()));
+    assert_eq!(of(&[ClientAuth, ServerAuth]), Ok(()));
+    for other in [&[ClientAuth][..], &[CodeSigning], &[ClientAuth, CodeSigning]] {
+        let fault = of(other).expect_err("it says what it is for");
+        assert!(fault.starts_with("failed to verify certificate: x509: certificate of an authority"), "{fault}");
+    }
 }
 
 #[test]
