@@ -1,5 +1,7 @@
 //! The nodes: their folders, processes and shares, and what the runner asks of them.
 
+mod links;
+
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::links::{Links, listener};
+use self::links::{Links, listener};
 use crate::http::{Connection, request};
 use crate::shell::{Done, Failed, Tried, say};
 
@@ -18,6 +20,17 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long one answer to the runner may take.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
+
+/// What a cluster is started as.
+pub(crate) struct Setup<'a> {
+    pub(crate) binary: &'a Path,
+    pub(crate) folder: &'a Path,
+    pub(crate) nodes: usize,
+    /// Whether what nodes say to each other goes through relays that can stop it.
+    pub(crate) relayed: bool,
+    /// Whether each has a file audit device.
+    pub(crate) audit: bool,
+}
 
 /// Several nodes and the network between them.
 pub(crate) struct Cluster {
@@ -38,7 +51,8 @@ pub(crate) struct Node {
 
 impl Cluster {
     /// Starts the nodes, unsealed, voting, with KV version 2 at `kv/`.
-    pub(crate) fn start(binary: &Path, folder: &Path, nodes: usize) -> Done<Self> {
+    pub(crate) fn start(setup: &Setup<'_>) -> Done<Self> {
+        let Setup { binary, folder, nodes, relayed, audit } = *setup;
         let binary = binary.canonicalize().tried(format_args!("finding {}", binary.display()))?;
         let links = Links::new(nodes);
         let apis: Vec<SocketAddr> = (0..nodes).map(|_| Ok(listener()?.1)).collect::<Done<_>>()?;
@@ -46,10 +60,15 @@ impl Cluster {
         for at in 0..nodes {
             let folder = folder.join(format!("node{at}"));
             fs::create_dir_all(folder.join("data")).tried(format_args!("creating {}", folder.display()))?;
-            let (outside, told) = listener()?;
             let (_, inside) = listener()?;
-            links.relay(outside, at, inside);
-            let text = config(&folder, at, &apis, (inside, told));
+            let told = if relayed {
+                let (outside, told) = listener()?;
+                links.relay(outside, at, inside);
+                told
+            } else {
+                inside
+            };
+            let text = config(&folder, at, &apis, (inside, told)) + &audit_config(&folder, audit);
             fs::write(folder.join("config.hcl"), text).tried("writing a configuration")?;
             started.push(Node { folder, api: apis[at], child: None, paused: false });
         }
@@ -171,10 +190,25 @@ impl Cluster {
         (0..self.nodes.len()).find(|at| self.health(*at) == Some(200))
     }
 
+    /// Waits until a node says that it leads.
+    pub(crate) fn until_led(&mut self) -> Done<usize> {
+        let mut found = None;
+        self.until("one of the nodes leads", |cluster| {
+            found = cluster.leader();
+            found.is_some()
+        })?;
+        found.ok_or_else(|| Failed::new("no node leads"))
+    }
+
     fn voters(&self, leader: usize) -> Option<usize> {
         let told = self.ask(leader, "GET", "sys/storage/raft/configuration", &Value::Null).ok()?;
         let servers = told.pointer("/data/config/servers")?.as_array()?;
         Some(servers.iter().filter(|server| server["voter"] == json!(true)).count())
+    }
+
+    /// The processes that run.
+    pub(crate) fn pids(&self) -> Vec<String> {
+        self.nodes.iter().filter_map(|node| Some(node.child.as_ref()?.id().to_string())).collect()
     }
 
     fn health(&self, at: usize) -> Option<u16> {
@@ -275,13 +309,16 @@ listener "tcp" {{
   cluster_address = "{inside}"
   tls_disable     = true
 }}
-audit "file" "file" {{
-  options = {{ file_path = "{folder}/audit.log" }}
-}}
 api_addr      = "http://{api}"
 cluster_addr  = "https://{told}"
 disable_mlock = true
 log_level     = "info"
 "#
     )
+}
+
+fn audit_config(folder: &Path, audit: bool) -> String {
+    let path = folder.join("audit.log");
+    let device = format!("audit \"file\" \"file\" {{\n  options = {{ file_path = \"{}\" }}\n}}\n", path.display());
+    if audit { device } else { String::new() }
 }
