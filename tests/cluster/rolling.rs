@@ -33,6 +33,8 @@ struct Seen {
     failed: Vec<String>,
     /// The longest that nothing could be written, by a client that tries again at once.
     gap: Duration,
+    /// What that client was told in it.
+    gap_told: Vec<String>,
 }
 
 /// What the clients have in common.
@@ -108,14 +110,21 @@ impl Load {
 
     /// A client that waits for nothing, and so sees how long there was nobody to write to.
     fn prober(self: &Arc<Self>) -> JoinHandle<usize> {
-        let last = Mutex::new(Instant::now());
+        let tries = Mutex::new((Instant::now(), Vec::new()));
         self.client(0, move |load, place, count| {
-            let port = load.ports[place % load.ports.len()];
+            let at = place % load.ports.len();
             let request = Request::new("POST", "/v1/kv/data/probe").token(&load.token);
-            if request.json(&secret(&count.to_string())).send(port).is_ok_and(|reply| reply.status == 200) {
-                let gap = std::mem::replace(&mut *last.lock().unwrap(), Instant::now()).elapsed();
+            let asked = Instant::now();
+            let reply = request.json(&secret(&count.to_string())).send(load.ports[at]);
+            let told = reply.as_ref().map_or_else(ToString::to_string, |reply| reply.status.to_string());
+            let mut tries = tries.lock().unwrap();
+            tries.1.push(format!("node{at} after {:?}: {told}", asked.elapsed()));
+            if reply.is_ok_and(|reply| reply.status == 200) {
+                let (since, told) = std::mem::replace(&mut *tries, (Instant::now(), Vec::new()));
                 let mut seen = load.seen.lock().unwrap();
-                seen.gap = seen.gap.max(gap);
+                if since.elapsed() > seen.gap {
+                    (seen.gap, seen.gap_told) = (since.elapsed(), told);
+                }
             }
         })
     }
@@ -171,7 +180,7 @@ fn a_rolling_restart_fails_no_request_of_a_client_that_tries_again() {
     let (cluster, load, counts) = restarted(Cluster::open(), |_| {});
     let seen = load.seen.lock().unwrap();
     println!("{} requests, {} tried again, longest gap {:?}", seen.requests, seen.retried.len(), seen.gap);
-    println!("{:#?}", seen.retried);
+    println!("{:#?}\n{:#?}", seen.gap_told, seen.retried);
     assert!(seen.failed.is_empty(), "{:#?}\n{}", seen.failed, cluster.output());
     assert!(seen.requests > 100, "too few requests to mean anything: {}", seen.requests);
     // Nothing that was acknowledged is gone.

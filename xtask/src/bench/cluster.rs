@@ -175,7 +175,9 @@ fn lines([ours, theirs]: &[Measured; 2], options: &Options) -> Vec<Line> {
     put("  p99 µs", &|m| f64::from(m.write_all.p99_us), 0, Bar::None);
     put("  CPU µs, all nodes", &|m| m.write_all.server_cpu_us, 1, Bar::None);
     let errors = |m: &Measured| (m.read_leader.errors + m.read_all.errors + m.write_all.errors) as f64;
-    put("ERRORS", &errors, 0, Bar::None);
+    if errors(ours) + errors(theirs) > 0.0 {
+        put("ERRORS", &errors, 0, Bar::None);
+    }
     for (label, gaps) in [
         ("step-down", (|m: &Measured| Some(&m.step_down)) as fn(&Measured) -> Option<&Gaps>),
         ("failover", |m| Some(&m.failover)),

@@ -21,6 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long one answer to the runner may take.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
+/// How long a new cluster's first answers may take: they make keys.
+const FOUNDING_MAX: Duration = Duration::from_secs(60);
+
 /// What a cluster is started as.
 pub(crate) struct Setup<'a> {
     pub(crate) binary: &'a Path,
@@ -85,7 +88,8 @@ impl Cluster {
         for at in 0..self.nodes.len() {
             self.until(&format!("node{at} answers"), |cluster| cluster.health(at).is_some())?;
         }
-        let keys = self.ask(0, "PUT", "sys/init", &json!({"secret_shares": 1, "secret_threshold": 1}))?;
+        let alone = json!({"secret_shares": 1, "secret_threshold": 1});
+        let keys = self.ask_within(FOUNDING_MAX, 0, ("PUT", "sys/init"), &alone)?;
         self.share = text_at(&keys, "/keys_base64/0")?;
         self.token = text_at(&keys, "/root_token")?;
         for at in 0..self.nodes.len() {
@@ -99,7 +103,9 @@ impl Cluster {
         }
         self.until_whole()?;
         let kv = json!({"type": "kv", "options": {"version": "2"}});
-        self.ask(0, "PUT", "sys/mounts/kv", &kv).map(drop)
+        self.ask_within(FOUNDING_MAX, 0, ("PUT", "sys/mounts/kv"), &kv)?;
+        let ready = json!({"data": {"ready": "yes"}});
+        self.until("the mount takes writes", |cluster| cluster.ask(0, "PUT", "kv/data/ready", &ready).is_ok())
     }
 
     /// Starts the process of a node. It is sealed.
@@ -221,9 +227,13 @@ impl Cluster {
 
     /// The JSON of a good answer.
     pub(crate) fn ask(&self, at: usize, method: &str, path: &str, body: &Value) -> Done<Value> {
+        self.ask_within(ANSWER_MAX, at, (method, path), body)
+    }
+
+    fn ask_within(&self, answer_max: Duration, at: usize, (method, path): (&str, &str), body: &Value) -> Done<Value> {
         let what = format!("{method} {path} on node{at}");
         let body = if body.is_null() { String::new() } else { body.to_string() };
-        let mut connection = Connection::open(self.nodes[at].api, ANSWER_MAX).tried(&what)?;
+        let mut connection = Connection::open(self.nodes[at].api, answer_max).tried(&what)?;
         let answer = connection.exchange(&request(method, path, &self.token, &body)).tried(&what)?;
         if !(200..300).contains(&answer.status) {
             let text = String::from_utf8_lossy(answer.body).into_owned();

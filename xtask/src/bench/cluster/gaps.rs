@@ -46,8 +46,8 @@ impl Gaps {
     pub(super) fn of(mut gaps: Vec<Duration>) -> Self {
         gaps.sort_unstable();
         let at = |share: f64| {
-            let place = (gaps.len() as f64 * share) as usize;
-            gaps.get(place.min(gaps.len().saturating_sub(1))).map_or(0.0, |gap| gap.as_secs_f64() * 1000.0)
+            let rank = (gaps.len() as f64 * share).ceil() as usize;
+            gaps.get(rank.saturating_sub(1)).map_or(0.0, |gap| gap.as_secs_f64() * 1000.0)
         };
         Self { count: gaps.len(), p50_ms: at(0.5), p99_ms: at(0.99), max_ms: at(1.0) }
     }
