@@ -9,11 +9,13 @@ use bulkhead_tests::programs::Program;
 use serde_json::{Value, json};
 
 mod client;
+mod consistency;
 mod example;
 mod failover;
 mod join;
 mod members;
 mod metrics;
+mod rolling;
 mod seal;
 mod snapshot;
 mod standby;
@@ -27,7 +29,21 @@ struct Cluster {
 impl Cluster {
     /// Three nodes, unsealed and voting, with KV at `kv/`.
     fn open() -> Self {
-        let cluster = Self::founded(3, 1, 1);
+        Self::prepared(3).opened()
+    }
+
+    /// The same, each with another config.
+    fn open_with(edit: impl Fn(String) -> String) -> Self {
+        let cluster = Self::prepared(3);
+        for at in 0..3 {
+            cluster.nodes[at].write_config(&edit(cluster.config(at, &[0])));
+        }
+        cluster.opened()
+    }
+
+    /// Starts three nodes that are prepared.
+    fn opened(self) -> Self {
+        let cluster = self.started(1, 1);
         cluster.put_fast_autopilot();
         for at in 1..3 {
             cluster.join(at);
@@ -39,7 +55,12 @@ impl Cluster {
 
     /// Nodes that would join the first, which alone is initialised and unsealed.
     fn founded(count: usize, shares: u8, threshold: u8) -> Self {
-        let mut cluster = Self::prepared(count);
+        Self::prepared(count).started(shares, threshold)
+    }
+
+    /// Starts all, and initialises the first.
+    fn started(self, shares: u8, threshold: u8) -> Self {
+        let mut cluster = self;
         for node in &mut cluster.nodes {
             node.spawn();
         }

@@ -5,6 +5,7 @@
 mod bench;
 mod chaos;
 mod check;
+mod cluster;
 mod deny;
 mod dev;
 mod freeze;
@@ -63,7 +64,7 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Measure the release binary against OpenBao on this machine
     #[command(
-        after_help = "Example:\n  cargo xtask bench --vs bao\n  cargo xtask bench --vs bao --seconds 10 --audit\n\nBuild first: cargo xtask build. The numbers go to target/bench.json too."
+        after_help = "Example:\n  cargo xtask bench --vs bao\n  cargo xtask bench --vs bao --seconds 10 --audit\n  cargo xtask bench --vs bao --cluster --kills 20 --step-downs 20\n  cargo xtask bench --vs bao --cluster --tokens 1000000     failover with a full state, too\n\nBuild first: cargo xtask build. The numbers go to target/bench.json, those of clusters\nto target/bench-cluster.json too."
     )]
     Bench(bench::Options),
     /// Break a cluster on purpose, again and again, and check what its clients saw

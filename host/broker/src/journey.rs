@@ -14,6 +14,7 @@ use bulkhead_model::request::Request;
 use tokio::time::Instant;
 
 use crate::book::tokens::TokenHash;
+use crate::cluster::consistency::{self, Consistency, Place};
 use crate::cluster::forward;
 use crate::fault::Fault;
 use crate::node::Node;
@@ -27,12 +28,16 @@ use crate::visit::{After, Visit};
 pub(crate) async fn run(node: &Arc<Node>, request: Request, time_max: Duration) -> Audited {
     // One for all of it, wherever it is served.
     let deadline = Instant::now() + time_max;
-    if forward::is_for_leader(node, &request)
+    let (consistency, place) = match placed(node, &request, deadline).await {
+        Ok(placed) => placed,
+        Err(refused) => return Audited::unrecorded(refused.into()),
+    };
+    if place == Place::Leader
         && let Some(answer) = forward::pass_on(node, &request, deadline).await
     {
         return Audited::by_leader(answer);
     }
-    match served(node, &request, deadline).await {
+    match served(node, &request, (deadline, consistency)).await {
         Served::Here(audited) => audited,
         Served::NotHere(open, trail) if forward::is_of_this_node(&request) => {
             let text = "this node cannot count a use of the token: use one without a limit";
@@ -47,10 +52,31 @@ pub(crate) async fn run(node: &Arc<Node>, request: Request, time_max: Duration) 
     }
 }
 
+/// How new the state must be that the request is answered from, and where it is to be served.
+///
+/// # Errors
+/// What the client is told: a header is none, or this node lags behind.
+async fn placed(node: &Node, request: &Request, deadline: Instant) -> Result<(Consistency, Place), Failure> {
+    let Some(open) = node.open() else { return Ok((Consistency::default(), Place::Here)) };
+    let consistency = Consistency::of(request, &open)?;
+    let place = if forward::is_for_leader(node, request) {
+        Place::Leader
+    } else if forward::is_of_this_node(request) || gate::is_free(request) {
+        Place::Here
+    } else {
+        consistency.place(&open, deadline).await
+    };
+    match place {
+        Place::Behind => Err(consistency::behind()),
+        place => Ok((consistency, place)),
+    }
+}
+
 /// Answers a request that another member handed to this one. `None`: this node does not lead
 /// any more, and nothing was done.
 pub(crate) async fn run_here(node: &Arc<Node>, request: &Request, time_max: Duration) -> Option<Audited> {
-    match served(node, request, Instant::now() + time_max).await {
+    let consistency = node.open().and_then(|open| Consistency::of(request, &open).ok()).unwrap_or_default();
+    match served(node, request, (Instant::now() + time_max, consistency)).await {
         Served::Here(audited) => Some(audited),
         Served::NotHere(open, trail) => {
             let moved = Failure::new(FailureKind::Unavailable, "leadership moved: the request goes to another node");
@@ -67,9 +93,9 @@ enum Served {
     NotHere(Arc<Open>, Box<Trail>),
 }
 
-async fn served(node: &Arc<Node>, request: &Request, deadline: Instant) -> Served {
+async fn served(node: &Arc<Node>, request: &Request, terms: (Instant, Consistency)) -> Served {
     match quota::admit(node, request).await {
-        Ok(headers) => match admitted(node, request, deadline).await {
+        Ok(headers) => match admitted(node, request, terms).await {
             Served::Here(audited) => Served::Here(audited.with(headers)),
             not_here => not_here,
         },
@@ -77,7 +103,7 @@ async fn served(node: &Arc<Node>, request: &Request, deadline: Instant) -> Serve
     }
 }
 
-async fn admitted(node: &Arc<Node>, request: &Request, deadline: Instant) -> Served {
+async fn admitted(node: &Arc<Node>, request: &Request, (deadline, consistency): (Instant, Consistency)) -> Served {
     let open = match entered(node, request).await {
         Ok(open) => open,
         Err(reply) => return Served::Here(Audited::unrecorded(reply)),
@@ -85,7 +111,8 @@ async fn admitted(node: &Arc<Node>, request: &Request, deadline: Instant) -> Ser
     open.in_flight.fetch_add(1, Ordering::Relaxed);
     let began = Instant::now();
     let mut trail = Trail::new(&open, request);
-    let ended = within(deadline, &open, request, &mut trail).await;
+    let course = Course::new(deadline, consistency);
+    let ended = within(&course, &open, request, &mut trail).await;
     open.in_flight.fetch_sub(1, Ordering::Relaxed);
     let (reply, after) = match ended {
         Ok((reply, after)) => (finish(reply, request), after),
@@ -97,7 +124,10 @@ async fn admitted(node: &Arc<Node>, request: &Request, deadline: Instant) -> Ser
     // First, so that the first line of a new audit device is the answer that made it.
     let sealing = settle::after(&open, after).await;
     let counted = trail.counted();
-    let audited = record::response(&open, request, trail, reply).await;
+    let mut audited = record::response(&open, request, trail, reply).await;
+    if course.wrote(request) {
+        audited = audited.with(consistency::index_line(&open));
+    }
     open.catalog.figures.mounts.took(&counted, began.elapsed());
     if sealing {
         drop(open);
@@ -121,36 +151,53 @@ async fn entered(node: &Arc<Node>, request: &Request) -> Result<Arc<Open>, Reply
     Ok(open)
 }
 
-/// Runs the request, until then at most.
-async fn within(
+/// What holds for a request however often it is tried, and how far it came.
+struct Course {
     deadline: Instant,
+    /// What takes long can say so, and what will become of it, in the tenth that is left then.
+    ends: Instant,
+    consistency: Consistency,
+    /// It is being committed, and must not be cut off.
+    is_committing: AtomicBool,
+    /// Something was committed for it.
+    has_written: AtomicBool,
+}
+
+impl Course {
+    fn new(deadline: Instant, consistency: Consistency) -> Self {
+        let ends = deadline - deadline.saturating_duration_since(Instant::now()) / 10;
+        Self { deadline, ends, consistency, is_committing: AtomicBool::default(), has_written: AtomicBool::default() }
+    }
+
+    /// Whether the request has, or may have, changed something.
+    fn wrote(&self, request: &Request) -> bool {
+        self.has_written.load(Ordering::Relaxed) || consistency::writes(request)
+    }
+}
+
+/// Runs the request, until its time is up at most.
+async fn within(
+    course: &Course,
     open: &Arc<Open>,
     request: &Request,
     trail: &mut Trail,
 ) -> Result<(Reply, Vec<After>), Fault> {
-    // What takes long can say so, and what will become of it, in the tenth that is left.
-    let ends = deadline - deadline.saturating_duration_since(Instant::now()) / 10;
-    let committing = Committing::default();
-    let mut work = pin!(attempts(open, request, trail, (ends, &committing)));
-    match tokio::time::timeout_at(deadline, &mut work).await {
+    let mut work = pin!(attempts(course, open, request, trail));
+    match tokio::time::timeout_at(course.deadline, &mut work).await {
         Ok(done) => done,
         // It may be on its way to the disk, and its answer be all there will ever be of it (new
         // key shares): the ledger has a bound of its own.
-        Err(_) if committing.0.load(Ordering::Relaxed) => work.await,
+        Err(_) if course.is_committing.load(Ordering::Relaxed) => work.await,
         Err(_) => Err(Failure::new(FailureKind::Timeout, "the request took too long").into()),
     }
 }
 
-/// Whether the request is being committed, and must not be cut off.
-#[derive(Default)]
-struct Committing(AtomicBool);
-
 /// Runs the request until its commit meets no conflict.
 async fn attempts(
+    course: &Course,
     open: &Arc<Open>,
     request: &Request,
     trail: &mut Trail,
-    (ends, committing): (Instant, &Committing),
 ) -> Result<(Reply, Vec<After>), Fault> {
     for attempt in 0..CONFLICT_RETRIES_MAX {
         if attempt > 2 {
@@ -158,8 +205,8 @@ async fn attempts(
             let [jitter] = bulkhead_model::seam::entropy::random::<1>(&*open.parts.entropy);
             tokio::time::sleep(Duration::from_micros(u64::from(jitter) * u64::from(attempt) * 8)).await;
         }
-        match once(open, request, trail, (attempt, ends, committing)).await {
-            Err(Fault::Conflict) => committing.0.store(false, Ordering::Relaxed),
+        match once((course, attempt), open, request, trail).await {
+            Err(Fault::Conflict) => course.is_committing.store(false, Ordering::Relaxed),
             // Another node has rotated the key, and this one meets the first record under it.
             Err(Fault::Store(StoreError::UnknownTerm { .. })) if open.learn_keys()? => {}
             done => return done,
@@ -169,12 +216,12 @@ async fn attempts(
 }
 
 async fn once(
+    (course, attempt): (&Course, u32),
     open: &Arc<Open>,
     request: &Request,
     trail: &mut Trail,
-    (attempt, ends, committing): (u32, Instant, &Committing),
 ) -> Result<(Reply, Vec<After>), Fault> {
-    open.ledger().linearizable().await?;
+    course.consistency.fresh(open).await?;
     let mut tx = open.begin()?;
     let config = open.config(&mut tx)?;
     let now_ms = open.parts.clock.now_ms();
@@ -201,7 +248,7 @@ async fn once(
         who,
         after: Vec::new(),
         attempt,
-        ends: Some(ends),
+        ends: Some(course.ends),
         outside: false,
         held: Vec::new(),
     };
@@ -221,18 +268,23 @@ async fn once(
         Ok(reply) => crate::mint::wrap_if_asked(&mut visit, request, reply),
         failed => failed,
     };
-    committing.0.store(true, Ordering::Relaxed);
+    course.is_committing.store(true, Ordering::Relaxed);
     match outcome {
-        Ok(reply) => settle_visit(visit, reply).await,
-        Err(Fault::AnswerAndCommit(failure)) => settle_visit(visit, Reply::Failed(failure)).await,
+        Ok(reply) => settle_visit(course, visit, reply).await,
+        Err(Fault::AnswerAndCommit(failure)) => settle_visit(course, visit, Reply::Failed(failure)).await,
         Err(fault) => refuse(open, limited, fault).await,
     }
 }
 
-async fn settle_visit(visit: Visit, reply: Reply) -> Result<(Reply, Vec<After>), Fault> {
+async fn settle_visit(course: &Course, visit: Visit, reply: Reply) -> Result<(Reply, Vec<After>), Fault> {
     let outside = visit.outside;
+    // A use of a token is counted on the way to the commit.
+    let writes = visit.tx.has_writes() || visit.who.as_ref().is_some_and(|who| who.record.num_uses > 0);
     match settle::commit(visit).await {
-        Ok(after) => Ok((reply, after)),
+        Ok(after) => {
+            course.has_written.fetch_or(writes, Ordering::Relaxed);
+            Ok((reply, after))
+        }
         // What was done outside cannot be done twice; its intent is rolled back later.
         Err(fault) if outside && (matches!(fault, Fault::Conflict) || fault.is_not_leader()) => {
             Err(Failure::new(FailureKind::Unavailable, "the data changed meanwhile; try again").into())

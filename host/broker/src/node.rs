@@ -248,6 +248,14 @@ impl Node {
         Ok(self.seal_config()?.is_some())
     }
 
+    /// Lets another node lead, if this one does and there is another. It serves as before, as one
+    /// that does not lead.
+    pub async fn hand_over(&self) {
+        if self.parts.peers.is_some() {
+            tenure::hand_over(&*self.parts.ledger).await;
+        }
+    }
+
     /// Seals the node, until somebody unseals it: keys are wiped as the last request that uses
     /// them ends.
     pub async fn seal(&self) {
@@ -267,10 +275,8 @@ impl Node {
 
     /// Called with `turning` held.
     async fn shut_in_turn(&self) {
-        if self.parts.peers.is_some() {
-            // Others go on at once, instead of after an election.
-            tenure::hand_over(&*self.parts.ledger).await;
-        }
+        // Others go on at once, instead of after an election.
+        self.hand_over().await;
         let running = self.state.write().take();
         if let Some(running) = &running {
             running.open.fence.end();

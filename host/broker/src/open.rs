@@ -79,7 +79,7 @@ impl Open {
             names: Names::of(&from.barrier),
             fingerprints: from.barrier.hmac_key("token fingerprints"),
             active_since_ms: AtomicU64::new(from.parts.clock.now_ms()),
-            peering: Peering::new(&*from.parts.entropy),
+            peering: Peering::new(&from.barrier, &*from.parts.entropy),
             parts: from.parts,
             barrier: from.barrier,
             catalog: from.catalog,

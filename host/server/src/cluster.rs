@@ -32,7 +32,13 @@ pub(crate) fn open(config: &ClusterConfig, directory: &Path) -> Result<(PeerNetw
     })?;
     let identity: Arc<dyn PeerIdentity> = Arc::<Office>::clone(&office);
     let retry_join = config.retry_join.iter().map(address).collect::<Result<_, _>>()?;
-    let parts = PeerParts { office, client: Arc::new(HttpClient), retry_join, non_voter: config.non_voter };
+    let parts = PeerParts {
+        office,
+        client: Arc::new(HttpClient),
+        retry_join,
+        non_voter: config.non_voter,
+        stale_reads_max: config.stale_reads_max,
+    };
     Ok((PeerNetwork { listener, identity }, parts))
 }
 

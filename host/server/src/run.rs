@@ -173,6 +173,9 @@ async fn serve(
     }
     say(banner::STOPPING);
     counting.shutdown().await;
+    // While it still serves: what comes meanwhile goes to whoever leads then, and no client is
+    // turned away by a node that nobody has taken over from.
+    assembled.node.hand_over().await;
     // Fails only if no listener is left, which then need not be told.
     let _ = stop.send(true);
     while serving.join_next().await.is_some() {}

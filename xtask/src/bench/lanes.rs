@@ -40,12 +40,13 @@ struct Lane {
 }
 
 impl<'a> Lanes<'a> {
-    /// Connects, each with another request to begin with.
-    pub(crate) fn open(address: SocketAddr, requests: &'a [Vec<u8>], connections: usize) -> io::Result<Self> {
+    /// Connects to these in turn, each with another request to begin with.
+    pub(crate) fn open(addresses: &[SocketAddr], requests: &'a [Vec<u8>], connections: usize) -> io::Result<Self> {
         let poll = Poll::new()?;
         let mut lanes = Vec::with_capacity(connections);
         for place in 0..connections {
-            let stream = std::net::TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
+            let stream =
+                std::net::TcpStream::connect_timeout(&addresses[place % addresses.len()], Duration::from_secs(5))?;
             stream.set_nodelay(true)?;
             stream.set_nonblocking(true)?;
             let mut stream = TcpStream::from_std(stream);

@@ -1,9 +1,9 @@
 //! The load: what is asked, in requests made beforehand.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::lanes::Lanes;
-use super::server::Server;
 use super::{ANSWER_MAX, Phase, process};
 use crate::http::{Connection, request};
 use crate::shell::{Done, Failed, Tried};
@@ -13,6 +13,26 @@ const SECRETS: usize = 1000;
 
 /// How long the connections run before a turn is measured.
 const WARM_UP: Duration = Duration::from_millis(300);
+
+/// Whom a phase asks.
+pub(crate) struct Asked {
+    pub(crate) name: &'static str,
+    /// In turn, a connection each.
+    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) token: String,
+    /// Where KV version 2 is.
+    pub(crate) mount: &'static str,
+    /// All processes, the leader's first.
+    pub(crate) pids: Vec<String>,
+}
+
+impl Asked {
+    /// CPU time so far: the leader's, and all together.
+    fn cpu_us(&self) -> Done<(u64, u64)> {
+        let each: Vec<u64> = self.pids.iter().map(|pid| process::cpu_us(pid)).collect::<Done<_>>()?;
+        Ok((each.first().copied().unwrap_or_default(), each.iter().sum()))
+    }
+}
 
 /// A phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +63,7 @@ pub(crate) struct Tally {
     latencies_us: Vec<u32>,
     errors: u64,
     busy: Duration,
+    leader_cpu_us: u64,
     server_cpu_us: u64,
     generator_cpu_us: u64,
 }
@@ -52,6 +73,7 @@ impl Tally {
         self.latencies_us.extend(other.latencies_us);
         self.errors += other.errors;
         self.busy += other.busy;
+        self.leader_cpu_us += other.leader_cpu_us;
         self.server_cpu_us += other.server_cpu_us;
         self.generator_cpu_us += other.generator_cpu_us;
     }
@@ -71,6 +93,7 @@ impl Tally {
             per_second: requests as f64 / self.busy.as_secs_f64().max(f64::EPSILON),
             p50_us: at(0.5),
             p99_us: at(0.99),
+            leader_cpu_us: each(self.leader_cpu_us),
             server_cpu_us: each(self.server_cpu_us),
             generator_cpu_us: each(self.generator_cpu_us),
         }
@@ -78,58 +101,75 @@ impl Tally {
 }
 
 /// The requests of a phase, for connections to go through in turn.
-pub(crate) fn requests(server: &Server, plan: Plan) -> Vec<Vec<u8>> {
-    let token = server.token();
+pub(crate) fn requests(asked: &Asked, plan: Plan) -> Vec<Vec<u8>> {
     (0..SECRETS)
         .map(|number| match plan {
-            Plan::Read => read(number, token),
-            Plan::Write => write(number, token),
-            Plan::Mixed if number % 5 == 0 => write(number, token),
-            Plan::Mixed => read(number, token),
-            Plan::Lookup => request("GET", "auth/token/lookup-self", token, ""),
+            Plan::Read => read(number, asked),
+            Plan::Write => write(number, asked),
+            Plan::Mixed if number % 5 == 0 => write(number, asked),
+            Plan::Mixed => read(number, asked),
+            Plan::Lookup => request("GET", "auth/token/lookup-self", &asked.token, ""),
         })
         .collect()
 }
 
-fn read(number: usize, token: &str) -> Vec<u8> {
-    request("GET", &format!("secret/data/bench/app-{number}"), token, "")
+fn read(number: usize, asked: &Asked) -> Vec<u8> {
+    request("GET", &format!("{}/data/bench/app-{number}", asked.mount), &asked.token, "")
 }
 
-fn write(number: usize, token: &str) -> Vec<u8> {
+fn write(number: usize, asked: &Asked) -> Vec<u8> {
     let body = format!(
         r#"{{"data":{{"user":"app-{number}","password":"0123456789abcdef-{number}","host":"db.example.org"}}}}"#
     );
-    request("POST", &format!("secret/data/bench/app-{number}"), token, &body)
+    request("POST", &format!("{}/data/bench/app-{number}", asked.mount), &asked.token, &body)
 }
 
 /// Writes every secret once.
-pub(crate) fn seed(server: &Server) -> Done {
-    let mut connection = Connection::open(server.address(), ANSWER_MAX).tried("connecting to seed")?;
+pub(crate) fn seed(asked: &Asked) -> Done {
+    let mut connection = Connection::open(asked.addresses[0], ANSWER_MAX).tried("connecting to seed")?;
     for number in 0..SECRETS {
-        let answer = connection.exchange(&write(number, server.token())).tried("seeding")?;
+        let answer = connection.exchange(&write(number, asked)).tried("seeding")?;
         if answer.status != 200 {
             let text = String::from_utf8_lossy(answer.body);
-            return Err(Failed::new(format!("{} answered {} to a write: {text}", server.name, answer.status)));
+            return Err(Failed::new(format!("{} answered {} to a write: {text}", asked.name, answer.status)));
         }
     }
     Ok(())
 }
 
 /// Asks for a while, with all connections at once.
-pub(crate) fn drive(server: &Server, requests: &[Vec<u8>], connections: usize, turn: Duration) -> Done<Tally> {
-    let asking = || format!("asking {}", server.name);
-    let mut lanes = Lanes::open(server.address(), requests, connections).tried(asking())?;
+pub(crate) fn drive(asked: &Asked, requests: &[Vec<u8>], connections: usize, turn: Duration) -> Done<Tally> {
+    let asking = || format!("asking {}", asked.name);
+    let mut lanes = Lanes::open(&asked.addresses, requests, connections).tried(asking())?;
     lanes.run(WARM_UP).tried(asking())?;
-    let before = (process::cpu_us(&server.pid())?, process::cpu_us("self")?, Instant::now());
+    let (before, own_before, began) = (asked.cpu_us()?, process::cpu_us("self")?, Instant::now());
     let heard = lanes.run(turn).tried(asking())?;
-    let after = (process::cpu_us(&server.pid())?, process::cpu_us("self")?);
-    let busy = before.2.elapsed();
+    let (after, own_after) = (asked.cpu_us()?, process::cpu_us("self")?);
+    let busy = began.elapsed();
     lanes.finish().tried(asking())?;
     Ok(Tally {
         latencies_us: heard.latencies_us,
         errors: heard.errors,
         busy,
-        server_cpu_us: after.0 - before.0,
-        generator_cpu_us: after.1 - before.1,
+        leader_cpu_us: after.0 - before.0,
+        server_cpu_us: after.1 - before.1,
+        generator_cpu_us: own_after - own_before,
     })
+}
+
+/// Sends one request until it was answered well this often.
+pub(crate) fn repeat(asked: &Asked, one: Vec<u8>, times: u64, connections: usize) -> Done {
+    let asking = || format!("asking {}", asked.name);
+    let requests = [one];
+    let mut lanes = Lanes::open(&asked.addresses, &requests, connections).tried(asking())?;
+    let (mut done, mut refused) = (0, 0);
+    while done < times {
+        let heard = lanes.run(WARM_UP).tried(asking())?;
+        done += heard.latencies_us.len() as u64;
+        refused += heard.errors;
+        if refused > times.max(1000) {
+            return Err(Failed::new(format!("{} refuses what it is asked {times} times", asked.name)));
+        }
+    }
+    lanes.finish().tried(asking())
 }

@@ -1,7 +1,9 @@
 //! `bench`: our release binary and the peer's, side by side on this machine. Both run
 //! the same configuration with Raft storage on one disk; the phases alternate between
-//! them, so that whatever else the machine does hits both alike.
+//! them, so that whatever else the machine does hits both alike. `--cluster` measures three
+//! nodes of each instead (`cluster`).
 
+mod cluster;
 mod lanes;
 mod load;
 mod process;
@@ -41,6 +43,18 @@ pub(crate) struct Options {
     /// Switch a file audit device on, on both
     #[arg(long)]
     audit: bool,
+    /// Three nodes of each: failover, step-down, reads and writes over all nodes
+    #[arg(long)]
+    cluster: bool,
+    /// With --cluster: how often a leader is killed
+    #[arg(long, default_value_t = 20)]
+    kills: u32,
+    /// With --cluster: how often a leader is told to step down
+    #[arg(long, default_value_t = 20)]
+    step_downs: u32,
+    /// With --cluster: measure failover again with so many tokens stored
+    #[arg(long, default_value_t = 0)]
+    tokens: u64,
     /// Our binary (to measure another build, or the peer against itself)
     #[arg(long, value_name = "FILE")]
     ours: Option<PathBuf>,
@@ -81,6 +95,8 @@ pub(crate) struct Phase {
     pub(crate) per_second: f64,
     pub(crate) p50_us: u32,
     pub(crate) p99_us: u32,
+    /// A request's CPU time on the node that leads, and on all.
+    pub(crate) leader_cpu_us: f64,
     pub(crate) server_cpu_us: f64,
     pub(crate) generator_cpu_us: f64,
 }
@@ -100,17 +116,26 @@ pub(crate) fn run(options: &Options) -> Done {
     std::fs::create_dir_all(&parent).tried(format_args!("creating {}", parent.display()))?;
     let scratch = tempfile::tempdir_in(&parent).tried(format_args!("creating a folder in {}", parent.display()))?;
 
-    let mut servers = [
-        Server::start("bulkhead", ours, scratch.path(), options.audit)?,
-        Server::start("bao", bao, scratch.path(), options.audit)?,
-    ];
-    let measured = measure(&mut servers, options)?;
-    print!("{}", table::render(&measured, options));
-    let path = workspace::root().join("target/bench.json");
-    let json = serde_json::to_vec_pretty(&measured).tried("writing the results as JSON")?;
-    std::fs::write(&path, json).tried(format_args!("writing {}", path.display()))?;
-    println!("\n  {}", path.display());
+    let name = if options.cluster {
+        save("bench-cluster.json", &cluster::run(options, [ours, bao], scratch.path())?)?
+    } else {
+        let mut servers = [
+            Server::start("bulkhead", ours, scratch.path(), options.audit)?,
+            Server::start("bao", bao, scratch.path(), options.audit)?,
+        ];
+        let measured = measure(&mut servers, options)?;
+        print!("{}", table::render(&measured, options));
+        save("bench.json", &measured)?
+    };
+    println!("\n  {}", name.display());
     Ok(())
+}
+
+fn save(name: &str, measured: &impl Serialize) -> Done<PathBuf> {
+    let path = workspace::root().join("target").join(name);
+    let json = serde_json::to_vec_pretty(measured).tried("writing the results as JSON")?;
+    std::fs::write(&path, json).tried(format_args!("writing {}", path.display()))?;
+    Ok(path)
 }
 
 fn measure(servers: &mut [Server; 2], options: &Options) -> Done<[Measured; 2]> {
@@ -123,7 +148,7 @@ fn measure(servers: &mut [Server; 2], options: &Options) -> Done<[Measured; 2]> 
     std::thread::sleep(Duration::from_secs(3));
     let rest = [servers[0].rss_kib()?, servers[1].rss_kib()?];
     for server in servers.iter() {
-        load::seed(server)?;
+        load::seed(&server.asked())?;
     }
     let mut phases = [Vec::new(), Vec::new()];
     for plan in load::PLANS {
@@ -160,8 +185,9 @@ fn alternate(servers: &[Server; 2], plan: Plan, options: &Options) -> Done<[Tall
         // Who begins changes with the round, so that neither always meets a warm disk.
         let order = if round % 2 == 0 { [0, 1] } else { [1, 0] };
         for place in order {
-            let requests = load::requests(&servers[place], plan);
-            tallies[place].add(load::drive(&servers[place], &requests, options.connections, turn)?);
+            let asked = servers[place].asked();
+            let requests = load::requests(&asked, plan);
+            tallies[place].add(load::drive(&asked, &requests, options.connections, turn)?);
         }
     }
     Ok(tallies)

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::load::Asked;
 use super::{ANSWER_MAX, process};
 use crate::http::{Connection, request};
 use crate::shell::{Done, Failed, Tried};
@@ -72,15 +73,18 @@ impl Server {
         Ok(Startup { ready_ms, unseal_ms })
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+    /// What a phase needs to know of it.
+    pub(crate) fn asked(&self) -> Asked {
+        Asked {
+            name: self.name,
+            addresses: vec![self.address],
+            token: self.token.clone(),
+            mount: "secret",
+            pids: vec![self.pid()],
+        }
     }
 
-    pub(crate) fn token(&self) -> &str {
-        &self.token
-    }
-
-    pub(crate) fn pid(&self) -> String {
+    fn pid(&self) -> String {
         self.child.id().to_string()
     }
 

@@ -5,35 +5,39 @@ use std::fmt::Write;
 use super::{Measured, Options, Phase};
 
 /// A line: a number of ours, the same of the peer's, and what we hold ourselves to.
-struct Line {
-    label: String,
-    ours: f64,
-    theirs: f64,
-    decimals: usize,
-    bar: Bar,
+pub(super) struct Line {
+    pub(super) label: String,
+    pub(super) ours: f64,
+    pub(super) theirs: f64,
+    pub(super) decimals: usize,
+    pub(super) bar: Bar,
 }
 
-/// What the ratio ours / theirs should be.
+/// What the ratio ours / theirs should be, or our number by itself.
 #[derive(Clone, Copy)]
-enum Bar {
+pub(super) enum Bar {
     None,
     AtMost(f64),
     AtLeast(f64),
+    OursAtMost(f64),
+    OursAtLeast(f64),
 }
 
 /// The whole table.
 pub(crate) fn render(measured: &[Measured; 2], options: &Options) -> String {
     let [ours, theirs] = measured;
-    let mut out = format!("\n  {}\n  {}\n", ours.version, theirs.version);
+    let phases = ours.phases.iter().zip(&theirs.phases).flat_map(|(a, b)| phase_lines(a, b));
+    let lines: Vec<Line> = phases.chain(process_lines(ours, theirs)).collect();
+    render_lines([&ours.version, &theirs.version], &lines, options)
+}
+
+/// A table of these lines.
+pub(super) fn render_lines(versions: [&str; 2], lines: &[Line], options: &Options) -> String {
+    let mut out = format!("\n  {}\n  {}\n", versions[0], versions[1]);
     let audit = if options.audit { ", file audit device on" } else { "" };
     put(&mut out, format_args!("  {} connections, {} s a phase{audit}\n", options.connections, options.seconds));
-    put(&mut out, format_args!("  {:<30} {:>12} {:>12} {:>8}  bar", "", ours.name, theirs.name, "ratio"));
-    for (a, b) in ours.phases.iter().zip(&theirs.phases) {
-        for line in phase_lines(a, b) {
-            put(&mut out, format_args!("{}", line.text()));
-        }
-    }
-    for line in process_lines(ours, theirs) {
+    put(&mut out, format_args!("  {:<30} {:>12} {:>12} {:>8}  bar", "", "bulkhead", "bao", "ratio"));
+    for line in lines {
         put(&mut out, format_args!("{}", line.text()));
     }
     out
@@ -92,6 +96,8 @@ impl Line {
             Bar::None => String::new(),
             Bar::AtMost(most) => format!("<= {most:.2}  {}", verdict(ratio <= most)),
             Bar::AtLeast(least) => format!(">= {least:.2}  {}", verdict(ratio >= least)),
+            Bar::OursAtMost(most) => format!("ours <= {most:.2}  {}", verdict(self.ours <= most)),
+            Bar::OursAtLeast(least) => format!("ours >= {least:.2}  {}", verdict(self.ours >= least)),
         };
         let Self { label, ours, theirs, decimals, .. } = self;
         format!("  {label:<30} {ours:>12.decimals$} {theirs:>12.decimals$} {ratio:>8.3}  {bar}").trim_end().to_owned()

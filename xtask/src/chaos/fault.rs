@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::chance::Chance;
-use super::cluster::Cluster;
+use crate::cluster::Cluster;
 use crate::shell::Done;
 
 /// A way to break it.

@@ -5,10 +5,8 @@
 mod chance;
 mod check;
 mod client;
-mod cluster;
 mod fault;
 mod history;
-mod links;
 mod load;
 mod report;
 
@@ -17,11 +15,11 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::cluster::{Cluster, Setup};
 use crate::shell::{Done, Failed, Tried, say};
 use crate::workspace::{self, Profile};
 use chance::Chance;
 use clap::ValueEnum;
-use cluster::Cluster;
 use fault::{Fault, Inflicted};
 use load::Load;
 use report::Report;
@@ -86,7 +84,8 @@ pub(crate) fn run(options: &Options) -> Done {
     let scratch = tempfile::tempdir_in(&parent).tried(format_args!("creating a folder in {}", parent.display()))?;
 
     say(format_args!("{} nodes, seed {seed}", options.nodes));
-    let mut cluster = Cluster::start(&binary, scratch.path(), usize::from(options.nodes))?;
+    let (binary, folder, nodes) = (&*binary, scratch.path(), usize::from(options.nodes));
+    let mut cluster = Cluster::start(&Setup { binary, folder, nodes, relayed: true, audit: true })?;
     let apis = cluster.nodes.iter().map(|node| node.api).collect();
     let load = Load::new(apis, cluster.token.clone(), format!("canary-{:x}", clock.as_nanos()));
     let began = Instant::now();

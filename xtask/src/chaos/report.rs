@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::check::linearizable;
-use super::cluster::Cluster;
 use super::fault::{Fault, Inflicted};
 use super::history::{Operation, Outcome};
 use super::load::{Load, Noted};
+use crate::cluster::Cluster;
 use crate::shell::{Done, Tried};
 use crate::workspace;
 

@@ -4,6 +4,7 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | [`consistency`] | how new the state must be that a request is answered from |
 //! | [`forward`] | which requests go to the leader, and how |
 //! | [`desk`] | answers other members |
 //! | [`budget`] | bytes that may be under way |
@@ -17,6 +18,7 @@
 pub(crate) mod admission;
 pub(crate) mod authority;
 mod budget;
+pub(crate) mod consistency;
 pub(crate) mod desk;
 pub(crate) mod forward;
 pub(crate) mod joining;
@@ -27,8 +29,11 @@ mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use bulkhead_barrier::{Barrier, HmacKey};
 use bulkhead_model::limits::{FORWARD_BYTES_MAX, FORWARDED_BYTES_MAX};
+use bulkhead_model::seam::entropy::Entropy;
 use bulkhead_model::seam::peer::{ApiAddress, ApiClient, PeerOffice};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -49,6 +54,8 @@ pub struct PeerParts {
     pub retry_join: Vec<ApiAddress>,
     /// It shall never vote.
     pub non_voter: bool,
+    /// The oldest state that a client may ask to be answered from; zero: nobody may.
+    pub stale_reads_max: Duration,
 }
 
 /// What an open node knows of others besides what the ledger does.
@@ -57,6 +64,8 @@ pub(crate) struct Peering {
     pub spent: admission::Spent,
     /// What members said of themselves, by number.
     pub heard: Mutex<BTreeMap<u64, Heard>>,
+    /// Keys the HMAC of the indexes that clients are given.
+    pub indexes: HmacKey,
     answers: Arc<Semaphore>,
     /// Bytes of requests on their way to the leader.
     handed: Budget,
@@ -72,10 +81,11 @@ pub(crate) struct Heard {
 }
 
 impl Peering {
-    pub(crate) fn new(entropy: &dyn bulkhead_model::seam::entropy::Entropy) -> Self {
+    pub(crate) fn new(barrier: &Barrier, entropy: &dyn Entropy) -> Self {
         Self {
             spent: admission::Spent::new(entropy),
             heard: Mutex::default(),
+            indexes: barrier.hmac_key("indexes of clients"),
             answers: Arc::new(Semaphore::new(ANSWERS_MAX)),
             handed: Budget::of(FORWARD_BYTES_MAX),
             asked: Budget::of(FORWARDED_BYTES_MAX),

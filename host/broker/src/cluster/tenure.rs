@@ -55,6 +55,10 @@ pub(crate) async fn run(open: Arc<Open>) {
                 follow(&open).await;
             }
             say_where(&open, cluster).await;
+            if !peers.stale_reads_max.is_zero() {
+                // So that it is known how old the state is, whether or not anybody reads.
+                drop(tokio::time::timeout(LOOK_EVERY, open.ledger().linearizable()).await);
+            }
         }
         if looks.is_multiple_of(LOOKS_A_CERTIFICATE) {
             renew(&open, peers).await;

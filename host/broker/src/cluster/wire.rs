@@ -40,8 +40,10 @@ pub(super) enum Told {
     Refused(String),
 }
 
-/// Header lines that a node sends of itself.
-const HEADERS: [&str; 4] = ["retry-after", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"];
+/// Header lines that a node sends of itself. New ones come last: nodes of another version skip
+/// what they do not know.
+const HEADERS: [&str; 5] =
+    ["retry-after", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "x-vault-index"];
 
 const VERBS: [Verb; 7] = [Verb::Read, Verb::Write, Verb::Patch, Verb::Delete, Verb::List, Verb::Scan, Verb::Head];
 

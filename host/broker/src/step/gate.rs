@@ -36,6 +36,11 @@ pub(crate) async fn answer_free(node: &Arc<Node>, request: &Request) -> Option<R
     Some(answer.unwrap_or_else(|fault: Fault| Reply::Failed(fault.into_failure())))
 }
 
+/// Whether a path is about the node that is asked, whoever leads.
+pub(crate) fn is_free(request: &Request) -> bool {
+    request.path.as_str().strip_prefix("sys/").is_some_and(|rest| at_gate::find(rest).is_some())
+}
+
 /// Refuses what an open node does for nobody, token or not: older Vault let callers
 /// without a token occupy the only slot of a rekey (CVE-2025-52894).
 pub(crate) fn refuse(request: &Request) -> Option<Reply> {

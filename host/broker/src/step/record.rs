@@ -42,9 +42,10 @@ impl Audited {
         Self { reply: answer.reply, headers: answer.headers }
     }
 
-    /// With these header lines.
-    pub(crate) fn with(self, headers: Headers) -> Self {
-        Self { headers, ..self }
+    /// With these header lines as well.
+    pub(crate) fn with(mut self, headers: Headers) -> Self {
+        self.headers.extend(headers);
+        self
     }
 
     /// The answer with its header lines.

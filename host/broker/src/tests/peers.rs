@@ -193,7 +193,13 @@ fn parts(client: &Arc<FakeClient>, retry_join: &[&str]) -> PeerParts {
         ..ApiAddress::default()
     };
     let retry_join = retry_join.iter().map(entry).collect();
-    PeerParts { office: Arc::new(NoOffice), client: client.clone(), retry_join, non_voter: false }
+    PeerParts {
+        office: Arc::new(NoOffice),
+        client: client.clone(),
+        retry_join,
+        non_voter: false,
+        stale_reads_max: std::time::Duration::ZERO,
+    }
 }
 
 /// A node that does not lead. The leader is there, and says nothing.

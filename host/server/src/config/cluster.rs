@@ -1,6 +1,7 @@
 //! What makes a node one of several: where the others reach it, and whom it joins.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::error::ConfigError;
 use super::listener::ListenerConfig;
@@ -9,6 +10,10 @@ use super::{Addresses, keys};
 
 /// Port of a `cluster_addr` that names none. Source: Vault.
 const PORT: u16 = 8201;
+
+/// The most that `stale_reads_max` may be. Source: ours. Why: a token that was revoked can be
+/// used for so long.
+const STALE_READS_MAX: Duration = Duration::from_secs(60);
 
 /// A node that has peers, or may get some.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +25,8 @@ pub(crate) struct ClusterConfig {
     pub(crate) retry_join: Vec<RetryJoin>,
     /// It shall never vote.
     pub(crate) non_voter: bool,
+    /// The oldest state that clients may ask for; zero: none may.
+    pub(crate) stale_reads_max: Duration,
 }
 
 /// A node of a cluster that is asked to take this one in.
@@ -74,7 +81,11 @@ pub(super) fn read(
         )
     })?;
     let bind = named.unwrap_or_else(|| beside(listeners, &address));
-    Ok(Some(ClusterConfig { bind, address, retry_join, non_voter }))
+    let stale_reads_max = top.duration("stale_reads_max")?.unwrap_or_default();
+    if stale_reads_max > STALE_READS_MAX {
+        return Err(top.wrong("stale_reads_max", "is longer than 60s"));
+    }
+    Ok(Some(ClusterConfig { bind, address, retry_join, non_voter, stale_reads_max }))
 }
 
 fn one(stanza: &Stanza<'_>, notes: &mut Vec<Note>) -> Result<RetryJoin, ConfigError> {

@@ -499,3 +499,12 @@ fn what_is_wrong_about_joining_is_told() {
         assert!(error.contains(expected), "{more}: {error}");
     }
 }
+
+#[test]
+fn how_old_a_state_clients_may_ask_for_is_bounded() {
+    let named = |more: &str| format!("{}cluster_addr = \"https://10.0.0.5\"\n{more}", raft(""));
+    let found = |more: &str| load(&named(more)).cluster.map(|cluster| cluster.stale_reads_max.as_secs());
+    assert_eq!(found(""), Some(0));
+    assert_eq!(found("stale_reads_max = \"10s\""), Some(10));
+    assert!(refused(&named("stale_reads_max = \"61s\"")).contains("longer than 60s"));
+}

@@ -1,5 +1,7 @@
 //! The nodes: their folders, processes and shares, and what the runner asks of them.
 
+mod links;
+
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::links::{Links, listener};
+use self::links::{Links, listener};
 use crate::http::{Connection, request};
 use crate::shell::{Done, Failed, Tried, say};
 
@@ -18,6 +20,20 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long one answer to the runner may take.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
+
+/// How long a new cluster's first answers may take: they make keys.
+const FOUNDING_MAX: Duration = Duration::from_secs(60);
+
+/// What a cluster is started as.
+pub(crate) struct Setup<'a> {
+    pub(crate) binary: &'a Path,
+    pub(crate) folder: &'a Path,
+    pub(crate) nodes: usize,
+    /// Whether what nodes say to each other goes through relays that can stop it.
+    pub(crate) relayed: bool,
+    /// Whether each has a file audit device.
+    pub(crate) audit: bool,
+}
 
 /// Several nodes and the network between them.
 pub(crate) struct Cluster {
@@ -38,7 +54,8 @@ pub(crate) struct Node {
 
 impl Cluster {
     /// Starts the nodes, unsealed, voting, with KV version 2 at `kv/`.
-    pub(crate) fn start(binary: &Path, folder: &Path, nodes: usize) -> Done<Self> {
+    pub(crate) fn start(setup: &Setup<'_>) -> Done<Self> {
+        let Setup { binary, folder, nodes, relayed, audit } = *setup;
         let binary = binary.canonicalize().tried(format_args!("finding {}", binary.display()))?;
         let links = Links::new(nodes);
         let apis: Vec<SocketAddr> = (0..nodes).map(|_| Ok(listener()?.1)).collect::<Done<_>>()?;
@@ -46,10 +63,15 @@ impl Cluster {
         for at in 0..nodes {
             let folder = folder.join(format!("node{at}"));
             fs::create_dir_all(folder.join("data")).tried(format_args!("creating {}", folder.display()))?;
-            let (outside, told) = listener()?;
             let (_, inside) = listener()?;
-            links.relay(outside, at, inside);
-            let text = config(&folder, at, &apis, (inside, told));
+            let told = if relayed {
+                let (outside, told) = listener()?;
+                links.relay(outside, at, inside);
+                told
+            } else {
+                inside
+            };
+            let text = config(&folder, at, &apis, (inside, told)) + &audit_config(&folder, audit);
             fs::write(folder.join("config.hcl"), text).tried("writing a configuration")?;
             started.push(Node { folder, api: apis[at], child: None, paused: false });
         }
@@ -66,7 +88,8 @@ impl Cluster {
         for at in 0..self.nodes.len() {
             self.until(&format!("node{at} answers"), |cluster| cluster.health(at).is_some())?;
         }
-        let keys = self.ask(0, "PUT", "sys/init", &json!({"secret_shares": 1, "secret_threshold": 1}))?;
+        let alone = json!({"secret_shares": 1, "secret_threshold": 1});
+        let keys = self.ask_within(FOUNDING_MAX, 0, ("PUT", "sys/init"), &alone)?;
         self.share = text_at(&keys, "/keys_base64/0")?;
         self.token = text_at(&keys, "/root_token")?;
         for at in 0..self.nodes.len() {
@@ -80,7 +103,9 @@ impl Cluster {
         }
         self.until_whole()?;
         let kv = json!({"type": "kv", "options": {"version": "2"}});
-        self.ask(0, "PUT", "sys/mounts/kv", &kv).map(drop)
+        self.ask_within(FOUNDING_MAX, 0, ("PUT", "sys/mounts/kv"), &kv)?;
+        let ready = json!({"data": {"ready": "yes"}});
+        self.until("the mount takes writes", |cluster| cluster.ask(0, "PUT", "kv/data/ready", &ready).is_ok())
     }
 
     /// Starts the process of a node. It is sealed.
@@ -171,10 +196,25 @@ impl Cluster {
         (0..self.nodes.len()).find(|at| self.health(*at) == Some(200))
     }
 
+    /// Waits until a node says that it leads.
+    pub(crate) fn until_led(&mut self) -> Done<usize> {
+        let mut found = None;
+        self.until("one of the nodes leads", |cluster| {
+            found = cluster.leader();
+            found.is_some()
+        })?;
+        found.ok_or_else(|| Failed::new("no node leads"))
+    }
+
     fn voters(&self, leader: usize) -> Option<usize> {
         let told = self.ask(leader, "GET", "sys/storage/raft/configuration", &Value::Null).ok()?;
         let servers = told.pointer("/data/config/servers")?.as_array()?;
         Some(servers.iter().filter(|server| server["voter"] == json!(true)).count())
+    }
+
+    /// The processes that run.
+    pub(crate) fn pids(&self) -> Vec<String> {
+        self.nodes.iter().filter_map(|node| Some(node.child.as_ref()?.id().to_string())).collect()
     }
 
     fn health(&self, at: usize) -> Option<u16> {
@@ -187,9 +227,13 @@ impl Cluster {
 
     /// The JSON of a good answer.
     pub(crate) fn ask(&self, at: usize, method: &str, path: &str, body: &Value) -> Done<Value> {
+        self.ask_within(ANSWER_MAX, at, (method, path), body)
+    }
+
+    fn ask_within(&self, answer_max: Duration, at: usize, (method, path): (&str, &str), body: &Value) -> Done<Value> {
         let what = format!("{method} {path} on node{at}");
         let body = if body.is_null() { String::new() } else { body.to_string() };
-        let mut connection = Connection::open(self.nodes[at].api, ANSWER_MAX).tried(&what)?;
+        let mut connection = Connection::open(self.nodes[at].api, answer_max).tried(&what)?;
         let answer = connection.exchange(&request(method, path, &self.token, &body)).tried(&what)?;
         if !(200..300).contains(&answer.status) {
             let text = String::from_utf8_lossy(answer.body).into_owned();
@@ -275,13 +319,16 @@ listener "tcp" {{
   cluster_address = "{inside}"
   tls_disable     = true
 }}
-audit "file" "file" {{
-  options = {{ file_path = "{folder}/audit.log" }}
-}}
 api_addr      = "http://{api}"
 cluster_addr  = "https://{told}"
 disable_mlock = true
 log_level     = "info"
 "#
     )
+}
+
+fn audit_config(folder: &Path, audit: bool) -> String {
+    let path = folder.join("audit.log");
+    let device = format!("audit \"file\" \"file\" {{\n  options = {{ file_path = \"{}\" }}\n}}\n", path.display());
+    if audit { device } else { String::new() }
 }
