@@ -27,7 +27,7 @@ const TESTS: [&str; 4] = [
 const MODULE: &str = "node::tests::cluster::nemesis";
 
 /// Runs at the same time, for each processor. Why: most of their time they wait.
-const AT_ONCE: usize = 3;
+const AT_ONCE: usize = 6;
 
 /// Longest one run may take. It takes ten seconds.
 const RUN_MAX: Duration = Duration::from_secs(300);

@@ -18,8 +18,8 @@ use crate::planted::Bug;
 
 mod breaking;
 
-const KEYS: u64 = 12;
-const CLIENTS: u64 = 10;
+const KEYS: u64 = 16;
+const CLIENTS: u64 = 24;
 
 /// How long a client waits, before it asks another node.
 const PATIENCE: Duration = Duration::from_millis(400);
