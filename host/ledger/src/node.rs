@@ -38,6 +38,7 @@ use crate::removed::Removed;
 use crate::roster::Roster;
 use crate::snapshot::Snapshots;
 
+mod abreast;
 mod cluster;
 mod figures;
 mod parts;

@@ -76,7 +76,8 @@ impl Cluster {
         let (share, token) = (String::new(), String::new());
         let bug = program.bug;
         let program = Program { bug: None, ..program };
-        let mut cluster = Self { nodes: started, links, shim: Shim::build(), program, share, token };
+        let shim = Shim::build(&program.binary);
+        let mut cluster = Self { nodes: started, links, shim, program, share, token };
         cluster.found()?;
         if bug.is_some() {
             cluster.program.bug = bug;
@@ -92,9 +93,6 @@ impl Cluster {
         }
         for at in 0..self.nodes.len() {
             self.until(&format!("node{at} answers"), |cluster| cluster.health(at).is_some())?;
-        }
-        if let Some(child) = &self.nodes[0].child {
-            self.shim.check(child.id());
         }
         let keys = self.ask(0, "PUT", "sys/init", &json!({"secret_shares": 1, "secret_threshold": 1}))?;
         self.share = text_at(&keys, "/keys_base64/0")?;

@@ -2,6 +2,7 @@
 //! there is no C compiler, or the program takes no such library, there are no such faults.
 
 use std::fs::File;
+use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -53,7 +54,10 @@ impl Knobs {
 pub(crate) struct Shim(Result<PathBuf, String>);
 
 impl Shim {
-    pub(crate) fn build() -> Self {
+    pub(crate) fn build(program: &Path) -> Self {
+        if !is_dynamic(program) {
+            return Self(Err("the program takes no LD_PRELOAD".to_owned()));
+        }
         let library = workspace::root().join("target/chaos/shim.so");
         let mut cc = Command::new("cc");
         cc.args(["-O1", "-shared", "-fPIC", "-o"]).arg(&library);
@@ -72,17 +76,15 @@ impl Shim {
         }
     }
 
-    /// Notes that a process that was to have it runs without: a static one takes no library.
-    pub(crate) fn check(&mut self, pid: u32) {
-        let Ok(library) = &self.0 else { return };
-        let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
-        if !maps.contains(&*library.to_string_lossy()) {
-            self.0 = Err("the program takes no LD_PRELOAD".to_owned());
-        }
-    }
-
     /// Why clocks and disks cannot be made to go wrong here.
     pub(crate) fn missing(&self) -> Option<&str> {
         self.0.as_ref().err().map(String::as_str)
     }
+}
+
+/// Whether a loader puts the program together: its name is near the beginning of the file.
+fn is_dynamic(program: &Path) -> bool {
+    let mut head = [0; 4096];
+    let read = File::open(program).and_then(|mut file| file.read(&mut head)).unwrap_or_default();
+    head[..read].windows(4).any(|window| window == b"/ld-")
 }

@@ -17,6 +17,7 @@ use crate::peer::sim::{Net, Weather};
 mod failover;
 mod members;
 mod nemesis;
+mod power;
 mod reads;
 mod removed;
 mod snapshots;

@@ -158,7 +158,7 @@ async fn survives(nodes: usize, seed: u64, faults: &[Fault]) {
     cluster.shutdown().await;
     let acknowledged = events.iter().filter(|event| event.returned.is_some()).count();
     println!("{} operations, {acknowledged} of them with a known outcome", events.len());
-    assert!(acknowledged > 100, "{acknowledged} operations are no test");
+    assert!(acknowledged > 50, "{acknowledged} operations are no test");
     if let Some(key) = unexplained(&events) {
         let mut seen: Vec<_> = events.iter().filter(|event| event.key == key).collect();
         seen.sort_by_key(|event| event.called);
