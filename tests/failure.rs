@@ -6,6 +6,7 @@ mod config;
 mod crash;
 mod damage;
 mod full;
+mod guests;
 mod hostile;
 mod reload;
 mod shares;

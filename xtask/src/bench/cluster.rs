@@ -14,7 +14,7 @@ use self::gaps::{Ended, Gaps};
 use super::load::{self, Asked, Plan, Tally};
 use super::table::{self, Bar, Line};
 use super::{Options, Phase};
-use crate::cluster::{Cluster, Setup};
+use crate::cluster::{Cluster, Program, Setup};
 use crate::http::request;
 use crate::shell::{Done, Failed, read, say};
 
@@ -85,8 +85,9 @@ pub(super) fn run(options: &Options, [ours, bao]: [PathBuf; 2], scratch: &Path) 
 fn start(name: &'static str, binary: PathBuf, scratch: &Path, options: &Options) -> Done<Side> {
     say(format_args!("starting {NODES} nodes of {name}"));
     let folder = scratch.join(name);
-    let setup = Setup { binary: &binary, folder: &folder, nodes: NODES, relayed: false, audit: options.audit };
-    let cluster = Cluster::start(&setup)?;
+    let program = Program { binary: binary.clone(), bug: None };
+    let setup = Setup { program, folder: &folder, nodes: NODES, breakable: false, audit: options.audit };
+    let cluster = Cluster::start(setup)?;
     Ok(Side { name, binary, cluster })
 }
 

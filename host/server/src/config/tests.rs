@@ -48,6 +48,8 @@ fn a_config_as_vault_users_have_it_is_read() {
           path = "/var/lib/vault"
           node_id = "node-1"
           performance_multiplier = 1
+          snapshot_threshold = 8192
+          trailing_logs = 0
           retry_join { leader_api_addr = "https://10.0.0.2:8200" }
         }
         listener "tcp" {
@@ -64,7 +66,8 @@ fn a_config_as_vault_users_have_it_is_read() {
         audit "file" "main" { options { file_path = "/var/log/audit.log" mode = 0640 } }
         "#,
     );
-    assert_eq!(config.storage, Storage::Raft { path: "/var/lib/vault".into(), node_id: "node-1".to_owned() });
+    let log = LogLength { snapshot_every: Some(8192), trailing: None };
+    assert_eq!(config.storage, Storage::Raft { path: "/var/lib/vault".into(), node_id: "node-1".to_owned(), log });
     assert_eq!(config.listeners.len(), 2);
     let cluster = config.cluster.as_ref().expect("it is one of several");
     assert_eq!((cluster.bind.as_str(), cluster.address.as_str()), ("0.0.0.0:8201", "10.0.0.1:8201"));
@@ -436,7 +439,8 @@ fn the_environment_goes_over_the_files_and_openbaos_names_over_vaults() {
     let environment = Environment::read(value).expect("is text");
     let config = Config::load(&[path], &environment).expect("loads");
     assert_eq!((config.addresses.api.as_str(), config.addresses.cluster.as_str()), ("http://bao", "https://vault"),);
-    assert_eq!(config.storage, Storage::Raft { path: "/bao".into(), node_id: "file".to_owned() });
+    let Storage::Raft { path, node_id, .. } = &config.storage else { panic!("it is on disk") };
+    assert_eq!((path.as_path(), node_id.as_str()), (Path::new("/bao"), "file"));
 }
 
 #[test]

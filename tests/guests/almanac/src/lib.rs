@@ -87,6 +87,23 @@ impl Almanac {
         if body.fails { Err(Error::upstream("it failed")) } else { Ok(()) }
     }
 
+    /// Ends as no plugin should: it panics, never returns, or takes all memory there is.
+    #[read("end/{how}")]
+    fn end(_cx: &Cx, how: &str) -> Result<Value> {
+        match how {
+            "loop" => loop {
+                std::hint::black_box(how);
+            },
+            "grow" => {
+                let mut all = Vec::new();
+                loop {
+                    all.push(std::hint::black_box(vec![1_u8; 1 << 20]));
+                }
+            }
+            _ => panic!("a day that is in no almanac"),
+        }
+    }
+
     #[initialize]
     fn initialize(cx: &Cx, reason: Reason) -> Result<()> {
         let mut reasons = stored::<Vec<String>>(cx, REASONS)?;

@@ -114,13 +114,13 @@ async fn a_wiped_node_comes_back_as_another_under_its_name() {
         "its name is taken as long as it answers"
     );
     cluster.kill(wiped).await;
-    std::fs::remove_dir_all(cluster.dir.path().join(name(wiped))).unwrap();
+    cluster.wipe(wiped);
     let short = AutopilotConfig { last_contact_threshold: Duration::from_millis(500), ..eager() };
     cluster.ledger(leader).set_autopilot(short);
     sleep(Duration::from_millis(700)).await;
     let config = LedgerConfig { fresh_number: 555, ..cluster.config(wiped) };
-    let net = Arc::clone(&cluster.net);
-    let opened = RaftLedger::open_on(config, Arc::new(RealFiles), |number| Ok(net.link(number))).await.unwrap();
+    let (net, disk) = (Arc::clone(&cluster.net), Arc::clone(&cluster.disks[wiped]));
+    let opened = RaftLedger::open_on(config, disk, |number| Ok(net.link(number))).await.unwrap();
     cluster.ledgers[wiped] = Some(opened);
     cluster.ledger(leader).join(cluster.ledger(wiped).candidate()).await.unwrap();
     let ledger = cluster.ledger(leader);
