@@ -13,6 +13,7 @@
 //! | [`peer`] | other nodes: what is said to them, and how it gets there |
 //! | [`reads`] | how far a node must be before it may read |
 //! | [`removed`] | who was a member, and is not heard any more |
+//! | [`in_hand`] | the restoring that a leader is at, and what is given up |
 //! | [`pilot`] | looks after the members; [`autopilot`] decides what is due |
 //!
 //! No type of openraft or lsm-tree appears in what this room shows to others.
@@ -27,6 +28,7 @@ mod fault;
 mod files;
 mod gate;
 mod identity;
+mod in_hand;
 mod log;
 mod machine;
 mod node;

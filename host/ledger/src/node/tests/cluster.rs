@@ -18,6 +18,7 @@ mod members;
 mod nemesis;
 mod reads;
 mod removed;
+mod restoring;
 mod snapshots;
 mod sockets;
 
