@@ -91,6 +91,33 @@ fn voters_can_be_demoted_and_promoted() {
 }
 
 #[test]
+fn a_node_that_is_removed_while_others_promote_and_demote_it_stays_removed() {
+    let cluster = Cluster::open();
+    let leader = cluster.leader();
+    let gone = (cluster.leader_at() + 1) % 3;
+    let named = json!({"server_id": format!("node{gone}")});
+    thread::scope(|scope| {
+        let changes = ["demote", "promote", "demote", "promote"].map(|change| {
+            scope.spawn(move || {
+                let named = json!({"server_id": format!("node{gone}")});
+                // Until there is no such node any more.
+                let path = format!("sys/storage/raft/{change}");
+                let told = || leader.call("PUT", &path, Some(&named)).text();
+                (0..2_000).map(|_| told()).any(|told| told.contains("not found in raft configuration"))
+            })
+        });
+        thread::sleep(Duration::from_millis(300));
+        leader.put("sys/storage/raft/remove-peer", &named);
+        for change in changes {
+            assert!(change.join().unwrap(), "it is gone for all of them");
+        }
+    });
+    thread::sleep(Duration::from_secs(1));
+    let servers = leader.get("sys/storage/raft/configuration").at("data.config.servers");
+    assert_eq!(servers.as_array().map(Vec::len), Some(2), "{servers}");
+}
+
+#[test]
 fn the_autopilots_settings_outlive_the_leader_that_took_them() {
     let mut cluster = Cluster::open();
     cluster.leader().put("sys/storage/raft/autopilot/configuration", &json!({"max_trailing_logs": 77}));

@@ -74,32 +74,90 @@ fn a_snapshot_from_before_the_others_joined_does_not_part_them() {
     assert_eq!(cluster.nodes[2].get("kv/data/a").at("data.data.value"), json!("alone"));
 }
 
+fn is_sealed(node: &Node) -> bool {
+    node.get("sys/seal-status").at("sealed") == json!(true)
+}
+
 #[test]
-fn a_forced_snapshot_seals_every_node_and_its_own_shares_open_them() {
+fn a_forced_snapshot_from_before_the_others_joined_does_not_part_them() {
+    let cluster = Cluster::founded(3, 1, 1);
+    cluster.put_fast_autopilot();
+    let founder = &cluster.nodes[0];
+    founder.put("sys/mounts/kv", &json!({"type": "kv", "options": {"version": "2"}}));
+    founder.put("kv/data/a", &secret("alone"));
+    let file = founder.path("snapshot");
+    succeeds(&snapshot(&bulkhead(), founder, &["save", file.to_str().unwrap()]));
+    cluster.join(1);
+    cluster.until_voters(2);
+    founder.put("kv/data/a", &secret("together"));
+    // The authority was founded since, and the key it is under replaced.
+    founder.put("sys/rotate", &json!({}));
+    let leader = cluster.leader_at();
+    succeeds(&snapshot(&bulkhead(), &cluster.nodes[1], &["restore", "-force", file.to_str().unwrap()]));
+    for at in [1, leader] {
+        cluster.nodes[at].until("it has sealed itself", is_sealed);
+    }
+    cluster.unseal(0);
+    cluster.unseal(1);
+    for node in &cluster.nodes[..2] {
+        assert_eq!(node.get("kv/data/a").at("data.data.value"), json!("alone"), "{}", cluster.output());
+    }
+    cluster.put_fast_autopilot();
+    cluster.join(2);
+    cluster.until_voters(3);
+    assert_eq!(cluster.nodes[2].get("kv/data/a").at("data.data.value"), json!("alone"));
+}
+
+#[test]
+fn a_forced_snapshot_of_other_keys_is_for_the_last_node_and_the_others_join_it_anew() {
     let lost = bulkhead_tests::node::Node::raft_open(bulkhead_tests::programs::Program::Bulkhead);
     lost.put("sys/mounts/kv", &json!({"type": "kv", "options": {"version": "2"}}));
     lost.put("kv/data/a", &secret("of the lost one"));
     let file = lost.path("snapshot");
     succeeds(&snapshot(&bulkhead(), &lost, &["save", file.to_str().unwrap()]));
     let mut cluster = Cluster::open();
-    let standby = (cluster.leader_at() + 1) % 3;
-    let refused = snapshot(&bulkhead(), &cluster.nodes[standby], &["restore", file.to_str().unwrap()]);
-    assert_eq!(refused.status.code(), Some(2));
+    cluster.leader().put("kv/data/own", &secret("of this one"));
+    let last = cluster.leader_at();
+    let others = [(last + 1) % 3, (last + 2) % 3];
     let program = bao().unwrap_or_else(bulkhead);
-    succeeds(&snapshot(&program, &cluster.nodes[standby], &["restore", "-force", file.to_str().unwrap()]));
-    for node in &cluster.nodes {
-        node.until("it has sealed itself", |node| node.get("sys/seal-status").at("sealed") == json!(true));
+    for at in [last, others[0]] {
+        let node = &cluster.nodes[at];
+        for force in [None, Some("-force")] {
+            let args: Vec<&str> = ["restore"].into_iter().chain(force).chain([file.to_str().unwrap()]).collect();
+            let refused = snapshot(&program, node, &args);
+            assert_eq!(refused.status.code(), Some(2));
+            let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+            assert!(force.is_none() || why.contains("remove all nodes but one"), "{why}");
+        }
+        assert_eq!(node.get("kv/data/own").at("data.data.value"), json!("of this one"));
     }
+    for at in others {
+        cluster.leader().put("sys/storage/raft/remove-peer", &json!({"server_id": format!("node{at}")}));
+        cluster.nodes[at].kill();
+    }
+    cluster.until_voters(1);
+    succeeds(&snapshot(&program, &cluster.nodes[last], &["restore", "-force", file.to_str().unwrap()]));
+    cluster.nodes[last].until("it has sealed itself", is_sealed);
     for node in &mut cluster.nodes {
         node.token.clone_from(&lost.token);
         node.shares.clone_from(&lost.shares);
     }
-    for at in 0..3 {
-        cluster.unseal(at);
+    cluster.unseal(last);
+    cluster.nodes[last].put("sys/storage/raft/autopilot/configuration", &json!({"server_stabilization_time": "0s"}));
+    for at in others {
+        let config = cluster.config(at, &[last]);
+        std::fs::remove_dir_all(cluster.nodes[at].path("data")).unwrap();
+        cluster.nodes[at].write_config(&config);
+        cluster.nodes[at].spawn();
+        cluster.nodes[at].until_up();
+        cluster.join(at);
     }
+    cluster.until_voters(3);
+    // All know each other, so that one may fail.
+    cluster.nodes[last].kill();
     cluster.leader().put("kv/data/b", &secret("after"));
-    for node in &cluster.nodes {
-        assert_eq!(node.get("kv/data/a").at("data.data.value"), json!("of the lost one"));
-        assert_eq!(node.get("kv/data/b").at("data.data.value"), json!("after"));
+    for at in others {
+        assert_eq!(cluster.nodes[at].get("kv/data/a").at("data.data.value"), json!("of the lost one"));
+        assert_eq!(cluster.nodes[at].get("kv/data/b").at("data.data.value"), json!("after"));
     }
 }

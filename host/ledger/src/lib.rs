@@ -14,6 +14,7 @@
 //! | [`reads`] | how far a node must be before it may read |
 //! | [`removed`] | who was a member, and is not heard any more |
 //! | `planted` | bugs put in on purpose, in tests and in no release |
+//! | [`in_hand`] | the restoring that a leader is at, and what is given up |
 //! | [`pilot`] | looks after the members; [`autopilot`] decides what is due |
 //!
 //! No type of openraft or lsm-tree appears in what this room shows to others.
@@ -31,6 +32,7 @@ mod fault;
 mod files;
 mod gate;
 mod identity;
+mod in_hand;
 mod log;
 mod machine;
 mod node;

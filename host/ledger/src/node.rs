@@ -22,6 +22,7 @@ use crate::fault::{Health, explain_fatal, storage};
 use crate::files::{Files, RealFiles};
 use crate::gate::Gate;
 use crate::identity::Lock;
+use crate::in_hand::InHand;
 use crate::log::LogStore;
 use crate::machine::Machine;
 use crate::machine::state::State;
@@ -141,7 +142,8 @@ impl RaftLedger {
             health: Arc::clone(&health),
             patience: config.timings.answer,
         };
-        let pilot = Pilot::start((number, about), raft.clone(), Arc::clone(&link), roster, config.timings.pilot);
+        let at_work = (raft.clone(), InHand::new(Arc::clone(&state)));
+        let pilot = Pilot::start((number, about), at_work, Arc::clone(&link), roster, config.timings.pilot);
         Ok(Self {
             raft,
             writing: Writing { log, commits: Timer::default() },
@@ -249,13 +251,16 @@ impl RaftLedger {
         recovered.await.map(drop).map_err(|_| self.health.fault().unwrap_or(LedgerError::Timeout))
     }
 
-    /// Writes one entry, and returns what the state machine answered to it.
+    /// Writes a change, and returns what the state machine judged.
     async fn write(&self, payload: Payload) -> Result<Verdict, LedgerError> {
-        self.write_within(payload, self.timings.answer).await
+        match self.write_within(payload, self.timings.answer).await? {
+            Answer::Judged(verdict) => Ok(verdict),
+            _ => Err(LedgerError::Stopped { cause: "the state machine refused a change that was proposed".to_owned() }),
+        }
     }
 
-    /// As [`write`](Self::write), of what may take longer to apply.
-    async fn write_within(&self, payload: Payload, within: Duration) -> Result<Verdict, LedgerError> {
+    /// Writes one entry, and returns what the state machine answered to it.
+    async fn write_within(&self, payload: Payload, within: Duration) -> Result<Answer, LedgerError> {
         if let Some(fault) = self.health.fault() {
             return Err(fault);
         }
@@ -271,12 +276,7 @@ impl RaftLedger {
             Err(_) => return Err(LedgerError::Timeout),
         };
         match written {
-            Ok(response) => match response.data {
-                Answer::Judged(verdict) => Ok(verdict),
-                Answer::Nothing | Answer::Refused => Err(LedgerError::Stopped {
-                    cause: "the state machine refused a change that was proposed".to_owned(),
-                }),
-            },
+            Ok(response) => Ok(response.data),
             Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => Err(self.not_leader()),
             // The entry may live on at the new leader.
             Err(RaftError::APIError(_)) => Err(LedgerError::Timeout),

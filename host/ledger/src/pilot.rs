@@ -12,14 +12,16 @@ use openraft::error::{ChangeMembershipError, ClientWriteError, RaftError};
 use openraft::raft::Precondition;
 use openraft::{ChangeMembers, Instant as _, ServerState};
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use crate::autopilot::{self, Sight, Step};
+use crate::codec::restore;
+use crate::in_hand::InHand;
 use crate::peer::wire::{self, About, Request, Response};
 use crate::peer::{Lane, Link, Target};
-use crate::raft::{LogId, Member, Membership, Raft, Types};
+use crate::raft::{LogId, Member, Membership, Payload, Raft, Types};
 use crate::roster::Roster;
 
 /// Longest a node may take to say who it is.
@@ -29,10 +31,7 @@ const GREETING_WITHIN: Duration = Duration::from_secs(1);
 /// restarted under another version or address.
 const ROUNDS_BETWEEN_GREETINGS: u32 = 10;
 
-/// Pause before a change is tried again that met another one.
-const CHANGE_AGAIN: Duration = Duration::from_millis(20);
-
-/// Longest one change of members may take before it is looked at anew.
+/// Longest what the pilot writes may take before it is looked at anew.
 const CHANGE_WITHIN: Duration = Duration::from_secs(10);
 
 /// Looks after the members, as long as it is not stopped.
@@ -46,6 +45,7 @@ pub(crate) struct Pilot {
     /// The right to change the members: a change is two entries, and another one between
     /// them would fail.
     changing: Semaphore,
+    in_hand: InHand,
 }
 
 #[derive(Default)]
@@ -55,12 +55,22 @@ struct Books {
     leading: Option<(u64, Instant)>,
     /// Since when each member has been healthy.
     healthy: BTreeMap<u64, Instant>,
+    /// The term in which this leader has looked for what was laid aside long ago.
+    swept: Option<u64>,
     task: Option<JoinHandle<()>>,
 }
 
 /// A change of the members, and why it failed.
 pub(crate) type Change = ChangeMembers<u64, Member>;
 pub(crate) type ChangeError = RaftError<Types, ClientWriteError<Types>>;
+
+/// What became of a change of the members.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Changed {
+    Done,
+    /// Others are members by now, or are just becoming so: nothing was changed.
+    Overtaken,
+}
 
 /// The members, by number, with what they are.
 pub(crate) type Members = BTreeMap<u64, (Member, bool)>;
@@ -69,13 +79,13 @@ impl Pilot {
     /// Starts to look after them.
     pub(crate) fn start(
         (number, about): (u64, About),
-        raft: Raft,
+        (raft, in_hand): (Raft, InHand),
         link: Arc<dyn Link>,
         roster: Arc<Roster>,
         pace: Duration,
     ) -> Arc<Self> {
-        let pilot =
-            Arc::new(Self { number, raft, link, roster, about, books: Mutex::default(), changing: Semaphore::new(1) });
+        let (books, changing) = (Mutex::default(), Semaphore::new(1));
+        let pilot = Arc::new(Self { number, raft, link, roster, about, books, changing, in_hand });
         let task = tokio::spawn(Arc::clone(&pilot).run(pace));
         pilot.books.lock().task = Some(task);
         pilot
@@ -90,6 +100,10 @@ impl Pilot {
         &self.roster
     }
 
+    pub(crate) fn in_hand(&self) -> &InHand {
+        &self.in_hand
+    }
+
     pub(crate) fn config(&self) -> AutopilotConfig {
         self.books.lock().config
     }
@@ -100,11 +114,18 @@ impl Pilot {
 
     /// The members, and whether each votes.
     pub(crate) fn members(&self) -> Members {
+        self.membership().1
+    }
+
+    /// The entry that made the members what they are, and the members.
+    pub(crate) fn membership(&self) -> (Option<LogId>, Members) {
         let metrics = self.raft.server_metrics();
         let metrics = metrics.borrow_watched();
         let membership = metrics.membership_config.membership();
         let voters = voters(membership);
-        membership.nodes().map(|(number, member)| (*number, (member.clone(), voters.contains(number)))).collect()
+        let members = membership.nodes();
+        let members = members.map(|(number, member)| (*number, (member.clone(), voters.contains(number)))).collect();
+        (*metrics.membership_config.log_id(), members)
     }
 
     /// The members as this leader sees them; `None` if it does not lead.
@@ -161,6 +182,7 @@ impl Pilot {
             }
             if leads {
                 self.look_after().await;
+                self.sweep().await;
             }
             round = round.wrapping_add(1);
             // Sooner, if somebody else leads now.
@@ -218,22 +240,49 @@ impl Pilot {
         futures::future::join_all(asking).await;
     }
 
-    /// Changes the members, after whoever is changing them already.
-    pub(crate) async fn change(&self, change: Change, retain: bool) -> Result<(), ChangeError> {
-        self.change_since(change, retain, None).await
+    /// The right to change the members, after whoever is changing them already.
+    pub(crate) async fn turn(&self) -> SemaphorePermit<'_> {
+        self.changing.acquire().await.expect("it is never closed")
     }
 
-    /// Changes the members, if they are those of the entry `seen` still.
-    async fn change_since(&self, change: Change, retain: bool, seen: Option<Option<LogId>>) -> Result<(), ChangeError> {
-        let _turn = self.changing.acquire().await.expect("it is never closed");
-        let seen = seen.map(|id| Precondition::LastMembershipLogId { last_membership_log_id: id });
-        loop {
-            match self.raft.change_membership_if(change.clone(), retain, seen.clone()).await {
-                Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(
-                    ChangeMembershipError::InProgress(_),
-                ))) => tokio::time::sleep(CHANGE_AGAIN).await,
-                other => return other.map(drop),
-            }
+    /// Changes the members, if they are those of the entry `seen` still: what was decided on
+    /// others may take one in again who was removed meanwhile.
+    pub(crate) async fn change(
+        &self,
+        change: Change,
+        retain: bool,
+        seen: Option<LogId>,
+        _turn: &SemaphorePermit<'_>,
+    ) -> Result<Changed, ChangeError> {
+        let seen = Precondition::LastMembershipLogId { last_membership_log_id: seen };
+        match self.raft.change_membership_if(change, retain, Some(seen)).await {
+            Ok(_) => Ok(Changed::Done),
+            Err(RaftError::APIError(
+                ClientWriteError::PreconditionFailed(_)
+                | ClientWriteError::ChangeMembershipError(ChangeMembershipError::InProgress(_)),
+            )) => Ok(Changed::Overtaken),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives up a restoring that nobody is at, such as one of another leader.
+    async fn sweep(&self) {
+        let term = self.raft.metrics().borrow_watched().current_term;
+        let is_swept = self.books.lock().swept == Some(term);
+        let step = match self.in_hand.abandoned() {
+            Ok(None) if !is_swept => self.in_hand.left_behind(),
+            found => found,
+        };
+        let step = match step {
+            Ok(Some(step)) => step,
+            Ok(None) => return self.books.lock().swept = Some(term),
+            Err(error) => return tracing::warn!(%error, "what was left of a restoring could not be looked for"),
+        };
+        tracing::info!("giving up a restoring that nobody is at");
+        match timeout(CHANGE_WITHIN, self.raft.client_write(Payload(restore::encode(&step)))).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "a restoring that nobody is at could not be given up"),
+            Err(_) => tracing::warn!("giving up a restoring that nobody is at takes long"),
         }
     }
 
@@ -253,7 +302,8 @@ impl Pilot {
         };
         tracing::info!(?change, "changing the cluster's members");
         let retain = matches!(change, ChangeMembers::AddVoterIds(_) | ChangeMembers::ReplaceAllVoters(_));
-        match timeout(CHANGE_WITHIN, self.change_since(change, retain, Some(seen))).await {
+        let turn = self.turn().await;
+        match timeout(CHANGE_WITHIN, self.change(change, retain, seen, &turn)).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => tracing::warn!(%error, "the cluster's members could not be changed"),
             Err(_) => tracing::warn!("changing the cluster's members takes long"),

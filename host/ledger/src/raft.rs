@@ -74,6 +74,10 @@ pub(crate) enum Answer {
     Judged(Verdict),
     /// The entry is over a limit or can't be decoded; it wrote nothing, on any node.
     Refused,
+    /// It ends a restoring that lacks records; it wrote nothing.
+    NotWhole,
+    /// It ends a restoring that is for a cluster of one node; it wrote nothing.
+    NotAlone,
 }
 
 /// A member of the cluster, as the log keeps it.

@@ -200,6 +200,8 @@ fn answer<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
         authority::renew_own(&open, peers).await?;
         let (cluster, _) = cluster(visit)?;
         let proof = proof::of_issuer(&key, &said, &certificate, &authority);
+        // Its certificate is of this state's authority, which another state may lack.
+        open.fence.refuse_shut()?;
         cluster.join(node.clone()).await.map_err(|error| of_cluster(&error))?;
         tracing::info!(node = %node.id, "a node has joined the cluster");
         Ok(data(&json!({
@@ -220,6 +222,7 @@ pub(crate) fn of_cluster(error: &ClusterError) -> Fault {
         )
         .into(),
         ClusterError::Refused { why } => Fault::invalid(why.clone()),
+        ClusterError::Busy { why } => Failure::new(FailureKind::Unavailable, why.clone()).into(),
     }
 }
 

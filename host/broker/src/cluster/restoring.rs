@@ -8,7 +8,10 @@ use std::time::Duration;
 use bulkhead_barrier::{Barrier, HmacKey};
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::request::Pieces;
-use bulkhead_model::seam::cluster::{Cluster, ClusterError, ReceivedSnapshot, RestoreStep, SavedSnapshot};
+use bulkhead_model::seam::cluster::{
+    Cluster, ClusterError, ReceivedSnapshot, Restoration, RestoreStep, RestoreSteps, SavedSnapshot, SnapshotInfo,
+};
+use bulkhead_model::seam::entropy::random;
 use bulkhead_model::seam::ledger::LedgerError;
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, mpsc};
 
@@ -16,6 +19,7 @@ use super::admission::of_cluster;
 use super::wire::{Question, Told};
 use super::{authority, forward};
 use crate::fault::Fault;
+use crate::fence::Fence;
 use crate::node::birth;
 use crate::open::Open;
 use crate::sys;
@@ -91,28 +95,27 @@ pub(crate) async fn save(open: &Open, cluster: &dyn Cluster) -> Result<SavedSnap
     Ok(SavedSnapshot { info, stream: Box::new(Held { stream, _place: place }) })
 }
 
-/// What is not of the snapshot after it was restored: the keys, which only ever become more,
-/// and who vouches for the nodes of the cluster.
-fn kept(open: &Open) -> Result<Vec<Vec<u8>>, Fault> {
-    let mut kept = Barrier::own_places();
-    kept.push(open.barrier.place(&authority::key())?);
-    Ok(kept)
+/// A snapshot that may be restored, and how.
+pub(crate) struct Admitted {
+    info: SnapshotInfo,
+    steps: RestoreSteps,
+    forced: bool,
 }
 
 /// Takes a snapshot in, and finds out whether it may be restored. Nothing has changed yet.
 ///
 /// # Errors
-/// [`Fault`]: it is none, or not of this cluster and not forced; or what the client did.
+/// [`Fault`]: it is none, or not of this cluster and not forced; it would part the nodes of the
+/// cluster; or what the client did.
 pub(crate) async fn receive(
     open: &Open,
     cluster: &dyn Cluster,
     pieces: Box<dyn Pieces>,
     forced: bool,
-) -> Result<ReceivedSnapshot, Fault> {
-    let keep = if forced { Vec::new() } else { kept(open)? };
+) -> Result<Admitted, Fault> {
     let (feed, fed) = mpsc::channel(PIECES_MAX);
     let stream = Box::new(Fed { pieces: fed, piece: Vec::new(), at: 0, ended: false });
-    let mut receiving = cluster.receive_snapshot(stream, BYTES_MAX, keep);
+    let mut receiving = cluster.receive_snapshot(stream, BYTES_MAX, vec![Barrier::keyring_place()]);
     let (received, broken) = tokio::select! {
         received = &mut receiving => (received, Ok(())),
         fed = feed_all(open, pieces, feed) => (receiving.await, fed),
@@ -126,16 +129,44 @@ pub(crate) async fn receive(
         ClusterError::Ledger(error) => Fault::Ledger(error),
         other => of_cluster(&other),
     })?;
-    if !forced {
+    let terms = if forced {
+        forced_terms(open, cluster, &received)?
+    } else {
         refuse_foreign(open, &received)?;
+        terms(open)?
+    };
+    Ok(Admitted { info: received.info, steps: (received.steps)(terms), forced })
+}
+
+/// What is not of the snapshot after it was restored: the keys, which only ever become more,
+/// and who vouches for the nodes of the cluster.
+fn terms(open: &Open) -> Result<Restoration, Fault> {
+    let mut keep = Barrier::own_places();
+    keep.push(open.barrier.place(&authority::key())?);
+    Ok(Restoration { attempt: random(&*open.parts.entropy), keep, ..Restoration::default() })
+}
+
+/// Of a forced one all is the snapshot's, its keys among it. Who vouches for the nodes goes with
+/// it as a record under those; where that cannot be written, there must be no other node, which
+/// would be cut off once its certificate is to be renewed.
+fn forced_terms(open: &Open, cluster: &dyn Cluster, received: &ReceivedSnapshot) -> Result<Restoration, Fault> {
+    open.learn_keys()?;
+    let carried = authority::carried_over(open, received.shown.get(&Barrier::keyring_place()))?;
+    if carried.is_none() && cluster.peers().len() > 1 {
+        return Err(Fault::invalid(
+            "the snapshot is of other keys, under which the nodes of this cluster could not know each other any more: \
+             remove all nodes but one (sys/storage/raft/remove-peer), restore there, and let the others join anew with \
+             empty data directories",
+        ));
     }
-    Ok(received)
+    let attempt = random(&*open.parts.entropy);
+    Ok(Restoration { attempt, keep: Vec::new(), alone: carried.is_none(), put: carried.into_iter().collect() })
 }
 
 /// The text is OpenBao's.
 fn refuse_foreign(open: &Open, received: &ReceivedSnapshot) -> Result<(), Fault> {
     open.learn_keys()?;
-    let keyring = received.kept.get(&Barrier::keyring_place());
+    let keyring = received.shown.get(&Barrier::keyring_place());
     let covered = keyring.is_some_and(|wrapped| open.barrier.covers(wrapped.clone()));
     if covered && seal_key(open).verify(&received.sums, &received.seal) {
         return Ok(());
@@ -191,31 +222,52 @@ impl Read for Fed {
     }
 }
 
-/// Puts a snapshot in the place of the state, on every node.
+/// Puts a snapshot in the place of the state, on every node. Once begun it is carried out or given
+/// up, whatever becomes of whoever asked for it.
 ///
 /// # Errors
 /// [`Fault`]: then either nothing has changed, or that is not known; the text says so.
-pub(crate) async fn put_in_place(
-    open: &Open,
-    cluster: &dyn Cluster,
-    received: ReceivedSnapshot,
-    forced: bool,
-    _turn: &Turn,
-) -> Result<(), Fault> {
-    let info = received.info;
+pub(crate) async fn put_in_place(open: &Arc<Open>, admitted: Admitted, turn: Turn) -> Result<(), Fault> {
+    let open = Arc::clone(open);
+    let working = tokio::spawn(async move {
+        let _turn = turn;
+        carry_out(&open, admitted).await
+    });
+    working
+        .await
+        .unwrap_or_else(|_| Err(unavailable("the restoring broke off; the snapshot may or may not be in place")))
+}
+
+async fn carry_out(open: &Open, admitted: Admitted) -> Result<(), Fault> {
+    let Admitted { info, steps: RestoreSteps { steps, abandon }, forced } = admitted;
+    let Some(cluster) = open.ledger().cluster() else { return Err(unavailable("the storage keeps no cluster")) };
     let (tell, mut told) = mpsc::channel(1);
     let reading = tokio::task::spawn_blocking(move || {
-        for step in received.steps {
+        for step in steps {
             let failed = step.is_err();
             if tell.blocking_send(step).is_err() || failed {
                 return;
             }
         }
     });
-    while let Some(step) = told.recv().await {
-        take_anywhere(open, cluster, step?, forced).await?;
-    }
+    let taken = async {
+        while let Some(step) = told.recv().await {
+            // A node that was sealed must not hold its keys until all is done.
+            open.fence.refuse_ended()?;
+            take_anywhere(open, cluster, step?, forced).await?;
+        }
+        Ok::<(), Fault>(())
+    };
+    let taken = taken.await;
+    drop(told);
     drop(reading.await);
+    if let Err(fault) = taken {
+        // Whatever the leader did not hear of it finds out by itself, a little later.
+        if let Err(fault) = take_anywhere(open, cluster, abandon, forced).await {
+            tracing::debug!(cause = ?fault, "a restoring that failed could not be given up at once");
+        }
+        return Err(fault);
+    }
     tracing::warn!(
         index = info.index,
         records = info.records,
@@ -225,11 +277,14 @@ pub(crate) async fn put_in_place(
     Ok(())
 }
 
+fn unavailable(text: &str) -> Fault {
+    Fault::Answer(Failure::new(FailureKind::Unavailable, text))
+}
+
 async fn take_anywhere(open: &Open, cluster: &dyn Cluster, step: RestoreStep, forced: bool) -> Result<(), Fault> {
     if open.parts.peers.is_none() || open.ledger().standing().leader {
         return take_here(open, cluster, step, forced).await;
     }
-    let unavailable = |text: &str| Fault::Answer(Failure::new(FailureKind::Unavailable, text));
     let Some(leader) = cluster.leader() else { return Err(unavailable("there is no leader: nothing was changed")) };
     let RestoreStep { bytes, is_last } = step;
     match forward::ask(open, cluster, leader.number, &Question::Restore { bytes, is_last, forced }, STEP_WITHIN).await {
@@ -240,6 +295,33 @@ async fn take_anywhere(open: &Open, cluster: &dyn Cluster, step: RestoreStep, fo
             Err(unavailable("the leader did not answer; the snapshot may or may not be in place"))
         }
         Err(_) => Err(unavailable("the leader was not reached: nothing was changed; try again")),
+    }
+}
+
+/// Keeps a node shut while the last step of a forced restoring is under way: what is written under
+/// keys that the snapshot does not have could never be read again. Dropped without a word, be it
+/// in the middle, whether the state was replaced is not known, and the node closes.
+struct Shut<'a>(Option<&'a Fence>);
+
+impl<'a> Shut<'a> {
+    fn begin(fence: &'a Fence) -> Self {
+        fence.shut(true);
+        Self(Some(fence))
+    }
+
+    /// Nothing was replaced: the node goes on.
+    fn open(mut self) {
+        if let Some(fence) = self.0.take() {
+            fence.shut(false);
+        }
+    }
+}
+
+impl Drop for Shut<'_> {
+    fn drop(&mut self) {
+        if let Some(fence) = self.0 {
+            fence.close();
+        }
     }
 }
 
@@ -254,30 +336,22 @@ pub(super) async fn take_here(
     forced: bool,
 ) -> Result<(), Fault> {
     let ends = step.is_last;
-    // What is written under keys that the snapshot does not have could never be read again.
-    let fences = ends && forced;
-    if fences {
-        open.fence.shut(true);
+    let shut = (ends && forced).then(|| Shut::begin(&open.fence));
+    let taken = cluster.restore_step(step).await;
+    let unchanged = matches!(
+        taken,
+        Err(ClusterError::Refused { .. }
+            | ClusterError::Busy { .. }
+            | ClusterError::Ledger(LedgerError::NotLeader { .. }))
+    );
+    match shut {
+        Some(shut) if unchanged => shut.open(),
+        Some(shut) => drop(shut),
+        // Where it is not known whether the state was replaced, it is looked at all the same.
+        None if ends && !unchanged => follow(open).await,
+        None => {}
     }
-    match cluster.restore_step(step).await {
-        Ok(_) if fences => open.fence.close(),
-        Ok(_) if ends => follow(open).await,
-        Ok(_) => {}
-        Err(error @ (ClusterError::Refused { .. } | ClusterError::Ledger(LedgerError::NotLeader { .. }))) => {
-            if fences {
-                open.fence.shut(false);
-            }
-            return Err(of_cluster(&error));
-        }
-        // Whether it is in place is not known: a forced one leaves the node closed.
-        Err(error) => {
-            if fences {
-                open.fence.close();
-            }
-            return Err(of_cluster(&error));
-        }
-    }
-    Ok(())
+    taken.map(drop).map_err(|error| of_cluster(&error))
 }
 
 /// Brings up to date what this node keeps parsed, open or running, after a snapshot took the

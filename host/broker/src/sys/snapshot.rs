@@ -1,8 +1,11 @@
 //! `sys/storage/raft/snapshot` and `snapshot-force`: the state of the cluster, out and in.
 //! Neither body is ever held: both are read as they are sent.
 
+use std::sync::Arc;
+
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::{Body, Verb};
+use bulkhead_model::seam::ledger::{LedgerError, Versioned, View};
 
 use super::raft::cluster;
 use super::table::{Answer, Handler, HostRoute};
@@ -55,14 +58,29 @@ async fn put_in_place(visit: &mut Visit, ask: &Ask<'_>, forced: bool) -> Result<
         _ => None,
     };
     let pieces = pieces.ok_or_else(|| Fault::invalid("a snapshot is expected as the request's body"))?;
-    // A body can be read once, and the state it replaces is not the one that was read so far.
+    // A body can be read once, and the state it replaces is not the one that was read so far. A
+    // view of that would have the ledger keep in memory all that is written from here on.
     visit.outside = true;
-    let received = restoring::receive(&open, cluster, pieces, forced).await?;
-    restoring::put_in_place(&open, cluster, received, forced, &turn).await?;
+    visit.tx = open.barrier.begin(Arc::new(NoRecords));
+    let admitted = restoring::receive(&open, cluster, pieces, forced).await?;
+    restoring::put_in_place(&open, admitted, turn).await?;
     // The token may not be there any more, and no use of it is left to count.
     visit.who = None;
     if forced {
         visit.after.push(After::Close);
     }
     Ok(Reply::Empty)
+}
+
+/// What there is to read of a state that is about to be replaced.
+struct NoRecords;
+
+impl View for NoRecords {
+    fn get(&self, _: &[u8]) -> Result<Option<Versioned>, LedgerError> {
+        Ok(None)
+    }
+
+    fn keys(&self, _: &[u8], _: &[u8], _: u32) -> Result<Vec<Vec<u8>>, LedgerError> {
+        Ok(Vec::new())
+    }
 }

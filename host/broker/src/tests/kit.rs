@@ -21,7 +21,7 @@ use bulkhead_model::reply::{Envelope, Reply};
 use bulkhead_model::request::{Body, Origin, Request, Verb};
 use bulkhead_model::seam::audit::{AuditSink, AuditSinkMaker};
 use bulkhead_model::seam::cluster::Cluster;
-use bulkhead_model::seam::ledger::{Ledger, LedgerError, Standing, View};
+use bulkhead_model::seam::ledger::{Ledger, LedgerError, Standing, Versioned, View};
 use bulkhead_model::seam::plugin::Plugin;
 use serde_json::Value;
 
@@ -54,12 +54,27 @@ pub(crate) struct MortalLedger {
     read_ms: AtomicU64,
     /// The others, if it has any.
     cluster: Option<Arc<dyn Cluster>>,
+    /// One for each view that somebody holds, and one.
+    views: Arc<()>,
+}
+
+/// A view that is counted.
+struct Counted(Arc<dyn View>, #[expect(dead_code, reason = "it is counted")] Arc<()>);
+
+impl View for Counted {
+    fn get(&self, key: &[u8]) -> Result<Option<Versioned>, LedgerError> {
+        self.0.get(key)
+    }
+
+    fn keys(&self, from: &[u8], end: &[u8], limit: u32) -> Result<Vec<Vec<u8>>, LedgerError> {
+        self.0.keys(from, end, limit)
+    }
 }
 
 #[async_trait]
 impl Ledger for MortalLedger {
     fn view(&self) -> Result<Arc<dyn View>, LedgerError> {
-        self.inner.view()
+        Ok(Arc::new(Counted(self.inner.view()?, Arc::clone(&self.views))))
     }
 
     async fn linearizable(&self) -> Result<(), LedgerError> {
@@ -204,6 +219,11 @@ impl Kit {
     /// How long the ledger takes to make sure of a read from now on.
     pub(crate) fn reads_take(&self, time: Duration) {
         self.ledger.read_ms.store(time.as_millis() as u64, Ordering::SeqCst);
+    }
+
+    /// Views of the state that somebody holds.
+    pub(crate) fn views_held(&self) -> usize {
+        Arc::strong_count(&self.ledger.views) - 1
     }
 
     pub(crate) fn open(&self) -> Arc<Open> {
@@ -398,6 +418,7 @@ fn ledger(inner: Arc<FakeLedger>, cluster: Option<Arc<dyn Cluster>>) -> Arc<Mort
         term: AtomicU64::new(1),
         read_ms: AtomicU64::new(0),
         cluster,
+        views: Arc::default(),
     })
 }
 

@@ -13,6 +13,7 @@ mod leave;
 mod lifecycle;
 mod peers;
 mod plugin;
+mod restores;
 mod scheduler;
 mod spellings;
 mod trees;

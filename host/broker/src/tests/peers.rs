@@ -1,10 +1,10 @@
 //! A node among others: the others are what the test says they are.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::pending;
 use std::io::Read;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,13 +13,14 @@ use bulkhead_model::hidden::Hidden;
 use bulkhead_model::request::{Request, Verb};
 use bulkhead_model::seam::cluster::{
     AskError, AutopilotConfig, AutopilotState, Cluster, ClusterError, Joining, Leader, Peer, ReceivedSnapshot,
-    Responder, RestoreStep, SavedSnapshot, SnapshotSeal,
+    Responder, Restoration, RestoreStep, RestoreSteps, SavedSnapshot, SnapshotInfo, SnapshotSeal,
 };
 use bulkhead_model::seam::peer::{
     ApiAddress, ApiClient, AuthorityKeys, KeyRequest, PeerCredentials, PeerIdentity, PeerOffice, Validity,
 };
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::kit::{Kit, ROOT, fresh, request};
@@ -32,7 +33,22 @@ pub(crate) struct FakeCluster {
     leads: Mutex<Option<u64>>,
     /// How long each question would have waited.
     waits: Mutex<Vec<Duration>>,
+    /// How many others there are.
+    pub(super) others: AtomicU64,
+    pub(super) restored: Restored,
 }
+
+/// What is restored: two steps and a last one, which waits until it is let go.
+#[derive(Default)]
+pub(super) struct Restored {
+    pub(super) steps: Mutex<Vec<u8>>,
+    pub(super) last_may_go: Notify,
+    pub(super) fails: AtomicBool,
+}
+
+/// The last step, and the one that gives up.
+pub(super) const LAST: u8 = 2;
+pub(super) const ABANDON: u8 = 9;
 
 #[async_trait]
 impl Cluster for FakeCluster {
@@ -45,7 +61,18 @@ impl Cluster for FakeCluster {
     }
 
     fn peers(&self) -> Vec<Peer> {
-        Vec::new()
+        let peer = |number| Peer {
+            number,
+            id: if number == 1 { "one".into() } else { number.to_string() },
+            address: format!("{}:1", if number == 1 { "a" } else { "b" }),
+            api_address: String::new(),
+            version: String::new(),
+            voter: true,
+            non_voter: false,
+            leader: number == 1,
+            contact: None,
+        };
+        (1..=1 + self.others.load(Ordering::SeqCst)).map(peer).collect()
     }
 
     fn is_member(&self) -> bool {
@@ -100,11 +127,29 @@ impl Cluster for FakeCluster {
         _: u64,
         _: Vec<Vec<u8>>,
     ) -> Result<ReceivedSnapshot, ClusterError> {
-        Err(ClusterError::Refused { why: "not here".into() })
+        let step = |nth: u8| RestoreStep { bytes: vec![nth], is_last: nth == LAST };
+        let steps = move |_: Restoration| RestoreSteps {
+            steps: Box::new((0..=LAST).map(move |nth| Ok(step(nth)))),
+            abandon: step(ABANDON),
+        };
+        Ok(ReceivedSnapshot {
+            info: SnapshotInfo::default(),
+            sums: Vec::new(),
+            seal: Vec::new(),
+            shown: BTreeMap::new(),
+            steps: Box::new(steps),
+        })
     }
 
-    async fn restore_step(&self, _: RestoreStep) -> Result<u64, ClusterError> {
-        Err(ClusterError::Refused { why: "not here".into() })
+    async fn restore_step(&self, step: RestoreStep) -> Result<u64, ClusterError> {
+        self.restored.steps.lock().extend(&step.bytes);
+        if step.is_last {
+            self.restored.last_may_go.notified().await;
+            if self.restored.fails.load(Ordering::SeqCst) {
+                return Err(ClusterError::Refused { why: "not all records came".into() });
+            }
+        }
+        Ok(1)
     }
 
     async fn state_digest(&self) -> Result<(u64, [u8; 32]), ClusterError> {
@@ -200,6 +245,11 @@ fn parts(client: &Arc<FakeClient>, retry_join: &[&str]) -> PeerParts {
         non_voter: false,
         stale_reads_max: std::time::Duration::ZERO,
     }
+}
+
+/// What a node with this office has to be one of several.
+pub(super) fn parts_with(office: Arc<dyn PeerOffice>) -> PeerParts {
+    PeerParts { office, ..parts(&client(&[]), &[]) }
 }
 
 /// A node that does not lead. The leader is there, and says nothing.

@@ -11,9 +11,9 @@ use openraft::EntryPayload;
 use sha2::{Digest, Sha256};
 
 use super::recent::Recent;
-use super::restore::apart_key;
+use super::restore::{self as apart, UNDER_WAY, apart_key};
 use super::state::{Meta, VERSION_BYTES, map_key, meta_put, split_version, versioned, with_map_key};
-use crate::codec::restore::{self, Step};
+use crate::codec::restore::{self, Form, RestoreId, Step};
 use crate::codec::{ChangeLines, RangeLine, ReadLine, decode};
 use crate::disk::Disk;
 use crate::raft::{Answer, Entry, StoredMembership};
@@ -92,7 +92,7 @@ impl<'a> Group<'a> {
     }
 
     fn change(&mut self, index: u64, payload: &[u8]) -> Result<Answer, LedgerError> {
-        let Some(lines) = decode(payload) else { return Ok(self.lay_apart(index, payload)) };
+        let Some(lines) = decode(payload) else { return self.lay_apart(index, payload) };
         if !self.holds(&lines)? {
             return Ok(Answer::Judged(Verdict::Conflict));
         }
@@ -104,13 +104,25 @@ impl<'a> Group<'a> {
         Ok(Answer::Judged(Verdict::Committed(index)))
     }
 
-    fn lay_apart(&mut self, index: u64, payload: &[u8]) -> Answer {
-        let Some(Step::Records { id, records }) = restore::decode(payload) else { return Answer::Refused };
+    fn lay_apart(&mut self, index: u64, payload: &[u8]) -> Result<Answer, LedgerError> {
+        let Some((form, Step::Records { id, records })) = restore::decode(payload) else { return Ok(Answer::Refused) };
+        if form == Form::Begun && !self.is_under_way(&id)? {
+            return Ok(Answer::Judged(Verdict::Conflict));
+        }
         for (key, value) in records {
             self.bytes += key.0.len() + value.0.len();
             self.left.insert(apart_key(&id, key.0), Some(value.0.to_vec()));
         }
-        Answer::Judged(Verdict::Committed(index))
+        Ok(Answer::Judged(Verdict::Committed(index)))
+    }
+
+    fn is_under_way(&self, id: &RestoreId) -> Result<bool, LedgerError> {
+        Ok(self.disk.get(&UNDER_WAY)?.map(|noted| apart::id_of(&noted)).transpose()? == Some(*id))
+    }
+
+    /// Notes which restoring is under way from now on, if any is.
+    pub(crate) fn turn_to(&mut self, id: Option<&RestoreId>) {
+        self.left.insert(UNDER_WAY.to_vec(), id.map(|id| id.to_vec()));
     }
 
     fn holds(&mut self, lines: &ChangeLines<'_>) -> Result<bool, LedgerError> {
@@ -164,7 +176,7 @@ fn next_digest(before: &[u8; 32], index: u64, answer: Answer, payload: &[u8]) ->
         Answer::Nothing => 0u8,
         Answer::Judged(Verdict::Committed(_)) => 1,
         Answer::Judged(Verdict::Conflict) => 2,
-        Answer::Refused => 3,
+        Answer::Refused | Answer::NotWhole | Answer::NotAlone => 3,
     };
     let hash = Sha256::new().chain_update(before).chain_update(index.to_be_bytes()).chain_update([verdict]);
     hash.chain_update(payload).finalize().into()

@@ -12,8 +12,8 @@ use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 
 use self::group::Group;
+use self::restore::Turn;
 use self::state::{Meta, State, meta_put};
-use crate::codec::restore::{self as steps, RestoreId, Step};
 use crate::disk::{Disk, DiskView};
 use crate::fault::{Health, as_io};
 use crate::gate::Gate;
@@ -23,7 +23,7 @@ use crate::snapshot::{Contents, SnapshotFile, Snapshots};
 
 mod group;
 pub(crate) mod recent;
-mod restore;
+pub(crate) mod restore;
 pub(crate) mod state;
 
 /// A snapshot is put off while the log has grown by less than this part of the state.
@@ -94,19 +94,18 @@ impl Machine {
         }
     }
 
-    /// Applies entries up to one that puts a snapshot's records in place, which is for
-    /// the caller to do.
+    /// Applies entries up to one that is a group by itself, which is for the caller to do.
     fn take(
         &mut self,
         entries: &mut Entries,
         waiting: &mut Vec<Waiting>,
-    ) -> Result<Option<(EntryResponder<Types>, Ending)>, LedgerError> {
+    ) -> Result<Option<(EntryResponder<Types>, Turn)>, LedgerError> {
         let disk = self.state.disk()?;
         let mut group = Group::new(&disk, &self.state.recent, std::mem::take(&mut self.meta));
         let mut ended = None;
         for (entry, responder) in entries.by_ref() {
-            if let Some(ending) = end_of_restore(&entry) {
-                ended = Some(((entry, responder), ending));
+            if let Some(turn) = turn_of(&entry) {
+                ended = Some(((entry, responder), turn));
                 break;
             }
             let answer = judge(&mut group, &entry)?;
@@ -123,35 +122,19 @@ impl Machine {
     async fn take_all(&mut self, entries: Vec<EntryResponder<Types>>) -> Result<Vec<Waiting>, LedgerError> {
         let mut waiting = Vec::with_capacity(entries.len());
         let mut entries = entries.into_iter();
-        while let Some(((entry, responder), ending)) = self.take(&mut entries, &mut waiting)? {
-            let answer = self.restore(&entry, ending).await?;
+        while let Some(((entry, responder), turn)) = self.take(&mut entries, &mut waiting)? {
+            let answer = self.turn(&entry, turn).await?;
             waiting.extend(responder.map(|responder| (responder, answer)));
         }
         Ok(waiting)
     }
 
-    /// Puts a snapshot's records in place, if all are there. Until that is done, the entry
-    /// does not count as applied: a crash has it done again.
-    async fn restore(&mut self, entry: &Entry, ending: Ending) -> Result<Answer, LedgerError> {
-        let Ending { id, records, keep } = ending;
+    /// Begins a restoring, ends it or gives it up. Until that is done, the entry does not
+    /// count as applied: a crash has it done again.
+    async fn turn(&mut self, entry: &Entry, turn: Turn) -> Result<Answer, LedgerError> {
         let (state, meta, entry) = (Arc::clone(&self.state), self.meta.clone(), entry.clone());
-        let restoring = tokio::task::spawn_blocking(move || {
-            let disk = state.disk()?;
-            let view = disk.view();
-            let whole = restore::is_whole(&view, &id, records)?;
-            let answer = if whole { Answer::Judged(Verdict::Committed(entry.log_id.index)) } else { Answer::Refused };
-            let mut group = Group::new(&disk, &state.recent, meta);
-            let EntryPayload::Normal(payload) = &entry.payload else { unreachable!("it was decoded from a payload") };
-            group.note(&entry, answer, &payload.0);
-            if whole {
-                restore::put_in_place(&state, &view, (&id, &keep), &group.meta)?;
-            } else {
-                group.write()?;
-            }
-            Ok((group.meta, answer))
-        });
-        let restored = restoring.await.map_err(|e| LedgerError::Stopped { cause: e.to_string() })?;
-        let (meta, answer) = restored?;
+        let turning = tokio::task::spawn_blocking(move || turned(&state, meta, &entry, &turn));
+        let (meta, answer) = turning.await.map_err(|e| LedgerError::Stopped { cause: e.to_string() })??;
         self.meta = meta;
         Ok(answer)
     }
@@ -161,22 +144,37 @@ impl Machine {
     }
 }
 
-/// What an entry that ends a restoring says of it.
-struct Ending {
-    id: RestoreId,
-    records: u64,
-    keep: Vec<Vec<u8>>,
+/// The turn of a restoring that an entry is.
+fn turn_of(entry: &Entry) -> Option<Turn> {
+    let EntryPayload::Normal(payload) = &entry.payload else { return None };
+    Turn::of(&payload.0)
 }
 
-/// Whether an entry ends a restoring, and which.
-fn end_of_restore(entry: &Entry) -> Option<Ending> {
-    let EntryPayload::Normal(payload) = &entry.payload else { return None };
-    match steps::decode(&payload.0)? {
-        Step::End { id, records, keep } => {
-            Some(Ending { id, records, keep: keep.into_iter().map(|key| key.0.to_vec()).collect() })
-        }
-        Step::Records { .. } => None,
+fn turned(state: &State, meta: Meta, entry: &Entry, turn: &Turn) -> Result<(Meta, Answer), LedgerError> {
+    let disk = state.disk()?;
+    let view = disk.view();
+    let answer = turn.judge(&view, &meta, entry.log_id.index)?;
+    let mut group = Group::new(&disk, &state.recent, meta);
+    let EntryPayload::Normal(payload) = &entry.payload else { unreachable!("it was decoded from a payload") };
+    group.note(entry, answer, &payload.0);
+    if !matches!(answer, Answer::Judged(Verdict::Committed(_))) {
+        group.write()?;
+        return Ok((group.meta, answer));
     }
+    match turn {
+        Turn::End(ending) => restore::put_in_place(state, &view, ending, &group.meta)?,
+        Turn::Begin(id) => {
+            restore::clear(&disk, &view)?;
+            group.turn_to(Some(id));
+            group.write()?;
+        }
+        Turn::Abandon(_) => {
+            restore::clear(&disk, &view)?;
+            group.turn_to(None);
+            group.write()?;
+        }
+    }
+    Ok((group.meta, answer))
 }
 
 fn judge(group: &mut Group<'_>, entry: &Entry) -> Result<Answer, LedgerError> {

@@ -15,7 +15,7 @@ use openraft::ChangeMembers;
 use openraft::async_runtime::WatchReceiver;
 use openraft::error::{ClientWriteError, RaftError};
 use sha2::{Digest, Sha256};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::{RaftLedger, restoring};
 use crate::autopilot::{self, Sight};
@@ -24,9 +24,12 @@ use crate::machine::Machine;
 use crate::machine::state::{self, Meta};
 use crate::peer::wire::{self, Request, Response};
 use crate::peer::{Lane, Target};
-use crate::pilot::Change;
+use crate::pilot::{Change, ChangeError, Changed, Members};
 use crate::raft::{Member, Payload};
 use crate::reads;
+
+/// Pause before a change of the members is decided anew that met another one.
+const CHANGE_AGAIN: Duration = Duration::from_millis(20);
 
 /// Longest a leader waits for another to take over, before it tries the next.
 const HANDOVER_WITHIN: Duration = Duration::from_secs(2);
@@ -38,40 +41,78 @@ impl RaftLedger {
 
     /// The number and the membership of whoever has this name.
     fn named(&self, id: &str) -> Result<(u64, Member, bool), ClusterError> {
-        let found = self.pilot.members().into_iter().find(|(_, (member, _))| member.name == id);
-        let unknown = || ClusterError::UnknownPeer { id: id.to_owned() };
-        found.map(|(number, (member, voter))| (number, member, voter)).ok_or_else(unknown)
+        named(&self.pilot.members(), id)
     }
 
-    fn refuse_last_voter(&self, number: u64) -> Result<(), ClusterError> {
-        let others = self.pilot.members().into_iter().any(|(other, (_, voter))| voter && other != number);
-        if others { Ok(()) } else { Err(refused("it is the only voter: without it there is no cluster")) }
-    }
-
-    async fn change(&self, change: Change, retain: bool) -> Result<(), ClusterError> {
-        let changing = self.pilot.change(change, retain);
-        let changed = timeout(self.timings.answer, changing).await.map_err(|_| LedgerError::Timeout)?;
-        match changed {
-            Ok(()) => Ok(()),
-            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => Err(self.not_leader().into()),
-            Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(e))) => Err(refused(&e.to_string())),
-            Err(RaftError::APIError(_)) => Err(LedgerError::Timeout.into()),
-            Err(RaftError::Fatal(e)) => Err(self.explain(&e).into()),
-        }
-    }
-
-    /// Removes members that have the name of a new one. Only one that is silent goes.
-    async fn make_place(&self, node: &Joining) -> Result<(), ClusterError> {
-        let config = self.pilot.config();
-        let members = self.pilot.members();
-        let named = |number: u64| members.get(&number).is_some_and(|(member, _)| member.name == node.id);
-        for sight in self.sights()?.into_iter().filter(|sight| sight.number != node.number && named(sight.number)) {
-            if autopilot::is_alive(&sight, &config) {
-                return Err(refused(&format!("a node called {:?} is a member, and alive", node.id)));
+    /// Changes the members by what is decided on those of the moment; decided anew, where
+    /// others have become so in between. One change of this node's is made at a time.
+    async fn change(
+        &self,
+        retain: bool,
+        decide: impl Fn(&Members) -> Result<Option<Change>, ClusterError>,
+    ) -> Result<(), ClusterError> {
+        let changed = timeout(self.timings.answer, async {
+            let turn = self.pilot.turn().await;
+            loop {
+                // Only who leads has a word in it.
+                self.sights()?;
+                let (seen, members) = self.pilot.membership();
+                if let Some(id) = seen {
+                    // Whom it removed is in the list of those once it was applied.
+                    self.wait_for(id.index).await?;
+                }
+                let Some(change) = decide(&members)? else { return Ok(()) };
+                match self.pilot.change(change, retain, seen, &turn).await {
+                    Ok(Changed::Done) => return Ok(()),
+                    Ok(Changed::Overtaken) => sleep(CHANGE_AGAIN).await,
+                    Err(error) => return Err(self.not_changed(error)),
+                }
             }
-            self.change(without(sight.number, sight.voter), false).await?;
+        });
+        changed.await.map_err(|_| LedgerError::Timeout)?
+    }
+
+    fn not_changed(&self, error: ChangeError) -> ClusterError {
+        match error {
+            RaftError::APIError(ClientWriteError::ForwardToLeader(_)) => self.not_leader().into(),
+            RaftError::APIError(ClientWriteError::ChangeMembershipError(e)) => refused(&e.to_string()),
+            RaftError::APIError(_) => LedgerError::Timeout.into(),
+            RaftError::Fatal(e) => self.explain(&e).into(),
         }
-        Ok(())
+    }
+
+    /// The change that removes a member with the name of a new one. Only one that is silent goes.
+    fn place_for(&self, node: &Joining, members: &Members) -> Result<Option<Change>, ClusterError> {
+        let config = self.pilot.config();
+        let named = |number: u64| members.get(&number).is_some_and(|(member, _)| member.name == node.id);
+        let same = self.sights()?.into_iter().find(|sight| sight.number != node.number && named(sight.number));
+        match same {
+            Some(sight) if autopilot::is_alive(&sight, &config) => {
+                Err(refused(&format!("a node called {:?} is a member, and alive", node.id)))
+            }
+            Some(sight) => Ok(Some(without(sight.number, sight.voter))),
+            None => Ok(None),
+        }
+    }
+
+    /// The change by which a node is a member, under this name and at this place.
+    fn with(&self, node: &Joining, members: &Members) -> Result<Option<Change>, ClusterError> {
+        if self.others.removed.contains(node.number) {
+            return Err(refused(
+                "this node was removed from the cluster, and its number is never taken again: wipe its data directory, \
+                 and let it join as a new node",
+            ));
+        }
+        let wanted = Member { name: node.id.clone(), address: node.address.clone(), non_voter: node.non_voter };
+        Ok(match members.get(&node.number) {
+            Some((member, _)) if member.name == wanted.name && member.address == wanted.address => None,
+            // Its number is in its certificate, so that nobody else can be at the new place.
+            Some((member, _)) => {
+                let moved = Member { non_voter: member.non_voter, ..wanted };
+                Some(ChangeMembers::SetNodes([(node.number, moved)].into()))
+            }
+            None => Some(ChangeMembers::AddNodes([(node.number, wanted)].into())),
+        })
     }
 
     /// Voters that could lead, the best first.
@@ -181,55 +222,48 @@ impl Cluster for RaftLedger {
     async fn join(&self, node: Joining) -> Result<(), ClusterError> {
         // Up to now, so that nobody is missing who was just removed.
         Ledger::linearizable(self).await?;
-        if self.others.removed.contains(node.number) {
-            return Err(refused(
-                "this node was removed from the cluster, and its number is never taken again: wipe its data directory, \
-                 and let it join as a new node",
-            ));
-        }
-        let members = self.pilot.members();
-        let wanted = Member { name: node.id.clone(), address: node.address.clone(), non_voter: node.non_voter };
-        self.make_place(&node).await?;
-        let change = match members.get(&node.number) {
-            Some((member, _)) if member.name == wanted.name && member.address == wanted.address => return Ok(()),
-            // Its number is in its certificate, so that nobody else can be at the new place.
-            Some((member, _)) => {
-                let moved = Member { non_voter: member.non_voter, ..wanted };
-                ChangeMembers::SetNodes([(node.number, moved)].into())
-            }
-            None => ChangeMembers::AddNodes([(node.number, wanted)].into()),
-        };
-        self.change(change, false).await
+        self.with(&node, &self.pilot.members())?;
+        self.change(false, |members| self.place_for(&node, members)).await?;
+        self.change(false, |members| self.with(&node, members)).await
     }
 
     async fn promote(&self, id: &str) -> Result<(), ClusterError> {
-        let (number, member, voter) = self.named(id)?;
-        if voter {
-            return Ok(());
-        }
-        let sight = self.sights()?.into_iter().find(|sight| sight.number == number);
-        if sight.is_none_or(|sight| !autopilot::is_healthy(&sight, &self.pilot.config())) {
-            return Err(refused("it does not answer, or has not caught up"));
-        }
-        let wanted = Member { non_voter: false, ..member };
-        let change = [ChangeMembers::SetNodes([(number, wanted)].into()), ChangeMembers::AddVoterIds([number].into())];
-        self.change(ChangeMembers::Batch(change.into()), true).await
+        self.change(true, |members| {
+            let (number, member, voter) = named(members, id)?;
+            if voter {
+                return Ok(None);
+            }
+            let sight = self.sights()?.into_iter().find(|sight| sight.number == number);
+            if sight.is_none_or(|sight| !autopilot::is_healthy(&sight, &self.pilot.config())) {
+                return Err(refused("it does not answer, or has not caught up"));
+            }
+            let wanted = ChangeMembers::SetNodes([(number, Member { non_voter: false, ..member })].into());
+            let change = vec![wanted, ChangeMembers::AddVoterIds([number].into())];
+            Ok(Some(ChangeMembers::Batch(change)))
+        })
+        .await
     }
 
     async fn demote(&self, id: &str) -> Result<(), ClusterError> {
-        let (number, member, _) = self.named(id)?;
-        self.refuse_last_voter(number)?;
-        let wanted = Member { non_voter: true, ..member };
-        let change = [ChangeMembers::SetNodes([(number, wanted)].into()), ChangeMembers::RemoveVoters([number].into())];
-        self.change(ChangeMembers::Batch(change.into()), true).await
+        self.change(true, |members| {
+            let (number, member, _) = named(members, id)?;
+            refuse_last_voter(members, number)?;
+            let wanted = ChangeMembers::SetNodes([(number, Member { non_voter: true, ..member })].into());
+            let change = vec![wanted, ChangeMembers::RemoveVoters([number].into())];
+            Ok(Some(ChangeMembers::Batch(change)))
+        })
+        .await
     }
 
     async fn remove(&self, id: &str) -> Result<(), ClusterError> {
-        let (number, _, voter) = self.named(id)?;
-        if voter {
-            self.refuse_last_voter(number)?;
-        }
-        self.change(without(number, voter), false).await
+        self.change(false, |members| {
+            let (number, _, voter) = named(members, id)?;
+            if voter {
+                refuse_last_voter(members, number)?;
+            }
+            Ok(Some(without(number, voter)))
+        })
+        .await
     }
 
     async fn step_down(&self, to: Option<&str>) -> Result<(), ClusterError> {
@@ -266,9 +300,9 @@ impl Cluster for RaftLedger {
         &self,
         stream: Box<dyn Read + Send>,
         bytes_max: u64,
-        keep: Vec<Vec<u8>>,
+        shown: Vec<Vec<u8>>,
     ) -> Result<ReceivedSnapshot, ClusterError> {
-        restoring::receive(self, stream, bytes_max, keep).await
+        restoring::receive(self, stream, bytes_max, shown).await
     }
 
     async fn restore_step(&self, step: RestoreStep) -> Result<u64, ClusterError> {
@@ -291,6 +325,17 @@ impl Cluster for RaftLedger {
         let digest = joined(hashing.await)?;
         Ok((meta.applied.map_or(0, |id| id.index), digest))
     }
+}
+
+fn named(members: &Members, id: &str) -> Result<(u64, Member, bool), ClusterError> {
+    let found = members.iter().find(|(_, (member, _))| member.name == id);
+    let unknown = || ClusterError::UnknownPeer { id: id.to_owned() };
+    found.map(|(number, (member, voter))| (*number, member.clone(), *voter)).ok_or_else(unknown)
+}
+
+fn refuse_last_voter(members: &Members, number: u64) -> Result<(), ClusterError> {
+    let others = members.iter().any(|(other, (_, voter))| *voter && *other != number);
+    if others { Ok(()) } else { Err(refused("it is the only voter: without it there is no cluster")) }
 }
 
 /// The members without this one.

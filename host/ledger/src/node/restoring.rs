@@ -7,23 +7,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bulkhead_model::change::Verdict;
-use bulkhead_model::seam::cluster::{ClusterError, ReceivedSnapshot, RestoreStep, SavedSnapshot, SnapshotSeal};
+use bulkhead_model::seam::cluster::{
+    ClusterError, ReceivedSnapshot, Restoration, RestoreStep, RestoreSteps, SavedSnapshot, SnapshotSeal,
+};
 use bulkhead_model::seam::ledger::{Ledger, LedgerError};
 
 use super::RaftLedger;
 use super::cluster::{joined, refused};
 use crate::codec::Raw;
-use crate::codec::restore::{self, RestoreId, Step};
+use crate::codec::restore::{self, End, Form, Step};
 use crate::fault::storage;
 use crate::machine::state;
-use crate::raft::Payload;
+use crate::raft::{Answer, Payload};
 use crate::snapshot::{self, Contents, archive};
 
 /// Bytes of records that go through the log at once when a snapshot is restored.
 const RESTORE_BYTES: usize = 1024 * 1024;
 
-/// Longest the records of a snapshot take to be put in place, on a majority. Source: ours.
-/// Why: all of them are written anew.
+/// Longest the records of a snapshot take to be put in place, or cleared, on a majority.
+/// Source: ours. Why: all of them are written anew.
 const IN_PLACE_WITHIN: Duration = Duration::from_secs(30 * 60);
 
 pub(super) async fn save(ledger: &RaftLedger, seal: &SnapshotSeal<'_>) -> Result<SavedSnapshot, ClusterError> {
@@ -44,19 +46,19 @@ pub(super) async fn receive(
     ledger: &RaftLedger,
     stream: Box<dyn Read + Send>,
     bytes_max: u64,
-    keep: Vec<Vec<u8>>,
+    shown: Vec<Vec<u8>>,
 ) -> Result<ReceivedSnapshot, ClusterError> {
     let snapshots = Arc::clone(&ledger.snapshots);
     let receiving = tokio::task::spawn_blocking(move || {
         let failed = |e: io::Error| storage("laying a snapshot on the disk", &e);
         let mut file = snapshots.scratch().map_err(failed)?;
-        let mut kept = BTreeMap::new();
+        let mut found = BTreeMap::new();
         let mut bounded = Bounded { input: stream, left: bytes_max, over: false };
         let unpacked = archive::unpack(&mut bounded, |state| {
             let mut laid = Laid { input: state, file: &mut file, fault: None };
             let checked = snapshot::check(&mut laid, |key, value| {
-                if keep.iter().any(|kept| kept == key) {
-                    kept.insert(key.to_vec(), value.to_vec());
+                if shown.iter().any(|shown| shown == key) {
+                    found.insert(key.to_vec(), value.to_vec());
                 }
             });
             laid.fault.map_or(checked, |e| Err(failed(e)))
@@ -65,31 +67,60 @@ pub(super) async fn receive(
             let limit = usize::try_from(bytes_max).unwrap_or(usize::MAX);
             return Err(LedgerError::TooLarge { what: "a snapshot", bytes: limit.saturating_add(1), limit });
         }
-        let unpacked = unpacked?;
-        let mut id = [0; 16];
-        id.copy_from_slice(&unpacked.info.digest[..16]);
-        let steps =
-            Steps { contents: Contents::open(&file)?, id, keep, made: VecDeque::new(), records: 0, ended: false };
-        let archive::Unpacked { info, sums, seal } = unpacked;
-        Ok(ReceivedSnapshot { info, sums, seal, kept, steps: Box::new(steps) })
+        let archive::Unpacked { info, sums, seal } = unpacked?;
+        let contents = Contents::open(&file)?;
+        let steps = Box::new(move |terms: Restoration| RestoreSteps {
+            abandon: RestoreStep {
+                bytes: restore::encode(&Step::Abandon { id: Some(terms.attempt) }).into(),
+                is_last: false,
+            },
+            steps: Box::new(Steps::of(contents, terms)),
+        });
+        Ok(ReceivedSnapshot { info, sums, seal, shown: found, steps })
     });
     Ok(joined(receiving.await)?)
 }
 
 pub(super) async fn step(ledger: &RaftLedger, step: RestoreStep) -> Result<u64, ClusterError> {
-    let ends = match restore::decode(&step.bytes) {
-        None => return Err(refused("it is no step of a restoring")),
-        Some(Step::End { .. }) => true,
-        Some(Step::Records { .. }) => false,
+    let no_step = || refused("it is no step of a restoring, or one of another version of this program");
+    let Some((Form::Begun, decoded)) = restore::decode(&step.bytes) else { return Err(no_step()) };
+    let id = match &decoded {
+        Step::Begin { id } | Step::Records { id, .. } | Step::End(End { id, .. }) | Step::Abandon { id: Some(id) } => {
+            *id
+        }
+        Step::Abandon { id: None } => return Err(no_step()),
     };
+    let (ends, gives_up) = (matches!(decoded, Step::End(_)), matches!(decoded, Step::Abandon { .. }));
     if ends != step.is_last {
         return Err(refused("it is another step than it is said to be"));
     }
-    let within = if ends { IN_PLACE_WITHIN } else { ledger.timings.answer };
-    match ledger.write_within(Payload(step.bytes.into()), within).await? {
-        Verdict::Committed(index) => Ok(index),
-        Verdict::Conflict => Err(refused("another snapshot was restored meanwhile")),
-    }
+    let is_long = !matches!(decoded, Step::Records { .. });
+    let busy = || ClusterError::Busy { why: "another snapshot is being restored; try again".to_owned() };
+    let working = ledger.pilot.in_hand().take(id).ok_or_else(busy)?;
+    let within = if is_long { IN_PLACE_WITHIN } else { ledger.timings.answer };
+    let why = match ledger.write_within(Payload(step.bytes.into()), within).await {
+        Ok(Answer::Judged(Verdict::Committed(index))) => {
+            if ends || gives_up {
+                working.finish();
+            }
+            return Ok(index);
+        }
+        Ok(Answer::Judged(Verdict::Conflict)) => {
+            "this restoring was given up, since nobody was at it or another node came to lead: nothing was changed; \
+             restore the snapshot again"
+        }
+        Ok(Answer::NotWhole) => "not all records of the snapshot came: nothing was changed; restore the snapshot again",
+        Ok(Answer::NotAlone) => "another node has joined meanwhile: nothing was changed",
+        Ok(Answer::Nothing | Answer::Refused) => "it is over a limit: nothing was changed",
+        Err(error) => {
+            if matches!(error, LedgerError::NotLeader { .. }) {
+                working.finish();
+            }
+            return Err(error.into());
+        }
+    };
+    working.finish();
+    Err(refused(why))
 }
 
 /// A stream that ends too early, and says so, where it is longer than it may be.
@@ -131,14 +162,18 @@ impl Read for Laid<'_> {
 /// A snapshot that was checked, as steps of some size.
 struct Steps {
     contents: Contents<File>,
-    id: RestoreId,
-    keep: Vec<Vec<u8>>,
+    terms: Restoration,
     made: VecDeque<Vec<u8>>,
     records: u64,
     ended: bool,
 }
 
 impl Steps {
+    fn of(contents: Contents<File>, terms: Restoration) -> Self {
+        let begin = restore::encode(&Step::Begin { id: terms.attempt }).into();
+        Self { contents, terms, made: VecDeque::from([begin]), records: 0, ended: false }
+    }
+
     /// Steps of the next records; `None`, once there are no more.
     fn make(&mut self) -> Result<Option<()>, LedgerError> {
         let Some(chunk) = self.contents.next_chunk()? else { return Ok(None) };
@@ -154,15 +189,23 @@ impl Steps {
                 first || bytes <= RESTORE_BYTES
             });
             let (now, later) = rest.split_at(fitting.count());
-            self.made.push_back(restore::encode(&Step::Records { id: self.id, records: now.to_vec() }).into());
+            let step = Step::Records { id: self.terms.attempt, records: now.to_vec() };
+            self.made.push_back(restore::encode(&step).into());
             rest = later;
         }
         Ok(Some(()))
     }
 
     fn end(&self) -> Vec<u8> {
-        let keep = self.keep.iter().map(|key| Raw(key)).collect();
-        restore::encode(&Step::End { id: self.id, records: self.records, keep }).into()
+        let Restoration { attempt, keep, put, alone } = &self.terms;
+        restore::encode(&Step::End(End {
+            id: *attempt,
+            records: self.records,
+            keep: keep.iter().map(|key| Raw(key)).collect(),
+            put: put.iter().map(|(key, value)| (Raw(key), Raw(value))).collect(),
+            alone: *alone,
+        }))
+        .into()
     }
 }
 

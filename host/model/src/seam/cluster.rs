@@ -22,6 +22,12 @@ pub enum ClusterError {
         /// The name asked for.
         id: String,
     },
+    /// Something else is under way; it can be tried again. Nothing was changed.
+    #[error("{why}")]
+    Busy {
+        /// What is under way.
+        why: String,
+    },
     /// It would harm the cluster, or can't be done now.
     #[error("{why}")]
     Refused {
@@ -172,10 +178,31 @@ pub struct ReceivedSnapshot {
     pub sums: Vec<u8>,
     /// What was put beside them when it was saved.
     pub seal: Vec<u8>,
-    /// Its records at the keys that are to be kept.
-    pub kept: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// What puts it in the place of the state. Each blocks while it is read.
+    /// Its records at the keys that were asked for.
+    pub shown: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Makes what puts it in the place of the state.
+    pub steps: Box<dyn FnOnce(Restoration) -> RestoreSteps + Send>,
+}
+
+/// What a restoring is called, and what of it is not the snapshot's.
+#[derive(Clone, Default)]
+pub struct Restoration {
+    /// Tells this attempt from every other: drawn at random.
+    pub attempt: [u8; 16],
+    /// What there is at these keys when it is put in place stays.
+    pub keep: Vec<Vec<u8>>,
+    /// This is at these keys afterwards, whatever the snapshot has there.
+    pub put: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Whether it is put in place only if the cluster has no other member then.
+    pub alone: bool,
+}
+
+/// A restoring as steps. Each is to be taken once the one before was.
+pub struct RestoreSteps {
+    /// Puts the snapshot in place. Blocks while it is read.
     pub steps: Box<dyn Iterator<Item = Result<RestoreStep, LedgerError>> + Send>,
+    /// Gives up, instead of what is left of the steps: nothing of it stays.
+    pub abandon: RestoreStep,
 }
 
 /// One step of restoring a snapshot: opaque to all but the ledger.
@@ -282,8 +309,8 @@ pub trait Cluster: Send + Sync {
     /// [`ClusterError::Ledger`].
     async fn save_snapshot(&self, seal: &SnapshotSeal<'_>) -> Result<SavedSnapshot, ClusterError>;
 
-    /// Lays a snapshot on the disk, no longer than this, and checks all of it. What there is
-    /// at the keys to keep when it is put in place stays.
+    /// Lays a snapshot on the disk, no longer than this, and checks all of it. What it has at
+    /// these keys is shown.
     ///
     /// # Errors
     /// [`LedgerError::Damaged`] if the stream is not a whole snapshot, and
@@ -292,15 +319,16 @@ pub trait Cluster: Send + Sync {
         &self,
         stream: Box<dyn Read + Send>,
         bytes_max: u64,
-        keep: Vec<Vec<u8>>,
+        shown: Vec<Vec<u8>>,
     ) -> Result<ReceivedSnapshot, ClusterError>;
 
     /// Takes one step of putting a snapshot in the place of all records of the cluster. What
     /// is written before the last one is lost. Returns the index it is at.
     ///
     /// # Errors
-    /// [`LedgerError::NotLeader`]; [`ClusterError::Refused`] if it is none, or steps before it
-    /// are missing.
+    /// [`LedgerError::NotLeader`]; [`ClusterError::Busy`], while another snapshot is restored;
+    /// [`ClusterError::Refused`] if it is none, steps before it are missing, or it was given up
+    /// since. After each of these nothing has changed.
     async fn restore_step(&self, step: RestoreStep) -> Result<u64, ClusterError>;
 
     /// A digest over this node's records, and the index it stands at. Nodes at the same

@@ -20,6 +20,7 @@ mod nemesis;
 mod power;
 mod reads;
 mod removed;
+mod restoring;
 mod snapshots;
 mod sockets;
 

@@ -176,3 +176,26 @@ async fn the_dead_are_cleaned_up_if_that_is_wanted() {
     cluster.agree().await;
     cluster.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_removed_while_it_is_being_changed_stays_removed() {
+    let mut cluster = Cluster::of(3, 47).await;
+    let leader = cluster.leader().await;
+    let gone = (leader + 1) % 3;
+    let ledger = Arc::clone(cluster.ledger(leader));
+    let moved = Joining { address: "sim:elsewhere".to_owned(), ..cluster.ledger(gone).candidate() };
+    // Another change is being made, so that these wait for their turn.
+    let turn = ledger.pilot.turn().await;
+    let (joins, demotes) = (Arc::clone(&ledger), Arc::clone(&ledger));
+    let joining = tokio::spawn(async move { joins.join(moved).await });
+    let demoting = tokio::spawn(async move { demotes.demote(&name(gone)).await });
+    sleep(Duration::from_millis(300)).await;
+    let without = openraft::ChangeMembers::RemoveVoters([number(gone)].into());
+    ledger.raft.change_membership(without, false).await.unwrap();
+    drop(turn);
+    let (joined, demoted) = (joining.await.unwrap(), demoting.await.unwrap());
+    assert!(matches!(joined, Err(ClusterError::Refused { .. })), "{joined:?}");
+    assert!(matches!(demoted, Err(ClusterError::UnknownPeer { .. })), "{demoted:?}");
+    assert!(ledger.peers().iter().all(|peer| peer.number != number(gone)));
+    cluster.shutdown().await;
+}
