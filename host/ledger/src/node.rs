@@ -271,7 +271,7 @@ impl RaftLedger {
             Ok(written) => written,
             #[cfg(any(test, feature = "planted-bugs"))]
             Err(_) if self.rounds.planted().has(Bug::EarlyAnswers) => {
-                return Ok(Verdict::Committed(self.gate.applied_index() + 1));
+                return Ok(Answer::Judged(Verdict::Committed(self.gate.applied_index() + 1)));
             }
             Err(_) => return Err(LedgerError::Timeout),
         };
