@@ -14,7 +14,7 @@ use self::gaps::{Ended, Gaps};
 use super::load::{self, Asked, Plan, Tally};
 use super::table::{self, Bar, Line};
 use super::{Options, Phase};
-use crate::cluster::{Cluster, Program, Setup};
+use crate::cluster::{Cluster, Node, Program, Setup};
 use crate::http::request;
 use crate::shell::{Done, Failed, read, say};
 
@@ -102,7 +102,7 @@ impl Side {
         let leader = self.cluster.until_led()?;
         let order = (0..NODES).map(|step| (leader + step) % NODES);
         let nodes: Vec<usize> = if all { order.collect() } else { vec![leader] };
-        let mut pids = self.cluster.pids();
+        let mut pids = self.cluster.nodes.iter().filter_map(Node::pid).collect::<Vec<_>>();
         pids.rotate_left(leader);
         Ok(Asked {
             name: self.name,

@@ -223,7 +223,7 @@ fn remove(cluster: &mut Cluster, node: usize) -> Done {
 fn with_a_sealed_one(cluster: &mut Cluster, load: &Load, (leader, sealed): (usize, usize)) -> Done {
     cluster.terminate(sealed)?;
     cluster.spawn(sealed)?;
-    cluster.until("a node answers", |cluster| cluster.health(sealed).is_some())?;
+    cluster.until("a node answers", |cluster| cluster.nodes[sealed].health().is_some())?;
     thread::sleep(Duration::from_secs(1));
     let count = cluster.nodes.len();
     let others = (0..count).filter(|other| ![leader, sealed].contains(other));

@@ -5,6 +5,7 @@
 mod chance;
 mod check;
 mod client;
+mod digest;
 mod fault;
 mod history;
 mod load;
@@ -158,7 +159,7 @@ fn torture(program: Program, course: &Course, nodes: usize) -> Done<(Report, Opt
     say("reading every secret from every node");
     cluster.mend()?;
     let noted = load.last_look();
-    let digests = cluster.digests()?;
+    let digests = digest::of_all(&mut cluster)?;
     say(format_args!("looking for an order of {} histories", noted.histories.len()));
     let report = Report::of((seed, took), (&load, &inflicted), noted, digests, &cluster);
     let kept = (!report.is_clean()).then(|| cluster.keep());

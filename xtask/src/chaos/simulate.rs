@@ -78,8 +78,8 @@ fn build() -> Done<PathBuf> {
     build.args(["test", "--locked", "-p", "bulkhead-ledger", "--lib", "--no-run", "--message-format=json"]);
     let messages = read(&mut build)?;
     let parsed = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let programs = parsed.filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from));
-    programs.last().ok_or_else(|| Failed::new("cargo says nothing of the ledger's tests"))
+    let mut programs = parsed.filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from));
+    programs.next_back().ok_or_else(|| Failed::new("cargo says nothing of the ledger's tests"))
 }
 
 /// Runs one seed. What it printed is kept only if it failed.

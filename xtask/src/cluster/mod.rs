@@ -70,6 +70,22 @@ pub(crate) struct Program {
     pub(crate) bug: Option<&'static str>,
 }
 
+impl Node {
+    /// Its process, if it runs.
+    pub(crate) fn pid(&self) -> Option<String> {
+        self.child.as_ref().map(|child| child.id().to_string())
+    }
+
+    /// The status of `sys/health`, if it answers.
+    pub(crate) fn health(&self) -> Option<u16> {
+        if self.child.is_none() || self.paused {
+            return None;
+        }
+        let mut connection = Connection::open(self.api, ANSWER_MAX).ok()?;
+        Some(connection.exchange(&request("GET", "sys/health", "", "")).ok()?.status)
+    }
+}
+
 impl Cluster {
     /// Starts the nodes, unsealed, voting, with KV version 2 at `kv/`. A bug on purpose is there
     /// once this returns, and not before.
@@ -116,7 +132,7 @@ impl Cluster {
             self.spawn(at)?;
         }
         for at in 0..self.nodes.len() {
-            self.until(&format!("node{at} answers"), |cluster| cluster.health(at).is_some())?;
+            self.until(&format!("node{at} answers"), |cluster| cluster.nodes[at].health().is_some())?;
         }
         let alone = json!({"secret_shares": 1, "secret_threshold": 1});
         let keys = self.ask_within(FOUNDING_MAX, 0, ("PUT", "sys/init"), &alone)?;
@@ -223,7 +239,7 @@ impl Cluster {
 
     /// Gives a node its share if it wants it; says whether it is unsealed.
     pub(crate) fn unseal(&self, at: usize) -> bool {
-        match self.health(at) {
+        match self.nodes[at].health() {
             Some(200 | 429) => true,
             Some(503) => {
                 let _ = self.ask(at, "PUT", "sys/unseal", &json!({"key": self.share}));
@@ -235,7 +251,7 @@ impl Cluster {
 
     /// The node that says it leads.
     pub(crate) fn leader(&self) -> Option<usize> {
-        (0..self.nodes.len()).find(|at| self.health(*at) == Some(200))
+        (0..self.nodes.len()).find(|at| self.nodes[*at].health() == Some(200))
     }
 
     /// Waits until a node says that it leads.
@@ -252,19 +268,6 @@ impl Cluster {
         let told = self.ask(leader, "GET", "sys/storage/raft/configuration", &Value::Null).ok()?;
         let servers = told.pointer("/data/config/servers")?.as_array()?;
         Some(servers.iter().filter(|server| server["voter"] == json!(true)).count())
-    }
-
-    /// The processes that run.
-    pub(crate) fn pids(&self) -> Vec<String> {
-        self.nodes.iter().filter_map(|node| Some(node.child.as_ref()?.id().to_string())).collect()
-    }
-
-    pub(crate) fn health(&self, at: usize) -> Option<u16> {
-        if self.nodes[at].child.is_none() || self.nodes[at].paused {
-            return None;
-        }
-        let mut connection = Connection::open(self.nodes[at].api, ANSWER_MAX).ok()?;
-        Some(connection.exchange(&request("GET", "sys/health", "", "")).ok()?.status)
     }
 
     /// The JSON of a good answer.
@@ -298,30 +301,6 @@ impl Cluster {
             std::thread::sleep(Duration::from_millis(50));
         }
         Ok(())
-    }
-
-    /// What each node says its records are, once all stand at one entry: the entry, and a digest
-    /// for each node.
-    ///
-    /// # Errors
-    /// They do not come to one entry.
-    pub(crate) fn digests(&mut self) -> Done<(u64, Vec<String>)> {
-        let mut found = (0, Vec::new());
-        self.until("all nodes stand at one entry", |cluster| {
-            let told = (0..cluster.nodes.len()).map(|at| cluster.digest(at));
-            let Ok(told) = told.collect::<Done<Vec<_>>>() else { return false };
-            let index = told[0].0;
-            let alike = told.iter().all(|(other, _)| *other == index);
-            found = (index, told.into_iter().map(|(_, digest)| digest).collect());
-            alike
-        })?;
-        Ok(found)
-    }
-
-    fn digest(&self, at: usize) -> Done<(u64, String)> {
-        let told = self.ask(at, "GET", "sys/storage/raft/digest", &Value::Null)?;
-        let index = told.pointer("/data/applied_index").and_then(Value::as_u64).unwrap_or_default();
-        Ok((index, text_at(&told, "/data/digest")?))
     }
 
     /// Copies what was written, for whoever looks for the reason.

@@ -76,15 +76,16 @@ impl Book {
         purged || at.is_some_and(|(here, _)| *here == id)
     }
 
-    /// Whether there are entries at this index or after it.
-    pub(crate) fn goes_beyond(&self, index: u64) -> bool {
-        !self.places.is_empty() && self.end() > index
-    }
-
-    /// The entry before this index, or what was purged last.
-    pub(crate) fn last_before(&self, index: u64) -> Option<LogId> {
-        let at = index.checked_sub(self.first + 1).and_then(|at| self.places.get(at as usize));
-        at.map(|(id, _)| *id).or(self.purged)
+    /// Drops the entries from this index on, if there are any; then tells which one is the last
+    /// now, or was purged last.
+    pub(crate) fn drop_from(&mut self, index: u64) -> Option<Option<LogId>> {
+        if self.places.is_empty() || self.end() <= index {
+            return None;
+        }
+        let before = index.checked_sub(self.first + 1).and_then(|at| self.places.get(at as usize));
+        let last = before.map(|(id, _)| *id).or(self.purged);
+        self.truncate_after(last);
+        Some(last)
     }
 
     /// Adds an entry that is not on the disk yet; where it lies is told by [`Book::placed`].

@@ -109,11 +109,7 @@ impl LogStore {
         let (sender, receiver) = oneshot::channel();
         {
             let mut book = self.shared.book.lock();
-            if !book.goes_beyond(index) {
-                return Ok(());
-            }
-            let last = book.last_before(index);
-            book.truncate_after(last);
+            let Some(last) = book.drop_from(index) else { return Ok(()) };
             self.shared.queue.push([Work { record: Record::TruncatedAfter(last), done: Done::Saved(sender) }]);
         }
         let written = receiver.blocking_recv();
