@@ -209,6 +209,19 @@ impl Cluster {
         }
     }
 
+    /// Takes a node in wherever the leader is, until that is done.
+    async fn join(&self, joining: Joining) {
+        let began = Instant::now();
+        loop {
+            let leader = self.leader().await;
+            match self.ledger(leader).join(joining.clone()).await {
+                Ok(()) => return,
+                Err(error) => assert!(began.elapsed() < Duration::from_secs(20), "{error}"),
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// Waits until all nodes stand at one index, and holds them to the same state.
     async fn agree(&self) {
         self.put("agree", "now").await;

@@ -76,13 +76,13 @@ async fn one_that_is_never_to_vote_gets_a_copy_and_serves_reads() {
     let mut cluster = Cluster::of(3, 42).await;
     cluster.ledgers.push(None);
     cluster.start(3).await;
-    let leader = cluster.leader().await;
     let joining = Joining { non_voter: true, ..cluster.ledger(3).candidate() };
-    cluster.ledger(leader).join(joining.clone()).await.unwrap();
-    cluster.ledger(leader).join(joining).await.unwrap();
+    cluster.join(joining.clone()).await;
+    cluster.join(joining).await;
     cluster.put("a", "b").await;
     assert_eq!(read_now(cluster.ledger(3), "a").await.unwrap().as_deref(), Some("b"));
     sleep(Duration::from_millis(300)).await;
+    let leader = cluster.leader().await;
     assert_eq!(voters(cluster.ledger(leader)).len(), 3);
     assert_eq!(cluster.ledger(leader).peers().len(), 4);
     cluster.agree().await;
