@@ -136,7 +136,8 @@ pub(super) async fn certify(
 pub(crate) async fn renew_own(open: &Open, peers: &PeerParts) -> Result<(), Fault> {
     let leads = open.ledger().standing().leader;
     let due = peers.office.current().is_none_or(|credentials| is_due(&credentials, open.parts.clock.now_secs()));
-    if !(due || leads && is_of_another(open, peers)?) {
+    let wanted = due || leads && is_of_another(open, peers)?;
+    if !wanted {
         return Ok(());
     }
     let Some(cluster) = open.ledger().cluster() else { return Ok(()) };

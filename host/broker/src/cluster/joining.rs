@@ -258,7 +258,13 @@ pub(crate) async fn become_member(node: &Node, knowing: &Knowing<'_>) -> Result<
 
 async fn first_records(node: &Node) -> Result<(), UnsealFailure> {
     let ends = Instant::now() + FIRST_RECORDS_WITHIN;
-    while read_seal_config(&*node.parts.ledger.view().map_err(Fault::from)?).map_err(Fault::from)?.is_none() {
+    loop {
+        // Up to now: what comes first may be from before a snapshot of other keys was restored.
+        let up_to_now = node.parts.ledger.linearizable().await.is_ok();
+        let view = node.parts.ledger.view().map_err(Fault::from)?;
+        if up_to_now && read_seal_config(&*view).map_err(Fault::from)?.is_some() {
+            break;
+        }
         if Instant::now() >= ends {
             let text = "this node is a member now, and waits for the leader to bring it up to date: unseal it again";
             return Err(UnsealFailure::Broken(text.to_owned()));
