@@ -147,6 +147,12 @@ impl Cluster {
         self.rejoin_net(node);
     }
 
+    /// There is one node more, which does not run yet.
+    fn make_room(&mut self) {
+        self.ledgers.push(None);
+        self.disks.push(Arc::default());
+    }
+
     /// Removes all that a node knew. It must not run.
     fn wipe(&mut self, node: usize) {
         std::fs::remove_dir_all(self.dir.path().join(name(node))).unwrap();

@@ -74,7 +74,7 @@ async fn members_are_demoted_promoted_and_removed_under_load() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_is_never_to_vote_gets_a_copy_and_serves_reads() {
     let mut cluster = Cluster::of(3, 42).await;
-    cluster.ledgers.push(None);
+    cluster.make_room();
     cluster.start(3).await;
     let joining = Joining { non_voter: true, ..cluster.ledger(3).candidate() };
     cluster.join(joining.clone()).await;

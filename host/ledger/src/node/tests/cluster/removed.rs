@@ -62,7 +62,7 @@ async fn who_was_removed_is_not_heard_by_any_node_after_restarts_and_snapshots_e
         cluster.put(&format!("key/{n}"), &"v".repeat(2000)).await;
     }
     // One that comes later hears of it by a snapshot.
-    cluster.ledgers.push(None);
+    cluster.make_room();
     cluster.start(4).await;
     let leader = cluster.leader().await;
     cluster.ledger(leader).join(cluster.ledger(4).candidate()).await.unwrap();
