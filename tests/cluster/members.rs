@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
+use bulkhead_tests::http::Request;
 use serde_json::{Value, json};
 
 use super::{Cluster, secret};
@@ -97,4 +98,34 @@ fn the_autopilots_settings_outlive_the_leader_that_took_them() {
     cluster.nodes[old].kill();
     let told = cluster.leader().get("sys/storage/raft/autopilot/configuration");
     assert_eq!(told.at("data.max_trailing_logs"), json!(77), "{}", told.text());
+}
+
+#[test]
+fn every_node_tells_the_digest_of_its_records_to_whoever_has_sudo_there() {
+    let cluster = Cluster::open();
+    let digests = || {
+        let told = cluster.nodes.iter().map(|node| node.get("sys/storage/raft/digest"));
+        let told = told.map(|told| (told.at("data.applied_index").as_u64().unwrap(), told.at("data.digest")));
+        told.collect::<Vec<_>>()
+    };
+    let alike = || {
+        cluster.nodes[0].until("the nodes stand at one entry", |_| {
+            let told = digests();
+            told.iter().all(|(index, _)| *index == told[0].0)
+        });
+        let told = digests();
+        assert!(told.windows(2).all(|pair| pair[0].0 != pair[1].0 || pair[0].1 == pair[1].1), "{told:?}");
+        told[0].clone()
+    };
+    let before = alike();
+    cluster.leader().put("kv/data/a", &secret("one more"));
+    let after = alike();
+    assert!(after.0 > before.0 && after.1 != before.1, "{before:?} {after:?}");
+
+    let rule = json!({"policy": "path \"sys/storage/raft/digest\" { capabilities = [\"read\"] }"});
+    cluster.leader().put("sys/policies/acl/reads", &rule);
+    let made = cluster.leader().put("auth/token/create", &json!({"policies": ["reads"]}));
+    let token = made.at("auth.client_token").as_str().unwrap().to_owned();
+    let asked = Request::new("GET", "/v1/sys/storage/raft/digest").token(&token);
+    assert_eq!(asked.send(cluster.nodes[0].port).unwrap().status, 403);
 }

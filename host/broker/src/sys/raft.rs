@@ -29,6 +29,7 @@ pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("storage/raft/demote", W, Handler::Later(demote), "Make a node one that does not vote.")
         .fields(&["server_id"]),
     HostRoute::new("storage/raft/autopilot/state", R, Handler::Now(state), "Tell how the cluster is."),
+    HostRoute::new("storage/raft/digest", R, Handler::Later(digest), "Digest the records this node holds.").sudo(),
     HostRoute::new(
         "storage/raft/autopilot/configuration",
         R,
@@ -104,6 +105,15 @@ fn demote<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
     Box::pin(async move {
         let demoted = cluster(&visit.open)?.demote(&named(ask)?).await;
         demoted.map(|()| Reply::Empty).map_err(|error| of_cluster(&error))
+    })
+}
+
+/// Nodes that applied the same entries hold the same records, to the byte.
+fn digest<'a>(visit: &'a mut Visit, _ask: &'a Ask<'a>) -> Answer<'a> {
+    Box::pin(async move {
+        let digested = cluster(&visit.open)?.state_digest().await;
+        let (index, digest) = digested.map_err(|error| of_cluster(&error))?;
+        Ok(data(&json!({ "applied_index": index, "digest": hex::encode(digest) })))
     })
 }
 
