@@ -26,7 +26,7 @@ use self::files::Sources;
 pub(crate) use self::listener::ListenerConfig;
 pub(crate) use self::stanza::Note;
 use self::stanza::Stanza;
-pub(crate) use self::storage::Storage;
+pub(crate) use self::storage::{LogLength, Storage};
 pub(crate) use self::telemetry::{PushTarget, TelemetryConfig};
 use crate::log::LogFormat;
 

@@ -20,7 +20,7 @@ use serde_json::{Map, Value, json};
 
 use crate::audit::AuditSinks;
 use crate::clock::SystemClock;
-use crate::config::{Config, Storage};
+use crate::config::{Config, LogLength, Storage};
 use crate::error::ServerError;
 use crate::metrics::Process;
 use crate::shelf::Shelf;
@@ -122,17 +122,18 @@ struct Storing {
 }
 
 async fn storing(config: &Config, entropy: &dyn Entropy) -> Result<Storing, ServerError> {
-    let (path, node_id) = match &config.storage {
+    let (path, node_id, log) = match &config.storage {
         Storage::InMemory => {
             let ledger = Arc::new(FakeLedger::new());
             return Ok(Storing { ledger, durable: None, node_id: String::new(), peers: None });
         }
-        Storage::Raft { path, node_id } => (path, node_id.clone()),
+        Storage::Raft { path, node_id, log } => (path, node_id.clone(), *log),
     };
     make_directory(path)?;
     let failed = |e: LedgerError| ServerError::Storage(format!("{}: {e}", path.display()));
     let Some(cluster) = &config.cluster else {
-        let ledger = RaftLedger::open(LedgerConfig::new(path, &node_id, entropy)).await.map_err(failed)?;
+        let ledger =
+            RaftLedger::open(of_length(LedgerConfig::new(path, &node_id, entropy), log)).await.map_err(failed)?;
         return Ok(Storing { ledger: Arc::clone(&ledger) as _, durable: Some(ledger), node_id, peers: None });
     };
     let node_id = if node_id.is_empty() { crate::cluster::node_id(path, entropy)? } else { node_id };
@@ -141,10 +142,18 @@ async fn storing(config: &Config, entropy: &dyn Entropy) -> Result<Storing, Serv
         address: cluster.address.clone(),
         api_address: config.api_addr(),
         node_version: version::VERSION.to_owned(),
-        ..LedgerConfig::new(path, &node_id, entropy)
+        ..of_length(LedgerConfig::new(path, &node_id, entropy), log)
     };
     let ledger = RaftLedger::open_with_peers(with_peers, network).await.map_err(failed)?;
     Ok(Storing { ledger: Arc::clone(&ledger) as _, durable: Some(ledger), node_id, peers: Some(peers) })
+}
+
+fn of_length(config: LedgerConfig, log: LogLength) -> LedgerConfig {
+    LedgerConfig {
+        snapshot_every_entries: log.snapshot_every.unwrap_or(config.snapshot_every_entries),
+        keep_entries: log.trailing.unwrap_or(config.keep_entries),
+        ..config
+    }
 }
 
 fn make_directory(path: &Path) -> Result<(), ServerError> {

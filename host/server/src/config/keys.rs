@@ -232,6 +232,8 @@ pub(super) const RAFT: &[Key] = &[
     read("path"),
     read("retry_join"),
     read("retry_join_as_non_voter"),
+    read("snapshot_threshold"),
+    read("trailing_logs"),
     ignored("allow_local_vault", ALWAYS_SO),
     ignored("autopilot_reconcile_interval", RAFT_TUNING),
     ignored("autopilot_redundancy_zone", ENTERPRISE),
@@ -245,8 +247,6 @@ pub(super) const RAFT: &[Key] = &[
     ignored("raft_log_verification_interval", "the log is always verified"),
     ignored("raft_wal", ALWAYS_SO),
     ignored("snapshot_interval", RAFT_TUNING),
-    ignored("snapshot_threshold", RAFT_TUNING),
-    ignored("trailing_logs", RAFT_TUNING),
 ];
 
 /// Keys of `retry_join` in `storage "raft"`.

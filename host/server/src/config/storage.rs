@@ -1,5 +1,6 @@
 //! `storage` (or its old name `backend`): where the node keeps its records.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use super::environment::Environment;
@@ -18,8 +19,23 @@ pub(crate) enum Storage {
         path: PathBuf,
         /// The operator's name for this node; empty: one is made.
         node_id: String,
+        /// How long its log gets.
+        log: LogLength,
     },
 }
+
+/// How long the Raft log gets, in entries; where nothing is said, the ledger knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LogLength {
+    /// After how many a snapshot takes the place of those before it. Source: `snapshot_threshold`.
+    pub(crate) snapshot_every: Option<u64>,
+    /// How many are kept behind a snapshot. Source: `trailing_logs`.
+    pub(crate) trailing: Option<u64>,
+}
+
+/// Fewest and most entries either may be told. Why: below, a node takes snapshots instead of
+/// requests; above, a start reads the log for minutes.
+const LOG_ENTRIES: RangeInclusive<u64> = 100..=1_000_000;
 
 impl Storage {
     /// Its name in configs and answers.
@@ -77,5 +93,19 @@ fn raft(stanza: &Stanza<'_>, environment: &Environment, notes: &mut Vec<Note>) -
     let path = environment.raft_path.clone().or(path).filter(|path| !path.is_empty());
     let path = path.ok_or_else(|| stanza.error("storage \"raft\" needs a path: the directory to keep data in"))?;
     let node_id = environment.raft_node_id.clone().or(node_id).unwrap_or_default();
-    Ok(Storage::Raft { path: PathBuf::from(path), node_id })
+    let log = LogLength {
+        snapshot_every: entries(stanza, "snapshot_threshold")?,
+        trailing: entries(stanza, "trailing_logs")?,
+    };
+    Ok(Storage::Raft { path: PathBuf::from(path), node_id, log })
+}
+
+/// A number of entries of the log; 0 is the same as none, as in Vault.
+fn entries(stanza: &Stanza<'_>, key: &str) -> Result<Option<u64>, ConfigError> {
+    match stanza.number(key)?.filter(|entries| *entries != 0) {
+        Some(entries) if !LOG_ENTRIES.contains(&entries) => {
+            Err(stanza.wrong(key, "is not between 100 and 1000000 entries"))
+        }
+        entries => Ok(entries),
+    }
 }

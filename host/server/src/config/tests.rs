@@ -64,7 +64,8 @@ fn a_config_as_vault_users_have_it_is_read() {
         audit "file" "main" { options { file_path = "/var/log/audit.log" mode = 0640 } }
         "#,
     );
-    assert_eq!(config.storage, Storage::Raft { path: "/var/lib/vault".into(), node_id: "node-1".to_owned() });
+    let log = LogLength::default();
+    assert_eq!(config.storage, Storage::Raft { path: "/var/lib/vault".into(), node_id: "node-1".to_owned(), log });
     assert_eq!(config.listeners.len(), 2);
     let cluster = config.cluster.as_ref().expect("it is one of several");
     assert_eq!((cluster.bind.as_str(), cluster.address.as_str()), ("0.0.0.0:8201", "10.0.0.1:8201"));
@@ -397,7 +398,8 @@ fn the_environment_goes_over_the_files_and_openbaos_names_over_vaults() {
     let environment = Environment::read(value).expect("is text");
     let config = Config::load(&[path], &environment).expect("loads");
     assert_eq!((config.addresses.api.as_str(), config.addresses.cluster.as_str()), ("http://bao", "https://vault"),);
-    assert_eq!(config.storage, Storage::Raft { path: "/bao".into(), node_id: "file".to_owned() });
+    let Storage::Raft { path, node_id, .. } = &config.storage else { panic!("it is on disk") };
+    assert_eq!((path.as_path(), node_id.as_str()), (Path::new("/bao"), "file"));
 }
 
 #[test]
@@ -459,4 +461,17 @@ fn what_is_wrong_about_joining_is_told() {
         let error = refused(&raft(more));
         assert!(error.contains(expected), "{more}: {error}");
     }
+}
+
+#[test]
+fn the_length_of_the_log_is_the_ledgers_choice_unless_the_config_says_it() {
+    let with = |text: &str| format!("storage \"raft\" {{\n path = \"/data\"\n {text}\n}}\n{LISTENER}");
+    let told = |text: &str| match load(&with(text)).storage {
+        Storage::Raft { log, .. } => (log.snapshot_every, log.trailing),
+        Storage::InMemory => panic!("it is on disk"),
+    };
+    assert_eq!(told(""), (None, None));
+    assert_eq!(told("snapshot_threshold = 8192\n trailing_logs = 0"), (Some(8192), None));
+    let few = refused(&with("trailing_logs = 99"));
+    assert_eq!(few, "main.hcl:3: trailing_logs is not between 100 and 1000000 entries");
 }
