@@ -7,6 +7,9 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(test)]
+pub(crate) mod sim;
+
 /// Mode of every file: the owner's alone.
 const FILE_MODE: u32 = 0o600;
 

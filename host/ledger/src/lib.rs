@@ -13,11 +13,15 @@
 //! | [`peer`] | other nodes: what is said to them, and how it gets there |
 //! | [`reads`] | how far a node must be before it may read |
 //! | [`removed`] | who was a member, and is not heard any more |
+//! | `planted` | bugs put in on purpose, in tests and in no release |
 //! | [`pilot`] | looks after the members; [`autopilot`] decides what is due |
 //!
 //! No type of openraft or lsm-tree appears in what this room shows to others.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))] // a test says what failed by where it stopped
+
+#[cfg(all(feature = "planted-bugs", not(debug_assertions)))]
+compile_error!("planted-bugs is for programs that are built to be found out, never for a release");
 
 mod autopilot;
 mod codec;
@@ -32,6 +36,8 @@ mod machine;
 mod node;
 mod peer;
 mod pilot;
+#[cfg(any(test, feature = "planted-bugs"))]
+mod planted;
 mod raft;
 mod reads;
 mod removed;

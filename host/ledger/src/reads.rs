@@ -18,6 +18,8 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::fault::{Health, explain_fatal};
 use crate::peer::wire::{self, Request, Response};
 use crate::peer::{Lane, Link, Target};
+#[cfg(any(test, feature = "planted-bugs"))]
+use crate::planted::{Bug, Planted};
 use crate::raft::Raft;
 use crate::roster::Roster;
 
@@ -33,9 +35,8 @@ pub(crate) struct Rounds(Arc<Inner>);
 struct Inner {
     oracle: Oracle,
     turn: Mutex<Turn>,
-    /// Nobody is asked: the fault that the tests of clusters must find.
-    #[cfg(test)]
-    blind: std::sync::atomic::AtomicBool,
+    #[cfg(any(test, feature = "planted-bugs"))]
+    planted: Planted,
 }
 
 type Outcome = Result<u64, LedgerError>;
@@ -54,21 +55,21 @@ impl Rounds {
         Self(Arc::new(Inner {
             oracle,
             turn: Mutex::default(),
-            #[cfg(test)]
-            blind: Default::default(),
+            #[cfg(any(test, feature = "planted-bugs"))]
+            planted: Planted::new(),
         }))
     }
 
-    /// From now on nobody is asked.
-    #[cfg(test)]
-    pub(crate) fn break_on_purpose(&self) {
-        self.0.blind.store(true, std::sync::atomic::Ordering::SeqCst);
+    /// What is wrong on purpose.
+    #[cfg(any(test, feature = "planted-bugs"))]
+    pub(crate) fn planted(&self) -> &Planted {
+        &self.0.planted
     }
 
     /// The index one must be at to show everything that was acknowledged before this call.
     pub(crate) async fn index(&self) -> Outcome {
-        #[cfg(test)]
-        if self.0.blind.load(std::sync::atomic::Ordering::SeqCst) {
+        #[cfg(any(test, feature = "planted-bugs"))]
+        if self.0.planted.has(Bug::StaleReads) {
             return Ok(0);
         }
         let (tell, told) = oneshot::channel();

@@ -69,6 +69,24 @@ impl Book {
         self.places.back().map(|(id, _)| *id).or(self.purged)
     }
 
+    /// Whether this entry is here, or was purged.
+    pub(crate) fn holds(&self, id: LogId) -> bool {
+        let purged = self.purged.is_some_and(|purged| id.index <= purged.index);
+        let at = id.index.checked_sub(self.first).and_then(|at| self.places.get(at as usize));
+        purged || at.is_some_and(|(here, _)| *here == id)
+    }
+
+    /// Whether there are entries at this index or after it.
+    pub(crate) fn goes_beyond(&self, index: u64) -> bool {
+        !self.places.is_empty() && self.end() > index
+    }
+
+    /// The entry before this index, or what was purged last.
+    pub(crate) fn last_before(&self, index: u64) -> Option<LogId> {
+        let at = index.checked_sub(self.first + 1).and_then(|at| self.places.get(at as usize));
+        at.map(|(id, _)| *id).or(self.purged)
+    }
+
     /// Adds an entry; `place` is set later by [`Book::placed`] if it is not on disk yet.
     /// `false`: it would leave a hole.
     #[must_use]

@@ -89,9 +89,35 @@ impl LogStore {
         Ok(Self { shared: Arc::new(Shared { book, queue, health, gate, node, thread }) })
     }
 
-    /// Whether there is no entry, and never was one.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.shared.book.lock().last().is_none()
+    /// Whether nothing was ever written: no entry, and no vote either.
+    pub(crate) fn is_new(&self) -> bool {
+        let book = self.shared.book.lock();
+        book.last().is_none() && book.vote.is_none()
+    }
+
+    /// Whether this entry is in the log, or was purged from it.
+    pub(crate) fn holds(&self, id: LogId) -> bool {
+        self.shared.book.lock().holds(id)
+    }
+
+    /// Drops the entries from this index on; returns once that is on the disk. Blocks.
+    ///
+    /// # Errors
+    /// [`LedgerError::Storage`] and [`LedgerError::Stopped`].
+    pub(crate) fn drop_from(&self, index: u64) -> Result<(), LedgerError> {
+        let (sender, receiver) = oneshot::channel();
+        {
+            let mut book = self.shared.book.lock();
+            if !book.goes_beyond(index) {
+                return Ok(());
+            }
+            let last = book.last_before(index);
+            book.truncate_after(last);
+            self.shared.queue.push([Work { record: Record::TruncatedAfter(last), done: Done::Saved(sender) }]);
+        }
+        let written = receiver.blocking_recv();
+        let written = written.map_err(|_| LedgerError::Stopped { cause: "the log's writer has ended".to_owned() })?;
+        written.map_err(|e| storage("dropping the end of the log", &e))
     }
 
     /// Writes what waits, tells the anchor and ends the writer. Blocks.

@@ -8,16 +8,15 @@ use openraft::storage::{IOFlushed, RaftLogStorage};
 use openraft::type_config::TypeConfigExt;
 use openraft::{EntryPayload, RaftLogReader};
 
-use self::sim::SimDisk;
 use super::LogStore;
 use super::writer::Setup;
 use crate::fault::Health;
+use crate::files::sim::{self, SimDisk};
 use crate::gate::Gate;
 use crate::raft::{Entry, LogId, Payload, Types, Vote, log_id};
 
 mod crash;
 mod flips;
-mod sim;
 
 const NODE: u64 = 7;
 

@@ -9,6 +9,7 @@ use bulkhead_model::seam::ledger::LedgerError;
 use openraft::SnapshotPolicy;
 use parking_lot::Mutex;
 
+use super::abreast;
 use crate::config::LedgerConfig;
 use crate::fault::{Health, as_io, storage};
 use crate::files::{Files, RealFiles, make_dir};
@@ -62,7 +63,7 @@ impl Parts {
         let log = LogStore::open(setup, Arc::clone(&health), Arc::clone(&gate))?;
         let (state, meta) = State::open(directory.join("state"))?;
         *state_cell.lock() = Some(Arc::clone(&state));
-        if meta.applied.is_some() && log.is_empty() {
+        if meta.applied.is_some() && log.is_new() {
             // The state alone may lack what was acknowledged last.
             let what = format!(
                 "the log in {} is gone, but there is a state that was made from it; this node must not start: restore \
@@ -72,6 +73,7 @@ impl Parts {
             return Err(LedgerError::Damaged { what });
         }
         let snapshots = Arc::new(Snapshots::open(directory.join("snapshots"))?);
+        abreast::bring(&log, (&state, &meta), &snapshots)?;
         sync_parent(directory)?;
         let machine = Machine::new(
             (Arc::clone(&state), meta),

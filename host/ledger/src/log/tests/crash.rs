@@ -1,8 +1,8 @@
 //! A script of writes, cut off or failing at each of its operations in turn: whatever was
 //! acknowledged before is there afterwards, in order.
 
-use super::sim::Failure;
 use super::*;
+use crate::files::sim::Failure;
 
 /// What the script was told, and so what must be found.
 #[derive(Default)]

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::super::recover::recover;
 use super::super::sector::SECTOR_BYTES;
-use super::sim::Failure;
 use super::*;
+use crate::files::sim::Failure;
 
 const SEGMENT: &str = "/log/segment-0000000000000001.log";
 const ANCHOR: &str = "/log/anchor";

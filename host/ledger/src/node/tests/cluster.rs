@@ -1,6 +1,7 @@
-//! Several nodes in one process, over a network that is as bad as a test wants it. Every
-//! test says its seed; `BULKHEAD_SEED` replays one, `BULKHEAD_SEEDS` runs that many, and
-//! `RUST_LOG` shows what the nodes have to say.
+//! Several nodes in one process, over a network that is as bad as a test wants it, and on
+//! disks that lose what was not synced when the power goes. Every test says its seed;
+//! `BULKHEAD_SEED` replays one, `BULKHEAD_SEEDS` runs that many, and `RUST_LOG` shows what the
+//! nodes have to say.
 
 use std::time::{Duration, Instant};
 
@@ -10,12 +11,13 @@ use tokio::time::sleep;
 
 use super::*;
 use crate::config::Timings;
-use crate::files::RealFiles;
+use crate::files::sim::SimDisk;
 use crate::peer::sim::{Net, Weather};
 
 mod failover;
 mod members;
 mod nemesis;
+mod power;
 mod reads;
 mod removed;
 mod snapshots;
@@ -25,6 +27,8 @@ mod sockets;
 struct Cluster {
     net: Arc<Net>,
     dir: TempDir,
+    /// What the nodes' logs are on. All else is on the real disk, in `dir`.
+    disks: Vec<Arc<SimDisk>>,
     ledgers: Vec<Option<Arc<RaftLedger>>>,
 }
 
@@ -90,7 +94,8 @@ impl Cluster {
         show_log();
         let net = Net::new(seed, timings().silence);
         net.weather(Weather { delay_us_max: 2000, ..Weather::default() });
-        Self { net, dir: tempfile::tempdir().unwrap(), ledgers: vec![None; nodes] }
+        let disks = (0..nodes).map(|_| Arc::default()).collect();
+        Self { net, dir: tempfile::tempdir().unwrap(), disks, ledgers: vec![None; nodes] }
     }
 
     fn config(&self, node: usize) -> LedgerConfig {
@@ -108,9 +113,8 @@ impl Cluster {
     }
 
     async fn start(&mut self, node: usize) {
-        let net = Arc::clone(&self.net);
-        let opened = RaftLedger::open_on(self.config(node), Arc::new(RealFiles), |number| Ok(net.link(number))).await;
-        let ledger = opened.unwrap();
+        let (net, disk) = (Arc::clone(&self.net), Arc::clone(&self.disks[node]));
+        let ledger = RaftLedger::open_on(self.config(node), disk, |number| Ok(net.link(number))).await.unwrap();
         ledger.set_autopilot(eager());
         self.ledgers[node] = Some(ledger);
     }
@@ -121,6 +125,37 @@ impl Cluster {
         let ledger = self.ledgers[node].take().unwrap();
         ledger.shutdown().await.unwrap();
         self.rejoin_net(node);
+    }
+
+    /// Cuts a node's power: of its log there is what was synced, and of the rest what `survives`
+    /// says; its state is there or not, likewise. The node does not run afterwards.
+    async fn cut_power(&mut self, node: usize, mut survives: impl FnMut() -> bool) {
+        self.net.isolate(number(node), &self.numbers());
+        self.disks[node].lose_power();
+        let ledger = self.ledgers[node].take().unwrap();
+        // It cannot end well on a disk that does nothing any more.
+        drop(ledger.shutdown().await);
+        drop(ledger);
+        let forgetful = self.disks[node].is_forgetful();
+        let mut survives = || !forgetful && survives();
+        self.disks[node].crash(&mut survives);
+        if !survives() {
+            // The state is written to the disk whenever the node likes, and is made anew without it.
+            std::fs::remove_dir_all(self.dir.path().join(name(node)).join("state")).unwrap();
+        }
+        self.rejoin_net(node);
+    }
+
+    /// There is one node more, which does not run yet.
+    fn make_room(&mut self) {
+        self.ledgers.push(None);
+        self.disks.push(Arc::default());
+    }
+
+    /// Removes all that a node knew. It must not run.
+    fn wipe(&mut self, node: usize) {
+        std::fs::remove_dir_all(self.dir.path().join(name(node))).unwrap();
+        self.disks[node] = Arc::default();
     }
 
     fn rejoin_net(&self, node: usize) {

@@ -24,6 +24,21 @@ pub(super) struct Event {
 }
 
 impl Op {
+    /// The value it found.
+    fn saw(self) -> Option<u64> {
+        match self {
+            Op::Read(seen) | Op::Swap(seen, _) => seen,
+            Op::Write(_) => None,
+        }
+    }
+
+    fn wrote(self) -> Option<u64> {
+        match self {
+            Op::Write(new) | Op::Swap(_, new) => Some(new),
+            Op::Read(_) => None,
+        }
+    }
+
     /// The register after it, if it can happen at all.
     fn after(self, value: Option<u64>) -> Option<Option<u64>> {
         match self {
@@ -37,9 +52,11 @@ impl Op {
 /// The first key whose events no order explains.
 pub(super) fn unexplained(events: &[Event]) -> Option<u64> {
     let mut keys: BTreeMap<u64, Vec<Event>> = BTreeMap::new();
+    let seen: HashSet<u64> = events.iter().filter_map(|event| event.op.saw()).collect();
     for event in events {
-        // A read that did not return says nothing.
-        if event.returned.is_some() || !matches!(event.op, Op::Read(_)) {
+        // What did not return says nothing, unless it wrote what somebody saw: an order with it has
+        // one without it.
+        if event.returned.is_some() || event.op.wrote().is_some_and(|value| seen.contains(&value)) {
             keys.entry(event.key).or_default().push(*event);
         }
     }

@@ -74,7 +74,7 @@ async fn members_are_demoted_promoted_and_removed_under_load() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_is_never_to_vote_gets_a_copy_and_serves_reads() {
     let mut cluster = Cluster::of(3, 42).await;
-    cluster.ledgers.push(None);
+    cluster.make_room();
     cluster.start(3).await;
     let leader = cluster.leader().await;
     let joining = Joining { non_voter: true, ..cluster.ledger(3).candidate() };
@@ -114,13 +114,13 @@ async fn a_wiped_node_comes_back_as_another_under_its_name() {
         "its name is taken as long as it answers"
     );
     cluster.kill(wiped).await;
-    std::fs::remove_dir_all(cluster.dir.path().join(name(wiped))).unwrap();
+    cluster.wipe(wiped);
     let short = AutopilotConfig { last_contact_threshold: Duration::from_millis(500), ..eager() };
     cluster.ledger(leader).set_autopilot(short);
     sleep(Duration::from_millis(700)).await;
     let config = LedgerConfig { fresh_number: 555, ..cluster.config(wiped) };
-    let net = Arc::clone(&cluster.net);
-    let opened = RaftLedger::open_on(config, Arc::new(RealFiles), |number| Ok(net.link(number))).await.unwrap();
+    let (net, disk) = (Arc::clone(&cluster.net), Arc::clone(&cluster.disks[wiped]));
+    let opened = RaftLedger::open_on(config, disk, |number| Ok(net.link(number))).await.unwrap();
     cluster.ledgers[wiped] = Some(opened);
     cluster.ledger(leader).join(cluster.ledger(wiped).candidate()).await.unwrap();
     let ledger = cluster.ledger(leader);

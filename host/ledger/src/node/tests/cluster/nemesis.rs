@@ -1,6 +1,6 @@
-//! Clients that read, write and swap on any node, while leaders die, nodes are cut off,
-//! one way or both, and members change. Afterwards: what they saw has an explanation,
-//! and all nodes hold the same.
+//! Clients that read, write and swap on any node, while the cluster is broken
+//! ([`breaking`]). Afterwards: what they saw has an explanation, and all nodes hold the same.
+//! Bugs that are put in on purpose must not pass for a cluster that works.
 //!
 //! The seed fixes the faults, their order and the clients' choices; the threads' timing
 //! it does not fix.
@@ -8,13 +8,21 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
 use parking_lot::Mutex;
+use tokio::time::timeout;
 
+use self::breaking::Fault;
 use super::super::history::{Event, Op, unexplained};
 use super::*;
 use crate::peer::sim::Dice;
+use crate::planted::Bug;
 
-const KEYS: u64 = 12;
-const CLIENTS: u64 = 10;
+mod breaking;
+
+const KEYS: u64 = 16;
+const CLIENTS: u64 = 24;
+
+/// How long a client waits, before it asks another node.
+const PATIENCE: Duration = Duration::from_millis(400);
 
 /// What clients and the one who breaks things share.
 struct Stage {
@@ -71,7 +79,7 @@ fn name_of(key: u64) -> String {
 
 async fn look(stage: &Stage, ledger: &RaftLedger, key: u64) {
     let called = stage.now();
-    if ledger.linearizable().await.is_err() {
+    if !matches!(timeout(PATIENCE, ledger.linearizable()).await, Ok(Ok(()))) {
         return;
     }
     // A node that is being shut down has no view any more.
@@ -93,89 +101,25 @@ async fn change(stage: &Stage, ledger: &Arc<RaftLedger>, key: u64, swap: bool) {
         change.reads.push(ReadCheck { key: name_of(key).into(), version });
         op = Op::Swap(value_of(found.as_ref().map(|found| &found.bytes[..])), new);
     }
-    let mut outcome = ledger.propose(change.clone()).await;
-    if let Err(LedgerError::NotLeader { leader: Some(leader) }) = &outcome
-        && let Some(other) = stage.named(&leader.id)
-    {
-        outcome = other.propose(change).await;
-    }
-    match outcome {
-        Ok(Verdict::Committed(_)) => stage.note(key, op, called, true),
-        Ok(Verdict::Conflict) | Err(LedgerError::NotLeader { .. }) => {}
-        Err(_) => stage.note(key, op, called, false),
-    }
-}
-
-/// One fault after the other, each given time to hurt and to heal.
-async fn break_things(cluster: &mut Cluster, stage: &Stage, seed: u64, rounds: u64) {
-    let mut dice = Dice::new(seed ^ 0xbad);
-    let nodes = cluster.ledgers.len();
-    for _ in 0..rounds {
-        let leader = cluster.leader().await;
-        let victim = dice.below(nodes as u64) as usize;
-        match dice.below(7) {
-            0 | 1 => {
-                stage.nodes.lock()[leader] = None;
-                cluster.kill(leader).await;
-                sleep(Duration::from_millis(200 + dice.below(1200))).await;
-                cluster.start(leader).await;
-                stage.nodes.lock()[leader] = cluster.ledgers[leader].clone();
-            }
-            2 => {
-                cluster.net.isolate(number(leader), &cluster.numbers());
-                sleep(Duration::from_millis(500 + dice.below(1500))).await;
-            }
-            3 => {
-                // It hears nobody, or nobody hears it.
-                let mute = dice.below(2) == 0;
-                for other in cluster.numbers().into_iter().filter(|other| *other != number(victim)) {
-                    let (from, to) = if mute { (number(victim), other) } else { (other, number(victim)) };
-                    cluster.net.cut(from, to);
-                }
-                sleep(Duration::from_millis(500 + dice.below(1500))).await;
-            }
-            4 => {
-                for _ in 0..4 {
-                    cluster.net.isolate(number(leader), &cluster.numbers());
-                    sleep(Duration::from_millis(100 + dice.below(250))).await;
-                    cluster.net.heal();
-                    sleep(Duration::from_millis(50 + dice.below(150))).await;
-                }
-            }
-            5 => drop(cluster.ledger(leader).step_down(None).await),
-            _ => {
-                let other = (leader + 1 + dice.below(nodes as u64 - 1) as usize) % nodes;
-                if cluster.ledger(leader).demote(&name(other)).await.is_ok() {
-                    sleep(Duration::from_millis(dice.below(300))).await;
-                    for _ in 0..100 {
-                        let leader = cluster.leader().await;
-                        if cluster.ledger(leader).promote(&name(other)).await.is_ok() {
-                            break;
-                        }
-                        sleep(Duration::from_millis(50)).await;
-                    }
-                }
-            }
+    let asking = async {
+        match ledger.propose(change.clone()).await {
+            Err(LedgerError::NotLeader { leader: Some(leader) }) => match stage.named(&leader.id) {
+                Some(other) => other.propose(change).await,
+                None => Err(LedgerError::NotLeader { leader: None }),
+            },
+            outcome => outcome,
         }
-        cluster.net.heal();
-        sleep(Duration::from_millis(dice.below(400))).await;
+    };
+    match timeout(PATIENCE, asking).await {
+        Ok(Ok(Verdict::Committed(_))) => stage.note(key, op, called, true),
+        Ok(Ok(Verdict::Conflict) | Err(LedgerError::NotLeader { .. })) => {}
+        Ok(Err(_)) | Err(_) => stage.note(key, op, called, false),
     }
 }
 
-async fn survives(nodes: usize, seed: u64, rounds: u64) {
-    let cluster = Cluster::of(nodes, seed).await;
-    let events = seen_by_clients(cluster, seed, rounds).await;
-    let acknowledged = events.iter().filter(|event| event.returned.is_some()).count();
-    println!("{} operations, {acknowledged} of them with a known outcome", events.len());
-    assert!(acknowledged > 100, "{acknowledged} operations are no test");
-    if let Some(key) = unexplained(&events) {
-        let mut seen: Vec<_> = events.iter().filter(|event| event.key == key).collect();
-        seen.sort_by_key(|event| event.called);
-        panic!("seed {seed}: no order explains what was seen of register {key}: {seen:#?}");
-    }
-}
-
-async fn seen_by_clients(mut cluster: Cluster, seed: u64, rounds: u64) -> Vec<Event> {
+/// What clients saw while each of these happened, one after the other, and from every node
+/// afterwards.
+async fn seen_by_clients(cluster: &mut Cluster, seed: u64, faults: &[Fault]) -> Vec<Event> {
     let nodes = cluster.ledgers.len();
     cluster.net.weather(Weather { delay_us_max: 3000, lost_per_mille: 5, doubled_per_mille: 10 });
     let stage = Arc::new(Stage {
@@ -189,47 +133,93 @@ async fn seen_by_clients(mut cluster: Cluster, seed: u64, rounds: u64) -> Vec<Ev
     for nth in 0..CLIENTS {
         clients.spawn(client(Arc::clone(&stage), seed * 1000 + nth));
     }
-    break_things(&mut cluster, &stage, seed, rounds).await;
+    let mut dice = Dice::new(seed ^ 0xbad);
+    for fault in faults {
+        // What is asked in peace is part of what was seen, and may be lost by what follows.
+        sleep(Duration::from_millis(200 + dice.below(400))).await;
+        fault.inflict(cluster, &stage, &mut dice).await;
+    }
     stage.ended.store(true, SeqCst);
     clients.join_all().await;
     cluster.net.weather(Weather::default());
-    // Whatever was acknowledged must be seen in the end, on every node.
     for node in 0..nodes {
         for key in 0..KEYS {
             look(&stage, cluster.ledger(node), key).await;
         }
     }
-    cluster.agree().await;
-    cluster.shutdown().await;
     let events = stage.events.lock();
     events.clone()
 }
 
+async fn survives(nodes: usize, seed: u64, faults: &[Fault]) {
+    let mut cluster = Cluster::of(nodes, seed).await;
+    let events = seen_by_clients(&mut cluster, seed, faults).await;
+    cluster.agree().await;
+    cluster.shutdown().await;
+    let acknowledged = events.iter().filter(|event| event.returned.is_some()).count();
+    println!("{} operations, {acknowledged} of them with a known outcome", events.len());
+    assert!(acknowledged > 50, "{acknowledged} operations are no test");
+    if let Some(key) = unexplained(&events) {
+        let mut seen: Vec<_> = events.iter().filter(|event| event.key == key).collect();
+        seen.sort_by_key(|event| event.called);
+        panic!("seed {seed}: no order explains what was seen of register {key}: {seen:#?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_nodes_lose_nothing_and_show_nothing_stale() {
-    each_seed(2, async |seed| survives(3, seed, 8).await).await;
+    each_seed(2, async |seed| survives(3, seed, &Fault::some(seed, 8)).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_nodes_lose_nothing_and_show_nothing_stale() {
-    each_seed(1, async |seed| survives(5, 50 + seed, 8).await).await;
+    each_seed(1, async |seed| survives(5, 50 + seed, &Fault::some(50 + seed, 8)).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn seven_nodes_lose_nothing_and_show_nothing_stale() {
-    each_seed(1, async |seed| survives(7, 70 + seed, 4).await).await;
+    each_seed(1, async |seed| survives(7, 70 + seed, &Fault::some(70 + seed, 4)).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nodes_that_read_without_asking_the_leader_are_found_out() {
-    // What is stale by how much is up to the threads; a few seeds are enough for any.
-    for seed in 90..95 {
-        let cluster = Cluster::of(3, seed).await;
-        cluster.alive().for_each(|(_, ledger)| ledger.rounds.break_on_purpose());
-        if unexplained(&seen_by_clients(cluster, seed, 4).await).is_some() {
+async fn wherever_the_power_goes_nothing_acknowledged_is_lost() {
+    use Fault::{PowerOfAll, PowerOfLeader, PowerOfOne};
+    let cuts = [PowerOfAll, PowerOfLeader, PowerOfOne, PowerOfAll, PowerOfLeader, PowerOfAll];
+    each_seed(1, async |seed| survives(3, 20 + seed, &cuts).await).await;
+}
+
+/// Breaks clusters in which something is wrong on purpose, until somebody notices.
+async fn is_found_out(seeds: std::ops::Range<u64>, faults: &[Fault], wrong: impl Fn(&Cluster)) {
+    // How much goes wrong when is up to the threads; a few seeds are enough for any.
+    for seed in seeds.clone() {
+        let mut cluster = Cluster::of(3, seed).await;
+        wrong(&cluster);
+        if unexplained(&seen_by_clients(&mut cluster, seed, faults).await).is_some() {
             println!("found with seed {seed}");
             return;
         }
     }
-    panic!("stale reads were taken for good ones");
+    panic!("seeds {seeds:?}: what was seen passed for the work of a good cluster");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_read_without_asking_the_leader_are_found_out() {
+    let stale = |cluster: &Cluster| {
+        cluster.alive().for_each(|(_, ledger)| ledger.rounds.planted().plant(Bug::StaleReads));
+    };
+    is_found_out(90..95, &[Fault::LeaderCutOff, Fault::OneDirection], stale).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_acknowledge_before_a_majority_has_it_are_found_out() {
+    let early = |cluster: &Cluster| {
+        cluster.alive().for_each(|(_, ledger)| ledger.rounds.planted().plant(Bug::EarlyAnswers));
+    };
+    is_found_out(100..105, &[Fault::LeaderCutOff, Fault::LeaderDies], early).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_do_not_sync_their_log_are_found_out() {
+    let unsynced = |cluster: &Cluster| cluster.disks.iter().for_each(|disk| disk.forget_syncs());
+    is_found_out(110..115, &[Fault::LeaderCutOff, Fault::PowerOfAll], unsynced).await;
 }

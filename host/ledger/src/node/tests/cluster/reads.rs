@@ -2,6 +2,7 @@
 
 use super::super::history::{Event, Op, unexplained};
 use super::*;
+use crate::planted::Bug;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_node_shows_what_was_acknowledged_before() {
@@ -77,7 +78,7 @@ async fn reading_without_asking_the_leader_is_found_out() {
     let mut cluster = Cluster::of(3, 5).await;
     let leader = cluster.leader().await;
     let follower = (leader + 1) % 3;
-    cluster.ledger(follower).rounds.break_on_purpose();
+    cluster.ledger(follower).rounds.planted().plant(Bug::StaleReads);
     cluster.put("a", "1").await;
     let cut = cluster.ledger(follower);
     cluster.until("the first write has reached the follower", || read(cut, "a").is_some()).await;

@@ -62,7 +62,7 @@ async fn who_was_removed_is_not_heard_by_any_node_after_restarts_and_snapshots_e
         cluster.put(&format!("key/{n}"), &"v".repeat(2000)).await;
     }
     // One that comes later hears of it by a snapshot.
-    cluster.ledgers.push(None);
+    cluster.make_room();
     cluster.start(4).await;
     let leader = cluster.leader().await;
     cluster.ledger(leader).join(cluster.ledger(4).candidate()).await.unwrap();
@@ -106,10 +106,10 @@ async fn a_removed_node_that_is_started_again_disturbs_nobody_and_its_number_is_
     let Err(ClusterError::Refused { why }) = again else { panic!("{again:?}") };
     assert!(why.contains("wipe its data directory"), "{why}");
     cluster.kill(gone).await;
-    std::fs::remove_dir_all(cluster.dir.path().join(name(gone))).unwrap();
-    let net = Arc::clone(&cluster.net);
+    cluster.wipe(gone);
+    let (net, disk) = (Arc::clone(&cluster.net), Arc::clone(&cluster.disks[gone]));
     let config = LedgerConfig { fresh_number: 777, ..cluster.config(gone) };
-    let opened = RaftLedger::open_on(config, Arc::new(RealFiles), |number| Ok(net.link(number))).await.unwrap();
+    let opened = RaftLedger::open_on(config, disk, |number| Ok(net.link(number))).await.unwrap();
     cluster.ledgers[gone] = Some(opened);
     cluster.ledger(leader).join(cluster.ledger(gone).candidate()).await.unwrap();
     cluster.agree().await;

@@ -14,7 +14,7 @@ const SECTOR: usize = 512;
 
 /// What goes wrong at the chosen operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The power goes; nothing works any more.
     Power,
     /// The operation reports an I/O error. A write may have happened in part.
@@ -39,11 +39,12 @@ struct State {
     operations: u64,
     plan: Option<(u64, Failure)>,
     off: bool,
+    forgetful: bool,
 }
 
 /// The disk.
 #[derive(Default)]
-pub(super) struct SimDisk(Arc<Mutex<State>>);
+pub(crate) struct SimDisk(Arc<Mutex<State>>);
 
 struct SimFile {
     id: u64,
@@ -52,27 +53,42 @@ struct SimFile {
 
 impl SimDisk {
     /// A disk with the same bytes, all of them synced.
-    pub(super) fn copy(&self) -> Arc<Self> {
+    pub(crate) fn copy(&self) -> Arc<Self> {
         let state = self.0.lock();
         let copy = State { plan: None, off: false, operations: 0, ..state.clone() };
         Arc::new(Self(Arc::new(Mutex::new(copy))))
     }
 
     /// Makes the n-th operation from now fail.
-    pub(super) fn fail_at(&self, nth: u64, failure: Failure) {
+    pub(crate) fn fail_at(&self, nth: u64, failure: Failure) {
         let mut state = self.0.lock();
         state.plan = Some((state.operations + nth, failure));
     }
 
+    /// The power goes now.
+    pub(crate) fn lose_power(&self) {
+        self.0.lock().off = true;
+    }
+
+    /// From now on nothing is synced, as if nobody asked for it: the bug that the tests of power
+    /// cuts must find.
+    pub(crate) fn forget_syncs(&self) {
+        self.0.lock().forgetful = true;
+    }
+
+    pub(crate) fn is_forgetful(&self) -> bool {
+        self.0.lock().forgetful
+    }
+
     /// Whether the planned failure has happened.
-    pub(super) fn has_failed(&self) -> bool {
+    pub(crate) fn has_failed(&self) -> bool {
         let state = self.0.lock();
         state.plan.is_some_and(|(at, _)| state.operations >= at)
     }
 
     /// Cuts the power: of what was not synced, `survives` says which sectors, and whether
     /// the names, are there afterwards. The disk works again.
-    pub(super) fn crash(&self, mut survives: impl FnMut() -> bool) {
+    pub(crate) fn crash(&self, mut survives: impl FnMut() -> bool) {
         let mut state = self.0.lock();
         if !survives() {
             state.names = state.synced_names.clone();
@@ -93,16 +109,16 @@ impl SimDisk {
     }
 
     /// The process ends, the machine does not: what was written is there.
-    pub(super) fn restart_process(&self) {
+    pub(crate) fn restart_process(&self) {
         self.crash(|| true);
     }
 
-    pub(super) fn paths(&self) -> Vec<PathBuf> {
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
         self.0.lock().names.keys().cloned().collect()
     }
 
     /// Changes a file's bytes behind everyone's back.
-    pub(super) fn edit(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    pub(crate) fn edit(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
         let mut state = self.0.lock();
         let id = state.names[path];
         let content = state.files.get_mut(&id).unwrap();
@@ -110,12 +126,12 @@ impl SimDisk {
         content.synced = content.now.clone();
     }
 
-    pub(super) fn bytes(&self, path: &Path) -> Vec<u8> {
+    pub(crate) fn bytes(&self, path: &Path) -> Vec<u8> {
         let state = self.0.lock();
         state.files[&state.names[path]].now.clone()
     }
 
-    pub(super) fn delete(&self, path: &Path) {
+    pub(crate) fn delete(&self, path: &Path) {
         let mut state = self.0.lock();
         state.names.remove(path);
         state.synced_names.remove(path);
@@ -182,9 +198,17 @@ impl DiskFile for SimFile {
     fn sync(&self) -> io::Result<()> {
         let mut state = self.state.lock();
         refuse(&mut state)?;
+        if state.forgetful {
+            return Ok(());
+        }
         let content = state.files.get_mut(&self.id).unwrap();
-        content.synced = content.now.clone();
-        content.dirty.clear();
+        let Content { now, synced, dirty } = content;
+        synced.resize(now.len(), 0);
+        for sector in std::mem::take(dirty) {
+            // Sector by sector: a cluster's log is synced a thousand times.
+            let (from, to) = (sector * SECTOR, ((sector + 1) * SECTOR).min(now.len()));
+            synced[from..to].copy_from_slice(&now[from..to]);
+        }
         Ok(())
     }
 }
@@ -236,7 +260,9 @@ impl Files for SimDisk {
     fn sync_dir(&self, _: &Path) -> io::Result<()> {
         let mut state = self.0.lock();
         refuse(&mut state)?;
-        state.synced_names = state.names.clone();
+        if !state.forgetful {
+            state.synced_names = state.names.clone();
+        }
         Ok(())
     }
 }
