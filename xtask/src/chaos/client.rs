@@ -49,9 +49,10 @@ impl<'a> Client<'a> {
         self.ask_with(&format!("X-Vault-Token: {token}\r\n"), method, path, body)
     }
 
-    /// Asks for an answer that can be taken once.
+    /// Asks for an answer that can be taken once, within a day: a clock that jumps by an hour is no
+    /// reason for it to be gone.
     pub(crate) fn ask_wrapped(&mut self, path: &str, body: &Value) -> Told {
-        self.ask_with(&format!("X-Vault-Token: {}\r\nX-Vault-Wrap-TTL: 300\r\n", self.token), "PUT", path, body)
+        self.ask_with(&format!("X-Vault-Token: {}\r\nX-Vault-Wrap-TTL: 86400\r\n", self.token), "PUT", path, body)
     }
 
     fn ask_with(&mut self, headers: &str, method: &str, path: &str, body: &Value) -> Told {

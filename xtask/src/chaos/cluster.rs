@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::links::{Links, listener};
+use super::shim::{Knob, Knobs, Shim};
 use crate::http::{Connection, request};
 use crate::shell::{Done, Failed, Tried, say};
 
@@ -19,11 +20,17 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long one answer to the runner may take.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
+/// Entries of the log before a snapshot takes their place, and behind it. Why so few: whoever
+/// is away for seconds is to be sent a snapshot.
+const SNAPSHOT_ENTRIES: u64 = 300;
+const TRAILING_ENTRIES: u64 = 100;
+
 /// Several nodes and the network between them.
 pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Node>,
     pub(crate) links: Arc<Links>,
-    binary: PathBuf,
+    pub(crate) shim: Shim,
+    program: Program,
     share: String,
     pub(crate) token: String,
 }
@@ -32,14 +39,26 @@ pub(crate) struct Node {
     folder: PathBuf,
     pub(crate) api: SocketAddr,
     child: Option<Child>,
+    knobs: Knobs,
     /// Stopped by SIGSTOP.
-    pub(crate) paused: bool,
+    paused: bool,
+    /// Its disk was full: it writes nothing more until it is started anew.
+    spent: bool,
+}
+
+/// What the nodes run.
+pub(crate) struct Program {
+    pub(crate) binary: PathBuf,
+    /// What is wrong with it on purpose.
+    pub(crate) bug: Option<&'static str>,
 }
 
 impl Cluster {
-    /// Starts the nodes, unsealed, voting, with KV version 2 at `kv/`.
-    pub(crate) fn start(binary: &Path, folder: &Path, nodes: usize) -> Done<Self> {
-        let binary = binary.canonicalize().tried(format_args!("finding {}", binary.display()))?;
+    /// Starts the nodes, unsealed, voting, with KV version 2 at `kv/`. A bug on purpose is there
+    /// once this returns, and not before.
+    pub(crate) fn start(program: Program, folder: &Path, nodes: usize) -> Done<Self> {
+        let found = program.binary.canonicalize().tried(format_args!("finding {}", program.binary.display()))?;
+        let program = Program { binary: found, ..program };
         let links = Links::new(nodes);
         let apis: Vec<SocketAddr> = (0..nodes).map(|_| Ok(listener()?.1)).collect::<Done<_>>()?;
         let mut started = Vec::new();
@@ -51,11 +70,20 @@ impl Cluster {
             links.relay(outside, at, inside);
             let text = config(&folder, at, &apis, (inside, told));
             fs::write(folder.join("config.hcl"), text).tried("writing a configuration")?;
-            started.push(Node { folder, api: apis[at], child: None, paused: false });
+            let knobs = Knobs::new(&folder)?;
+            started.push(Node { folder, api: apis[at], child: None, knobs, paused: false, spent: false });
         }
         let (share, token) = (String::new(), String::new());
-        let mut cluster = Self { nodes: started, links, binary, share, token };
+        let bug = program.bug;
+        let program = Program { bug: None, ..program };
+        let shim = Shim::build(&program.binary);
+        let mut cluster = Self { nodes: started, links, shim, program, share, token };
         cluster.found()?;
+        if bug.is_some() {
+            cluster.program.bug = bug;
+            (0..nodes).try_for_each(|at| cluster.kill(at))?;
+            cluster.mend()?;
+        }
         Ok(cluster)
     }
 
@@ -72,7 +100,7 @@ impl Cluster {
         for at in 0..self.nodes.len() {
             self.until(&format!("node{at} joins"), |cluster| cluster.unseal(at))?;
             if at == 0 {
-                let fast = json!({"server_stabilization_time": "0s"});
+                let fast = json!({"server_stabilization_time": "0s", "last_contact_threshold": "3s"});
                 self.until("the autopilot takes its settings", |cluster| {
                     cluster.ask(0, "PUT", "sys/storage/raft/autopilot/configuration", &fast).is_ok()
                 })?;
@@ -89,10 +117,12 @@ impl Cluster {
         let log = File::options().create(true).append(true).open(node.folder.join("server.log"));
         let log = log.tried("opening a server's log")?;
         let errors = log.try_clone().tried("opening a server's log twice")?;
-        let mut command = Command::new(&self.binary);
+        let mut command = Command::new(&self.program.binary);
         command.arg("server").arg(format!("-config={}", node.folder.join("config.hcl").display()));
         command.current_dir(&node.folder).stdin(Stdio::null()).stdout(log).stderr(errors);
-        let child = command.spawn().tried(format_args!("starting {}", self.binary.display()))?;
+        command.envs(self.program.bug.map(|bug| ("BULKHEAD_PLANTED_BUG", bug)));
+        self.shim.put_under(&mut command, &node.knobs);
+        let child = command.spawn().tried(format_args!("starting {}", self.program.binary.display()))?;
         self.links.set_pid(at, child.id());
         node.child = Some(child);
         Ok(())
@@ -101,7 +131,7 @@ impl Cluster {
     /// Ends it as a power cut does, as far as a process can be.
     pub(crate) fn kill(&mut self, at: usize) -> Done {
         let node = &mut self.nodes[at];
-        node.paused = false;
+        (node.paused, node.spent) = (false, false);
         let Some(mut child) = node.child.take() else { return Ok(()) };
         child.kill().tried(format_args!("killing node{at}"))?;
         child.wait().tried(format_args!("waiting for node{at}")).map(drop)
@@ -123,6 +153,12 @@ impl Cluster {
         Ok(())
     }
 
+    /// Makes a node's clock or disk go wrong, until it is mended.
+    pub(crate) fn turn(&mut self, at: usize, knob: Knob, to: i64) -> Done {
+        self.nodes[at].spent |= matches!(knob, Knob::DataFull);
+        self.nodes[at].knobs.turn(knob, to)
+    }
+
     /// Removes everything a node knew. It must not run.
     pub(crate) fn wipe(&mut self, at: usize) -> Done {
         let data = self.nodes[at].folder.join("data");
@@ -130,11 +166,15 @@ impl Cluster {
         fs::create_dir_all(&data).tried(format_args!("wiping node{at}"))
     }
 
-    /// Starts what does not run, lets go on what is paused, heals the network and waits until
-    /// all nodes are unsealed, voting, and a write goes through.
+    /// Starts what does not run, lets go on what is paused, heals network, clocks and disks, and
+    /// waits until all nodes are unsealed and voting.
     pub(crate) fn mend(&mut self) -> Done {
         self.links.heal();
         for at in 0..self.nodes.len() {
+            self.nodes[at].knobs.reset()?;
+            if self.nodes[at].spent {
+                self.kill(at)?;
+            }
             if self.nodes[at].paused {
                 self.pause(at, false)?;
             }
@@ -177,7 +217,7 @@ impl Cluster {
         Some(servers.iter().filter(|server| server["voter"] == json!(true)).count())
     }
 
-    fn health(&self, at: usize) -> Option<u16> {
+    pub(crate) fn health(&self, at: usize) -> Option<u16> {
         if self.nodes[at].child.is_none() || self.nodes[at].paused {
             return None;
         }
@@ -212,6 +252,30 @@ impl Cluster {
             std::thread::sleep(Duration::from_millis(50));
         }
         Ok(())
+    }
+
+    /// What each node says its records are, once all stand at one entry: the entry, and a digest
+    /// for each node.
+    ///
+    /// # Errors
+    /// They do not come to one entry.
+    pub(crate) fn digests(&mut self) -> Done<(u64, Vec<String>)> {
+        let mut found = (0, Vec::new());
+        self.until("all nodes stand at one entry", |cluster| {
+            let told = (0..cluster.nodes.len()).map(|at| cluster.digest(at));
+            let Ok(told) = told.collect::<Done<Vec<_>>>() else { return false };
+            let index = told[0].0;
+            let alike = told.iter().all(|(other, _)| *other == index);
+            found = (index, told.into_iter().map(|(_, digest)| digest).collect());
+            alike
+        })?;
+        Ok(found)
+    }
+
+    fn digest(&self, at: usize) -> Done<(u64, String)> {
+        let told = self.ask(at, "GET", "sys/storage/raft/digest", &Value::Null)?;
+        let index = told.pointer("/data/applied_index").and_then(Value::as_u64).unwrap_or_default();
+        Ok((index, text_at(&told, "/data/digest")?))
     }
 
     /// Copies what was written, for whoever looks for the reason.
@@ -269,6 +333,8 @@ fn config(folder: &Path, at: usize, apis: &[SocketAddr], (inside, told): (Socket
         r#"storage "raft" {{
   path    = "{folder}/data"
   node_id = "node{at}"
+  snapshot_threshold = {SNAPSHOT_ENTRIES}
+  trailing_logs      = {TRAILING_ENTRIES}
 {joins}}}
 listener "tcp" {{
   address         = "{api}"

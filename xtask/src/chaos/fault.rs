@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::chance::Chance;
 use super::cluster::Cluster;
+use super::load::Load;
+use super::shim::Knob;
 use crate::shell::Done;
 
 /// A way to break it.
@@ -46,10 +48,40 @@ pub(crate) enum Fault {
     RollingRestart,
     /// A follower loses its disk and joins anew.
     WipedFollower,
+    /// One is taken out of the cluster by the operator, and joins anew.
+    RemovedFollower,
+    /// One is away until the log no longer has what it lacks.
+    LaggingFollower,
+    /// One comes back sealed, and without it there is no majority.
+    SealedFollower,
+    /// The leader's disk has no room for its data.
+    FullDiskLeader,
+    /// The same of one that does not lead.
+    FullDiskFollower,
+    /// The leader cannot write its audit log.
+    FullAuditLeader,
+    /// The same of one that does not lead.
+    FullAuditFollower,
+    /// Each sync of the leader's disk takes 150 ms longer.
+    SlowDisk,
+    /// A node's wall clock is an hour off.
+    ClockJump,
 }
 
+/// How far a clock jumps, in seconds.
+const JUMP_SECS: i64 = 3600;
+
+/// How much longer a sync takes on a slow disk, in milliseconds.
+const DRAG_MS: i64 = 150;
+
+/// Writes after which the log no longer has what was there before: several times what it keeps.
+const WRITES_AWAY: u64 = 900;
+
+/// Longest a node is away for that, or a cluster may take for a few writes.
+const WRITES_WITHIN: Duration = Duration::from_secs(15);
+
 /// All of them. Those that need an election come more often.
-const ALL: [Fault; 20] = [
+const ALL: [Fault; 29] = [
     Fault::KillLeader,
     Fault::KillLeader,
     Fault::KillLeader,
@@ -70,6 +102,15 @@ const ALL: [Fault; 20] = [
     Fault::SealLeader,
     Fault::RollingRestart,
     Fault::WipedFollower,
+    Fault::RemovedFollower,
+    Fault::LaggingFollower,
+    Fault::SealedFollower,
+    Fault::FullDiskLeader,
+    Fault::FullDiskFollower,
+    Fault::FullAuditLeader,
+    Fault::FullAuditFollower,
+    Fault::SlowDisk,
+    Fault::ClockJump,
 ];
 
 impl Fault {
@@ -84,11 +125,22 @@ impl Fault {
         matches!(self, CutOffLeader | CutOffFollower | LeaderDeaf | LeaderMute | OneWay | Flapping)
     }
 
+    /// Why it cannot be done here, if it cannot.
+    pub(crate) fn obstacle(self, cluster: &Cluster) -> Option<&str> {
+        use Fault::{ClockJump, FullAuditFollower, FullAuditLeader, FullDiskFollower, FullDiskLeader, SlowDisk};
+        match self {
+            FullDiskLeader | FullDiskFollower | FullAuditLeader | FullAuditFollower | SlowDisk | ClockJump => {
+                cluster.shim.missing()
+            }
+            _ => None,
+        }
+    }
+
     /// Does it, leaves it so for a while, and mends everything.
     ///
     /// # Errors
     /// The cluster does not recover.
-    pub(crate) fn inflict(self, cluster: &mut Cluster, chance: &mut Chance) -> Done {
+    pub(crate) fn inflict(self, cluster: &mut Cluster, load: &Load, chance: &mut Chance) -> Done {
         let count = cluster.nodes.len();
         let Some(leader) = cluster.leader() else { return cluster.mend() };
         let follower = (leader + 1 + chance.below(count - 1)) % count;
@@ -113,6 +165,26 @@ impl Fault {
                 cluster.kill(follower)?;
                 cluster.wipe(follower)?;
             }
+            Self::RemovedFollower => {
+                remove(cluster, follower)?;
+                cluster.kill(follower)?;
+                cluster.wipe(follower)?;
+            }
+            Self::LaggingFollower => {
+                cluster.kill(follower)?;
+                // On a slow machine it lacks less, which is a fault too.
+                load.has_written(WRITES_AWAY, WRITES_WITHIN);
+                return cluster.mend();
+            }
+            Self::SealedFollower => return with_a_sealed_one(cluster, load, (leader, follower)),
+            Self::FullDiskLeader => cluster.turn(leader, Knob::DataFull, 1)?,
+            Self::FullDiskFollower => cluster.turn(follower, Knob::DataFull, 1)?,
+            Self::FullAuditLeader => cluster.turn(leader, Knob::AuditFull, 1)?,
+            Self::FullAuditFollower => cluster.turn(follower, Knob::AuditFull, 1)?,
+            Self::SlowDisk => cluster.turn(leader, Knob::SyncMs, DRAG_MS)?,
+            Self::ClockJump => {
+                cluster.turn(chance.below(count), Knob::ClockSecs, chance.among(&[JUMP_SECS, -JUMP_SECS]))?;
+            }
         }
         thread::sleep(Duration::from_millis(500 + chance.below(2500) as u64));
         cluster.mend()
@@ -135,6 +207,31 @@ fn rolling(cluster: &mut Cluster) -> Done {
         cluster.mend()?;
     }
     Ok(())
+}
+
+/// Whoever leads by now takes it out.
+fn remove(cluster: &mut Cluster, node: usize) -> Done {
+    let body = json!({"server_id": format!("node{node}")});
+    cluster.until("a node is removed", |cluster| {
+        let others = (0..cluster.nodes.len()).filter(|other| *other != node);
+        others.into_iter().any(|other| cluster.ask(other, "PUT", "sys/storage/raft/remove-peer", &body).is_ok())
+    })
+}
+
+/// A node that was started again holds its copy and votes before anybody gives it shares: with
+/// it as the last of a majority, writes go on.
+fn with_a_sealed_one(cluster: &mut Cluster, load: &Load, (leader, sealed): (usize, usize)) -> Done {
+    cluster.terminate(sealed)?;
+    cluster.spawn(sealed)?;
+    cluster.until("a node answers", |cluster| cluster.health(sealed).is_some())?;
+    thread::sleep(Duration::from_secs(1));
+    let count = cluster.nodes.len();
+    let others = (0..count).filter(|other| ![leader, sealed].contains(other));
+    others.skip(count / 2 - 1).try_for_each(|other| cluster.kill(other))?;
+    if !load.has_written(20, WRITES_WITHIN) {
+        load.breaks("a node that is sealed was no part of a majority".to_owned());
+    }
+    cluster.mend()
 }
 
 /// What was done so far, and when.

@@ -97,7 +97,19 @@ impl Load {
         !self.noted().broken.is_empty()
     }
 
-    fn breaks(&self, rule: String) {
+    /// Waits until so many more writes were acknowledged; says whether they were.
+    pub(crate) fn has_written(&self, count: u64, within: Duration) -> bool {
+        let (until, enough) = (Instant::now() + within, self.acknowledged.load(Ordering::Relaxed) + count);
+        while self.acknowledged.load(Ordering::Relaxed) < enough {
+            if Instant::now() >= until {
+                return false;
+            }
+            thread::sleep(REST);
+        }
+        true
+    }
+
+    pub(crate) fn breaks(&self, rule: String) {
         self.noted().broken.push(rule);
     }
 
@@ -231,7 +243,7 @@ impl Load {
         let mut client = self.client(2);
         let mut revoked: Vec<String> = Vec::new();
         while !self.is_over() {
-            let made = client.ask("PUT", "auth/token/create", &json!({"ttl": "1h", "policies": ["default"]}));
+            let made = client.ask("PUT", "auth/token/create", &json!({"ttl": "24h", "policies": ["default"]}));
             let Some(token) = field(&made, "/auth/client_token") else {
                 thread::sleep(REST);
                 continue;

@@ -10,7 +10,10 @@ mod fault;
 mod history;
 mod links;
 mod load;
+mod prove;
 mod report;
+mod shim;
+mod simulate;
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -21,7 +24,7 @@ use crate::shell::{Done, Failed, Tried, say};
 use crate::workspace::{self, Profile};
 use chance::Chance;
 use clap::ValueEnum;
-use cluster::Cluster;
+use cluster::{Cluster, Program};
 use fault::{Fault, Inflicted};
 use load::Load;
 use report::Report;
@@ -47,6 +50,13 @@ pub(crate) struct Options {
     /// Each fault once, in the order of this list, and nothing else
     #[arg(long, conflicts_with_all = ["seconds", "kills", "partitions", "writes", "only"])]
     each: bool,
+    /// A program with a bug on purpose must be found out; nothing else is done
+    #[arg(long, conflicts_with_all = ["seconds", "kills", "partitions", "writes", "only", "each", "binary"])]
+    prove: bool,
+    /// So many seeds of the ledger's clusters in one process; nothing else is done
+    #[arg(long, value_name = "SEEDS", conflicts_with_all = ["seconds", "kills", "partitions", "writes", "only", "each",
+        "binary", "prove", "nodes"])]
+    simulate: Option<u64>,
     /// Only this fault (repeatable)
     #[arg(long, value_name = "FAULT")]
     only: Vec<Fault>,
@@ -61,13 +71,24 @@ pub(crate) struct Options {
     binary: Option<PathBuf>,
 }
 
+/// What is done, and for how long.
+#[derive(Default)]
+struct Course {
+    seed: u64,
+    seconds: u64,
+    kills: usize,
+    partitions: usize,
+    writes: u64,
+    each: bool,
+    only: Vec<Fault>,
+}
+
 /// The short form: each fault once.
 ///
 /// # Errors
 /// As [`run`].
 pub(crate) fn each_once(binary: PathBuf) -> Done {
-    let (binary, only) = (Some(binary), Vec::new());
-    run(&Options { seconds: 0, kills: 0, partitions: 0, writes: 0, each: true, only, nodes: 3, seed: Some(1), binary })
+    judged(binary, &Course { seed: 1, each: true, ..Course::default() }, 3)
 }
 
 /// Runs the command.
@@ -75,18 +96,52 @@ pub(crate) fn each_once(binary: PathBuf) -> Done {
 /// # Errors
 /// The cluster did not recover from a fault, or a client saw what may not be.
 pub(crate) fn run(options: &Options) -> Done {
+    let nodes = usize::from(options.nodes);
+    if options.prove {
+        return prove::run(nodes);
+    }
+    if let Some(seeds) = options.simulate {
+        return simulate::run(options.seed.unwrap_or(1), seeds);
+    }
     let binary = options.binary.clone().unwrap_or_else(|| Profile::Release.binary("bulkhead"));
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let course = Course {
+        seed: options.seed.unwrap_or(clock.as_secs() % 1_000_000),
+        seconds: options.seconds,
+        kills: options.kills,
+        partitions: options.partitions,
+        writes: options.writes,
+        each: options.each,
+        only: options.only.clone(),
+    };
+    judged(binary, &course, nodes)
+}
+
+fn judged(binary: PathBuf, course: &Course, nodes: usize) -> Done {
     if !binary.is_file() {
         return Err(Failed::new(format!("{} is missing; first: cargo xtask build", binary.display())));
     }
+    let (report, kept) = torture(Program { binary, bug: None }, course, nodes)?;
+    report.print_and_save()?;
+    match kept {
+        None => Ok(()),
+        Some(kept) => {
+            Err(Failed::new(format!("seed {}; the nodes' folders are kept: {}", course.seed, kept.display())))
+        }
+    }
+}
+
+/// Runs a cluster, its clients and its faults. What came of it, and where the nodes' folders are
+/// kept if somebody saw what may not be.
+fn torture(program: Program, course: &Course, nodes: usize) -> Done<(Report, Option<PathBuf>)> {
     let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let seed = options.seed.unwrap_or(clock.as_secs() % 1_000_000);
+    let seed = course.seed;
     let parent = workspace::root().join("target/chaos");
     std::fs::create_dir_all(&parent).tried(format_args!("creating {}", parent.display()))?;
     let scratch = tempfile::tempdir_in(&parent).tried(format_args!("creating a folder in {}", parent.display()))?;
 
-    say(format_args!("{} nodes, seed {seed}", options.nodes));
-    let mut cluster = Cluster::start(&binary, scratch.path(), usize::from(options.nodes))?;
+    say(format_args!("{nodes} nodes, seed {seed}"));
+    let mut cluster = Cluster::start(program, scratch.path(), nodes)?;
     let apis = cluster.nodes.iter().map(|node| node.api).collect();
     let load = Load::new(apis, cluster.token.clone(), format!("canary-{:x}", clock.as_nanos()));
     let began = Instant::now();
@@ -98,7 +153,7 @@ pub(crate) fn run(options: &Options) -> Done {
         scope.spawn(|| load.probe());
         scope.spawn(|| load.take());
         scope.spawn(|| load.revoke());
-        let inflicted = torment(&mut cluster, load, options, seed);
+        let inflicted = torment(&mut cluster, load, course);
         load.stop();
         inflicted
     })?;
@@ -106,33 +161,35 @@ pub(crate) fn run(options: &Options) -> Done {
     say("reading every secret from every node");
     cluster.mend()?;
     let noted = load.last_look();
+    let digests = cluster.digests()?;
     say(format_args!("looking for an order of {} histories", noted.histories.len()));
-    let report = Report::of((seed, took), &load, &inflicted, noted, &cluster);
-    report.print_and_save()?;
-    match report.is_clean() {
-        true => Ok(()),
-        false => Err(Failed::new(format!("seed {seed}; the nodes' folders are kept: {}", cluster.keep().display()))),
-    }
+    let report = Report::of((seed, took), (&load, &inflicted), noted, digests, &cluster);
+    let kept = (!report.is_clean()).then(|| cluster.keep());
+    Ok((report, kept))
 }
 
 /// Breaks and mends the cluster until there was enough of everything.
-fn torment(cluster: &mut Cluster, load: &Load, options: &Options, seed: u64) -> Done<Inflicted> {
-    let mut chance = Chance::of(seed);
+fn torment(cluster: &mut Cluster, load: &Load, course: &Course) -> Done<Inflicted> {
+    let mut chance = Chance::of(course.seed);
     let mut inflicted = Inflicted::default();
     let mut each = Fault::value_variants().iter();
-    let end = Instant::now() + Duration::from_secs(options.seconds);
+    let end = Instant::now() + Duration::from_secs(course.seconds);
     loop {
         // What is asked in peace is part of the history too.
         thread::sleep(Duration::from_millis(300));
         let written = load.acknowledged.load(Ordering::Relaxed);
-        let enough = inflicted.leaders_killed() >= options.kills
-            && inflicted.partitions() >= options.partitions
-            && written >= options.writes
+        let enough = inflicted.leaders_killed() >= course.kills
+            && inflicted.partitions() >= course.partitions
+            && written >= course.writes
             && Instant::now() >= end;
-        let next = if options.each { each.next().copied() } else { Some(Fault::any(&mut chance, &options.only)) };
-        let Some(fault) = next.filter(|_| !load.is_broken() && (options.each || !enough)) else { return Ok(inflicted) };
+        let next = if course.each { each.next().copied() } else { Some(Fault::any(&mut chance, &course.only)) };
+        let Some(fault) = next.filter(|_| !load.is_broken() && (course.each || !enough)) else { return Ok(inflicted) };
+        if let Some(obstacle) = fault.obstacle(cluster) {
+            say(format_args!("{fault:?} is left out: {obstacle}"));
+            continue;
+        }
         say(format_args!("{fault:?} ({written} writes so far)"));
         inflicted.note(fault);
-        fault.inflict(cluster, &mut chance)?;
+        fault.inflict(cluster, load, &mut chance)?;
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Report {
     broken: Vec<String>,
     /// Files with a name or value in them.
     legible: Vec<String>,
+    /// The entry at which all nodes' records were compared, and what each says they are.
+    digests: (u64, Vec<String>),
     /// Without an acknowledged write, seen by a client that tries again; by fault.
     gaps_ms: BTreeMap<Fault, Gaps>,
 }
@@ -58,9 +60,9 @@ struct Gaps {
 impl Report {
     pub(crate) fn of(
         (seed, took): (u64, Duration),
-        load: &Load,
-        inflicted: &Inflicted,
+        (load, inflicted): (&Load, &Inflicted),
         noted: Noted,
+        digests: (u64, Vec<String>),
         cluster: &Cluster,
     ) -> Self {
         let faults = inflicted.counts();
@@ -76,13 +78,25 @@ impl Report {
             legible: legible(cluster, load.canary.as_bytes()),
             gaps_ms: faults.keys().filter_map(gaps).collect(),
             broken: noted.broken,
+            digests,
             faults,
         }
     }
 
     /// Whether nobody saw what may not be.
     pub(crate) fn is_clean(&self) -> bool {
-        self.secrets.not_linearizable.is_empty() && self.broken.is_empty() && self.legible.is_empty()
+        let held = self.broken.is_empty() && self.are_alike();
+        self.secrets.not_linearizable.is_empty() && held && self.legible.is_empty()
+    }
+
+    /// Secrets whose history has no order, by number.
+    pub(crate) fn not_linearizable(&self) -> &[usize] {
+        &self.secrets.not_linearizable
+    }
+
+    /// Whether all nodes hold the same records.
+    fn are_alike(&self) -> bool {
+        self.digests.1.windows(2).all(|pair| pair[0] == pair[1])
     }
 
     pub(crate) fn print_and_save(&self) -> Done {
@@ -98,6 +112,8 @@ impl Report {
         println!("  {:<34} {:>9}", "tokens revoked and tried again", self.tokens_revoked);
         println!("  {:<34} {:>9}", "broken rules", self.broken.len());
         println!("  {:<34} {:>9}", "files with a name or value", self.legible.len());
+        let (alike, index) = (if self.are_alike() { "one" } else { "several" }, self.digests.0);
+        println!("  {:<34} {alike:>9}  at entry {index}", "states of the nodes");
         println!("\n  {:<18} {:>6}  longest time without a write, ms: p50, p99, max", "fault", "times");
         for (fault, times) in &self.faults {
             let gaps = self.gaps_ms.get(fault);
@@ -105,6 +121,9 @@ impl Report {
             println!("  {:<18} {times:>6}  {gaps}", format!("{fault:?}"));
         }
         self.broken.iter().take(20).for_each(|rule| println!("  BROKEN: {rule}"));
+        if !self.are_alike() {
+            self.digests.1.iter().enumerate().for_each(|(at, digest)| println!("  NOT ALIKE: node{at} {digest}"));
+        }
         self.legible.iter().for_each(|file| println!("  LEGIBLE: {file}"));
         self.secrets.not_linearizable.iter().for_each(|number| println!("  NO ORDER: secret {number}"));
         let path = workspace::root().join("target/chaos.json");
