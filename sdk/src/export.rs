@@ -101,9 +101,9 @@ macro_rules! export_engine {
         #[cfg(target_arch = "wasm32")]
         #[allow(unsafe_code, missing_docs, unreachable_pub, clippy::all)] // the exports of the canonical ABI
         const _: () = {
-            $crate::bindings::metadata::export_metadata_part!($plugin with_types_in $crate::bindings::metadata);
-            $crate::bindings::lifecycle::export_lifecycle_part!($plugin with_types_in $crate::bindings::lifecycle);
-            $crate::bindings::engine::export_engine_part!($plugin with_types_in $crate::bindings::engine);
+    $crate::bindings::metadata::export_metadata_part!($plugin with_types_in $crate::bindings::metadata);
+    $crate::bindings::lifecycle::export_lifecycle_part!($plugin with_types_in $crate::bindings::lifecycle);
+    $crate::bindings::engine::export_engine_part!($plugin with_types_in $crate::bindings::engine);
         };
     };
 }
@@ -135,8 +135,8 @@ macro_rules! export_seal {
                     $crate::describe::seal::<$seal>()
                 }
             }
-            $crate::bindings::metadata::export_metadata_part!(About with_types_in $crate::bindings::metadata);
-            $crate::bindings::sealer::export_sealer_part!($seal with_types_in $crate::bindings::sealer);
+    $crate::bindings::metadata::export_metadata_part!(About with_types_in $crate::bindings::metadata);
+    $crate::bindings::sealer::export_sealer_part!($seal with_types_in $crate::bindings::sealer);
         };
     };
 }

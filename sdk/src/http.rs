@@ -69,8 +69,7 @@ impl<'a> HttpRequest<'a> {
     /// There was no answer. An answer with any status is none.
     pub fn send(self) -> Result<HttpResponse, HttpError> {
         let config = self.tls.map(configured).transpose()?;
-        let options =
-            wit::Options { timeout_ms: TIMEOUT_MS, max_body: BODY_BYTES_MAX, follow_redirects: 0 };
+        let options = wit::Options { timeout_ms: TIMEOUT_MS, max_body: BODY_BYTES_MAX, follow_redirects: 0 };
         host::http::send(&self.request, config.as_ref(), options)
     }
 }

@@ -38,18 +38,18 @@ pub mod token_fields;
 pub mod wire;
 
 pub use auth::Auth;
+pub use bindings::lifecycle::exports::bulkhead::plugin::lifecycle::{JobOutcome, Reason, UpgradeStep};
 pub use bindings::mounted::bulkhead::plugin::identity::{Entity, EntityAlias, Group};
 pub use bindings::mounted::bulkhead::plugin::system::{Level, Mount};
 pub use bindings::mounted::bulkhead::plugin::types::{
     Alias, AuthGrant, Caller, Error, IssuedAuth, Lease, LeaseGrant, Operation, Renewal, Request, TokenType,
 };
-pub use bindings::lifecycle::exports::bulkhead::plugin::lifecycle::{JobOutcome, Reason, UpgradeStep};
+pub use bindings::sealer::exports::bulkhead::plugin::sealer::{Status, Wrapped};
 pub use bulkhead_sdk_derive::{Fields, Stored, plugin};
 pub use cx::{Cx, IntentId, Lock};
 pub use describe::key_template;
 pub use fields::{FieldValue, FromRequest, Page, Raw, Seconds};
 pub use plugin::{Plugin, capture};
-pub use bindings::sealer::exports::bulkhead::plugin::sealer::{Status, Wrapped};
 pub use reply::{IntoReply, Json, Keys, Leased, Reply};
 pub use seal::Seal;
 pub use secret::Secret;

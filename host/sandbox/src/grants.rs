@@ -46,9 +46,7 @@ impl World {
     /// Interfaces that its guests may import.
     pub(crate) fn interfaces(self) -> &'static [&'static str] {
         match self {
-            Self::Engine | Self::Auth => {
-                &["types", "system", "storage", "digest", "cache", "effects", "identity"]
-            }
+            Self::Engine | Self::Auth => &["types", "system", "storage", "digest", "cache", "effects", "identity"],
             // Of `net` and `keys` what `http` speaks of: TLS settings, and that there are keys.
             Self::Seal => &["types", "system", "digest", "http", "net", "keys"],
         }

@@ -152,7 +152,10 @@ impl SealKey for GuestSeal {
     async fn wrap(&self, secret: &Hidden<Vec<u8>>, label: &[u8]) -> Result<SealedSecret, SealError> {
         let asked: WrapIn<'_> = (self.config.expose(), secret.expose(), label);
         let Wrapped { key_id, ciphertext, extra } = self.call(self.exports.wrap, asked).await?;
-        rule(!ciphertext.is_empty() && ciphertext.len() <= SEALED_BYTES_MAX, "a ciphertext that is empty or over 64 KiB")?;
+        rule(
+            !ciphertext.is_empty() && ciphertext.len() <= SEALED_BYTES_MAX,
+            "a ciphertext that is empty or over 64 KiB",
+        )?;
         rule(extra.len() <= SEALED_EXTRAS_MAX, "more than 16 things to be shown again")?;
         let bytes: usize = extra.iter().map(|(name, value)| name.len() + value.len()).sum();
         rule(bytes <= SEALED_BYTES_MAX, "over 64 KiB to be shown again")?;

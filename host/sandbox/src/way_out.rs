@@ -102,7 +102,11 @@ impl WayOut {
         }
         let method = draft.method;
         // What follows the head of a CONNECT is no HTTP any more.
-        if method.is_empty() || method.len() > 16 || method == "CONNECT" || !method.bytes().all(|b| b.is_ascii_uppercase()) {
+        if method.is_empty()
+            || method.len() > 16
+            || method == "CONNECT"
+            || !method.bytes().all(|b| b.is_ascii_uppercase())
+        {
             return wrong("the method is not one that can be sent");
         }
         if draft.headers.len() > HTTP_HEADERS_MAX {

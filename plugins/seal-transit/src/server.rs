@@ -73,7 +73,9 @@ impl<'a> Server<'a> {
                 "{text}: the token may have ended, or its policies lack \"update\" on {path}; \
                  give the seal a token that is valid"
             )),
-            300..400 => Error::Unavailable(format!("{text}: it sends on elsewhere; give the address of the node that leads")),
+            300..400 => {
+                Error::Unavailable(format!("{text}: it sends on elsewhere; give the address of the node that leads"))
+            }
             // A standby's, a node's without a licence to serve, and too many requests.
             429 | 472 | 473 | 500.. => Error::Unavailable(text),
             _ => Error::InvalidRequest(text),

@@ -40,7 +40,10 @@ fn engine(sent: &Sent) -> HttpResponse {
     http_answer(200, &json!({ "data": data }))
 }
 
-fn bench(config: Value, web: impl Fn(&Sent) -> Result<HttpResponse, HttpError> + 'static) -> (SealBench<Transit>, Asked) {
+fn bench(
+    config: Value,
+    web: impl Fn(&Sent) -> Result<HttpResponse, HttpError> + 'static,
+) -> (SealBench<Transit>, Asked) {
     let asked = Asked::default();
     let noted = Rc::clone(&asked);
     let bench = SealBench::new(config, move |sent| {

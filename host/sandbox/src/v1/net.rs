@@ -77,13 +77,10 @@ fn settings(net: &mut LinkerInstance<'_, CallData>) -> wasmtime::Result<()> {
         set(store, &this, |config| config.asked.roots_pem = Some(pem))?;
         Ok((Ok::<(), Error>(()),))
     })?;
-    net.func_wrap(
-        "[method]tls-config.client-identity",
-        |mut store: Store<'_>, _: (This, Vec<u8>, Resource<Key>)| {
-            store.data_mut().budget.host_call()?;
-            Ok((Err::<(), Error>(Error::Tls("a client certificate is not offered in this version".to_owned())),))
-        },
-    )?;
+    net.func_wrap("[method]tls-config.client-identity", |mut store: Store<'_>, _: (This, Vec<u8>, Resource<Key>)| {
+        store.data_mut().budget.host_call()?;
+        Ok((Err::<(), Error>(Error::Tls("a client certificate is not offered in this version".to_owned())),))
+    })?;
     net.func_wrap("[method]tls-config.verification", |store: Store<'_>, (this, level): (This, Level)| {
         set(store, &this, |config| config.asked.verification = level.into())
     })?;

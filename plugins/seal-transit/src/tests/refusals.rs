@@ -48,7 +48,8 @@ fn a_request_that_is_wrong_stays_wrong() {
 
 #[test]
 fn an_answer_that_is_none_is_the_other_sides_fault() {
-    for body in [json!([]), json!({}), json!({ "data": { "ciphertext": 3 } }), json!({ "data": { "ciphertext": "v" } })] {
+    for body in [json!([]), json!({}), json!({ "data": { "ciphertext": 3 } }), json!({ "data": { "ciphertext": "v" } })]
+    {
         let shown = body.to_string();
         assert!(matches!(refused(move || Ok(http_answer(200, &body))), Error::Upstream(_)), "{shown}");
     }
