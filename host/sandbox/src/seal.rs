@@ -206,7 +206,8 @@ fn refused(error: GuestError) -> SealError {
 /// What a call without an answer means. One that ran out of time has mostly waited for others.
 fn failed(failure: &CallFailure) -> SealError {
     match failure {
-        CallFailure::Timeout | CallFailure::Busy => SealError::Unavailable(format!("the seal's {failure}")),
+        CallFailure::Timeout => SealError::Unavailable("the seal's plugin ran out of time".to_owned()),
+        CallFailure::Busy => SealError::Unavailable("no instance is free for the seal's plugin".to_owned()),
         CallFailure::Trap(text) => SealError::Refused(format!("the seal's plugin trapped: {}", told(text))),
         CallFailure::Stopped(Stop::Budget(what)) => {
             SealError::Refused(format!("the seal's plugin used more {what} than a call may"))

@@ -9,7 +9,8 @@ use super::*;
 use crate::connect::stream::Stream;
 
 /// A server that reads what is asked, and says this.
-fn server(says: &'static [&'static [u8]]) -> (Channel, JoinHandle<Vec<u8>>) {
+fn server(says: &[&[u8]]) -> (Channel, JoinHandle<Vec<u8>>) {
+    let says: Vec<Vec<u8>> = says.iter().map(|part| part.to_vec()).collect();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("its address");
     let serving = thread::spawn(move || {
@@ -19,7 +20,7 @@ fn server(says: &'static [&'static [u8]]) -> (Channel, JoinHandle<Vec<u8>>) {
         asked.truncate(count);
         for part in says {
             // A client that has turned away is as good.
-            let _ = stream.write_all(part).and_then(|()| stream.flush());
+            let _ = stream.write_all(&part).and_then(|()| stream.flush());
             thread::yield_now();
         }
         asked
@@ -28,7 +29,7 @@ fn server(says: &'static [&'static [u8]]) -> (Channel, JoinHandle<Vec<u8>>) {
     (Channel::Plain(Stream::to(&[address], deadline).expect("a connection")), serving)
 }
 
-fn asked(method: &'static str, says: &'static [&'static [u8]]) -> io::Result<(u16, Vec<u8>)> {
+fn asked(method: &str, says: &[&[u8]]) -> io::Result<(u16, Vec<u8>)> {
     let (mut channel, serving) = server(says);
     let body = Hidden::new(Vec::new());
     let question = Question { method, path: "/", authority: "a.example", headers: &[], body: &body };
@@ -55,8 +56,8 @@ fn the_question_is_written_with_its_headers_and_its_length() {
 
 #[test]
 fn a_body_ends_as_its_head_says() {
-    for (says, body) in [
-        (&[b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", b"hello and more".as_slice()][..], &b"hello"[..]),
+    let cases: [(&[&[u8]], &[u8]); 5] = [
+        (&[b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", b"hello and more"], b"hello"),
         (&[b"HTTP/1.1 200\r\ncontent-length: 0\r\n\r\n"], b""),
         (&[b"HTTP/1.0 200 OK\r\n\r\nto the ", b"end"], b"to the end"),
         (
@@ -70,7 +71,8 @@ fn a_body_ends_as_its_head_says() {
             &[b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nLink: x\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\nyes"],
             b"yes",
         ),
-    ] {
+    ];
+    for (says, body) in cases {
         assert_eq!(asked("GET", says).expect("an answer"), (200, body.to_vec()));
     }
     let headless: &[&[u8]] = &[b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"];
@@ -95,8 +97,7 @@ fn what_can_be_read_in_two_ways_or_none_is_no_answer() {
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n",
     ] {
-        let leaked: &'static [&'static [u8]] = Box::leak(Box::new([says]));
-        let error = asked("GET", leaked).expect_err("it is no answer");
+        let error = asked("GET", &[says]).expect_err("it is no answer");
         assert_eq!(error.kind(), ErrorKind::InvalidData, "{:?}: {error}", String::from_utf8_lossy(says));
     }
 }
@@ -109,8 +110,7 @@ fn an_answer_that_breaks_off_is_none() {
         &[&b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell"[..]],
         &[&b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"[..]],
     ] {
-        let leaked: &'static [&'static [u8]] = Box::leak(says.to_vec().into_boxed_slice());
-        let kind = asked("GET", leaked).expect_err("it breaks off").kind();
+        let kind = asked("GET", says).expect_err("it breaks off").kind();
         assert!(matches!(kind, ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset), "{kind:?}");
     }
 }
@@ -122,17 +122,15 @@ fn a_body_over_its_bound_is_given_up_before_it_is_read() {
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n20\r\n01234567890123456789012345678901\r\n21\r\n",
         b"HTTP/1.1 200 OK\r\n\r\n01234567890123456789012345678901234567890123456789012345678901234",
     ] {
-        let leaked: &'static [&'static [u8]] = Box::leak(Box::new([says]));
-        let error = asked("GET", leaked).expect_err("it is too long");
+        let error = asked("GET", &[says]).expect_err("it is too long");
         assert_eq!(error.to_string(), "its answer is over 64 bytes");
     }
 }
 
 #[test]
 fn a_head_without_an_end_is_given_up() {
-    let long: &'static [u8] =
-        Box::leak([b"HTTP/1.1 200 OK\r\nX: ".to_vec(), vec![b'x'; 40_000]].concat().into_boxed_slice());
-    let error = asked("GET", Box::leak(Box::new([long]))).expect_err("it is too long");
+    let long = [b"HTTP/1.1 200 OK\r\nX: ".to_vec(), vec![b'x'; 40_000]].concat();
+    let error = asked("GET", &[&long]).expect_err("it is too long");
     assert_eq!(error.to_string(), "its answer has too long a head");
 }
 
