@@ -27,7 +27,8 @@ fn kept(server: &Server<'_>) -> Result<Option<u64>> {
     if token["renewable"] != true {
         return Ok(Some(left));
     }
-    let renewed = server.ask("POST", "auth/token/renew-self", Some(&json!({})))?;
+    // Without it, a token that was once renewed for less stays at that.
+    let renewed = server.ask("POST", "auth/token/renew-self", Some(&json!({ "increment": whole })))?;
     let left = secs(&renewed["auth"]["lease_duration"]);
     Ok(Some(left).filter(|left| !is_most(*left, whole)))
 }
