@@ -101,7 +101,7 @@ fn note(_level: LogLevel, message: &str, _fields: &[(String, String)]) {
 }
 
 async fn refused(config: &str) -> SealError {
-    seal(config).key_id().await.err().expect("it is refused")
+    seal(config).key_id().await.expect_err("it is refused")
 }
 
 #[tokio::test]
