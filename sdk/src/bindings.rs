@@ -1,17 +1,58 @@
 //! Rust types and functions generated from `wit/v1`. Nothing is written by hand here.
 //!
-//! The worlds are generated in three parts, because a guest is either an engine or an
-//! auth method: the imports with the exports both share, and one export each.
+//! The worlds are generated in parts, because a guest is an engine, an auth method or a seal: the
+//! imports, and one export each.
 #![allow(unsafe_code, missing_docs, unreachable_pub, clippy::all)] // generated code: lifting and lowering of the canonical ABI
 
-/// All imports, and the exports `metadata` and `lifecycle`.
+/// All imports of what is mounted. A seal's are among them.
 pub mod mounted {
     wit_bindgen::generate!({
         path: "../wit/v1",
-        world: "bulkhead:plugin/mounted",
+        inline: "
+            package bulkhead:sdk-imports;
+            world imports-part {
+                import bulkhead:plugin/types@1.0.0;
+                import bulkhead:plugin/system@1.0.0;
+                import bulkhead:plugin/digest@1.0.0;
+                import bulkhead:plugin/storage@1.0.0;
+                import bulkhead:plugin/cache@1.0.0;
+                import bulkhead:plugin/effects@1.0.0;
+                import bulkhead:plugin/keys@1.0.0;
+                import bulkhead:plugin/net@1.0.0;
+                import bulkhead:plugin/http@1.0.0;
+                import bulkhead:plugin/identity@1.0.0;
+                import bulkhead:plugin/files@1.0.0;
+                import bulkhead:plugin/database-drivers@1.0.0;
+            }
+        ",
+        world: "bulkhead:sdk-imports/imports-part",
+        generate_all,
+    });
+}
+
+/// The export `metadata`, which every guest has.
+pub mod metadata {
+    wit_bindgen::generate!({
+        path: "../wit/v1",
+        inline: "package bulkhead:sdk-metadata; world metadata-part { export bulkhead:plugin/metadata@1.0.0; }",
+        world: "bulkhead:sdk-metadata/metadata-part",
+        with: { "bulkhead:plugin/types@1.0.0": crate::bindings::mounted::bulkhead::plugin::types },
         pub_export_macro: true,
-        export_macro_name: "export_mounted",
-        default_bindings_module: "bulkhead_sdk::bindings::mounted",
+        export_macro_name: "export_metadata_part",
+        default_bindings_module: "bulkhead_sdk::bindings::metadata",
+    });
+}
+
+/// The export `lifecycle`, which what is mounted has.
+pub mod lifecycle {
+    wit_bindgen::generate!({
+        path: "../wit/v1",
+        inline: "package bulkhead:sdk-lifecycle; world lifecycle-part { export bulkhead:plugin/lifecycle@1.0.0; }",
+        world: "bulkhead:sdk-lifecycle/lifecycle-part",
+        with: { "bulkhead:plugin/types@1.0.0": crate::bindings::mounted::bulkhead::plugin::types },
+        pub_export_macro: true,
+        export_macro_name: "export_lifecycle_part",
+        default_bindings_module: "bulkhead_sdk::bindings::lifecycle",
     });
 }
 
@@ -38,5 +79,18 @@ pub mod authenticator {
         pub_export_macro: true,
         export_macro_name: "export_authenticator_part",
         default_bindings_module: "bulkhead_sdk::bindings::authenticator",
+    });
+}
+
+/// The export `sealer`.
+pub mod sealer {
+    wit_bindgen::generate!({
+        path: "../wit/v1",
+        inline: "package bulkhead:sdk-seal; world sealer-part { export bulkhead:plugin/sealer@1.0.0; }",
+        world: "bulkhead:sdk-seal/sealer-part",
+        with: { "bulkhead:plugin/types@1.0.0": crate::bindings::mounted::bulkhead::plugin::types },
+        pub_export_macro: true,
+        export_macro_name: "export_sealer_part",
+        default_bindings_module: "bulkhead_sdk::bindings::sealer",
     });
 }

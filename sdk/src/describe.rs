@@ -233,3 +233,21 @@ fn operation(doc: &OperationDoc) -> wit::OperationDoc {
         unpublished: false,
     }
 }
+
+/// What a seal says about itself: it has no routes and no data.
+#[must_use]
+pub fn seal<S: crate::Seal>() -> wit::Descriptor {
+    PluginDoc {
+        name: S::NAME,
+        version: S::VERSION,
+        help: S::HELP,
+        data_version: 0,
+        oldest_readable_data: 0,
+        routes: &[],
+        seal_wrapped: &[],
+        local: &[],
+        lease_kinds: &[],
+        jobs: &[],
+    }
+    .descriptor()
+}

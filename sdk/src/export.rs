@@ -1,12 +1,14 @@
-//! The exports of a component, for every [`Plugin`]: enter, call, hand back.
+//! The exports of a component, for every [`Plugin`] and every [`Seal`]: enter, call, hand back.
 
 use crate::bindings::authenticator::exports::bulkhead::plugin::authenticator;
 use crate::bindings::engine::exports::bulkhead::plugin::engine;
+use crate::bindings::lifecycle::exports::bulkhead::plugin::lifecycle;
+use crate::bindings::metadata::exports::bulkhead::plugin::metadata;
 use crate::bindings::mounted::bulkhead::plugin::types::{
     AuthGrant, Descriptor, Error, IssuedAuth, Json, Lease, Renewal, Request,
 };
-use crate::bindings::mounted::exports::bulkhead::plugin::{lifecycle, metadata};
-use crate::{Cx, Plugin};
+use crate::bindings::sealer::exports::bulkhead::plugin::sealer;
+use crate::{Cx, Plugin, Seal};
 
 /// A panic becomes a line in the operator's log, then a trap; its text may hold secrets,
 /// so it never becomes an answer.
@@ -78,6 +80,20 @@ impl<P: Plugin> authenticator::Guest for P {
     }
 }
 
+impl<S: Seal> sealer::Guest for S {
+    fn check(config: Json) -> Result<sealer::Status, Error> {
+        <S as Seal>::check(&enter(), &crate::seal::config(&config)?)
+    }
+
+    fn wrap(config: Json, plaintext: Vec<u8>, aad: Vec<u8>) -> Result<sealer::Wrapped, Error> {
+        <S as Seal>::wrap(&enter(), &crate::seal::config(&config)?, &plaintext, &aad)
+    }
+
+    fn unwrap(config: Json, wrapped: sealer::Wrapped, aad: Vec<u8>) -> Result<Vec<u8>, Error> {
+        <S as Seal>::unwrap(&enter(), &crate::seal::config(&config)?, &wrapped, &aad)
+    }
+}
+
 /// Makes the crate a secrets engine: `export_engine!(Codes);`.
 #[macro_export]
 macro_rules! export_engine {
@@ -85,7 +101,8 @@ macro_rules! export_engine {
         #[cfg(target_arch = "wasm32")]
         #[allow(unsafe_code, missing_docs, unreachable_pub, clippy::all)] // the exports of the canonical ABI
         const _: () = {
-    $crate::bindings::mounted::export_mounted!($plugin with_types_in $crate::bindings::mounted);
+    $crate::bindings::metadata::export_metadata_part!($plugin with_types_in $crate::bindings::metadata);
+    $crate::bindings::lifecycle::export_lifecycle_part!($plugin with_types_in $crate::bindings::lifecycle);
     $crate::bindings::engine::export_engine_part!($plugin with_types_in $crate::bindings::engine);
         };
     };
@@ -98,8 +115,28 @@ macro_rules! export_auth_method {
         #[cfg(target_arch = "wasm32")]
         #[allow(unsafe_code, missing_docs, unreachable_pub, clippy::all)] // the exports of the canonical ABI
         const _: () = {
-            $crate::bindings::mounted::export_mounted!($plugin with_types_in $crate::bindings::mounted);
+            $crate::bindings::metadata::export_metadata_part!($plugin with_types_in $crate::bindings::metadata);
+            $crate::bindings::lifecycle::export_lifecycle_part!($plugin with_types_in $crate::bindings::lifecycle);
             $crate::bindings::authenticator::export_authenticator_part!($plugin with_types_in $crate::bindings::authenticator);
+        };
+    };
+}
+
+/// Makes the crate a seal: `export_seal!(Vault);`.
+#[macro_export]
+macro_rules! export_seal {
+    ($seal:ident) => {
+        #[cfg(target_arch = "wasm32")]
+        #[allow(unsafe_code, missing_docs, unreachable_pub, clippy::all)] // the exports of the canonical ABI
+        const _: () = {
+            struct About;
+            impl $crate::bindings::metadata::exports::bulkhead::plugin::metadata::Guest for About {
+                fn describe() -> $crate::bindings::mounted::bulkhead::plugin::types::Descriptor {
+                    $crate::describe::seal::<$seal>()
+                }
+            }
+    $crate::bindings::metadata::export_metadata_part!(About with_types_in $crate::bindings::metadata);
+    $crate::bindings::sealer::export_sealer_part!($seal with_types_in $crate::bindings::sealer);
         };
     };
 }

@@ -2,7 +2,12 @@
 //! in the SDK knows that there are two.
 
 #[cfg(target_arch = "wasm32")]
-pub(crate) use crate::bindings::mounted::bulkhead::plugin::{cache, digest, effects, identity, storage, system};
+pub(crate) use crate::bindings::mounted::bulkhead::plugin::{
+    cache, digest, effects, http, identity, net, storage, system,
+};
 
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use crate::bench::host::{cache, digest, effects, identity, storage, system};
+
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use crate::bench::web::{http, net};

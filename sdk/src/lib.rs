@@ -1,6 +1,7 @@
 //! Write a Bulkhead plugin: declare routes with `#[plugin]` on an `impl` block, fields
 //! with `#[derive(Fields)]`, records with `#[derive(Stored)]`; answer with a [`Reply`];
-//! test it natively on a [`bench::Bench`]. What lives here knows `wit/` and nothing of
+//! test it natively on a [`bench::Bench`]. What wraps
+//! the seal key implements [`Seal`] instead, and is tested on a [`bench::SealBench`]. What lives here knows `wit/` and nothing of
 //! the host.
 //!
 //! On `wasm32` the host's functions are imported; on any other target they are those of
@@ -24,10 +25,12 @@ mod error;
 mod export;
 pub mod fields;
 mod host;
+pub mod http;
 pub mod json;
 pub mod names;
 mod plugin;
 mod reply;
+mod seal;
 mod secret;
 mod storage;
 pub mod time;
@@ -35,18 +38,20 @@ pub mod token_fields;
 pub mod wire;
 
 pub use auth::Auth;
+pub use bindings::lifecycle::exports::bulkhead::plugin::lifecycle::{JobOutcome, Reason, UpgradeStep};
 pub use bindings::mounted::bulkhead::plugin::identity::{Entity, EntityAlias, Group};
 pub use bindings::mounted::bulkhead::plugin::system::{Level, Mount};
 pub use bindings::mounted::bulkhead::plugin::types::{
     Alias, AuthGrant, Caller, Error, IssuedAuth, Lease, LeaseGrant, Operation, Renewal, Request, TokenType,
 };
-pub use bindings::mounted::exports::bulkhead::plugin::lifecycle::{JobOutcome, Reason, UpgradeStep};
+pub use bindings::sealer::exports::bulkhead::plugin::sealer::{Status, Wrapped};
 pub use bulkhead_sdk_derive::{Fields, Stored, plugin};
 pub use cx::{Cx, IntentId, Lock};
 pub use describe::key_template;
 pub use fields::{FieldValue, FromRequest, Page, Raw, Seconds};
 pub use plugin::{Plugin, capture};
 pub use reply::{IntoReply, Json, Keys, Leased, Reply};
+pub use seal::Seal;
 pub use secret::Secret;
 pub use storage::{Stored, decode_json, encode_json};
 

@@ -65,6 +65,12 @@ impl HiddenBuffer {
         self.0.0.extend_from_slice(more);
     }
 
+    /// What was written so far. Whoever calls this answers for where it goes.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        self.0.expose()
+    }
+
     /// What was written.
     #[must_use]
     pub fn into_hidden(self) -> Hidden<Vec<u8>> {

@@ -2,23 +2,25 @@
 //! refused without compiling is refused first.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use bulkhead_model::plugin::{Descriptor, PluginKind};
+use bulkhead_model::plugin::Descriptor;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, Trap};
 
 use crate::engine::TABLE_ELEMENTS;
 use crate::error::SandboxError;
+use crate::grants::World;
 use crate::limits::TRAP_TEXT_BYTES_MAX;
 use crate::sandbox::Runtime;
 use crate::surface::Surface;
 use crate::ticker::TICK_MS;
-use crate::v1::exports::Exports;
+use crate::v1::exports::{Exports, find_export};
+use crate::v1::sealer::SealExports;
 use crate::{descriptor, grants, v1};
 
 /// What is known of a component.
 pub(crate) struct Facts {
     pub(crate) sha256: String,
-    pub(crate) kind: PluginKind,
+    pub(crate) world: World,
     /// Interfaces asked for, without package and version.
     pub(crate) imports: Vec<String>,
     pub(crate) descriptor: Descriptor,
@@ -32,20 +34,25 @@ pub(crate) struct Compiled {
     pub(crate) facts: Facts,
 }
 
-/// Compiles a component for this runtime's engine.
+/// Compiles a component for this runtime's engine, if its world is one that is taken.
 ///
 /// # Errors
 /// [`SandboxError`].
-pub(crate) fn compile(runtime: &Runtime, wasm: &[u8]) -> Result<Compiled, SandboxError> {
+pub(crate) fn compile(
+    runtime: &Runtime,
+    wasm: &[u8],
+    takes: impl FnOnce(World) -> Result<(), SandboxError>,
+) -> Result<Compiled, SandboxError> {
     let surface = Surface::read(wasm, &runtime.limits.component)?;
-    let kind = grants::kind(&surface.exports)?;
-    let imports = grants::check_imports(&surface.imports)?;
+    let world = grants::world(&surface.exports)?;
+    takes(world)?;
+    let imports = grants::check_imports(&surface.imports, world)?;
     let component = Component::from_binary(&runtime.engine, wasm)
         .map_err(|error| SandboxError::Compile { cause: format!("{error:#}") })?;
-    let described = describe(runtime, &component, kind)?;
+    let described = describe(runtime, &component, world)?;
     let facts = Facts {
         sha256: hex(digest(&SHA256, wasm).as_ref()),
-        kind,
+        world,
         imports,
         descriptor: descriptor::parse(described.clone())?,
         described,
@@ -55,7 +62,7 @@ pub(crate) fn compile(runtime: &Runtime, wasm: &[u8]) -> Result<Compiled, Sandbo
 
 /// Calls `metadata.describe` in a store where every import traps, and checks the types
 /// of all exports on the way.
-fn describe(runtime: &Runtime, component: &Component, kind: PluginKind) -> Result<v1::types::Descriptor, SandboxError> {
+fn describe(runtime: &Runtime, component: &Component, world: World) -> Result<v1::types::Descriptor, SandboxError> {
     let failed = |error: wasmtime::Error| SandboxError::Describe { cause: plain(&error) };
     let mut linker: Linker<StoreLimits> = Linker::new(&runtime.engine);
     linker.define_unknown_imports_as_traps(component).map_err(failed)?;
@@ -65,9 +72,12 @@ fn describe(runtime: &Runtime, component: &Component, kind: PluginKind) -> Resul
     let _ticking = runtime.ticker.begin();
     store.set_epoch_deadline(runtime.limits.component.describe_ms.div_ceil(TICK_MS) + 1);
     let instance = linker.instantiate(&mut store, component).map_err(failed)?;
-    let exports = Exports::find(component, kind)?;
-    exports.check(&instance, &mut store, kind)?;
-    v1::exports::describe(&exports, &instance, &mut store).map_err(failed)
+    match world.kind() {
+        Some(kind) => Exports::find(component, kind)?.check(&instance, &mut store, kind)?,
+        None => SealExports::find(component)?.check(&instance, &mut store)?,
+    }
+    let describe = find_export(component, "metadata", "describe")?;
+    v1::exports::describe(describe, &instance, &mut store).map_err(failed)
 }
 
 /// What an instance may allocate, whatever its component declares.

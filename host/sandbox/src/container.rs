@@ -2,17 +2,17 @@
 //! was learnt of the component when it was compiled, under one digest.
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
-use bulkhead_model::plugin::PluginKind;
 use serde::{Deserialize, Serialize};
 
 use crate::compile::{Compiled, Facts};
 use crate::descriptor;
 use crate::error::SandboxError;
+use crate::grants::World;
 use crate::sandbox::Runtime;
 use crate::v1;
 
 /// First bytes of a container; the last one is the version of its format.
-const MAGIC: &[u8; 8] = b"BHPLUG\0\x01";
+const MAGIC: &[u8; 8] = b"BHPLUG\0\x02";
 
 const DIGEST_BYTES: usize = 32;
 
@@ -21,7 +21,7 @@ const DIGEST_BYTES: usize = 32;
 struct Header {
     engine: [u8; DIGEST_BYTES],
     sha256: String,
-    auth: bool,
+    world: World,
     imports: Vec<String>,
     descriptor: v1::types::Descriptor,
     code_bytes: u64,
@@ -52,7 +52,7 @@ pub(crate) fn seal(runtime: &Runtime, compiled: &Compiled) -> Result<Vec<u8>, Sa
     let header = Header {
         engine: engine_hash(runtime),
         sha256: compiled.facts.sha256.clone(),
-        auth: compiled.facts.kind == PluginKind::Auth,
+        world: compiled.facts.world,
         imports: compiled.facts.imports.clone(),
         descriptor: compiled.facts.described.clone(),
         code_bytes: code.len() as u64,
@@ -88,7 +88,7 @@ pub(crate) fn open<'a>(runtime: &Runtime, container: &'a [u8]) -> Result<Opened<
     }
     let facts = Facts {
         sha256: header.sha256,
-        kind: if header.auth { PluginKind::Auth } else { PluginKind::Secrets },
+        world: header.world,
         imports: header.imports,
         descriptor: descriptor::parse(header.descriptor.clone())?,
         described: header.descriptor,

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use bulkhead_model::metrics::{Counter, Sheet, Timer};
-use bulkhead_model::plugin::{Descriptor, PluginKind};
+use bulkhead_model::plugin::Descriptor;
 use bulkhead_model::seam::plugin::{CallFailure, Stop};
 use parking_lot::Mutex;
 use wasmtime::{ResourceLimiter, StoreLimits};
+
+use crate::grants::World;
 
 /// A plugin's numbers.
 #[derive(Default)]
@@ -62,30 +64,31 @@ const OTHER: &str = "other";
 
 /// The numbers of all plugins that were loaded.
 #[derive(Default)]
-pub(crate) struct AllFigures(Mutex<Vec<(String, PluginKind, Arc<Figures>)>>);
+pub(crate) struct AllFigures(Mutex<Vec<(String, World, Arc<Figures>)>>);
 
 impl AllFigures {
     /// Those of one plugin.
-    pub(crate) fn of(&self, kind: PluginKind, about: &Descriptor) -> Arc<Figures> {
+    pub(crate) fn of(&self, world: World, about: &Descriptor) -> Arc<Figures> {
         let mut all = self.0.lock();
-        if let Some((_, _, known)) = all.iter().find(|(name, known, _)| *name == about.name && *known == kind) {
+        if let Some((_, _, known)) = all.iter().find(|(name, known, _)| *name == about.name && *known == world) {
             return Arc::clone(known);
         }
         // The last ones share a place: names are the plugins' own, and each has its lines for good.
         let name = if all.len() < PLUGINS_MAX { about.name.as_str() } else { OTHER };
-        if let Some((_, _, other)) = all.iter().find(|(known, of, _)| known == name && *of == kind) {
+        if let Some((_, _, other)) = all.iter().find(|(known, of, _)| known == name && *of == world) {
             return Arc::clone(other);
         }
         let figures = Arc::<Figures>::default();
-        all.push((name.to_owned(), kind, Arc::clone(&figures)));
+        all.push((name.to_owned(), world, Arc::clone(&figures)));
         figures
     }
 
     pub(crate) fn tell(&self, sheet: &mut Sheet) {
-        for (name, kind, figures) in self.0.lock().iter() {
-            let kind = match kind {
-                PluginKind::Secrets => "secret",
-                PluginKind::Auth => "auth",
+        for (name, world, figures) in self.0.lock().iter() {
+            let kind = match world {
+                World::Engine => "secret",
+                World::Auth => "auth",
+                World::Seal => "seal",
             };
             figures.tell(sheet, name, kind);
         }

@@ -1,7 +1,8 @@
-//! What a component may import and what it must export: the one list. The linker in
-//! `v1` defines exactly the offered interfaces; a test holds the two together.
+//! What a component may import and what it must export: the one list. The linkers
+//! in `v1` define exactly the offered interfaces; a test holds the two together.
 
 use bulkhead_model::plugin::PluginKind;
+use serde::{Deserialize, Serialize};
 
 use crate::error::SandboxError;
 
@@ -12,23 +13,65 @@ pub(crate) const PACKAGE: &str = "bulkhead:plugin";
 /// major and no later minor version. (`wit/v1`.)
 pub(crate) const OFFERED: Version = Version { major: 1, minor: 0, patch: 0 };
 
-/// Interfaces a mounted guest may import.
-pub(crate) const INTERFACES: [&str; 7] = ["types", "system", "storage", "digest", "cache", "effects", "identity"];
+/// What a component is for, by what it exports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum World {
+    /// A secrets engine, to be mounted.
+    Engine,
+    /// An auth method, to be mounted.
+    Auth,
+    /// A key outside that wraps the seal key: set up by the server's config, never mounted.
+    Seal,
+}
 
-/// Interfaces the WIT has but this version does not offer yet.
+impl World {
+    /// The kind of plugin that it makes, if it is one to be mounted.
+    pub(crate) fn kind(self) -> Option<PluginKind> {
+        match self {
+            Self::Engine => Some(PluginKind::Secrets),
+            Self::Auth => Some(PluginKind::Auth),
+            Self::Seal => None,
+        }
+    }
+
+    /// The kind of plugin that it makes, which must be one to be mounted.
+    ///
+    /// # Errors
+    /// [`SandboxError::NotAPlugin`].
+    pub(crate) fn mounted(self) -> Result<PluginKind, SandboxError> {
+        let why = "it is a seal, which the server's configuration sets up; it cannot be mounted";
+        self.kind().ok_or_else(|| SandboxError::NotAPlugin { why: why.to_owned() })
+    }
+
+    /// Interfaces that its guests may import.
+    pub(crate) fn interfaces(self) -> &'static [&'static str] {
+        match self {
+            Self::Engine | Self::Auth => &["types", "system", "storage", "digest", "cache", "effects", "identity"],
+            // Of `net` and `keys` what `http` speaks of: TLS settings, and that there are keys.
+            Self::Seal => &["types", "system", "digest", "http", "net", "keys"],
+        }
+    }
+
+    /// Exports that all of them have beside the one that names the world.
+    fn common_exports(self) -> &'static [&'static str] {
+        match self {
+            Self::Engine | Self::Auth => &["metadata", "lifecycle"],
+            Self::Seal => &["metadata"],
+        }
+    }
+}
+
+/// Interfaces the WIT has but this version does not offer yet to every kind of plugin.
 const NOT_YET: [&str; 6] = ["keys", "net", "http", "files", "database-drivers", "database-types"];
 
 /// Exports that name a world, and what we do with it.
-const WORLDS: [(&str, Result<PluginKind, &str>); 5] = [
-    ("engine", Ok(PluginKind::Secrets)),
-    ("authenticator", Ok(PluginKind::Auth)),
-    ("database", Err("a database driver; this version runs secrets engines and auth methods only")),
-    ("sealer", Err("a seal; this version runs secrets engines and auth methods only")),
-    ("policy", Err("a policy check; this version runs secrets engines and auth methods only")),
+const WORLDS: [(&str, Result<World, &str>); 5] = [
+    ("engine", Ok(World::Engine)),
+    ("authenticator", Ok(World::Auth)),
+    ("sealer", Ok(World::Seal)),
+    ("database", Err("a database driver; this version runs secrets engines, auth methods and seals only")),
+    ("policy", Err("a policy check; this version runs secrets engines, auth methods and seals only")),
 ];
-
-/// Exports every plugin has.
-const COMMON_EXPORTS: [&str; 2] = ["metadata", "lifecycle"];
 
 /// A version of the package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,23 +103,24 @@ pub(crate) fn interface_name(interface: &str) -> String {
     format!("{PACKAGE}/{interface}@{}.{}.{}", OFFERED.major, OFFERED.minor, OFFERED.patch)
 }
 
-/// Checks every import and gives the interfaces asked for, without package and
+/// Checks every import of a component of this world and gives the interfaces asked for, without package and
 /// version, in order. `types` grants nothing and is left out.
 ///
 /// # Errors
 /// [`SandboxError::Import`] or [`SandboxError::ApiVersion`], naming the interface.
-pub(crate) fn check_imports(imports: &[String]) -> Result<Vec<String>, SandboxError> {
+pub(crate) fn check_imports(imports: &[String], world: World) -> Result<Vec<String>, SandboxError> {
     let refuse = |import: &str, why| Err(SandboxError::Import { import: import.to_owned(), why });
     let mut asked = Vec::new();
     for import in imports {
         let Some(interface) = ours(import)? else {
             return refuse(import, "a plugin may import interfaces of bulkhead:plugin only");
         };
-        if NOT_YET.contains(&interface) {
-            return refuse(import, "the interface is part of the plugin API but not offered in this version");
-        }
-        if !INTERFACES.contains(&interface) {
-            return refuse(import, "the plugin API has no such interface for this kind of plugin");
+        if !world.interfaces().contains(&interface) {
+            let why = match NOT_YET.contains(&interface) {
+                true => "the interface is part of the plugin API but not offered in this version",
+                false => "the plugin API has no such interface for this kind of plugin",
+            };
+            return refuse(import, why);
         }
         if interface != "types" {
             asked.push(interface.to_owned());
@@ -90,22 +134,22 @@ pub(crate) fn check_imports(imports: &[String]) -> Result<Vec<String>, SandboxEr
 /// # Errors
 /// [`SandboxError::NotAPlugin`] if it is none that we run, [`SandboxError::ApiVersion`]
 /// if it is one of another version.
-pub(crate) fn kind(exports: &[String]) -> Result<PluginKind, SandboxError> {
+pub(crate) fn world(exports: &[String]) -> Result<World, SandboxError> {
     let refuse = |why: String| Err(SandboxError::NotAPlugin { why });
     let mut interfaces = Vec::new();
     for export in exports {
         interfaces.extend(ours(export)?);
     }
     let worlds: Vec<_> = WORLDS.iter().filter(|(name, _)| interfaces.contains(name)).collect();
-    let kind = match worlds.as_slice() {
-        [] => return refuse(format!("it exports neither {PACKAGE}/engine nor {PACKAGE}/authenticator")),
-        [(_, Ok(kind))] => *kind,
+    let world = match worlds.as_slice() {
+        [] => return refuse(format!("it exports none of engine, authenticator and sealer of {PACKAGE}")),
+        [(_, Ok(world))] => *world,
         [(_, Err(what))] => return refuse(format!("it is {what}")),
         _ => return refuse("it exports the interfaces of more than one kind of plugin".to_owned()),
     };
-    match COMMON_EXPORTS.iter().find(|name| !interfaces.contains(name)) {
+    match world.common_exports().iter().find(|name| !interfaces.contains(name)) {
         Some(missing) => refuse(format!("it does not export {PACKAGE}/{missing}")),
-        None => Ok(kind),
+        None => Ok(world),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A compiled component as the broker sees it, and the one instance of a call.
 
-use std::pin::pin;
+use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use async_trait::async_trait;
 use bulkhead_model::plugin::{Descriptor, PluginKind};
 use bulkhead_model::seam::plugin::{Call, CallFailure, CallHost, Finished, Plugin, Stop};
 use tokio::sync::Semaphore;
-use wasmtime::component::InstancePre;
+use wasmtime::component::{self, InstancePre, Linker};
 use wasmtime::{Store, Trap, UpdateDeadline};
 use zeroize::Zeroize;
 
@@ -20,19 +21,28 @@ use crate::limits::CallLimits;
 use crate::meter::Meter;
 use crate::sandbox::Runtime;
 use crate::v1::exports::{Exports, invoke};
+use crate::way_out::WayOut;
 
-/// A compiled component: the sandbox's [`Plugin`].
+/// A compiled component to be mounted: the sandbox's [`Plugin`].
 pub(crate) struct Component {
-    runtime: Arc<Runtime>,
-    pre: InstancePre<CallData>,
+    loaded: Loaded,
+    kind: PluginKind,
     exports: Exports,
     facts: Facts,
+}
+
+/// A component, linked and ready for instances, whatever its world.
+pub(crate) struct Loaded {
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) pre: InstancePre<CallData>,
     figures: Arc<Figures>,
 }
 
 /// What a store holds: everything host functions can reach during one call.
 pub(crate) struct CallData {
     pub(crate) host: Box<dyn CallHost>,
+    /// Where it may send requests; none for what is mounted.
+    pub(crate) way_out: Option<WayOut>,
     pub(crate) budget: Budget,
     pub(crate) meter: Arc<Meter>,
     pub(crate) wall_ms: u64,
@@ -63,23 +73,35 @@ struct OutOfCpu;
 #[derive(Default)]
 pub(crate) struct Lent(Option<Arc<Vec<u8>>>);
 
-impl Component {
-    pub(crate) fn new(runtime: &Arc<Runtime>, compiled: Compiled) -> Result<Self, SandboxError> {
-        let Compiled { component, facts } = compiled;
-        let exports = Exports::find(&component, facts.kind)?;
-        let pre = runtime
-            .linker
-            .instantiate_pre(&component)
-            .map_err(|error| SandboxError::Compile { cause: format!("{error:#}") })?;
-        let figures = runtime.figures.of(facts.kind, &facts.descriptor);
-        Ok(Self { runtime: Arc::clone(runtime), pre, exports, facts, figures })
+impl Loaded {
+    /// Links a component to the host's functions.
+    ///
+    /// # Errors
+    /// [`SandboxError::Compile`] if it asks for a function that is not there.
+    pub(crate) fn new(
+        runtime: &Arc<Runtime>,
+        linker: &Linker<CallData>,
+        component: &component::Component,
+        facts: &Facts,
+    ) -> Result<Self, SandboxError> {
+        let pre = linker.instantiate_pre(component);
+        let pre = pre.map_err(|error| SandboxError::Compile { cause: format!("{error:#}") })?;
+        let figures = runtime.figures.of(facts.world, &facts.descriptor);
+        Ok(Self { runtime: Arc::clone(runtime), pre, figures })
     }
 
-    fn store(&self, host: Box<dyn CallHost>) -> Store<CallData> {
+    /// Counts a call that brought no answer.
+    pub(crate) fn failed(&self, failure: CallFailure) -> CallFailure {
+        self.figures.failed(failure)
+    }
+
+    /// A store for one call.
+    pub(crate) fn store(&self, host: Box<dyn CallHost>, way_out: Option<WayOut>) -> Store<CallData> {
         let limits = &self.runtime.limits;
         let meter = Meter::new();
         let data = CallData {
             host,
+            way_out,
             budget: Budget { left: limits.call.clone(), log_full: false },
             meter: Arc::clone(&meter),
             wall_ms: limits.call.wall_ms,
@@ -105,6 +127,38 @@ impl Component {
         });
         store
     }
+
+    /// Runs a call to its end, or until its time is up. After any failure its store is to be
+    /// dropped with everything in it, never looked at.
+    ///
+    /// # Errors
+    /// [`CallFailure`], counted.
+    pub(crate) async fn bounded<T>(
+        &self,
+        meter: &Meter,
+        run: Pin<&mut impl Future<Output = wasmtime::Result<T>>>,
+    ) -> Result<T, CallFailure> {
+        let wall = Duration::from_millis(self.runtime.limits.call.wall_ms);
+        let result = match tokio::time::timeout(wall, meter.charge(run)).await {
+            Ok(result) => result.map_err(|error| failure(&error)),
+            Err(_) => Err(CallFailure::Timeout),
+        };
+        let result = result.map_err(|failure| self.failed(failure))?;
+        self.figures.calls.record(meter.took());
+        Ok(result)
+    }
+}
+
+impl Component {
+    /// # Errors
+    /// [`SandboxError`] if it is of a world that is not mounted, or cannot be linked.
+    pub(crate) fn new(runtime: &Arc<Runtime>, compiled: Compiled) -> Result<Self, SandboxError> {
+        let Compiled { component, facts } = compiled;
+        let kind = facts.world.mounted()?;
+        let exports = Exports::find(&component, kind)?;
+        let loaded = Loaded::new(runtime, &runtime.linker, &component, &facts)?;
+        Ok(Self { loaded, kind, exports, facts })
+    }
 }
 
 #[async_trait]
@@ -114,7 +168,7 @@ impl Plugin for Component {
     }
 
     fn kind(&self) -> PluginKind {
-        self.facts.kind
+        self.kind
     }
 
     fn sha256(&self) -> &str {
@@ -127,27 +181,20 @@ impl Plugin for Component {
 
     async fn call(&self, host: Box<dyn CallHost>, call: Call) -> Result<Finished, CallFailure> {
         // Dropped last: the instance's slot is free again before the next call is let in.
-        let failed = |failure| self.figures.failed(failure);
-        let place = self.runtime.admission.enter(&host.mount().id).map_err(failed)?;
+        let failed = |failure| self.loaded.failed(failure);
+        let place = self.loaded.runtime.admission.enter(&host.mount().id).map_err(failed)?;
         let _admitted = place.instance().await.map_err(failed)?;
-        let _ticking = self.runtime.ticker.begin();
-        let mut store = self.store(host);
+        let _ticking = self.loaded.runtime.ticker.begin();
+        let mut store = self.loaded.store(host, None);
         let meter = Arc::clone(&store.data().meter);
-        let wall = Duration::from_millis(self.runtime.limits.call.wall_ms);
-        // After any failure the store is dropped with everything in it, never looked at.
         let result = {
             // Pinned where it is made: moving a future of this size costs as much as a read.
             let run = pin!(async {
-                let instance = self.pre.instantiate_async(&mut store).await?;
+                let instance = self.loaded.pre.instantiate_async(&mut store).await?;
                 invoke(&self.exports, &instance, &mut store, &call).await
             });
-            match tokio::time::timeout(wall, meter.charge(run)).await {
-                Ok(Ok(result)) => result,
-                Ok(Err(error)) => return Err(failed(failure(&error))),
-                Err(_) => return Err(failed(CallFailure::Timeout)),
-            }
+            self.loaded.bounded(&meter, run).await?
         };
-        self.figures.calls.record(meter.took());
         Ok(Finished { host: store.into_data().host, result })
     }
 }
@@ -171,6 +218,13 @@ fn failure(error: &wasmtime::Error) -> CallFailure {
 /// The error that ends a call from within a host function.
 pub(crate) fn stop(stop: Stop) -> wasmtime::Error {
     Stopped(stop).into()
+}
+
+impl CallData {
+    /// The way out; only linkers of worlds that have one offer what asks for it.
+    pub(crate) fn way_out(&mut self) -> wasmtime::Result<&mut WayOut> {
+        self.way_out.as_mut().ok_or_else(|| wasmtime::Error::msg("this kind of plugin has no way out"))
+    }
 }
 
 impl Lent {
@@ -220,6 +274,11 @@ impl Budget {
     /// Counts an intent.
     pub(crate) fn intent(&mut self) -> wasmtime::Result<()> {
         take(&mut self.left.intents, 1, "intents")
+    }
+
+    /// Counts a request to a server outside.
+    pub(crate) fn http_request(&mut self) -> wasmtime::Result<()> {
+        take(&mut self.left.http_requests, 1, "http requests")
     }
 
     /// Counts rounds of a key derivation.

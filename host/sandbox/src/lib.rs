@@ -4,8 +4,9 @@
 //!
 //! A call gets a fresh instance, used once and dropped: nothing one caller's request
 //! leaves in a guest's memory can meet the next one. What a guest may import is
-//! listed in `grants.rs`, what bounds it in `limits.rs`, and what is checked of its
-//! answers in `answer.rs`. Native code comes in only through `trusted.rs`.
+//! listed in `grants.rs`, where a seal may send requests in `way_out.rs`, what bounds
+//! guests in `limits.rs`, and what is checked of their answers in `answer.rs`. Native
+//! code comes in only through `trusted.rs`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -23,14 +24,18 @@ mod limits;
 mod meter;
 mod password;
 mod sandbox;
+mod seal;
 mod surface;
 mod ticker;
 mod trusted;
 mod v1;
+mod way_out;
 
 pub use error::SandboxError;
 pub use limits::{CallLimits, ComponentLimits, PoolLimits, SandboxLimits};
 pub use sandbox::Sandbox;
+pub use seal::{SealLog, SealParts};
+pub use way_out::EgressGrants;
 
 #[cfg(test)]
 mod tests;

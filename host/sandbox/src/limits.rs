@@ -83,6 +83,9 @@ pub struct CallLimits {
     /// Password hashes computed or compared with. Source: ours. Why: each takes up to
     /// seconds of a processor that is not charged to the call.
     pub password_hashes: u32,
+    /// Requests to servers outside. Source: ours. Why: each makes a connection, and holds a
+    /// thread that waits for it.
+    pub http_requests: u32,
     /// Bytes one host call may carry out of the guest, or one result hold. Source:
     /// the request body's 32 MiB and room for the rest. Why: each is copied.
     pub lifted_bytes: usize,
@@ -102,6 +105,7 @@ impl Default for CallLimits {
             intents: 16,
             kdf_rounds: 4_000_000,
             password_hashes: 16,
+            http_requests: 32,
             lifted_bytes: 40 << 20,
         }
     }
@@ -177,3 +181,31 @@ pub(crate) const DOC_NAME_BYTES_MAX: usize = 256;
 
 /// Length of a documentation text in a descriptor, in bytes. Source: ours.
 pub(crate) const DOC_TEXT_BYTES_MAX: usize = 64 * 1024;
+
+/// Body of an answer from a server outside, in bytes. Source: ours. Why: it is held whole, here
+/// and in the guest.
+pub(crate) const HTTP_BODY_BYTES_MAX: usize = 4 << 20;
+
+/// Headers of a request to a server outside. Source: ours.
+pub(crate) const HTTP_HEADERS_MAX: usize = 64;
+
+/// Length of one header's value, or of an address, in bytes. Source: ours; common servers stop
+/// at 8 KiB.
+pub(crate) const HTTP_TEXT_BYTES_MAX: usize = 8 * 1024;
+
+/// Authorities that a guest names for a server outside, PEM, in bytes. Source: ours; a machine's
+/// own bundle has 230 KiB.
+pub(crate) const ROOTS_PEM_BYTES_MAX: usize = 512 * 1024;
+
+/// TLS settings that one call makes. Source: ours. Why: each holds its authorities.
+pub(crate) const TLS_CONFIGS_MAX: usize = 16;
+
+/// What a seal makes of a secret, or a secret that it unwraps, in bytes. Source: ours; the
+/// longest signature or ciphertext of a key service has a few KiB.
+pub(crate) const SEALED_BYTES_MAX: usize = 64 * 1024;
+
+/// Things that a seal wants to be shown again beside the ciphertext. Source: ours.
+pub(crate) const SEALED_EXTRAS_MAX: usize = 16;
+
+/// Length of the text that a seal tells the operator, in bytes. Source: ours.
+pub(crate) const SEAL_TEXT_BYTES_MAX: usize = 1024;

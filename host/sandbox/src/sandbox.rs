@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bulkhead_model::metrics::Sheet;
 use bulkhead_model::seam::metrics::Measured;
 use bulkhead_model::seam::plugin::Plugin;
+use bulkhead_model::seam::seal::SealKey;
 use tokio::sync::Semaphore;
 use wasmtime::Engine;
 use wasmtime::component::Linker;
@@ -17,6 +18,7 @@ use crate::error::SandboxError;
 use crate::figures::AllFigures;
 use crate::instance::{CallData, Component};
 use crate::limits::SandboxLimits;
+use crate::seal::{GuestSeal, SealParts};
 use crate::ticker::Ticker;
 use crate::{engine, trusted, v1};
 
@@ -29,7 +31,9 @@ pub struct Sandbox {
 /// What compiled components keep alive.
 pub(crate) struct Runtime {
     pub(crate) engine: Engine,
+    /// For what is mounted.
     pub(crate) linker: Linker<CallData>,
+    pub(crate) seal_linker: Linker<CallData>,
     pub(crate) limits: SandboxLimits,
     pub(crate) admission: Admission,
     pub(crate) ticker: Ticker,
@@ -50,33 +54,35 @@ impl Sandbox {
     /// [`SandboxError::Engine`].
     pub fn new(limits: SandboxLimits) -> Result<Arc<Self>, SandboxError> {
         let engine = engine::make(&limits.pool)?;
-        let linker = v1::linker(&engine).map_err(|error| SandboxError::Engine { cause: format!("{error:#}") })?;
+        let failed = |error: wasmtime::Error| SandboxError::Engine { cause: format!("{error:#}") };
+        let linker = v1::linker(&engine).map_err(failed)?;
+        let seal_linker = v1::seal_linker(&engine).map_err(failed)?;
         let ticker =
             Ticker::start(engine.clone()).map_err(|error| SandboxError::Engine { cause: error.to_string() })?;
         let admission = Admission::new(&limits.pool);
         let password_places = Arc::new(Semaphore::new(limits.pool.password_hashes.max(1)));
         let figures = AllFigures::default();
-        let runtime = Runtime { engine, linker, limits, admission, ticker, password_places, figures };
+        let runtime = Runtime { engine, linker, seal_linker, limits, admission, ticker, password_places, figures };
         Ok(Arc::new(Self { runtime: Arc::new(runtime) }))
     }
 
-    /// Compiles a component and asks it to describe itself. Takes tens of milliseconds
+    /// Compiles a component to be mounted, and asks it to describe itself. Takes tens of milliseconds
     /// to seconds of processor time: not for a thread that serves requests.
     ///
     /// # Errors
     /// [`SandboxError`], with a text for whoever registers the component.
     pub fn compile(&self, wasm: &[u8]) -> Result<Arc<dyn Plugin>, SandboxError> {
-        let compiled = compile(&self.runtime, wasm)?;
+        let compiled = compile(&self.runtime, wasm, |world| world.mounted().map(drop))?;
         Ok(Arc::new(Component::new(&self.runtime, compiled)?))
     }
 
-    /// Compiles a component into a container for [`Sandbox::load_trusted`], for any
-    /// machine of this architecture.
+    /// Compiles a component into a container for [`Sandbox::load_trusted`] or
+    /// [`Sandbox::load_trusted_seal`], for any machine of this architecture.
     ///
     /// # Errors
     /// As for [`Sandbox::compile`].
     pub fn precompile(&self, wasm: &[u8]) -> Result<Vec<u8>, SandboxError> {
-        container::seal(&self.runtime, &compile(&self.runtime, wasm)?)
+        container::seal(&self.runtime, &compile(&self.runtime, wasm, |_| Ok(()))?)
     }
 
     /// Loads what [`Sandbox::precompile`] made, in well under a millisecond. The bytes
@@ -86,8 +92,21 @@ impl Sandbox {
     /// # Errors
     /// [`SandboxError::Container`] if the bytes are damaged or of another build.
     pub fn load_trusted(&self, precompiled: &[u8]) -> Result<Arc<dyn Plugin>, SandboxError> {
+        Ok(Arc::new(Component::new(&self.runtime, self.open_trusted(precompiled)?)?))
+    }
+
+    /// Loads a seal, under the same contract as [`Sandbox::load_trusted`]. It is not asked
+    /// anything yet.
+    ///
+    /// # Errors
+    /// As for [`Sandbox::load_trusted`]; [`SandboxError::NotAPlugin`] if it is no seal.
+    pub fn load_trusted_seal(&self, precompiled: &[u8], parts: SealParts) -> Result<Arc<dyn SealKey>, SandboxError> {
+        Ok(Arc::new(GuestSeal::new(&self.runtime, self.open_trusted(precompiled)?, parts)?))
+    }
+
+    fn open_trusted(&self, precompiled: &[u8]) -> Result<Compiled, SandboxError> {
         let opened = container::open(&self.runtime, precompiled)?;
         let component = trusted::load(&self.runtime.engine, opened.native_code)?;
-        Ok(Arc::new(Component::new(&self.runtime, Compiled { component, facts: opened.facts })?))
+        Ok(Compiled { component, facts: opened.facts })
     }
 }

@@ -6,13 +6,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bulkhead_model::seam::plugin::Plugin;
-use bulkhead_sandbox::Sandbox;
+use bulkhead_model::seam::seal::SealKey;
+use bulkhead_sandbox::{Sandbox, SealParts};
 
 use crate::error::ServerError;
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));
 
-/// Loads all of them.
+/// How the names of seals begin. They are loaded where the config asks for them.
+const SEAL: &str = "seal-";
+
+/// Loads all of them that can be mounted.
 ///
 /// # Errors
 /// [`ServerError::Plugin`]: the build put something else into the binary.
@@ -20,7 +24,22 @@ pub(crate) fn load(sandbox: &Sandbox) -> Result<Vec<Arc<dyn Plugin>>, ServerErro
     let one = |(name, bytes): &(&'static str, &'static [u8])| {
         sandbox.load_trusted(bytes).map_err(|e| ServerError::Plugin { name, why: e.to_string() })
     };
-    GUESTS.iter().map(one).collect()
+    GUESTS.iter().filter(|(name, _)| !name.starts_with(SEAL)).map(one).collect()
+}
+
+/// Loads the seal of this name.
+///
+/// # Errors
+/// [`ServerError::Plugin`]: it is not in the binary, or something else is.
+pub(crate) fn load_seal(
+    sandbox: &Sandbox,
+    name: &'static str,
+    parts: SealParts,
+) -> Result<Arc<dyn SealKey>, ServerError> {
+    let failed = |why: String| ServerError::Plugin { name, why };
+    let inside = GUESTS.iter().find(|(known, _)| *known == name);
+    let (_, bytes) = inside.ok_or_else(|| failed("this binary was built without it".to_owned()))?;
+    sandbox.load_trusted_seal(bytes, parts).map_err(|error| failed(error.to_string()))
 }
 
 /// Compiles every `*.wasm` of a folder. What is no plugin for this server is told and

@@ -21,14 +21,16 @@ mod run;
 mod seal;
 mod shelf;
 mod signals;
+mod transit;
 mod version;
 
 pub use audit::AuditSinks;
 pub use clock::SystemClock;
 pub use config::error::ConfigError;
-pub use connect::tls::trust::{Roots, handshake_fault};
+pub use connect::tls::trust::{Roots, TrustsAnyone, handshake_fault};
 pub use entropy::SystemEntropy;
 pub use error::ServerError;
 pub use inspect::{Inspection, Space, inspect_snapshot};
 pub use run::{DevOptions, ServerOptions, run};
+pub use transit::{TransitSettings, seal as transit_seal};
 pub use version::version_text;

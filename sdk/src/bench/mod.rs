@@ -15,10 +15,14 @@ mod digest;
 mod effects;
 pub(crate) mod host;
 mod pattern;
+mod seal;
 mod shape;
+pub(crate) mod web;
 mod world;
 
 pub use answer::Answer;
+pub use seal::{SealBench, answer as http_answer};
+pub use web::Sent;
 pub use world::LogLine;
 
 use crate::bindings::mounted::bulkhead::plugin::identity::Entity;

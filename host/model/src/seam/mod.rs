@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod clock;
 pub mod cluster;
+pub mod egress;
 pub mod entropy;
 pub mod ledger;
 pub mod metrics;

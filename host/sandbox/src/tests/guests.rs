@@ -11,9 +11,20 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
-/// The probe's core module. Cargo builds it once; later calls find it fresh.
+/// The probe's core module.
 pub(crate) fn probe_module() -> Vec<u8> {
-    let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests/probe");
+    module("probe")
+}
+
+/// The core module of the seal that misbehaves.
+#[cfg(test)]
+pub(crate) fn seal_probe_module() -> Vec<u8> {
+    module("seal-probe")
+}
+
+/// Cargo builds it once; later calls find it fresh.
+fn module(name: &str) -> Vec<u8> {
+    let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests").join(name);
     let target = root().join("target/guests-test");
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--locked", "--release", "--target", "wasm32-unknown-unknown", "--target-dir"]);
@@ -24,8 +35,9 @@ pub(crate) fn probe_module() -> Vec<u8> {
     }
     let built = cargo.output().expect("cargo runs");
     let said = String::from_utf8_lossy(&built.stderr);
-    assert!(built.status.success(), "building the probe (is the wasm32-unknown-unknown target installed?): {said}");
-    std::fs::read(target.join("wasm32-unknown-unknown/release/probe.wasm")).unwrap()
+    assert!(built.status.success(), "building {name} (is the wasm32-unknown-unknown target installed?): {said}");
+    let built = format!("wasm32-unknown-unknown/release/{}.wasm", name.replace('-', "_"));
+    std::fs::read(target.join(built)).unwrap()
 }
 
 /// A core module with its WIT inside, as a component.

@@ -9,6 +9,7 @@ mod honest;
 mod host;
 mod hostile;
 mod refused;
+mod seal;
 
 use std::sync::{Arc, OnceLock};
 

@@ -2,7 +2,7 @@
 
 use super::dummies::{dummy, world};
 use super::{guests, probe, sandbox};
-use crate::grants::INTERFACES;
+use crate::grants::World;
 use crate::{Sandbox, SandboxLimits};
 
 const ENGINE: [&str; 3] = ["metadata", "lifecycle", "engine"];
@@ -66,12 +66,12 @@ fn a_component_built_for_another_version_is_told_both() {
 }
 
 #[test]
-fn worlds_that_are_not_run_are_refused_by_name() {
+fn worlds_that_are_not_mounted_are_refused_by_name() {
     for (exports, what) in [
         (&["metadata", "database"][..], "it is a database driver"),
-        (&["metadata", "sealer"][..], "it is a seal"),
+        (&["metadata", "sealer"][..], "it is a seal, which the server's configuration sets up"),
         (&["metadata", "policy"][..], "it is a policy check"),
-        (&["metadata"][..], "it exports neither bulkhead:plugin/engine nor bulkhead:plugin/authenticator"),
+        (&["metadata"][..], "it exports none of engine, authenticator and sealer of bulkhead:plugin"),
         (&["metadata", "engine"][..], "it does not export bulkhead:plugin/lifecycle"),
         (&["metadata", "lifecycle", "engine", "authenticator"][..], "it exports the interfaces of more than one kind"),
     ] {
@@ -108,21 +108,41 @@ fn an_interface_of_another_shape_is_refused() {
     assert!(said.starts_with("compiling the component: an export is not as in the WIT"), "{said}");
 }
 
-/// The list in `grants` and the linker are two places; this holds them together.
+/// The lists in `grants` and the linkers are two places; this holds them together.
 #[test]
 fn exactly_the_offered_interfaces_are_linked() {
-    let everything = ["system", "storage", "digest", "cache", "effects", "identity"];
-    let component = dummy(&world(&everything, &ENGINE), as_it_is);
     let engine = crate::engine::make(&crate::PoolLimits::default()).unwrap();
-    let component = wasmtime::component::Component::from_binary(&engine, &component).unwrap();
-    assert!(crate::v1::linker(&engine).unwrap().instantiate_pre(&component).is_ok());
+    let linked = |linker: &wasmtime::component::Linker<_>, imports: &[&str]| {
+        let component = dummy(&world(imports, &ENGINE), as_it_is);
+        let component = wasmtime::component::Component::from_binary(&engine, &component).unwrap();
+        linker.instantiate_pre(&component).is_ok()
+    };
+    let (mounted, seals) = (crate::v1::linker(&engine).unwrap(), crate::v1::seal_linker(&engine).unwrap());
+    let everything = ["system", "storage", "digest", "cache", "effects", "identity"];
+    assert!(linked(&mounted, &everything));
+    assert!(linked(&seals, &["system", "digest"]));
+    for interface in ["keys", "net", "http", "files", "database-drivers"] {
+        assert!(!linked(&mounted, &[interface]), "{interface}");
+    }
+    for interface in ["storage", "cache", "effects", "identity", "files", "database-drivers"] {
+        assert!(!linked(&seals, &[interface]), "{interface}");
+    }
     let mut named = everything.to_vec();
     named.insert(0, "types");
-    assert_eq!(named, INTERFACES);
-    for interface in ["keys", "net", "http", "files", "database-drivers"] {
-        let component = dummy(&world(&[interface], &ENGINE), as_it_is);
+    named.sort_unstable();
+    let mut offered = World::Engine.interfaces().to_vec();
+    offered.sort_unstable();
+    assert_eq!((offered, World::Auth.interfaces()), (named, World::Engine.interfaces()));
+}
+
+/// Of `net` and `keys` a seal has what `http` speaks of.
+#[test]
+fn a_seal_has_no_connections_and_no_keys() {
+    let engine = crate::engine::make(&crate::PoolLimits::default()).unwrap();
+    for interface in ["net", "keys"] {
+        let component = dummy(&world(&[interface], &["metadata", "sealer"]), as_it_is);
         let component = wasmtime::component::Component::from_binary(&engine, &component).unwrap();
-        assert!(crate::v1::linker(&engine).unwrap().instantiate_pre(&component).is_err(), "{interface}");
+        assert!(crate::v1::seal_linker(&engine).unwrap().instantiate_pre(&component).is_err(), "{interface}");
     }
 }
 

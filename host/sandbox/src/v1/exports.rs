@@ -27,7 +27,6 @@ type Out<T> = (Result<T, Error>,);
 
 /// Where a component's exports are.
 pub(crate) struct Exports {
-    describe: ComponentExportIndex,
     initialize: ComponentExportIndex,
     upgrade: ComponentExportIndex,
     run_job: ComponentExportIndex,
@@ -47,14 +46,8 @@ impl Exports {
             PluginKind::Secrets => "engine",
             PluginKind::Auth => "authenticator",
         };
-        let find = |interface: &str, function: &str| {
-            let instance = component.get_export_index(None, interface_name(interface).as_str());
-            instance.and_then(|instance| component.get_export_index(Some(&instance), function)).ok_or_else(|| {
-                SandboxError::NotAPlugin { why: format!("it does not export {PACKAGE}/{interface}.{function}") }
-            })
-        };
+        let find = |interface, function| find_export(component, interface, function);
         Ok(Self {
-            describe: find("metadata", "describe")?,
             initialize: find("lifecycle", "initialize")?,
             upgrade: find("lifecycle", "upgrade")?,
             run_job: find("lifecycle", "run-job")?,
@@ -76,8 +69,7 @@ impl Exports {
         store: &mut Store<StoreLimits>,
         kind: PluginKind,
     ) -> Result<(), SandboxError> {
-        let checked = self.check_types(instance, store, kind);
-        checked.map_err(|error| SandboxError::Compile { cause: format!("an export is not as in the WIT: {error:#}") })
+        self.check_types(instance, store, kind).map_err(unlike_the_wit)
     }
 
     fn check_types(
@@ -86,7 +78,6 @@ impl Exports {
         mut s: &mut Store<StoreLimits>,
         kind: PluginKind,
     ) -> wasmtime::Result<()> {
-        instance.get_typed_func::<(), (types::Descriptor,)>(&mut s, self.describe)?;
         instance.get_typed_func::<(wit::lifecycle::Reason,), Out<()>>(&mut s, self.initialize)?;
         instance.get_typed_func::<UpgradeIn<'_>, Out<wit::lifecycle::UpgradeStep>>(&mut s, self.upgrade)?;
         instance.get_typed_func::<JobIn<'_>, Out<wit::lifecycle::JobOutcome>>(&mut s, self.run_job)?;
@@ -109,16 +100,36 @@ impl Exports {
     }
 }
 
+/// Where a component has a function that it must export.
+///
+/// # Errors
+/// [`SandboxError::NotAPlugin`], naming it.
+pub(crate) fn find_export(
+    component: &Component,
+    interface: &str,
+    function: &str,
+) -> Result<ComponentExportIndex, SandboxError> {
+    let instance = component.get_export_index(None, interface_name(interface).as_str());
+    let found = instance.and_then(|instance| component.get_export_index(Some(&instance), function));
+    let missing = || format!("it does not export {PACKAGE}/{interface}.{function}");
+    found.ok_or_else(|| SandboxError::NotAPlugin { why: missing() })
+}
+
+/// What is said of an export of another shape.
+pub(super) fn unlike_the_wit(error: wasmtime::Error) -> SandboxError {
+    SandboxError::Compile { cause: format!("an export is not as in the WIT: {error:#}") }
+}
+
 /// Calls `metadata.describe`.
 ///
 /// # Errors
-/// A trap, or no more time.
+/// Another shape than in the WIT, a trap, or no more time.
 pub(crate) fn describe(
-    exports: &Exports,
+    describe: ComponentExportIndex,
     instance: &Instance,
     store: &mut Store<StoreLimits>,
 ) -> wasmtime::Result<types::Descriptor> {
-    let describe = instance.get_typed_func::<(), (types::Descriptor,)>(store.as_context_mut(), exports.describe)?;
+    let describe = instance.get_typed_func::<(), (types::Descriptor,)>(store.as_context_mut(), describe)?;
     Ok(describe.call(store, ())?.0)
 }
 

@@ -7,7 +7,7 @@ use bulkhead_model::reply::HiddenJson;
 use super::types as wit;
 use crate::answer::{self, Unsound};
 
-pub(super) fn error(from: wit::Error) -> model::GuestError {
+pub(crate) fn error(from: wit::Error) -> model::GuestError {
     use answer::error_text;
     match from {
         wit::Error::InvalidRequest(text) => model::GuestError::InvalidRequest(error_text(text)),

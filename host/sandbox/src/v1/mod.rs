@@ -6,11 +6,14 @@ mod cache;
 mod digest;
 mod effects;
 pub(crate) mod exports;
+mod http;
 mod identity;
-mod incoming;
+pub(crate) mod incoming;
 mod lowered;
+mod net;
+pub(crate) mod sealer;
 mod storage;
-mod system;
+pub(crate) mod system;
 
 use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker};
@@ -38,6 +41,7 @@ mod bindings {
                 export bulkhead:plugin/lifecycle@1.0.0;
                 export bulkhead:plugin/engine@1.0.0;
                 export bulkhead:plugin/authenticator@1.0.0;
+                export bulkhead:plugin/sealer@1.0.0;
             }
         ",
         world: "bulkhead:host/host",
@@ -61,7 +65,7 @@ pub(crate) use bindings::bulkhead::plugin::types;
 
 use bindings::bulkhead::plugin as wit;
 
-/// Host functions for exactly the interfaces that `grants` offers.
+/// Host functions for exactly the interfaces that `grants` offers to what is mounted.
 ///
 /// # Errors
 /// Those of wasmtime, if a name were defined twice: a mistake of ours.
@@ -81,6 +85,21 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<CallData>> {
     storage::link_get(&mut linker)?;
     cache::link_get(&mut linker)?;
     linker.allow_shadowing(false);
+    Ok(linker)
+}
+
+/// Host functions for exactly the interfaces that `grants` offers to seals.
+///
+/// # Errors
+/// As for [`linker`].
+pub(crate) fn seal_linker(engine: &Engine) -> wasmtime::Result<Linker<CallData>> {
+    type Own = HasSelf<CallData>;
+    let mut linker = Linker::new(engine);
+    wit::types::add_to_linker::<_, Own>(&mut linker, |data| data)?;
+    wit::system::add_to_linker::<_, Own>(&mut linker, |data| data)?;
+    wit::digest::add_to_linker::<_, Own>(&mut linker, |data| data)?;
+    net::link(&mut linker)?;
+    http::link(&mut linker)?;
     Ok(linker)
 }
 

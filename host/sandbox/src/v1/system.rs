@@ -112,7 +112,7 @@ impl Line {
 /// The text with every character escaped that a terminal or a log reader might act on:
 /// controls, line and paragraph separators, and those that reorder text. Cut where
 /// there is no more room.
-fn legible(text: &str, room: &mut usize) -> String {
+pub(crate) fn legible(text: &str, room: &mut usize) -> String {
     let mut out = String::with_capacity(text.len().min(*room));
     for c in text.chars() {
         let before = out.len();

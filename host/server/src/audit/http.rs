@@ -11,7 +11,7 @@ use bulkhead_model::seam::audit::AuditSink;
 
 use super::queue::{Carrier, Queue};
 use super::{given, write_timeout};
-use crate::connect::stream::{Stream, timed_out};
+use crate::connect::stream::{Stream, late};
 use crate::connect::target::Target;
 use crate::connect::tls::{Channel, Tls};
 
@@ -127,11 +127,6 @@ impl Carrier for Poster {
     fn close(&mut self) {
         self.channel = None;
     }
-}
-
-/// A socket's own timeout says that it would block.
-fn late(error: io::Error) -> io::Error {
-    if error.kind() == ErrorKind::WouldBlock { timed_out() } else { error }
 }
 
 struct Answer {

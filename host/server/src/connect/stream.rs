@@ -1,7 +1,7 @@
 //! Connections with a deadline, on sockets that block.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -27,12 +27,29 @@ pub(crate) fn timed_out() -> io::Error {
     io::Error::new(ErrorKind::TimedOut, "it took too long")
 }
 
+/// A socket's own timeout says that it would block.
+pub(crate) fn late(error: io::Error) -> io::Error {
+    if error.kind() == ErrorKind::WouldBlock { timed_out() } else { error }
+}
+
+/// The addresses of `host:port`; there is one.
+pub(crate) fn resolved(address: &str) -> io::Result<Vec<SocketAddr>> {
+    let found: Vec<_> = address.to_socket_addrs()?.collect();
+    let nothing = || io::Error::new(ErrorKind::NotFound, format!("{address} has no address"));
+    if found.is_empty() { Err(nothing()) } else { Ok(found) }
+}
+
 impl Stream {
     /// Connects to `host:port`, trying each address that the name has.
     pub(crate) fn tcp(address: &str, deadline: Instant) -> io::Result<Self> {
-        let mut last = io::Error::new(ErrorKind::NotFound, format!("{address} has no address"));
-        for socket in address.to_socket_addrs()? {
-            match TcpStream::connect_timeout(&socket, left(deadline)?) {
+        Self::to(&resolved(address)?, deadline)
+    }
+
+    /// Connects to the first of these addresses that takes it.
+    pub(crate) fn to(addresses: &[SocketAddr], deadline: Instant) -> io::Result<Self> {
+        let mut last = ErrorKind::NotFound.into();
+        for socket in addresses {
+            match TcpStream::connect_timeout(socket, left(deadline)?) {
                 Ok(stream) => {
                     stream.set_nodelay(true)?;
                     return Ok(Self::Tcp(stream));

@@ -3,16 +3,20 @@
 
 pub(crate) mod trust;
 
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
+use bulkhead_model::seam::egress::{EgressTls, Verification};
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
-use self::trust::{Roots, handshake_fault};
-use super::stream::Stream;
+use self::trust::{AnyName, Roots, TrustsAnyone, handshake_fault};
+use super::stream::{Stream, late};
 
 /// Where systems keep the roots they trust; the first that is there counts.
 const SYSTEM_ROOTS: [&str; 4] = [
@@ -37,13 +41,25 @@ impl Tls {
     /// # Errors
     /// A sentence for the operator.
     pub(crate) fn new(named: Option<PathBuf>) -> Result<Self, String> {
-        let add: Add = if named.is_some() { Roots::name } else { Roots::add };
-        let found = || SYSTEM_ROOTS.iter().map(PathBuf::from).find(|path| path.is_file());
-        let path = named.or_else(found).ok_or("this machine has no certificate roots: name them in SSL_CERT_FILE")?;
-        let unusable = |error: &dyn std::fmt::Display| format!("certificate roots in {}: {error}", path.display());
-        let pem = std::fs::read(&path).map_err(|error| unusable(&error))?;
-        let roots = roots(&pem, add).map_err(|error| unusable(&error))?;
-        Ok(Self(Arc::new(trusting_only(roots).with_no_client_auth())))
+        Ok(Self(Arc::new(trusting_only(machine_roots(named)?).with_no_client_auth())))
+    }
+
+    /// What a plugin asks of a server.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    pub(crate) fn asked(asked: &EgressTls) -> Result<Self, String> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let trusted = || match &asked.roots_pem {
+            Some(pem) => roots(pem, Roots::name).map_err(|error| format!("the roots: {error}")),
+            None => machine_roots(std::env::var_os("SSL_CERT_FILE").map(Into::into)),
+        };
+        let verifier: Arc<dyn ServerCertVerifier> = match asked.verification {
+            Verification::Full => trusted()?.verifier(&provider),
+            Verification::ChainOnly => Arc::new(AnyName(trusted()?.verifier(&provider))),
+            Verification::Insecure => Arc::new(TrustsAnyone(Arc::clone(&provider))),
+        };
+        Ok(Self(Arc::new(verified_by(provider, verifier).with_no_client_auth())))
     }
 
     /// Trusts these roots alone, PEM, and shows this certificate and key, PEM, if there are any.
@@ -76,6 +92,16 @@ impl Tls {
 /// How a certificate comes among those that are trusted.
 type Add = fn(&mut Roots, CertificateDer<'static>) -> Result<(), rustls::Error>;
 
+/// The machine's roots, unless others are named.
+fn machine_roots(named: Option<PathBuf>) -> Result<Roots, String> {
+    let add: Add = if named.is_some() { Roots::name } else { Roots::add };
+    let found = || SYSTEM_ROOTS.iter().map(PathBuf::from).find(|path| path.is_file());
+    let path = named.or_else(found).ok_or("this machine has no certificate roots: name them in SSL_CERT_FILE")?;
+    let unusable = |error: &dyn std::fmt::Display| format!("certificate roots in {}: {error}", path.display());
+    let pem = std::fs::read(&path).map_err(|error| unusable(&error))?;
+    roots(&pem, add).map_err(|error| unusable(&error))
+}
+
 /// Certificates that are trusted, PEM. One that is odd does no harm: it vouches for nobody.
 fn roots(pem: &[u8], add: Add) -> Result<Roots, String> {
     let mut roots = Roots::default();
@@ -88,6 +114,13 @@ fn roots(pem: &[u8], add: Add) -> Result<Roots, String> {
 fn trusting_only(roots: Roots) -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let verifier = roots.verifier(&provider);
+    verified_by(provider, verifier)
+}
+
+fn verified_by(
+    provider: Arc<CryptoProvider>,
+    verifier: Arc<dyn ServerCertVerifier>,
+) -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {
     ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("the provider has the cipher suites of TLS 1.2 and 1.3")
@@ -106,6 +139,66 @@ impl Channel {
             }
         }
         self.stream().is_quiet()
+    }
+
+    /// Completes the handshake before the deadline.
+    pub(crate) fn handshake(&mut self, deadline: Instant) -> io::Result<()> {
+        let Self::Tls(tls) = self else { return Ok(()) };
+        while tls.conn.is_handshaking() {
+            tls.sock.bound(deadline)?;
+            if tls.conn.wants_write() {
+                tls.conn.write_tls(&mut tls.sock).map_err(late)?;
+            } else if tls.conn.read_tls(&mut tls.sock).map_err(late)? == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            } else {
+                tls.conn.process_new_packets().map_err(io::Error::other)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes all of it before the deadline, however slowly the other side takes it.
+    pub(crate) fn write_within(&mut self, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
+        let tls = match self {
+            Self::Plain(stream) => return stream.write_within(bytes, deadline),
+            Self::Tls(tls) => tls,
+        };
+        while !bytes.is_empty() || tls.conn.wants_write() {
+            let taken = tls.conn.writer().write(bytes)?;
+            bytes = &bytes[taken..];
+            tls.sock.bound(deadline)?;
+            tls.conn.write_tls(&mut tls.sock).map_err(late)?;
+        }
+        Ok(())
+    }
+
+    /// Reads what comes before the deadline; nothing at all is the end.
+    pub(crate) fn read_within(&mut self, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
+        let tls = match self {
+            Self::Plain(stream) => {
+                stream.bound(deadline)?;
+                return stream.read(buffer).map_err(late);
+            }
+            Self::Tls(tls) => tls,
+        };
+        loop {
+            match tls.conn.reader().read(buffer) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                read => return read,
+            }
+            tls.sock.bound(deadline)?;
+            tls.conn.read_tls(&mut tls.sock).map_err(late)?;
+            tls.conn.process_new_packets().map_err(io::Error::other)?;
+        }
+    }
+
+    /// What the server showed, DER, leaf first.
+    pub(crate) fn peer_certificates(&self) -> Vec<Vec<u8>> {
+        let shown = match self {
+            Self::Plain(_) => None,
+            Self::Tls(tls) => tls.conn.peer_certificates(),
+        };
+        shown.into_iter().flatten().map(|certificate| certificate.to_vec()).collect()
     }
 
     pub(crate) fn stream(&mut self) -> &mut Stream {
