@@ -5,9 +5,11 @@
 use std::fs::{self, File};
 use std::io;
 use std::net::TcpListener;
+use std::ops::Range;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -349,8 +351,20 @@ impl Drop for Node {
     }
 }
 
-/// A port nobody listens on just now.
+/// A port nobody listens on just now. Not one of those that the system gives to whoever
+/// connects: another test's connection could have it before the server does.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("its address").port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let seed = u64::from(std::process::id()).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
+    for _ in 0..PORTS.len() {
+        let step = u32::from(NEXT.fetch_add(1, Ordering::Relaxed)) + seed as u32;
+        let port = PORTS.start + (step % u32::from(PORTS.end - PORTS.start)) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port of {PORTS:?} is free");
 }
+
+/// Where ports for servers come from: below those that Linux gives to connections.
+const PORTS: Range<u16> = 12_000..32_000;

@@ -14,6 +14,8 @@ use bulkhead_tests::programs::{Program, bao};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+mod transit;
+
 /// Keys of the static seal, outside every node's folder.
 struct Keys(TempDir);
 

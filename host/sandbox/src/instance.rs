@@ -258,12 +258,12 @@ impl Budget {
 
     /// Counts a storage read.
     pub(crate) fn read(&mut self) -> wasmtime::Result<()> {
-        take(&mut self.left.storage_reads, 1, "storage reads")
+        take(&mut self.left.storage.reads, 1, "storage reads")
     }
 
     /// Counts a storage write.
     pub(crate) fn write(&mut self) -> wasmtime::Result<()> {
-        take(&mut self.left.storage_writes, 1, "storage writes")
+        take(&mut self.left.storage.writes, 1, "storage writes")
     }
 
     /// Counts an advisory lock.

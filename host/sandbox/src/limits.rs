@@ -63,11 +63,8 @@ pub struct CallLimits {
     /// Calls of host functions other than storage reads and writes. Source:
     /// reliability rows on amplification. Why: each costs the host more than the guest.
     pub host_calls: u32,
-    /// `storage.get`, `list` and `scan`. Source: ours. Why: each looks into the store
-    /// and lengthens the read set that the commit checks.
-    pub storage_reads: u32,
-    /// `storage.put` and `delete`. Source: ours. Why: each lengthens the log entry.
-    pub storage_writes: u32,
+    /// Calls of `storage`.
+    pub storage: StorageCalls,
     /// Log text, in bytes; further lines are dropped and one line says so.
     /// Source: reliability rows on logs. Why: a guest must not fill the operator's disk.
     pub log_bytes: usize,
@@ -91,14 +88,23 @@ pub struct CallLimits {
     pub lifted_bytes: usize,
 }
 
+/// Calls of `storage` in one call of an export.
+#[derive(Clone, Debug)]
+pub struct StorageCalls {
+    /// `get`, `list` and `scan`. Source: ours. Why: each looks into the store and lengthens
+    /// the read set that the commit checks.
+    pub reads: u32,
+    /// `put` and `delete`. Source: ours. Why: each lengthens the log entry.
+    pub writes: u32,
+}
+
 impl Default for CallLimits {
     fn default() -> Self {
         Self {
             cpu_ms: 2_000,
             wall_ms: 60_000,
             host_calls: 10_000,
-            storage_reads: 20_000,
-            storage_writes: 2_000,
+            storage: StorageCalls { reads: 20_000, writes: 2_000 },
             log_bytes: 64 * 1024,
             random_bytes: 1024 * 1024,
             locks: 16,

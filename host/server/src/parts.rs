@@ -72,7 +72,7 @@ impl Assembled {
             // Behind the official ones, so that an author's newer version takes their place.
             plugins.extend(guests::from_dir(&sandbox, dir)?);
         }
-        let seals = crate::seal::of(&config.seals, &entropy)?;
+        let seals = crate::seal::of(&config.seals, &entropy, &sandbox)?;
         let http = Arc::<HttpFigures>::default();
         let mut sources: Vec<Arc<dyn Measured>> = vec![Arc::new(Process), sandbox, http.clone()];
         sources.extend(durable.clone().map(|ledger| ledger as Arc<dyn Measured>));

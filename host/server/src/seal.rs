@@ -10,9 +10,11 @@ use bulkhead_broker::{NamedKey, Seals, StaticKey};
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::seam::entropy::Entropy;
 use bulkhead_model::seam::seal::SealKey;
+use bulkhead_sandbox::Sandbox;
 
 use crate::config::{KeySource, SealStanza, SealsConfig, StaticKeyConfig};
 use crate::error::ServerError;
+use crate::transit;
 
 /// Longest file of a key, in bytes: hexadecimal with room for line ends.
 const KEY_FILE_BYTES_MAX: u64 = 256;
@@ -21,12 +23,12 @@ const KEY_FILE_BYTES_MAX: u64 = 256;
 ///
 /// # Errors
 /// [`ServerError::Seal`]: a key is not there, or is none.
-pub(crate) fn of(config: &SealsConfig, entropy: &Arc<dyn Entropy>) -> Result<Seals, ServerError> {
-    let made = |stanza: &Option<SealStanza>| stanza.as_ref().map(|stanza| one(stanza, entropy)).transpose();
+pub(crate) fn of(config: &SealsConfig, entropy: &Arc<dyn Entropy>, sandbox: &Sandbox) -> Result<Seals, ServerError> {
+    let made = |stanza: &Option<SealStanza>| stanza.as_ref().map(|stanza| one(stanza, entropy, sandbox)).transpose();
     Ok(Seals { key: made(&config.key)?, former: made(&config.former)? })
 }
 
-fn one(stanza: &SealStanza, entropy: &Arc<dyn Entropy>) -> Result<Arc<dyn SealKey>, ServerError> {
+fn one(stanza: &SealStanza, entropy: &Arc<dyn Entropy>, sandbox: &Sandbox) -> Result<Arc<dyn SealKey>, ServerError> {
     match stanza {
         SealStanza::Static(StaticKeyConfig { current, previous }) => {
             let named = |(id, source): &(String, KeySource)| {
@@ -35,6 +37,7 @@ fn one(stanza: &SealStanza, entropy: &Arc<dyn Entropy>) -> Result<Arc<dyn SealKe
             let previous = previous.as_ref().map(named).transpose()?;
             Ok(Arc::new(StaticKey::new(named(current)?, previous, Arc::clone(entropy))))
         }
+        SealStanza::Transit(settings) => transit::seal(settings, sandbox),
     }
 }
 

@@ -96,6 +96,12 @@ fn json(settings: &TransitSettings, origin: &Origin, roots: &str) -> Hidden<Vec<
     json.into_hidden()
 }
 
+impl std::fmt::Debug for TransitSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "transit at {}, key {} in {}", self.address, self.key_name, self.mount_path)
+    }
+}
+
 fn log(level: LogLevel, message: &str, fields: &[(String, String)]) {
     match level {
         LogLevel::Trace => tracing::trace!(seal = "transit", ?fields, "plugin: {message}"),

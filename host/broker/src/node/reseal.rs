@@ -24,6 +24,10 @@ const AGAIN: Duration = Duration::from_secs(10);
 /// Looks between two at the key outside, which may have been rotated: ten minutes. Source: Vault.
 const LOOKS_A_KEY: u32 = 2400;
 
+/// Looks between two at whether the key outside is there, which keeps its token alive: a minute.
+/// Source: ours.
+const LOOKS_HEALTH: u32 = 240;
+
 /// Works until the node is sealed.
 pub(super) async fn run(open: Arc<Open>) {
     let (mut term_seen, mut looks) = (None, 0_u32);
@@ -31,6 +35,12 @@ pub(super) async fn run(open: Arc<Open>) {
         let standing = open.ledger().standing();
         let may_migrate = drop_worthless(&open).unwrap_or(false);
         let is_due = term_seen != Some(standing.term) || may_migrate || looks.is_multiple_of(LOOKS_A_KEY);
+        if looks.is_multiple_of(LOOKS_HEALTH)
+            && let Some(key) = &open.parts.seals.key
+            && let Err(error) = key.key_id().await
+        {
+            tracing::warn!(%error, "the seal's key does not serve now: a node that is restarted could not unseal itself");
+        }
         looks = looks.wrapping_add(1);
         if standing.leader && is_due {
             match settle(&open).await {

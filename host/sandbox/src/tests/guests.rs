@@ -16,14 +16,8 @@ pub(crate) fn probe_module() -> Vec<u8> {
     module("probe")
 }
 
-/// The core module of the seal that misbehaves.
-#[cfg(test)]
-pub(crate) fn seal_probe_module() -> Vec<u8> {
-    module("seal-probe")
-}
-
-/// Cargo builds it once; later calls find it fresh.
-fn module(name: &str) -> Vec<u8> {
+/// The core module of a guest of the tests. Cargo builds it once; later calls find it fresh.
+pub(crate) fn module(name: &str) -> Vec<u8> {
     let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests").join(name);
     let target = root().join("target/guests-test");
     let mut cargo = Command::new(env!("CARGO"));

@@ -74,7 +74,7 @@ fn parts(config: &str, asked: &Asked) -> SealParts {
 
 fn container() -> &'static [u8] {
     static CONTAINER: OnceLock<Vec<u8>> = OnceLock::new();
-    CONTAINER.get_or_init(|| sandbox().precompile(&guests::component(&guests::seal_probe_module())).unwrap())
+    CONTAINER.get_or_init(|| sandbox().precompile(&guests::component(&guests::module("seal-probe"))).unwrap())
 }
 
 fn seal(config: &str) -> Arc<dyn SealKey> {

@@ -257,6 +257,22 @@ pub(super) const RAFT: &[Key] = &[
 pub(super) const SEAL_STATIC: &[Key] =
     &[read("current_key"), read("current_key_id"), read("disabled"), read("previous_key"), read("previous_key_id")];
 
+/// Keys of `seal "transit"`.
+pub(super) const SEAL_TRANSIT: &[Key] = &[
+    read("address"),
+    read("disable_renewal"),
+    read("disabled"),
+    read("key_name"),
+    read("mount_path"),
+    read("namespace"),
+    read("tls_ca_cert"),
+    read("tls_server_name"),
+    read("tls_skip_verify"),
+    read("token"),
+    refused("tls_client_cert", "a plugin holds no keys for TLS yet"),
+    refused("tls_client_key", "a plugin holds no keys for TLS yet"),
+];
+
 /// Keys of `retry_join` in `storage "raft"`.
 pub(super) const RETRY_JOIN: &[Key] = &[
     read("leader_api_addr"),

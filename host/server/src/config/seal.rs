@@ -10,6 +10,7 @@ use bulkhead_model::seam::seal::SealKind;
 use super::error::ConfigError;
 use super::keys;
 use super::stanza::{Note, Stanza};
+use crate::transit::TransitSettings;
 
 /// The seals of the config. Without one that is in use, key shares unseal.
 #[derive(Debug, Default)]
@@ -24,6 +25,7 @@ pub(crate) struct SealsConfig {
 #[derive(Debug)]
 pub(crate) enum SealStanza {
     Static(StaticKeyConfig),
+    Transit(Box<TransitSettings>),
 }
 
 /// `seal "static"`.
@@ -55,6 +57,7 @@ impl SealStanza {
     pub(crate) fn kind(&self) -> SealKind {
         match self {
             Self::Static(_) => SealKind::Static,
+            Self::Transit(_) => SealKind::Transit,
         }
     }
 }
@@ -102,8 +105,13 @@ fn one(stanza: &Stanza<'_>, notes: &mut Vec<Note>) -> Result<Option<SealStanza>,
             stanza.check(keys::SEAL_STATIC, notes)?;
             static_key(stanza).map(|key| Some(SealStanza::Static(key)))
         }
-        Some(SealKind::Transit) | None => Err(stanza.error(format!(
-            "seal {name:?} is not offered: use \"static\", or leave the stanza out and unseal with key shares (\"shamir\")"
+        Some(SealKind::Transit) => {
+            stanza.check(keys::SEAL_TRANSIT, notes)?;
+            transit(stanza).map(|settings| Some(SealStanza::Transit(Box::new(settings))))
+        }
+        None => Err(stanza.error(format!(
+            "seal {name:?} is not offered: use \"static\" or \"transit\", or leave the stanza out and unseal with key \
+             shares (\"shamir\")"
         ))),
     }
 }
@@ -123,6 +131,25 @@ fn static_key(stanza: &Stanza<'_>) -> Result<StaticKeyConfig, ConfigError> {
         _ => return Err(missing("both of previous_key_id and previous_key, or neither")),
     };
     Ok(StaticKeyConfig { current: (current_id, source(current)), previous })
+}
+
+fn transit(stanza: &Stanza<'_>) -> Result<TransitSettings, ConfigError> {
+    let text = |key: &str| Ok::<_, ConfigError>(stanza.string(key)?.unwrap_or_default());
+    let given = |key: &str, what: &str| {
+        let text = text(key)?;
+        if text.is_empty() { Err(stanza.error(format!("seal \"transit\" needs {key}: {what}"))) } else { Ok(text) }
+    };
+    Ok(TransitSettings {
+        address: given("address", "https://host:port of the other cluster")?,
+        token: Hidden::new(given("token", "a token of the other cluster, which may encrypt and decrypt with the key")?),
+        key_name: given("key_name", "the key of the transit engine there")?,
+        mount_path: given("mount_path", "where the transit engine is mounted there")?,
+        namespace: text("namespace")?,
+        tls_ca_cert: stanza.string("tls_ca_cert")?.filter(|path| !path.is_empty()).map(PathBuf::from),
+        tls_server_name: text("tls_server_name")?,
+        tls_skip_verify: stanza.flag("tls_skip_verify")?,
+        disable_renewal: stanza.flag("disable_renewal")?,
+    })
 }
 
 fn source(text: String) -> KeySource {

@@ -4,7 +4,7 @@ use super::*;
 
 /// What wrapping says where the other side answers like this.
 fn refused(answer: impl Fn() -> Result<HttpResponse, HttpError> + 'static) -> Error {
-    bench(config(), move |_| answer()).0.wrap(b"x", b"seal").err().expect("it is refused")
+    bench(config(), move |_| answer()).0.wrap(b"x", b"seal").expect_err("it is refused")
 }
 
 fn of_status(status: u16, errors: &'static [&str]) -> Error {

@@ -12,7 +12,7 @@ pub(in crate::commands) const COMMAND: Command = Command {
     words: "policy explain",
     about: "Tell whether policies allow a request, and by which rule",
     usage: "[options] [TOKEN|POLICIES] OPERATION PATH",
-    help: "Tells whether a token, or policies with these names, may do something, which rule decides, and\nof which policies it is. Without either it is about the token in use. The exit code is 0 where it is\nallowed, and 2 where it is not.\n\nAsk about the token in use:\n\n    $ bulkhead policy explain update secret/data/app\n\nAsk about two policies together:\n\n    $ bulkhead policy explain default,app read secret/data/app",
+    help: "Tells whether a token, or policies with these names, may do something, which rule decides,\nand of which policies it is. Without either it is about the token in use. The exit code is 0\nwhere it is allowed, and 2 where it is not.\n\nAsk about the token in use:\n\n    $ bulkhead policy explain update secret/data/app\n\nAsk about two policies together:\n\n    $ bulkhead policy explain default,app read secret/data/app",
     prints: Prints::Formatted,
     is_client: true,
     flags: &[

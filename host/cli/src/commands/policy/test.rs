@@ -16,7 +16,7 @@ pub(in crate::commands) const COMMAND: Command = Command {
     words: "policy test",
     about: "Hold policies against cases in files",
     usage: "[options] FOLDER",
-    help: "Reads the policies of a folder (NAME.hcl) and the cases beside them (*_test.hcl), and tells which of\nthem come out otherwise. It needs no server. The exit code is 0 if all of them come out right.\n\nA case:\n\n    case \"the app reads its own secrets\" {\n      policies  = [\"app\"]\n      operation = \"read\"\n      path      = \"secret/data/app/db\"\n      allowed   = true\n    }\n\nIt may have parameters = { name = \"value\" }, sudo = true where the path demands it, and\nwrap_ttl = 60, in seconds.\n\nTest those of a folder:\n\n    $ bulkhead policy test ./policies",
+    help: "Reads the policies of a folder (NAME.hcl) and the cases beside them (*_test.hcl), and tells\nwhich of them come out otherwise. It needs no server. The exit code is 0 if all of them come\nout right.\n\nA case:\n\n    case \"the app reads its own secrets\" {\n      policies  = [\"app\"]\n      operation = \"read\"\n      path      = \"secret/data/app/db\"\n      allowed   = true\n    }\n\nIt may have parameters = { name = \"value\" }, sudo = true where the path demands it, and\nwrap_ttl = 60, in seconds.\n\nTest those of a folder:\n\n    $ bulkhead policy test ./policies",
     prints: Prints::Lines,
     is_client: false,
     flags: &[],
@@ -103,8 +103,10 @@ fn explained(case: &Case, policies: &BTreeMap<String, Policy>) -> Result<Explana
             .get(name)
             .ok_or_else(|| Fault::Local(format!("{}: there is no {name}.hcl beside the cases", case.place)))?;
         if policy.is_templated() {
-            let text = "{name} depends on who asks, which a case cannot say: ask a server with policy explain";
-            return Err(Fault::Local(format!("{}: {}", case.place, text.replace("{name}", name))));
+            let place = &case.place;
+            return Err(Fault::Local(format!(
+                "{place}: {name} depends on who asks, which a case cannot say: ask a server with policy explain"
+            )));
         }
         named.push((name.as_str(), policy));
     }
