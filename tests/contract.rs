@@ -17,21 +17,27 @@ fn mounted() -> Node {
     node
 }
 
-fn reasons(node: &Node) -> Value {
-    node.get("almanac/reasons").at("data.reasons")
+fn reasons(node: &Node) -> Vec<String> {
+    let told = node.get("almanac/reasons").at("data.reasons");
+    told.as_array().into_iter().flatten().map(|reason| reason.as_str().unwrap().replace("Reason::", "")).collect()
+}
+
+/// Without that the node was unsealed: of that a mount made just then may be told as well.
+fn other_reasons(node: &Node) -> Vec<String> {
+    reasons(node).into_iter().filter(|reason| reason != "Unsealed").collect()
 }
 
 #[test]
 fn a_guest_is_told_why_it_starts() {
     let node = mounted();
-    assert_eq!(reasons(&node), json!(["Reason::Mounted"]));
+    assert_eq!(other_reasons(&node), ["Mounted"]);
     node.put("sys/mounts/almanac/tune", &json!({"options": {"colour": "blue"}}));
-    assert_eq!(reasons(&node), json!(["Reason::Mounted", "Reason::Reconfigured"]));
+    assert_eq!(other_reasons(&node), ["Mounted", "Reconfigured"]);
     node.put("sys/mounts/almanac/tune", &json!({"options": {"colour": "blue"}, "max_lease_ttl": "1h"}));
-    assert_eq!(reasons(&node), json!(["Reason::Mounted", "Reason::Reconfigured"]), "no option has changed");
+    assert_eq!(other_reasons(&node), ["Mounted", "Reconfigured"], "no option has changed");
     let reloaded = node.put("sys/plugins/reload/backend", &json!({"plugin": "almanac"}));
     assert!(reloaded.at("data.reload_id").is_string(), "{}", reloaded.text());
-    assert_eq!(reasons(&node), json!(["Reason::Mounted", "Reason::Reconfigured", "Reason::Reloaded"]));
+    assert_eq!(other_reasons(&node), ["Mounted", "Reconfigured", "Reloaded"]);
 }
 
 #[test]
@@ -40,7 +46,11 @@ fn a_guest_is_told_that_the_node_was_unsealed() {
     let key = node.output().lines().find_map(|line| line.strip_prefix("Unseal Key: ").map(str::to_owned));
     node.put("sys/seal", &json!({}));
     node.put("sys/unseal", &json!({"key": key.expect("a dev server tells its key").trim()}));
-    node.until("the guest is told", |node| reasons(node) == json!(["Reason::Mounted", "Reason::Unsealed"]));
+    // Until the node is open again the guest does not answer.
+    node.until("the guest is told", |node| {
+        let told = reasons(node);
+        told.first().is_some_and(|first| first == "Mounted") && told.last().is_some_and(|last| last == "Unsealed")
+    });
 }
 
 #[test]

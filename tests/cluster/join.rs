@@ -1,7 +1,9 @@
 //! How nodes become members, and who does not.
 
+use std::fs;
+
 use bulkhead_tests::http::Request;
-use bulkhead_tests::node::{Node, Start};
+use bulkhead_tests::node::{Node, Start, free_port};
 use bulkhead_tests::programs::Program;
 use serde_json::{Value, json};
 
@@ -152,4 +154,32 @@ fn members(node: &Node) -> Vec<String> {
         servers.as_array().unwrap().iter().map(|server| server["node_id"].as_str().unwrap().to_owned()).collect();
     names.sort();
     names
+}
+
+#[test]
+fn a_node_joins_over_tls_where_it_knows_the_authority() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    fs::write(&certificate, made.cert.pem()).unwrap();
+    fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let mut cluster = Cluster::prepared(2);
+    let port = free_port();
+    let listener = format!(
+        "listener \"tcp\" {{\n  address = \"127.0.0.1:{port}\"\n  tls_cert_file = {certificate:?}\n  tls_key_file = {key:?}\n}}\n"
+    );
+    cluster.nodes[0].write_config(&format!("{}{listener}", cluster.config(0, &[])));
+    let join = format!(
+        "  retry_join {{\n    leader_api_addr = \"https://127.0.0.1:{port}\"\n    leader_ca_cert_file = {certificate:?}\n  }}\n"
+    );
+    cluster.nodes[1].write_config(&cluster.nodes[1].member_config("node1", cluster.ports[1], &join));
+    cluster.nodes.iter_mut().for_each(Node::spawn);
+    cluster.nodes.iter_mut().for_each(Node::until_up);
+    cluster.nodes[0].initialise(1, 1);
+    cluster.nodes[0].unseal();
+    let (shares, token) = (cluster.nodes[0].shares.clone(), cluster.nodes[0].token.clone());
+    (cluster.nodes[1].shares, cluster.nodes[1].token) = (shares, token);
+    cluster.put_fast_autopilot();
+    cluster.join(1);
+    cluster.until_voters(2);
 }

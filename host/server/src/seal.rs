@@ -58,14 +58,15 @@ fn key(source: &KeySource) -> Result<Hidden<[u8; 32]>, ServerError> {
         },
         KeySource::Text(text) => Hidden::new(text.expose().clone().into_bytes()),
     };
-    decoded(bytes.expose())
+    decoded(bytes.expose(), matches!(source, KeySource::File(_)))
         .ok_or_else(|| failed("it is neither 32 bytes nor those in hexadecimal or base64".to_owned()))
 }
 
-/// 32 bytes as they are, or as text; a text may end with a new line.
-fn decoded(bytes: &[u8]) -> Option<Hidden<[u8; 32]>> {
+/// 32 bytes as text, which may end with a new line, or where they may be raw as they are. A text is
+/// not: 32 hexadecimal digits would be a key of half the strength.
+fn decoded(bytes: &[u8], may_be_raw: bool) -> Option<Hidden<[u8; 32]>> {
     let whole = |bytes: &[u8]| <[u8; 32]>::try_from(bytes).ok().map(Hidden::new);
-    whole(bytes).or_else(|| {
+    whole(bytes).filter(|_| may_be_raw).or_else(|| {
         let text = std::str::from_utf8(bytes).ok()?.trim();
         let of_text = hex::decode(text).ok().or_else(|| STANDARD.decode(text).ok()).map(Hidden::new)?;
         whole(of_text.expose())
@@ -81,10 +82,11 @@ mod tests {
         let key: [u8; 32] = std::array::from_fn(|n| n as u8);
         let (hexadecimal, base64) = (hex::encode(key), STANDARD.encode(key));
         for form in [key.to_vec(), hexadecimal.clone().into_bytes(), format!("{base64}\n").into_bytes()] {
-            assert_eq!(decoded(&form).expect("it is a key").expose(), &key);
+            assert_eq!(decoded(&form, true).expect("it is a key").expose(), &key);
         }
         for odd in [&key[..31], b"", &hexadecimal.as_bytes()[..62], &[0xff; 64], &vec![b'a'; 257]] {
-            assert!(decoded(odd).is_none());
+            assert!(decoded(odd, true).is_none());
         }
+        assert!(decoded(&key, false).is_none() && decoded(hexadecimal.as_bytes(), false).is_some());
     }
 }

@@ -58,7 +58,12 @@ pub fn seal(settings: &TransitSettings, sandbox: &Sandbox) -> Result<Arc<dyn Sea
         let failed = |source| ServerError::File { doing: "reading the authorities", path: path.clone(), source };
         std::fs::read_to_string(path).map_err(failed)
     };
-    let roots = settings.tls_ca_cert.as_ref().map(read).transpose()?.unwrap_or_default();
+    let roots = settings.tls_ca_cert.as_ref().map(read).transpose()?;
+    if roots.as_ref().is_some_and(|roots| roots.trim().is_empty()) {
+        // The machine's authorities would be believed instead.
+        return Err(wrong("the file of tls_ca_cert is empty".to_owned()));
+    }
+    let roots = roots.unwrap_or_default();
     let parts = SealParts {
         kind: SealKind::Transit,
         shown: format!("{origin}, key {} in {}", settings.key_name, settings.mount_path),

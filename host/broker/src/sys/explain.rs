@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bulkhead_model::acl::{self, Acl, Explanation};
 use bulkhead_model::path::ApiPath;
-use bulkhead_model::policy::{Capabilities, PolicyName};
+use bulkhead_model::policy::{Capabilities, Policy, PolicyName};
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Verb;
 use serde_json::{Value, json};
@@ -24,6 +24,9 @@ pub(super) const ROUTES: &[HostRoute] = &[HostRoute::new(
     "Tell whether policies allow a request, and by which rule.",
 )
 .fields(&["token", "accessor", "policies", "operation", "path", "parameters", "wrap_ttl"])];
+
+/// Policies asked about together. Source: ours.
+const POLICIES_MAX: usize = 256;
 
 /// Operations by their names in a policy.
 const OPERATIONS: [(&str, Verb); 7] = [
@@ -85,6 +88,19 @@ fn shown(told: &Explanation, asked: &acl::Ask<'_>, is_open: bool) -> Value {
     })
 }
 
+/// A policy that is not there explains nothing, and one that depends on who asks not without them.
+fn refuse_unfit(visit: &mut Visit, name: &str) -> Result<(), Fault> {
+    let known = match PolicyName::parse(name) {
+        Ok(known) => policies::read(&mut visit.tx, &known, visit.now_ms)?,
+        Err(_) => None,
+    };
+    let known = known.ok_or_else(|| Fault::invalid(format!("there is no policy {name:?}")))?;
+    if Policy::parse(&known.text).is_ok_and(|policy| policy.is_templated()) {
+        return Err(Fault::invalid(format!("policy {name:?} depends on who asks: ask about a token or an accessor")));
+    }
+    Ok(())
+}
+
 /// The rules that are asked about: of a token, of an accessor's, of these policies alone, or the
 /// caller's own.
 fn whose(visit: &mut Visit, ask: &Ask<'_>) -> Result<Arc<Acl>, Fault> {
@@ -94,14 +110,14 @@ fn whose(visit: &mut Visit, ask: &Ask<'_>) -> Result<Arc<Acl>, Fault> {
         ["token"] => capabilities::acl_of_token(visit, ask),
         ["accessor"] => capabilities::acl_of_accessor(visit, ask),
         ["policies"] => {
-            let names = ask.fields.strings("policies", true)?.unwrap_or_default();
+            let mut names = ask.fields.strings("policies", true)?.unwrap_or_default();
+            names.sort();
+            names.dedup();
+            if names.len() > POLICIES_MAX {
+                return Err(Fault::invalid(format!("more than {POLICIES_MAX} policies")));
+            }
             for name in names.iter().filter(|name| *name != "root") {
-                let known = PolicyName::parse(name).ok();
-                let known = match known {
-                    Some(known) => policies::read(&mut visit.tx, &known, visit.now_ms)?,
-                    None => None,
-                };
-                known.ok_or_else(|| Fault::invalid(format!("there is no policy {name:?}")))?;
+                refuse_unfit(visit, name)?;
             }
             let config = visit.config.clone();
             Ok(config.acl(&mut visit.tx, &names, None, visit.now_ms)?)

@@ -1,6 +1,7 @@
 //! `server`: runs a node. What a node is, is the server room's business.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bulkhead_server::{DevOptions, ServerOptions};
 
@@ -45,7 +46,10 @@ fn run(session: &Session) -> Result<u8, Fault> {
         .enable_all()
         .build()
         .map_err(|error| Fault::Server(format!("this system refuses threads: {error}")))?;
-    runtime.block_on(bulkhead_server::run(options)).map_err(|error| Fault::Server(with_sources(&error)))?;
+    let ended = runtime.block_on(bulkhead_server::run(options));
+    // What still waits for another machine is not waited for: nothing of it is kept.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended.map_err(|error| Fault::Server(with_sources(&error)))?;
     Ok(0)
 }
 

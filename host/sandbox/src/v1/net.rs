@@ -66,11 +66,19 @@ pub(super) fn link(linker: &mut Linker<CallData>) -> wasmtime::Result<()> {
     settings(&mut net)
 }
 
+/// Longest name of a server, in bytes. Source: RFC 1035.
+const SERVER_NAME_BYTES_MAX: usize = 255;
+
 fn settings(net: &mut LinkerInstance<'_, CallData>) -> wasmtime::Result<()> {
     net.func_wrap("[method]tls-config.server-name", |store: Store<'_>, (this, name): (This, String)| {
-        set(store, &this, |config| config.asked.server_name = Some(name))
+        set(store, &this, |config| {
+            let is_long = name.len() > SERVER_NAME_BYTES_MAX;
+            config.lack(is_long, "a server's name of that length");
+            config.asked.server_name = (!is_long).then_some(name);
+        })
     })?;
-    net.func_wrap("[method]tls-config.roots-pem", |store: Store<'_>, (this, pem): (This, Vec<u8>)| {
+    net.func_wrap("[method]tls-config.roots-pem", |mut store: Store<'_>, (this, pem): (This, Vec<u8>)| {
+        store.data_mut().budget.host_call()?;
         if pem.len() > ROOTS_PEM_BYTES_MAX {
             return Ok((Err(Error::Tls("the roots are over 512 KiB".to_owned())),));
         }

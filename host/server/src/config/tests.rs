@@ -218,7 +218,7 @@ fn other_bad_keys_are_refused_with_their_place_and_what_to_do() {
         (
             "seal \"awskms\" {}",
             "main.hcl:3: seal \"awskms\" is not offered: use \"static\" or \"transit\", or leave the stanza out and unseal with key \
-             (\"shamir\")",
+             shares (\"shamir\")",
         ),
         (
             "seal \"static\" {\n current_key = \"x\" }",

@@ -13,6 +13,8 @@ use super::tls::Channel;
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// Longest line that tells the size of a chunk, in bytes. Source: ours.
 const CHUNK_LINE_BYTES_MAX: usize = 256;
+/// What tells the sizes of an answer's chunks, in bytes in all. Source: ours.
+const FRAMING_BYTES_MAX: usize = 64 * 1024;
 /// Interim answers passed over. Source: ours. Why: one could be followed by the next for ever.
 const INTERIM_MAX: usize = 8;
 /// Read at a time, in bytes.
@@ -44,6 +46,7 @@ pub(crate) fn ask(
     deadline: Instant,
     body_bytes_max: usize,
 ) -> io::Result<Answer> {
+    channel.handshake(deadline)?;
     channel.write_within(question.bytes().expose(), deadline)?;
     let mut reader = Reader { channel, deadline, come: HiddenBuffer::with_capacity(READ_BYTES), at: 0 };
     for _ in 0..=INTERIM_MAX {
@@ -140,6 +143,12 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// Reads on. False: the other side has ended.
     fn more(&mut self) -> io::Result<bool> {
+        if self.at > READ_BYTES {
+            // What was taken goes, or the framing of many small parts would pile up.
+            let mut rest = HiddenBuffer::with_capacity(READ_BYTES.max(self.come.expose().len() - self.at));
+            rest.push(&self.come.expose()[self.at..]);
+            (self.come, self.at) = (rest, 0);
+        }
         let mut buffer = Zeroizing::new([0; READ_BYTES]);
         let count = self.channel.read_within(&mut buffer[..], self.deadline)?;
         self.come.push(&buffer[..count]);
@@ -155,7 +164,8 @@ impl Reader<'_> {
         loop {
             let rest = &self.come.expose()[self.at..];
             let found = rest.windows(end.len()).position(|window| window == end);
-            if found.unwrap_or(rest.len()) > bytes_max {
+            // Of the end itself, all but its last byte may have come.
+            if found.unwrap_or((rest.len() + 1).saturating_sub(end.len())) > bytes_max {
                 return Err(wrong("its answer has too long a head"));
             }
             if let Some(length) = found {
@@ -202,8 +212,13 @@ impl Reader<'_> {
     }
 
     fn chunks(&mut self, body: &mut HiddenBuffer, bytes_max: usize) -> io::Result<()> {
+        let mut framing = 0;
         loop {
             let line = self.until(b"\r\n", CHUNK_LINE_BYTES_MAX)?;
+            framing += line.len();
+            if framing > FRAMING_BYTES_MAX {
+                return Err(wrong("its answer comes in too many parts"));
+            }
             let size = line.split(';').next().unwrap_or_default().trim_end();
             let digits = (1..=8).contains(&size.len()) && size.bytes().all(|byte| byte.is_ascii_hexdigit());
             let size = usize::from_str_radix(size, 16).ok().filter(|_| digits);

@@ -48,8 +48,10 @@ impl Stream {
     /// Connects to the first of these addresses that takes it.
     pub(crate) fn to(addresses: &[SocketAddr], deadline: Instant) -> io::Result<Self> {
         let mut last = ErrorKind::NotFound.into();
-        for socket in addresses {
-            match TcpStream::connect_timeout(socket, left(deadline)?) {
+        for (at, socket) in addresses.iter().enumerate() {
+            // One that does not answer leaves time for the others.
+            let share = left(deadline)? / u32::try_from(addresses.len() - at).unwrap_or(1);
+            match TcpStream::connect_timeout(socket, share.max(Duration::from_millis(1))) {
                 Ok(stream) => {
                     stream.set_nodelay(true)?;
                     return Ok(Self::Tcp(stream));

@@ -128,6 +128,16 @@ fn verified_by(
         .with_custom_certificate_verifier(verifier)
 }
 
+/// Does it again where a signal came between; a socket's own timeout is told as one.
+fn uninterrupted<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match attempt() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            ended => return ended.map_err(late),
+        }
+    }
+}
+
 impl Channel {
     /// Whether nothing has come that nobody asked for, not even the end. One that is not
     /// quiet must not be used any more: part of a record may be gone.
@@ -147,8 +157,8 @@ impl Channel {
         while tls.conn.is_handshaking() {
             tls.sock.bound(deadline)?;
             if tls.conn.wants_write() {
-                tls.conn.write_tls(&mut tls.sock).map_err(late)?;
-            } else if tls.conn.read_tls(&mut tls.sock).map_err(late)? == 0 {
+                uninterrupted(|| tls.conn.write_tls(&mut tls.sock))?;
+            } else if uninterrupted(|| tls.conn.read_tls(&mut tls.sock))? == 0 {
                 return Err(ErrorKind::UnexpectedEof.into());
             } else {
                 tls.conn.process_new_packets().map_err(io::Error::other)?;
@@ -167,7 +177,7 @@ impl Channel {
             let taken = tls.conn.writer().write(bytes)?;
             bytes = &bytes[taken..];
             tls.sock.bound(deadline)?;
-            tls.conn.write_tls(&mut tls.sock).map_err(late)?;
+            uninterrupted(|| tls.conn.write_tls(&mut tls.sock))?;
         }
         Ok(())
     }
@@ -177,7 +187,7 @@ impl Channel {
         let tls = match self {
             Self::Plain(stream) => {
                 stream.bound(deadline)?;
-                return stream.read(buffer).map_err(late);
+                return uninterrupted(|| stream.read(buffer));
             }
             Self::Tls(tls) => tls,
         };
@@ -187,7 +197,11 @@ impl Channel {
                 read => return read,
             }
             tls.sock.bound(deadline)?;
-            tls.conn.read_tls(&mut tls.sock).map_err(late)?;
+            // What the other side's last words ask for, such as new keys.
+            while tls.conn.wants_write() {
+                uninterrupted(|| tls.conn.write_tls(&mut tls.sock))?;
+            }
+            uninterrupted(|| tls.conn.read_tls(&mut tls.sock))?;
             tls.conn.process_new_packets().map_err(io::Error::other)?;
         }
     }

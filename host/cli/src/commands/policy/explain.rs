@@ -16,6 +16,7 @@ pub(in crate::commands) const COMMAND: Command = Command {
     prints: Prints::Formatted,
     is_client: true,
     flags: &[
+        Flag::switch("token", "The first argument is a token, though it does not begin like one."),
         Flag::switch("accessor", "The first argument is the accessor of a token."),
         Flag::pairs("parameter", "Parameter of the request, as name=value; may be given many times."),
     ],
@@ -31,7 +32,8 @@ fn run(session: &Session) -> Result<u8, Fault> {
     };
     let mut body = json!({ "operation": rest.0.trim(), "path": rest.1.trim() });
     if let Some(whose) = whose {
-        let is_token = ["s.", "b.", "hvs.", "hvb."].iter().any(|start| whose.starts_with(start));
+        let is_token =
+            session.flags.switch("token") || ["s.", "b.", "hvs.", "hvb."].iter().any(|start| whose.starts_with(start));
         let field = if session.flags.switch("accessor") {
             "accessor"
         } else if is_token {
