@@ -13,8 +13,10 @@ use crate::fault::Fault;
 pub(crate) struct Fence {
     /// The version of the cluster's record: another one is of another state.
     moment: AtomicU64,
-    /// Nothing is committed any more, and nothing begun.
-    shut: AtomicBool,
+    /// Nothing is committed, and nothing begun, while this is above 0: so many want it so.
+    shut: AtomicU64,
+    /// Nor once this is set.
+    closed: AtomicBool,
     /// The node was sealed.
     ended: AtomicBool,
     closing: Notify,
@@ -22,8 +24,8 @@ pub(crate) struct Fence {
 
 impl Fence {
     pub(crate) fn new(moment: Version) -> Self {
-        let (shut, ended) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { moment: AtomicU64::new(moment), shut, ended, closing: Notify::new() }
+        let (closed, ended) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { moment: AtomicU64::new(moment), shut: AtomicU64::new(0), closed, ended, closing: Notify::new() }
     }
 
     /// The version of the cluster's record in the state in use.
@@ -38,7 +40,7 @@ impl Fence {
 
     /// Has the node seal itself; until then it begins nothing new, and commits nothing.
     pub(crate) fn close(&self) {
-        self.shut(true);
+        self.closed.store(true, Ordering::SeqCst);
         self.closing.notify_one();
     }
 
@@ -49,13 +51,18 @@ impl Fence {
 
     /// Begins nothing new and commits nothing, until it is said that this is over.
     pub(crate) fn shut(&self, shut: bool) {
-        self.shut.store(shut, Ordering::SeqCst);
+        if shut {
+            self.shut.fetch_add(1, Ordering::SeqCst);
+        } else {
+            self.shut.fetch_sub(1, Ordering::SeqCst);
+        }
     }
 
     /// # Errors
     /// 503, while nothing may be begun or committed.
     pub(crate) fn refuse_shut(&self) -> Result<(), Fault> {
-        if self.shut.load(Ordering::SeqCst) { Err(sealed()) } else { Ok(()) }
+        let is_shut = self.closed.load(Ordering::SeqCst) || self.shut.load(Ordering::SeqCst) > 0;
+        if is_shut { Err(sealed()) } else { Ok(()) }
     }
 
     /// Told when the node was sealed, to those who still work.

@@ -119,7 +119,10 @@ impl Consistency {
     /// # Errors
     /// [`Fault`] from the ledger.
     pub(crate) async fn fresh(&self, open: &Open) -> Result<(), Fault> {
-        if self.staleness.is_zero() {
+        // An old state is never older than an index that came with the request: not on a node that
+        // led and does not know yet that it does not, nor on one that has just come to lead.
+        let is_behind = self.index.is_some_and(|index| open.ledger().standing().applied_index < index);
+        if self.staleness.is_zero() || is_behind {
             return Ok(open.ledger().linearizable().await?);
         }
         Ok(open.ledger().fresh_within(self.staleness).await?)
