@@ -88,6 +88,9 @@ fn the_client_explains_in_words_and_by_its_exit_code() {
     assert_eq!(denied.status.code(), Some(2));
     let told: Value = serde_json::from_str(&printed(&denied)).unwrap();
     assert_eq!(told["allowed"], json!(false));
+    let templated = cli(&node, &["policy", "explain", "default,app", "read", "secret/data/app/db"]);
+    let text = printed(&templated);
+    assert!(templated.status.success() && text.contains("depend on who asks, in default"), "{text}");
     let own = cli(&node, &["policy", "explain", "delete", "anything/at/all"]);
     assert!(own.status.success() && printed(&own).contains("full power"), "{}", printed(&own));
 }

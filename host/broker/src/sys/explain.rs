@@ -47,7 +47,7 @@ fn explain(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let path = ask.fields.text_or_empty("path")?;
     let path = ApiPath::checked(path.trim_start_matches('/').to_owned())
         .map_err(|error| Fault::invalid(format!("path is not one of this API: {error}")))?;
-    let acl = whose(visit, ask)?;
+    let (acl, templated) = whose(visit, ask)?;
     let routed = route::find(&visit.config.mounts, &path, (verb, false));
     let parameters = ask.fields.object("parameters")?.cloned().unwrap_or_default();
     let sent = || Some(parameters.clone());
@@ -66,7 +66,9 @@ fn explain(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     } else {
         acl.explain(&asked)
     };
-    Ok(data(&shown(&told, &asked, is_open)))
+    let mut shown = shown(&told, &asked, is_open);
+    shown["templated"] = templated.into();
+    Ok(data(&shown))
 }
 
 fn shown(told: &Explanation, asked: &acl::Ask<'_>, is_open: bool) -> Value {
@@ -88,27 +90,24 @@ fn shown(told: &Explanation, asked: &acl::Ask<'_>, is_open: bool) -> Value {
     })
 }
 
-/// A policy that is not there explains nothing, and one that depends on who asks not without them.
-fn refuse_unfit(visit: &mut Visit, name: &str) -> Result<(), Fault> {
+/// Whether rules of a policy depend on who asks. One that is not there explains nothing.
+fn is_templated(visit: &mut Visit, name: &str) -> Result<bool, Fault> {
     let known = match PolicyName::parse(name) {
         Ok(known) => policies::read(&mut visit.tx, &known, visit.now_ms)?,
         Err(_) => None,
     };
     let known = known.ok_or_else(|| Fault::invalid(format!("there is no policy {name:?}")))?;
-    if Policy::parse(&known.text).is_ok_and(|policy| policy.is_templated()) {
-        return Err(Fault::invalid(format!("policy {name:?} depends on who asks: ask about a token or an accessor")));
-    }
-    Ok(())
+    Ok(Policy::parse(&known.text).is_ok_and(|policy| policy.is_templated()))
 }
 
 /// The rules that are asked about: of a token, of an accessor's, of these policies alone, or the
-/// caller's own.
-fn whose(visit: &mut Visit, ask: &Ask<'_>) -> Result<Arc<Acl>, Fault> {
+/// caller's own. With them, the policies whose rules are left out in part: they depend on who asks.
+fn whose(visit: &mut Visit, ask: &Ask<'_>) -> Result<(Arc<Acl>, Vec<String>), Fault> {
     let given = ["token", "accessor", "policies"].into_iter().filter(|name| ask.fields.has(name));
     match given.collect::<Vec<_>>()[..] {
-        [] => Ok(visit.who()?.acl.clone()),
-        ["token"] => capabilities::acl_of_token(visit, ask),
-        ["accessor"] => capabilities::acl_of_accessor(visit, ask),
+        [] => Ok((visit.who()?.acl.clone(), Vec::new())),
+        ["token"] => Ok((capabilities::acl_of_token(visit, ask)?, Vec::new())),
+        ["accessor"] => Ok((capabilities::acl_of_accessor(visit, ask)?, Vec::new())),
         ["policies"] => {
             let mut names = ask.fields.strings("policies", true)?.unwrap_or_default();
             names.sort();
@@ -116,11 +115,14 @@ fn whose(visit: &mut Visit, ask: &Ask<'_>) -> Result<Arc<Acl>, Fault> {
             if names.len() > POLICIES_MAX {
                 return Err(Fault::invalid(format!("more than {POLICIES_MAX} policies")));
             }
+            let mut templated = Vec::new();
             for name in names.iter().filter(|name| *name != "root") {
-                refuse_unfit(visit, name)?;
+                if is_templated(visit, name)? {
+                    templated.push(name.clone());
+                }
             }
             let config = visit.config.clone();
-            Ok(config.acl(&mut visit.tx, &names, None, visit.now_ms)?)
+            Ok((config.acl(&mut visit.tx, &names, None, visit.now_ms)?, templated))
         }
         _ => Err(Fault::invalid("give one of token, accessor and policies, or none of them for your own token")),
     }

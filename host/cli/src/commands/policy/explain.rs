@@ -80,5 +80,9 @@ fn lines(told: &Value) -> Vec<String> {
             lines.push(format!("  in policy {:?} [{}]", text(&policy["name"]), list(&policy["capabilities"])));
         }
     }
+    let templated = list(&told["templated"]);
+    if !templated.is_empty() {
+        lines.push(format!("without the rules that depend on who asks, in {templated}: ask about a token"));
+    }
     lines
 }
