@@ -1,5 +1,7 @@
 //! Snapshots of three nodes, asked of any of them.
 
+use std::path::PathBuf;
+
 use bulkhead_tests::http::Request;
 use bulkhead_tests::node::Node;
 use bulkhead_tests::programs::{bao, bulkhead};
@@ -51,8 +53,9 @@ fn a_snapshot_is_saved_and_restored_by_any_node_and_shows_on_all() {
     }
 }
 
-#[test]
-fn a_snapshot_from_before_the_others_joined_does_not_part_them() {
+/// A cluster of two, a third waiting, with a snapshot from when there was one; a secret was changed
+/// since.
+fn saved_while_alone() -> (Cluster, PathBuf) {
     let cluster = Cluster::founded(3, 1, 1);
     cluster.put_fast_autopilot();
     let founder = &cluster.nodes[0];
@@ -63,6 +66,12 @@ fn a_snapshot_from_before_the_others_joined_does_not_part_them() {
     cluster.join(1);
     cluster.until_voters(2);
     founder.put("kv/data/a", &secret("together"));
+    (cluster, file)
+}
+
+#[test]
+fn a_snapshot_from_before_the_others_joined_does_not_part_them() {
+    let (cluster, file) = saved_while_alone();
     succeeds(&snapshot(&bulkhead(), &cluster.nodes[1], &["restore", file.to_str().unwrap()]));
     for node in &cluster.nodes[..2] {
         assert_eq!(node.get("kv/data/a").at("data.data.value"), json!("alone"));
@@ -80,16 +89,8 @@ fn is_sealed(node: &Node) -> bool {
 
 #[test]
 fn a_forced_snapshot_from_before_the_others_joined_does_not_part_them() {
-    let cluster = Cluster::founded(3, 1, 1);
-    cluster.put_fast_autopilot();
+    let (cluster, file) = saved_while_alone();
     let founder = &cluster.nodes[0];
-    founder.put("sys/mounts/kv", &json!({"type": "kv", "options": {"version": "2"}}));
-    founder.put("kv/data/a", &secret("alone"));
-    let file = founder.path("snapshot");
-    succeeds(&snapshot(&bulkhead(), founder, &["save", file.to_str().unwrap()]));
-    cluster.join(1);
-    cluster.until_voters(2);
-    founder.put("kv/data/a", &secret("together"));
     // The authority was founded since, and the key it is under replaced.
     founder.put("sys/rotate", &json!({}));
     let leader = cluster.leader_at();
