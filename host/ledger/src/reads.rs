@@ -2,7 +2,14 @@
 //! others ask it; either way many readers share one round. A round answers for those who
 //! came before it began, never for those who came after: what they may expect to see can
 //! be newer than its answer.
+//!
+//! Whoever asks says with it whom it stands behind, and so often is the majority that the
+//! leader needs: with three voters, the two of them. Then the leader asks nobody else. Why
+//! that is enough: any majority that elects another leader has one of the two in it, the
+//! asker after it asked, or the leader after it answered; so nothing of another leader was
+//! acknowledged before the question.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +17,8 @@ use bulkhead_model::seam::cluster::Leader;
 use bulkhead_model::seam::ledger::LedgerError;
 use openraft::ReadPolicy;
 use openraft::async_runtime::WatchReceiver;
-use openraft::error::RaftError;
+use openraft::error::{LinearizableReadError, RaftError};
+use openraft::raft::linearizable_read::LinearizerOption;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
@@ -20,7 +28,7 @@ use crate::peer::wire::{self, Request, Response};
 use crate::peer::{Lane, Link, Target};
 #[cfg(any(test, feature = "planted-bugs"))]
 use crate::planted::{Bug, Planted};
-use crate::raft::Raft;
+use crate::raft::{Raft, Types};
 use crate::roster::Roster;
 
 /// Longest one question to the leader may take, before it is asked again.
@@ -28,6 +36,9 @@ const QUESTION_WITHIN: Duration = Duration::from_millis(1500);
 
 /// Pause before asking again, while there is no leader.
 const AGAIN: Duration = Duration::from_millis(15);
+
+/// How often others are let run before a round begins.
+const GATHER_MAX: usize = 8;
 
 /// Rounds of asking, shared by those who read.
 pub(crate) struct Rounds(Arc<Inner>);
@@ -93,8 +104,25 @@ impl Rounds {
     }
 }
 
+impl Inner {
+    /// Lets those run who can, for as long as that brings more readers into the round that
+    /// is to begin. With few it takes no time.
+    async fn gather(&self) {
+        let mut waiting = 0;
+        for _ in 0..GATHER_MAX {
+            tokio::task::yield_now().await;
+            let more = self.turn.lock().waiting.len();
+            if more <= waiting {
+                return;
+            }
+            waiting = more;
+        }
+    }
+}
+
 async fn run(inner: Arc<Inner>) {
     loop {
+        inner.gather().await;
         let waiting = {
             let mut turn = inner.turn.lock();
             turn.busy = !turn.waiting.is_empty();
@@ -141,7 +169,7 @@ impl Oracle {
             let found = match self.leader() {
                 Known::Outside => return Err(LedgerError::NotLeader { leader: None }),
                 Known::Myself => self.lead().await?,
-                Known::Other(leader) => self.ask(&leader).await,
+                Known::Other(leader) => self.ask(&leader).await?,
                 Known::Nobody => None,
             };
             if let Some(index) = found {
@@ -156,19 +184,24 @@ impl Oracle {
 
     /// `None` if this node leads no more, or could not make sure in time.
     async fn lead(&self) -> Result<Option<u64>, LedgerError> {
-        match self.raft.get_read_linearizer(ReadPolicy::ReadIndex).await {
-            Ok(linearizer) => Ok(Some(linearizer.read_log_id().index())),
+        match confirmed(&self.raft, ReadPolicy::ReadIndex.into()).await {
+            Ok(index) => Ok(Some(index)),
             Err(RaftError::APIError(_)) => Ok(None),
             Err(RaftError::Fatal(e)) => Err(explain_fatal(&self.health, &e)),
         }
     }
 
-    async fn ask(&self, leader: &Target) -> Option<u64> {
-        let answer = self.link.call(leader, Lane::Talk, wire::encode(&Request::ReadIndex));
-        let answer = timeout(QUESTION_WITHIN, answer).await.ok()?.ok()?;
-        match wire::response(&answer)? {
-            Response::ReadIndex(index) => Some(index),
-            _ => None,
+    /// `None` if the leader gave no answer in time.
+    async fn ask(&self, leader: &Target) -> Result<Option<u64>, LedgerError> {
+        // From Raft itself: what is published of it can be from before a vote that was cast.
+        let vote = self.raft.with_raft_state(|state| *state.vote_ref()).await;
+        let vote = vote.map_err(|e| explain_fatal(&self.health, &e))?;
+        let question = Request::ReadIndex { seconded: vote.leader_id.node_id == leader.number };
+        let answer = timeout(QUESTION_WITHIN, self.link.call(leader, Lane::Talk, wire::encode(&question)));
+        let Ok(Ok(answer)) = answer.await else { return Ok(None) };
+        match wire::response(&answer) {
+            Some(Response::ReadIndex(index)) => Ok(Some(index)),
+            _ => Ok(None),
         }
     }
 
@@ -188,6 +221,32 @@ impl Oracle {
     }
 }
 
+/// What a leader answers to one that stands behind it, if the two of them are a majority. It
+/// heard of its own followers not long ago, or asks them after all.
+pub(crate) async fn seconded(raft: &Raft, asker: u64) -> Result<u64, ReadError> {
+    let enough = {
+        let metrics = raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        // One change behind what Raft goes by, at most: another is proposed only when the one
+        // before it is committed. The majorities of two that follow each other meet.
+        enough(metrics.membership_config.membership().get_joint_config(), [metrics.id, asker])
+    };
+    let lately = LinearizerOption::new(None, true);
+    confirmed(raft, if enough { lately } else { ReadPolicy::ReadIndex.into() }).await
+}
+
+/// Whether these two are a majority of the voters; while they change, of the old and the new.
+fn enough(voters: &[BTreeSet<u64>], two: [u64; 2]) -> bool {
+    voters.iter().all(|voters| two.iter().filter(|one| voters.contains(one)).count() > voters.len() / 2)
+}
+
+type ReadError = RaftError<Types, LinearizableReadError<Types>>;
+
+/// The index of what this node has committed, once it is as sure as asked for that it leads.
+pub(crate) async fn confirmed(raft: &Raft, how: LinearizerOption) -> Result<u64, ReadError> {
+    Ok(raft.get_read_linearizer(how).await?.read_log_id().index())
+}
+
 /// Who leads, as this node knows it.
 pub(crate) fn leader(raft: &Raft, roster: &Roster) -> Option<Leader> {
     let metrics = raft.server_metrics();
@@ -200,4 +259,25 @@ pub(crate) fn leader(raft: &Raft, roster: &Roster) -> Option<Leader> {
         api_address: roster.of(number).map(|about| about.api_address).unwrap_or_default(),
         cluster_address: member.address.clone(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::enough;
+
+    #[test]
+    fn two_are_enough_only_where_they_are_a_majority() {
+        let of = |count: u64| (1..=count).collect::<BTreeSet<u64>>();
+        assert!(enough(&[of(2)], [1, 2]));
+        assert!(enough(&[of(3)], [3, 1]));
+        assert!(!enough(&[of(4)], [1, 2]));
+        assert!(!enough(&[of(5)], [1, 2]));
+        assert!(!enough(&[of(3)], [1, 7]), "7 does not vote");
+        assert!(enough(&[of(3), of(2)], [1, 2]));
+        assert!(!enough(&[of(3), of(5)], [1, 2]), "nor are they one of the new voters");
+        assert!(!enough(&[of(5), of(3)], [1, 2]), "nor of the old");
+        assert!(!enough(&[of(3), [1, 4, 5].into()], [1, 2]));
+    }
 }

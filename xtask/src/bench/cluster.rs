@@ -31,9 +31,9 @@ pub(crate) struct Measured {
     step_down: Gaps,
     /// As `failover`, with tokens stored; `None`: not asked for.
     failover_full: Option<Gaps>,
-    /// All connections to the leader.
+    /// All requests to the leader.
     read_leader: Phase,
-    /// A third of them to each node.
+    /// A third of the requests to each node.
     read_all: Phase,
     write_all: Phase,
 }

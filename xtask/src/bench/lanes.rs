@@ -1,4 +1,4 @@
-//! The load generator's connections, all asked from one thread that waits for whichever
+//! The load generator's clients, all served from one thread that waits for whichever
 //! has its answer. Why not a thread for each: on loopback the server pays for waking it
 //! with every answer, which a client on a machine of its own would not have it do.
 
@@ -12,11 +12,13 @@ use mio::{Events, Interest, Poll, Token};
 use super::ANSWER_MAX;
 use crate::http::{ANSWER_BYTES_MAX, whole};
 
-/// Connections that each have one request under way.
+/// Clients that each have one request under way.
 pub(crate) struct Lanes<'a> {
     poll: Poll,
     events: Events,
     lanes: Vec<Lane>,
+    /// Nodes, to each of which a lane has a connection.
+    nodes: usize,
     requests: &'a [Vec<u8>],
 }
 
@@ -30,7 +32,11 @@ pub(crate) struct Heard {
 }
 
 struct Lane {
-    stream: TcpStream,
+    /// To each node, asked in turn. Why: with a node each, the one that answers soonest would
+    /// be asked most.
+    streams: Vec<TcpStream>,
+    /// Which of them is asked.
+    node: usize,
     received: Vec<u8>,
     filled: usize,
     /// Which request comes next.
@@ -40,21 +46,22 @@ struct Lane {
 }
 
 impl<'a> Lanes<'a> {
-    /// Connects to these in turn, each with another request to begin with.
-    pub(crate) fn open(addresses: &[SocketAddr], requests: &'a [Vec<u8>], connections: usize) -> io::Result<Self> {
-        let poll = Poll::new()?;
-        let mut lanes = Vec::with_capacity(connections);
-        for place in 0..connections {
-            let stream =
-                std::net::TcpStream::connect_timeout(&addresses[place % addresses.len()], Duration::from_secs(5))?;
-            stream.set_nodelay(true)?;
-            stream.set_nonblocking(true)?;
-            let mut stream = TcpStream::from_std(stream);
-            poll.registry().register(&mut stream, Token(place), Interest::READABLE)?;
-            let next = place * requests.len() / connections;
-            lanes.push(Lane { stream, received: vec![0; ANSWER_BYTES_MAX], filled: 0, next, asked: None });
-        }
-        Ok(Self { poll, events: Events::with_capacity(connections), lanes, requests })
+    /// Connects to all of these, each lane with another node and request to begin with.
+    pub(crate) fn open(addresses: &[SocketAddr], requests: &'a [Vec<u8>], lanes: usize) -> io::Result<Self> {
+        let (poll, nodes) = (Poll::new()?, addresses.len());
+        let open = |place: usize| {
+            let connect = |(node, address)| {
+                let mut stream = connect(address)?;
+                poll.registry().register(&mut stream, Token(place * nodes + node), Interest::READABLE)?;
+                Ok(stream)
+            };
+            let streams = addresses.iter().enumerate().map(connect).collect::<io::Result<_>>()?;
+            let next = place * requests.len() / lanes;
+            let received = vec![0; ANSWER_BYTES_MAX];
+            Ok(Lane { streams, node: place % nodes, received, filled: 0, next, asked: None })
+        };
+        let open = (0..lanes).map(open).collect::<io::Result<_>>()?;
+        Ok(Self { poll, events: Events::with_capacity(lanes), lanes: open, nodes, requests })
     }
 
     /// Asks on all of them for so long.
@@ -92,7 +99,11 @@ impl<'a> Lanes<'a> {
             polled => polled?,
         }
         for event in &self.events {
-            let lane = &mut self.lanes[event.token().0];
+            let lane = &mut self.lanes[event.token().0 / self.nodes];
+            if event.token().0 % self.nodes != lane.node {
+                // It can only have been closed, which is seen when it is asked again.
+                continue;
+            }
             let Some((status, took)) = lane.hear()? else { continue };
             match status {
                 200 => heard.latencies_us.push(u32::try_from(took.as_micros()).unwrap_or(u32::MAX)),
@@ -106,11 +117,19 @@ impl<'a> Lanes<'a> {
     }
 }
 
+fn connect(address: &SocketAddr) -> io::Result<TcpStream> {
+    let stream = std::net::TcpStream::connect_timeout(address, Duration::from_secs(5))?;
+    stream.set_nodelay(true)?;
+    stream.set_nonblocking(true)?;
+    Ok(TcpStream::from_std(stream))
+}
+
 impl Lane {
     fn ask(&mut self, requests: &[Vec<u8>]) -> io::Result<()> {
         self.asked = Some(Instant::now());
         // Far smaller than the socket's buffer, which is empty: nothing was under way.
-        self.stream.write_all(&requests[self.next])?;
+        self.node = (self.node + 1) % self.streams.len();
+        self.streams[self.node].write_all(&requests[self.next])?;
         self.next = (self.next + 1) % requests.len();
         Ok(())
     }
@@ -122,7 +141,7 @@ impl Lane {
             if self.filled == self.received.len() {
                 return Err(io::Error::other("an answer is larger than the generator's buffer"));
             }
-            match self.stream.read(&mut self.received[self.filled..]) {
+            match self.streams[self.node].read(&mut self.received[self.filled..]) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(read) => self.filled += read,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),

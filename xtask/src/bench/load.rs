@@ -17,7 +17,7 @@ const WARM_UP: Duration = Duration::from_millis(300);
 /// Whom a phase asks.
 pub(crate) struct Asked {
     pub(crate) name: &'static str,
-    /// In turn, a connection each.
+    /// Each client asks them in turn.
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) token: String,
     /// Where KV version 2 is.

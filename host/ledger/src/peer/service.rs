@@ -16,6 +16,7 @@ use super::intake::Intake;
 use super::plausible;
 use super::wire::{self, About, Request, Response};
 use crate::raft::{Payload, Raft, Snapshot, SnapshotMeta, Vote};
+use crate::reads;
 use crate::removed::Removed;
 use crate::roster::Roster;
 use crate::snapshot::Snapshots;
@@ -75,7 +76,7 @@ impl Desk {
                 Ok(response) => Response::TransferLeader(response),
                 Err(e) => Response::Refused(e.to_string()),
             },
-            Request::ReadIndex => self.read_index(from).await,
+            Request::ReadIndex { seconded } => self.read_index(from, seconded).await,
             Request::Greet(about) => {
                 self.0.roster.note(from, about);
                 Response::Greet(self.0.about.clone())
@@ -112,15 +113,16 @@ impl Desk {
         }
     }
 
-    async fn read_index(&self, from: u64) -> Response {
+    async fn read_index(&self, from: u64, seconded: bool) -> Response {
         let raft = &self.0.raft;
         if !self.is_member(from) {
             return Response::Refused("this node is no member of the cluster".to_owned());
         }
-        match raft.get_read_linearizer(ReadPolicy::ReadIndex).await {
-            Ok(linearizer) => Response::ReadIndex(linearizer.read_log_id().index()),
-            Err(_) => Response::NotLeader,
-        }
+        let index = match seconded {
+            true => reads::seconded(raft, from).await,
+            false => reads::confirmed(raft, ReadPolicy::ReadIndex.into()).await,
+        };
+        index.map_or(Response::NotLeader, Response::ReadIndex)
     }
 
     async fn blocking(&self, act: impl FnOnce(&Intake) -> Result<(), String> + Send + 'static) -> Response {

@@ -42,7 +42,10 @@ pub(crate) enum Request {
     PreVote(VoteRequest),
     TransferLeader(TransferRequest),
     /// How far must one be to show everything acknowledged by now?
-    ReadIndex,
+    ReadIndex {
+        /// The asker's vote is for whom it asks.
+        seconded: bool,
+    },
     Greet(About),
     /// A snapshot of so many bytes follows; what came of another one is forgotten.
     SnapshotBegin {
