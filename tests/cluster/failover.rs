@@ -141,4 +141,16 @@ fn without_a_majority_there_are_errors_and_no_stale_reads() {
     let written = node.try_call("PUT", "kv/data/a", Some(&secret("two")));
     assert!(written.is_err() || written.is_ok_and(|reply| reply.status >= 500));
     assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+    // Two readers, the second of which comes while the first waits already.
+    std::thread::scope(|scope| {
+        for late_ms in [0, 1000] {
+            scope.spawn(move || {
+                std::thread::sleep(Duration::from_millis(late_ms));
+                let began = Instant::now();
+                let read = node.try_call("GET", "kv/data/a", None);
+                assert!(read.is_ok_and(|reply| reply.status == 503), "nobody can know what is new");
+                assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
+            });
+        }
+    });
 }

@@ -140,6 +140,7 @@ fn writes_go_to_the_log_and_mounts_come_and_go() {
         rise(&before, &after, "vault_raft_apply", &[]),
         rise(&before, &after, "vault_raft_commitTime_count", &[])
     );
+    assert!(rise(&before, &after, "vault_raft_fsm_apply_count", &[]) >= 1.0, "what was committed was applied");
     let mounts = [("type", "logical"), ("local", "false")];
     assert_eq!(rise(&before, &after, "vault_core_mount_table_num_entries", &mounts), 2.0);
     assert_eq!(after.sum("vault_raft_peers", &[]), Some(1.0));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -44,6 +45,12 @@ mod cluster;
 mod figures;
 mod parts;
 mod restoring;
+
+/// Longest a read waits to know how far it must be, and to be there.
+const READ_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long an index is waited for, before the leader is asked for one again.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
 /// A Raft node over a durable log. It belongs to the tokio runtime it was opened in.
 pub struct RaftLedger {
@@ -140,7 +147,9 @@ impl RaftLedger {
             raft: raft.clone(),
             link: Arc::clone(&link),
             health: Arc::clone(&health),
-            patience: config.timings.answer,
+            second_within: config.timings.heartbeat,
+            seconder: AtomicU64::default(),
+            patience: READ_WITHIN.min(config.timings.answer),
         };
         let at_work = (raft.clone(), InHand::new(Arc::clone(&state)));
         let pilot = Pilot::start((number, about), at_work, Arc::clone(&link), roster, config.timings.pilot);
@@ -317,8 +326,17 @@ impl Ledger for RaftLedger {
         if self.gate.is_open() {
             return Ok(());
         }
-        let index = self.rounds.index().await?;
-        self.wait_for(index).await
+        let until = Instant::now() + READ_WITHIN.min(self.timings.answer);
+        loop {
+            let index = self.rounds.index().await?;
+            // Anew after a while: a leader that died may have named what no log has any more.
+            if timeout(ASK_AGAIN_AFTER, self.gate.reached(index)).await.is_ok() {
+                return Ok(());
+            }
+            if Instant::now() >= until {
+                return Err(self.health.fault().unwrap_or(LedgerError::Timeout));
+            }
+        }
     }
 
     async fn fresh_within(&self, age: Duration) -> Result<(), LedgerError> {

@@ -130,6 +130,11 @@ impl Pilot {
 
     /// The members as this leader sees them; `None` if it does not lead.
     pub(crate) fn sights(&self) -> Option<Vec<Sight>> {
+        Some(self.look()?.1)
+    }
+
+    /// The entry that made the members what they are, and the members as this leader sees them.
+    fn look(&self) -> Option<(Option<LogId>, Vec<Sight>)> {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched().clone();
         let (heartbeat, replication) = (metrics.heartbeat?, metrics.replication?);
@@ -168,7 +173,7 @@ impl Pilot {
             sights.push(sight);
         }
         books.healthy.retain(|number, _| membership.get_node(number).is_some());
-        Some(sights)
+        Some((*metrics.membership_config.log_id(), sights))
     }
 
     async fn run(self: Arc<Self>, pace: Duration) {
@@ -290,18 +295,16 @@ impl Pilot {
         if self.changing.available_permits() == 0 {
             return;
         }
-        let seen = *self.raft.server_metrics().borrow_watched().membership_config.log_id();
-        let Some(sights) = self.sights() else { return };
-        let change = match autopilot::due(&sights, &self.config()) {
-            Some(step) => change(step),
-            // A change that a leader's death cut in half is brought to its end.
-            None => match self.half_done() {
-                Some(change) => change,
+        let Some((seen, sights)) = self.look() else { return };
+        // First, a change that a leader's death cut in half is brought to its end.
+        let (change, retain) = match self.half_done() {
+            Some(half_done) => half_done,
+            None => match autopilot::due(&sights, &self.config()) {
+                Some(step) => (change(step), matches!(step, Step::Promote(_))),
                 None => return,
             },
         };
         tracing::info!(?change, "changing the cluster's members");
-        let retain = matches!(change, ChangeMembers::AddVoterIds(_) | ChangeMembers::ReplaceAllVoters(_));
         let turn = self.turn().await;
         match timeout(CHANGE_WITHIN, self.change(change, retain, seen, &turn)).await {
             Ok(Ok(_)) => {}
@@ -310,13 +313,18 @@ impl Pilot {
         }
     }
 
-    fn half_done(&self) -> Option<Change> {
+    /// The rest of a change, and whether who loses its vote by it stays a member.
+    fn half_done(&self) -> Option<(Change, bool)> {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
         let committed = metrics.committed_membership_config == metrics.membership_config;
-        let configs = metrics.membership_config.membership().get_joint_config();
-        let last = configs.last().filter(|_| committed && configs.len() > 1)?;
-        Some(ChangeMembers::ReplaceAllVoters(last.clone()))
+        let membership = metrics.membership_config.membership();
+        let configs = membership.get_joint_config();
+        let (first, last) = (configs.first()?, configs.last().filter(|_| committed && configs.len() > 1)?);
+        // Who is demoted was made one that never votes in the first half; who is removed was not.
+        let is_demoted = |number| membership.get_node(number).is_some_and(|member| member.non_voter);
+        let retain = first.difference(last).all(is_demoted);
+        Some((ChangeMembers::ReplaceAllVoters(last.clone()), retain))
     }
 }
 

@@ -3,21 +3,22 @@
 //! came before it began, never for those who came after: what they may expect to see can
 //! be newer than its answer.
 //!
-//! Whoever asks says with it whom it stands behind, and so often is the majority that the
-//! leader needs: with three voters, the two of them. Then the leader asks nobody else. Why
-//! that is enough: any majority that elects another leader has one of the two in it, the
-//! asker after it asked, or the leader after it answered; so nothing of another leader was
-//! acknowledged before the question.
+//! With three voters, the leader and one other are a majority. So whoever asks says with it
+//! whom its vote is for, and a leader that asks for itself asks one other whom its vote is for.
+//! Why that is enough: any majority that elects another leader has one of the two in it, and it
+//! votes after it was asked, or the leader after it answered; so nothing of another leader was
+//! acknowledged before the question. With more voters, Raft asks all of them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bulkhead_model::seam::cluster::Leader;
 use bulkhead_model::seam::ledger::LedgerError;
 use openraft::ReadPolicy;
 use openraft::async_runtime::WatchReceiver;
-use openraft::error::{LinearizableReadError, RaftError};
+use openraft::error::{Fatal, LinearizableReadError, RaftError};
 use openraft::raft::linearizable_read::LinearizerOption;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -71,6 +72,11 @@ impl Rounds {
         }))
     }
 
+    #[cfg(test)]
+    pub(crate) fn oracle(&self) -> &Oracle {
+        &self.0.oracle
+    }
+
     /// What is wrong on purpose.
     #[cfg(any(test, feature = "planted-bugs"))]
     pub(crate) fn planted(&self) -> &Planted {
@@ -94,7 +100,12 @@ impl Rounds {
             // the last who waits, each round within the oracle's patience.
             tokio::spawn(run(Arc::clone(&self.0)));
         }
-        told.await.unwrap_or_else(|_| Err(LedgerError::Stopped { cause: "asking the leader panicked".to_owned() }))
+        match timeout(self.0.oracle.patience, told).await {
+            Ok(told) => {
+                told.unwrap_or_else(|_| Err(LedgerError::Stopped { cause: "asking the leader panicked".to_owned() }))
+            }
+            Err(_) => Err(LedgerError::Timeout),
+        }
     }
 
     /// What the last round found, if it began no longer than `age` ago.
@@ -120,7 +131,21 @@ impl Inner {
     }
 }
 
+/// Ends the rounds if one panics: the next reader begins anew.
+struct Ending(Arc<Inner>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let mut turn = self.0.turn.lock();
+            turn.busy = false;
+            turn.waiting.clear();
+        }
+    }
+}
+
 async fn run(inner: Arc<Inner>) {
+    let _ending = Ending(Arc::clone(&inner));
     loop {
         inner.gather().await;
         let waiting = {
@@ -149,7 +174,11 @@ pub(crate) struct Oracle {
     pub(crate) raft: Raft,
     pub(crate) link: Arc<dyn Link>,
     pub(crate) health: Arc<Health>,
-    /// How long one round goes on asking.
+    /// How long another voter is waited for, before all are asked.
+    pub(crate) second_within: Duration,
+    /// Who was asked last: its number, or all bits of it turned if it did not answer well.
+    pub(crate) seconder: AtomicU64,
+    /// How long one round goes on asking, and a reader waits for one.
     pub(crate) patience: Duration,
 }
 
@@ -184,25 +213,59 @@ impl Oracle {
 
     /// `None` if this node leads no more, or could not make sure in time.
     async fn lead(&self) -> Result<Option<u64>, LedgerError> {
-        match confirmed(&self.raft, ReadPolicy::ReadIndex.into()).await {
+        let how = if self.is_seconded().await { lately() } else { ReadPolicy::ReadIndex.into() };
+        match confirmed(&self.raft, how).await {
             Ok(index) => Ok(Some(index)),
             Err(RaftError::APIError(_)) => Ok(None),
             Err(RaftError::Fatal(e)) => Err(explain_fatal(&self.health, &e)),
         }
     }
 
+    /// Whether another voter stands behind this node, and the two are a majority.
+    async fn is_seconded(&self) -> bool {
+        let Some(other) = self.other_voter() else { return false };
+        let asking = self.link.call(&other, Lane::Talk, wire::encode(&Request::Second));
+        let answer = timeout(self.second_within, asking).await;
+        let answer = answer.ok().and_then(Result::ok).and_then(|answer| wire::response(&answer));
+        let is_seconded = matches!(answer, Some(Response::Seconded(true)));
+        // Whoever answers is asked again.
+        self.seconder.store(if is_seconded { other.number } else { !other.number }, Ordering::Relaxed);
+        is_seconded
+    }
+
+    /// One that is a majority with this node: who seconded it last, or else another than who
+    /// did not.
+    fn other_voter(&self) -> Option<Target> {
+        let metrics = self.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        let membership = metrics.membership_config.membership();
+        let last = self.seconder.load(Ordering::Relaxed);
+        let fits =
+            |number: &u64| *number != self.number && enough(membership.get_joint_config(), [self.number, *number]);
+        let number = membership.voter_ids().filter(fits).min_by_key(|number| (*number != last, *number == !last))?;
+        Some(Target { number, address: membership.get_node(&number)?.address.clone() })
+    }
+
     /// `None` if the leader gave no answer in time.
     async fn ask(&self, leader: &Target) -> Result<Option<u64>, LedgerError> {
-        // From Raft itself: what is published of it can be from before a vote that was cast.
-        let vote = self.raft.with_raft_state(|state| *state.vote_ref()).await;
-        let vote = vote.map_err(|e| explain_fatal(&self.health, &e))?;
-        let question = Request::ReadIndex { seconded: vote.leader_id.node_id == leader.number };
-        let answer = timeout(QUESTION_WITHIN, self.link.call(leader, Lane::Talk, wire::encode(&question)));
-        let Ok(Ok(answer)) = answer.await else { return Ok(None) };
-        match wire::response(&answer) {
-            Some(Response::ReadIndex(index)) => Ok(Some(index)),
-            _ => Ok(None),
-        }
+        let question = self.question(leader.number).await?;
+        let is_seconded = matches!(question, Request::ReadIndexSeconded);
+        Ok(match self.put(leader, &question).await {
+            // It is of an older version.
+            Some(Response::Refused(_)) if is_seconded => index_in(self.put(leader, &Request::ReadIndex).await),
+            answer => index_in(answer),
+        })
+    }
+
+    /// What a leader is asked: it is told whether this node stands behind it.
+    pub(crate) async fn question(&self, leader: u64) -> Result<Request, LedgerError> {
+        let is_for = is_for(&self.raft, leader).await.map_err(|e| explain_fatal(&self.health, &e))?;
+        Ok(if is_for { Request::ReadIndexSeconded } else { Request::ReadIndex })
+    }
+
+    async fn put(&self, leader: &Target, question: &Request) -> Option<Response> {
+        let answer = self.link.call(leader, Lane::Talk, wire::encode(question));
+        wire::response(&timeout(QUESTION_WITHIN, answer).await.ok()?.ok()?)
     }
 
     fn leader(&self) -> Known {
@@ -221,6 +284,25 @@ impl Oracle {
     }
 }
 
+fn index_in(answer: Option<Response>) -> Option<u64> {
+    match answer {
+        Some(Response::ReadIndex(index)) => Some(index),
+        _ => None,
+    }
+}
+
+/// Whether this node's vote is for that one, now. Raft itself is asked: what is published of it
+/// can be from before a vote that was cast.
+pub(crate) async fn is_for(raft: &Raft, number: u64) -> Result<bool, Fatal<Types>> {
+    raft.with_raft_state(move |state| state.vote_ref().leader_id.node_id == number).await
+}
+
+/// Of a leader that heard of a majority not long ago, at once; else it asks. Enough where another
+/// reason makes sure that it leads.
+fn lately() -> LinearizerOption {
+    LinearizerOption::new(None, true)
+}
+
 /// What a leader answers to one that stands behind it, if the two of them are a majority. It
 /// heard of its own followers not long ago, or asks them after all.
 pub(crate) async fn seconded(raft: &Raft, asker: u64) -> Result<u64, ReadError> {
@@ -231,8 +313,7 @@ pub(crate) async fn seconded(raft: &Raft, asker: u64) -> Result<u64, ReadError> 
         // before it is committed. The majorities of two that follow each other meet.
         enough(metrics.membership_config.membership().get_joint_config(), [metrics.id, asker])
     };
-    let lately = LinearizerOption::new(None, true);
-    confirmed(raft, if enough { lately } else { ReadPolicy::ReadIndex.into() }).await
+    confirmed(raft, if enough { lately() } else { ReadPolicy::ReadIndex.into() }).await
 }
 
 /// Whether these two are a majority of the voters; while they change, of the old and the new.

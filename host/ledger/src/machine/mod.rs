@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bulkhead_model::change::Verdict;
 use bulkhead_model::seam::ledger::LedgerError;
@@ -203,7 +204,9 @@ impl RaftStateMachine<Types> for Machine {
             membership |= matches!(item.0.payload, EntryPayload::Membership(_));
             gathered.push(item);
         }
+        let began = Instant::now();
         let waiting = self.take_all(gathered).await.map_err(|e| self.fail(e))?;
+        self.state.applying.record(began.elapsed());
         if membership {
             self.report();
         } else if let Some(id) = self.meta.applied {

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Weak};
 
+use bulkhead_model::metrics::Timer;
 use bulkhead_model::seam::ledger::{LedgerError, Versioned, View};
 use parking_lot::RwLock;
 use serde::Serialize;
@@ -74,6 +75,8 @@ pub(crate) struct State {
     pub(crate) recent: Recent,
     /// The newest view: one for all requests until something is applied.
     latest: RwLock<Option<Arc<StateView>>>,
+    /// How long it takes to apply what was committed, a batch at a time.
+    pub(crate) applying: Timer,
     number: AtomicU64,
     /// One past the last index that was brought to the disk.
     synced: AtomicU64,
@@ -104,6 +107,7 @@ impl State {
         let state = Self {
             directory,
             disk: RwLock::new(Some(Arc::new(disk))),
+            applying: Timer::default(),
             recent: Recent::new(meta.applied.map(|id| id.index)),
             latest: RwLock::new(None),
             number: AtomicU64::new(number),

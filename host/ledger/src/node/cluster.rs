@@ -95,14 +95,19 @@ impl RaftLedger {
         }
     }
 
+    fn refuse_removed(&self, number: u64) -> Result<(), ClusterError> {
+        if !self.others.removed.contains(number) {
+            return Ok(());
+        }
+        Err(refused(
+            "this node was removed from the cluster, and its number is never taken again: wipe its data directory, \
+             and let it join as a new node",
+        ))
+    }
+
     /// The change by which a node is a member, under this name and at this place.
     fn with(&self, node: &Joining, members: &Members) -> Result<Option<Change>, ClusterError> {
-        if self.others.removed.contains(node.number) {
-            return Err(refused(
-                "this node was removed from the cluster, and its number is never taken again: wipe its data directory, \
-                 and let it join as a new node",
-            ));
-        }
+        self.refuse_removed(node.number)?;
         let wanted = Member { name: node.id.clone(), address: node.address.clone(), non_voter: node.non_voter };
         Ok(match members.get(&node.number) {
             Some((member, _)) if member.name == wanted.name && member.address == wanted.address => None,
@@ -110,6 +115,9 @@ impl RaftLedger {
             Some((member, _)) => {
                 let moved = Member { non_voter: member.non_voter, ..wanted };
                 Some(ChangeMembers::SetNodes([(node.number, moved)].into()))
+            }
+            None if members.values().any(|(member, _)| member.name == node.id) => {
+                return Err(refused(&format!("another node called {:?} is just joining", node.id)));
             }
             None => Some(ChangeMembers::AddNodes([(node.number, wanted)].into())),
         })
@@ -222,8 +230,10 @@ impl Cluster for RaftLedger {
     async fn join(&self, node: Joining) -> Result<(), ClusterError> {
         // Up to now, so that nobody is missing who was just removed.
         Ledger::linearizable(self).await?;
-        self.with(&node, &self.pilot.members())?;
-        self.change(false, |members| self.place_for(&node, members)).await?;
+        self.refuse_removed(node.number)?;
+        for _ in self.pilot.members().values().filter(|(member, _)| member.name == node.id) {
+            self.change(false, |members| self.place_for(&node, members)).await?;
+        }
         self.change(false, |members| self.with(&node, members)).await
     }
 
@@ -245,6 +255,11 @@ impl Cluster for RaftLedger {
     }
 
     async fn demote(&self, id: &str) -> Result<(), ClusterError> {
+        if self.named(id)?.0 == self.member.0 {
+            // Raft would let it lead on, without a vote.
+            self.step_down(None).await?;
+            return Err(self.not_leader().into());
+        }
         self.change(true, |members| {
             let (number, member, _) = named(members, id)?;
             refuse_last_voter(members, number)?;

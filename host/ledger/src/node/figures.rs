@@ -15,6 +15,8 @@ impl Measured for RaftLedger {
         sheet.counter("vault.raft.apply", "Changes handed to the log by this node.", &[], commits.count() as f64);
         let committing = "From handing a change to the log until it was committed and applied, in milliseconds.";
         sheet.summary("vault.raft.commitTime", committing, commits);
+        let applying = "Applying what was committed to this node's state, a batch at a time, in milliseconds.";
+        sheet.summary("vault.raft.fsm.apply", applying, self.state.applying.read());
         let standing = self.standing();
         for (name, help, number) in [
             ("vault.raft_storage.stats.term", "Term of the log.", standing.term),

@@ -64,17 +64,17 @@ impl Parts {
         let log = LogStore::open(setup, Arc::clone(&health), Arc::clone(&gate))?;
         let (state, meta) = State::open(directory.join("state"))?;
         *state_cell.lock() = Some(Arc::clone(&state));
-        if meta.applied.is_some() && log.is_new() {
-            // The state alone may lack what was acknowledged last.
+        let snapshots = Arc::new(Snapshots::open(directory.join("snapshots"))?);
+        if log.is_new() && (meta.applied.is_some() || snapshots.current()?.is_some()) {
+            // What was made from it may lack what was acknowledged last, and knows no vote.
             let what = format!(
-                "the log in {} is gone, but there is a state that was made from it; this node must not start: restore \
-                 it from a snapshot, or remove it from the cluster and join it as a new node",
+                "the log in {} is gone, but there is what was made from it, a state or a snapshot; this node must not \
+                 start: restore it from a snapshot, or remove it from the cluster and join it as a new node",
                 directory.join("log").display()
             );
             return Err(LedgerError::Damaged { what });
         }
-        let snapshots = Arc::new(Snapshots::open(directory.join("snapshots"))?);
-        abreast::bring(&log, (&state, &meta), &snapshots)?;
+        abreast::bring((directory, number), &log, (&state, &meta), &snapshots)?;
         // Where there is something in the log, this was done before that was.
         if !known || log.is_new() {
             sync_parent(directory)?;

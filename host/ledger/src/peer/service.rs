@@ -76,7 +76,9 @@ impl Desk {
                 Ok(response) => Response::TransferLeader(response),
                 Err(e) => Response::Refused(e.to_string()),
             },
-            Request::ReadIndex { seconded } => self.read_index(from, seconded).await,
+            Request::ReadIndex => self.read_index(from, false).await,
+            Request::ReadIndexSeconded => self.read_index(from, true).await,
+            Request::Second => Response::Seconded(matches!(reads::is_for(raft, from).await, Ok(true))),
             Request::Greet(about) => {
                 self.0.roster.note(from, about);
                 Response::Greet(self.0.about.clone())

@@ -34,7 +34,7 @@ impl About {
     }
 }
 
-/// What is asked of a node.
+/// What is asked of a node. New ones go to the end: nodes of two versions talk to each other.
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Request {
     Append(AppendRequest),
@@ -42,10 +42,7 @@ pub(crate) enum Request {
     PreVote(VoteRequest),
     TransferLeader(TransferRequest),
     /// How far must one be to show everything acknowledged by now?
-    ReadIndex {
-        /// The asker's vote is for whom it asks.
-        seconded: bool,
-    },
+    ReadIndex,
     Greet(About),
     /// A snapshot of so many bytes follows; what came of another one is forgotten.
     SnapshotBegin {
@@ -62,6 +59,11 @@ pub(crate) enum Request {
     },
     /// A question that means nothing here.
     Ask(Payload),
+    /// [`ReadIndex`](Self::ReadIndex), of one whose vote is for whom it asks. Nodes of before it
+    /// was added refuse it, and the next.
+    ReadIndexSeconded,
+    /// Is your vote for me?
+    Second,
 }
 
 /// What it answers.
@@ -81,6 +83,8 @@ pub(crate) enum Response {
     Refused(String),
     /// The answer to a question that means nothing here.
     Told(Payload),
+    /// Whether its vote is for whom asked.
+    Seconded(bool),
 }
 
 /// Encodes a message.

@@ -201,6 +201,56 @@ async fn a_log_that_is_gone_keeps_the_node_from_starting() {
     assert!(what.contains("is gone"), "{what}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_snapshot_alone_does_not_make_a_node_start_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = started(small(dir.path())).await;
+    for n in 0..150 {
+        ledger.propose(put(&format!("key/{n}"), "value")).await.unwrap();
+    }
+    ledger.shutdown().await.unwrap();
+    let data = dir.path().join("data");
+    assert!(fs::read_dir(data.join("snapshots")).unwrap().next().is_some(), "there is a snapshot");
+    fs::remove_dir_all(data.join("log")).unwrap();
+    fs::remove_dir_all(data.join("state")).unwrap();
+    let Err(LedgerError::Damaged { what }) = RaftLedger::open(small(dir.path())).await else {
+        panic!("a node that forgot its votes was opened")
+    };
+    assert!(what.contains("is gone"), "{what}");
+}
+
+#[tokio::test]
+async fn lost_writes_of_an_only_voter_are_said_and_gone_on_without_if_that_is_accepted() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = started(small(dir.path())).await;
+    ledger.propose(put("key", "early")).await.unwrap();
+    ledger.shutdown().await.unwrap();
+    let (data, then) = (dir.path().join("data"), dir.path().join("then"));
+    let copy = |from: &Path, to: &Path| {
+        fs::create_dir(to).unwrap();
+        for file in fs::read_dir(from).unwrap().map(Result::unwrap) {
+            fs::copy(file.path(), to.join(file.file_name())).unwrap();
+        }
+    };
+    copy(&data.join("log"), &then);
+    let ledger = RaftLedger::open(small(dir.path())).await.unwrap();
+    ledger.propose(put("key", "late")).await.unwrap();
+    ledger.shutdown().await.unwrap();
+    fs::remove_dir_all(data.join("log")).unwrap();
+    copy(&then, &data.join("log"));
+
+    let Err(LedgerError::Damaged { what }) = RaftLedger::open(small(dir.path())).await else {
+        panic!("acknowledged writes are lost, and nobody was told")
+    };
+    assert!(what.contains("accept-lost-writes"), "{what}");
+    fs::write(data.join("accept-lost-writes"), "").unwrap();
+    let ledger = RaftLedger::open(small(dir.path())).await.unwrap();
+    assert_eq!(read(&ledger, "key").as_deref(), Some("late"));
+    ledger.propose(put("key", "next")).await.unwrap();
+    assert!(!data.join("accept-lost-writes").exists(), "it is not accepted for all time");
+    ledger.shutdown().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_damaged_log_keeps_the_node_from_starting_and_says_where() {
     let dir = tempfile::tempdir().unwrap();

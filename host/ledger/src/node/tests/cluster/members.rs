@@ -1,10 +1,12 @@
 //! Who joins, votes, stops voting and leaves.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bulkhead_model::seam::cluster::ClusterError;
 
 use super::*;
+use crate::raft::Member;
 
 fn voters(ledger: &RaftLedger) -> Vec<String> {
     ledger.peers().into_iter().filter(|peer| peer.voter).map(|peer| peer.id).collect()
@@ -201,5 +203,75 @@ async fn a_node_that_is_removed_while_it_is_being_changed_stays_removed() {
     assert!(matches!(joined, Err(ClusterError::Refused { .. })), "{joined:?}");
     assert!(matches!(demoted, Err(ClusterError::UnknownPeer { .. })), "{demoted:?}");
     assert!(ledger.peers().iter().all(|peer| peer.number != number(gone)));
+    cluster.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_that_join_under_one_name_at_once_one_becomes_a_member() {
+    let mut cluster = Cluster::of(3, 48).await;
+    let ledger = Arc::clone(cluster.ledger(cluster.leader().await));
+    let twin = |number| Joining { number, id: "twin".into(), address: format!("sim:{number}"), non_voter: true };
+    let (first, second) = tokio::join!(ledger.join(twin(77)), ledger.join(twin(78)));
+    assert!(first.is_ok() != second.is_ok(), "{first:?}, {second:?}");
+    assert_eq!(ledger.peers().iter().filter(|peer| peer.id == "twin").count(), 1);
+    cluster.shutdown().await;
+}
+
+/// The first half of a change, as a leader leaves it that dies before the second.
+async fn half(ledger: &RaftLedger, voters: [&[u64]; 2]) {
+    // So that the one before is whole.
+    ledger.propose(put("half", "now")).await.unwrap();
+    let members = ledger.pilot.members().into_iter();
+    let nodes = members.map(|(number, (member, _))| (number, member)).collect::<BTreeMap<_, _>>();
+    let voters = voters.map(|voters| voters.iter().copied().collect()).to_vec();
+    let joint = openraft::Membership::new(voters, nodes).unwrap();
+    ledger.raft.append_membership(joint, openraft::EntryPayload::Blank, []).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removal_that_was_cut_in_half_is_carried_out() {
+    let mut cluster = Cluster::of(3, 49).await;
+    let ledger = Arc::clone(cluster.ledger(cluster.leader().await));
+    let gone = (cluster.leader().await + 1) % 3;
+    ledger.set_autopilot(eager());
+    let all = cluster.numbers();
+    let left: Vec<u64> = all.iter().copied().filter(|other| *other != number(gone)).collect();
+    half(&ledger, [&all, &left]).await;
+    cluster.until("it is gone", || ledger.peers().len() == 2).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(voters(&ledger).len(), 2, "and it does not come back");
+    assert!(ledger.others.removed.contains(number(gone)));
+    cluster.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_whose_demotion_was_cut_in_half_stays_a_member() {
+    let mut cluster = Cluster::of(3, 50).await;
+    let ledger = Arc::clone(cluster.ledger(cluster.leader().await));
+    let demoted = number((cluster.leader().await + 1) % 3);
+    let all = cluster.numbers();
+    let left: Vec<u64> = all.iter().copied().filter(|other| *other != demoted).collect();
+    let never = Member { non_voter: true, ..ledger.pilot.members()[&demoted].0.clone() };
+    let never = openraft::ChangeMembers::SetNodes([(demoted, never)].into());
+    ledger.raft.change_membership(never, true).await.unwrap();
+    half(&ledger, [&all, &left]).await;
+    let is_whole = || ledger.peers().iter().any(|peer| peer.number == demoted && !peer.voter && peer.non_voter);
+    cluster.until("it votes no more", || is_whole() && voters(&ledger).len() == 2).await;
+    assert_eq!(ledger.peers().len(), 3);
+    cluster.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_is_demoted_hands_over_first() {
+    let mut cluster = Cluster::of(3, 51).await;
+    let leader = cluster.leader().await;
+    let handed = cluster.ledger(leader).demote(&name(leader)).await;
+    assert!(matches!(handed, Err(ClusterError::Ledger(LedgerError::NotLeader { .. }))), "{handed:?}");
+    let next = cluster.leader_other_than(leader).await;
+    while cluster.ledger(next).demote(&name(leader)).await.is_err() {
+        // It leads as soon as it is elected, and writes once a majority has heard of it.
+        sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(voters(cluster.ledger(next)).len(), 2);
     cluster.shutdown().await;
 }

@@ -2,7 +2,9 @@
 
 use super::super::history::{Event, Op, unexplained};
 use super::*;
+use crate::peer::wire::Request;
 use crate::planted::Bug;
+use crate::reads::is_for;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_node_shows_what_was_acknowledged_before() {
@@ -116,6 +118,60 @@ async fn an_index_can_be_waited_for() {
         assert_eq!(read(ledger, "a").as_deref(), Some("b"));
         let never = ledger.reached(index + 1000, Duration::from_millis(20)).await;
         assert!(matches!(never, Err(LedgerError::Timeout)));
+    }
+    cluster.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_seconds_whom_its_vote_is_for_and_nobody_else() {
+    let mut cluster = Cluster::of(3, 8).await;
+    let old = cluster.leader().await;
+    let others = [(old + 1) % 3, (old + 2) % 3];
+    cluster.put("a", "b").await;
+    for other in others {
+        let ledger = cluster.ledger(other);
+        let question = ledger.rounds.oracle().question(number(old)).await.unwrap();
+        assert!(matches!(question, Request::ReadIndexSeconded));
+        assert!(is_for(&ledger.raft, number(old)).await.unwrap());
+    }
+    cluster.net.isolate(number(old), &cluster.numbers());
+    let new = cluster.leader_other_than(old).await;
+    for other in others {
+        let ledger = cluster.ledger(other);
+        // It could still be asked: what it says then is not the vote that it gave up.
+        assert!(matches!(ledger.rounds.oracle().question(number(old)).await.unwrap(), Request::ReadIndex));
+        assert!(is_for(&ledger.raft, number(new)).await.unwrap());
+        assert!(!is_for(&ledger.raft, number(old)).await.unwrap());
+    }
+    cluster.net.heal();
+    cluster.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_reads_on_with_one_other_whichever_is_gone() {
+    let mut cluster = Cluster::of(3, 9).await;
+    let leader = cluster.leader().await;
+    cluster.put("a", "b").await;
+    for gone in [(leader + 1) % 3, (leader + 2) % 3] {
+        cluster.net.isolate(number(gone), &cluster.numbers());
+        for _ in 0..20 {
+            assert_eq!(read_now(cluster.ledger(leader), "a").await.unwrap().as_deref(), Some("b"));
+        }
+        cluster.net.heal();
+    }
+    assert_eq!(cluster.leader().await, leader, "it led all the time");
+    cluster.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_read_as_three_do() {
+    let mut cluster = Cluster::of(5, 10).await;
+    for round in 0..10 {
+        let value = round.to_string();
+        cluster.put("a", &value).await;
+        for (_, ledger) in cluster.alive() {
+            assert_eq!(read_now(ledger, "a").await.unwrap(), Some(value.clone()));
+        }
     }
     cluster.shutdown().await;
 }
