@@ -50,6 +50,8 @@ pub(crate) enum Fault {
     WipedFollower,
     /// One is taken out of the cluster by the operator, and joins anew.
     RemovedFollower,
+    /// The same of the one that leads.
+    RemovedLeader,
     /// One is away until the log no longer has what it lacks.
     LaggingFollower,
     /// One comes back sealed, and without it there is no majority.
@@ -81,7 +83,7 @@ const WRITES_AWAY: u64 = 900;
 const WRITES_WITHIN: Duration = Duration::from_secs(15);
 
 /// All of them. Those that need an election come more often.
-const ALL: [Fault; 29] = [
+const ALL: [Fault; 30] = [
     Fault::KillLeader,
     Fault::KillLeader,
     Fault::KillLeader,
@@ -103,6 +105,7 @@ const ALL: [Fault; 29] = [
     Fault::RollingRestart,
     Fault::WipedFollower,
     Fault::RemovedFollower,
+    Fault::RemovedLeader,
     Fault::LaggingFollower,
     Fault::SealedFollower,
     Fault::FullDiskLeader,
@@ -165,11 +168,8 @@ impl Fault {
                 cluster.kill(follower)?;
                 cluster.wipe(follower)?;
             }
-            Self::RemovedFollower => {
-                remove(cluster, follower)?;
-                cluster.kill(follower)?;
-                cluster.wipe(follower)?;
-            }
+            Self::RemovedFollower => remove(cluster, follower)?,
+            Self::RemovedLeader => remove(cluster, leader)?,
             Self::LaggingFollower => {
                 cluster.kill(follower)?;
                 // On a slow machine it lacks less, which is a fault too.
@@ -209,13 +209,15 @@ fn rolling(cluster: &mut Cluster) -> Done {
     Ok(())
 }
 
-/// Whoever leads by now takes it out.
+/// Whoever leads by now takes it out, and it loses its disk.
 fn remove(cluster: &mut Cluster, node: usize) -> Done {
     let body = json!({"server_id": format!("node{node}")});
     cluster.until("a node is removed", |cluster| {
         let others = (0..cluster.nodes.len()).filter(|other| *other != node);
         others.into_iter().any(|other| cluster.ask(other, "PUT", "sys/storage/raft/remove-peer", &body).is_ok())
-    })
+    })?;
+    cluster.kill(node)?;
+    cluster.wipe(node)
 }
 
 /// A node that was started again holds its copy and votes before anybody gives it shares: with

@@ -108,6 +108,50 @@ fn files_are_merged_however_they_came_about() {
     assert_eq!(get(&disk, "key/4"), newest);
 }
 
+#[test]
+fn what_was_removed_gives_its_room_back_while_the_disk_is_in_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Disk::open(dir.path()).unwrap();
+    let bytes = || files_bytes(dir.path());
+    // Nothing that packs well.
+    let mut dice = crate::peer::sim::Dice::new(1);
+    let mut value = || (0..8 * 1024).flat_map(|_| dice.next().to_be_bytes()).collect::<Vec<u8>>();
+    let count = 2 * MEMTABLE_BYTES as usize / value().len();
+    for n in 0..count {
+        let mut batch = disk.batch(1);
+        batch.put(format!("key/{n:05}").into_bytes(), value());
+        batch.commit().unwrap();
+    }
+    disk.sync().unwrap();
+    let full = bytes();
+    assert!(full > MEMTABLE_BYTES, "{full}");
+    let mut batch = disk.batch(count);
+    (0..count).for_each(|n| batch.remove(format!("key/{n:05}").into_bytes()));
+    batch.commit().unwrap();
+    for n in 0..400 {
+        put(&disk, &format!("other/{}", n % 7), "small");
+        disk.sync().unwrap();
+        if bytes() < full / 10 {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("{} of {full} bytes are still taken", bytes());
+}
+
+fn files_bytes(directory: &Path) -> u64 {
+    let sizes = fs::read_dir(directory).unwrap().map(|entry| {
+        // One may go while it is looked at.
+        let entry = entry.unwrap();
+        match entry.metadata() {
+            Ok(about) if about.is_dir() => files_bytes(&entry.path()),
+            Ok(about) => about.len(),
+            Err(_) => 0,
+        }
+    });
+    sizes.sum()
+}
+
 /// A tree of two files, closed.
 fn two_files(directory: &Path) {
     let disk = Disk::open(directory).unwrap();
