@@ -139,7 +139,7 @@ fn space(path: &Path) -> Check {
     let message = format!("{} MiB are free", bytes / (1024 * 1024));
     match bytes {
         ..SPACE_BYTES_MIN => Check::failure("space", message, advice),
-        ..SPACE_BYTES_LOW => Check::warning("space", message, advice),
+        SPACE_BYTES_MIN..SPACE_BYTES_LOW => Check::warning("space", message, advice),
         _ => Check::ok("space", message),
     }
 }
@@ -153,7 +153,7 @@ fn inodes(path: &Path) -> Check {
             let message = format!("{} are free", about.f_favail);
             match about.f_favail {
                 ..INODES_MIN => Check::failure("inodes", message, advice),
-                ..INODES_LOW => Check::warning("inodes", message, advice),
+                INODES_MIN..INODES_LOW => Check::warning("inodes", message, advice),
                 _ => Check::ok("inodes", message),
             }
         }
