@@ -2,6 +2,8 @@
 //! Bulkhead, and client libraries. What lives here: which session with which
 //! client. What must not: what is typed (`cli/*.txt`, `clients/`).
 
+mod diagnose;
+
 use std::fs;
 use std::process::Command;
 

@@ -12,6 +12,12 @@ use bulkhead_model::seam::ledger::LedgerError;
 use crate::fault::storage;
 use crate::files::{RealFiles, write_atomically};
 
+/// The file that a process locks as long as it has the directory.
+pub(crate) const LOCK_FILE: &str = "lock";
+
+/// The file of the node's number.
+pub(crate) const NODE_FILE: &str = "node";
+
 /// Holds the directory for this process; let go when dropped, or when the process ends.
 #[derive(Debug)]
 pub(crate) struct Lock(#[expect(dead_code, reason = "an open file keeps its lock")] File);
@@ -21,7 +27,7 @@ pub(crate) struct Lock(#[expect(dead_code, reason = "an open file keeps its lock
 /// # Errors
 /// [`LedgerError::Storage`] if another process has it.
 pub(crate) fn lock(directory: &Path) -> Result<Lock, LedgerError> {
-    let path = directory.join("lock");
+    let path = directory.join(LOCK_FILE);
     let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
     let file = opened.map_err(|e| storage("opening the lock file", &e))?;
     match file.try_lock() {
@@ -36,16 +42,25 @@ pub(crate) fn lock(directory: &Path) -> Result<Lock, LedgerError> {
 
 /// The node's number: the one on file, or the fresh one, which is then put on file.
 pub(crate) fn number(directory: &Path, fresh: u64) -> Result<u64, LedgerError> {
-    let path = directory.join("node");
-    match std::fs::read_to_string(&path) {
-        Ok(text) => parse(&text).ok_or_else(|| damaged(&path, "it fails its checksum")),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            if directory.join("log").exists() {
-                return Err(damaged(&path, "it is missing beside a log"));
-            }
-            let made = write_atomically(&RealFiles, &path, print(fresh).as_bytes());
-            made.map(|()| fresh).map_err(|e| storage("writing the node's number", &e))
-        }
+    let path = directory.join(NODE_FILE);
+    if let Some(number) = on_file(&path)? {
+        return Ok(number);
+    }
+    if directory.join("log").exists() {
+        return Err(damaged(&path, "it is missing beside a log"));
+    }
+    let made = write_atomically(&RealFiles, &path, print(fresh).as_bytes());
+    made.map(|()| fresh).map_err(|e| storage("writing the node's number", &e))
+}
+
+/// The number in this file, if it is there.
+///
+/// # Errors
+/// [`LedgerError::Damaged`] or [`LedgerError::Storage`].
+pub(crate) fn on_file(path: &Path) -> Result<Option<u64>, LedgerError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => parse(&text).map(Some).ok_or_else(|| damaged(path, "it fails its checksum")),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(storage("reading the node's number", &e)),
     }
 }

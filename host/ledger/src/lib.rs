@@ -15,6 +15,7 @@
 //! | [`removed`] | who was a member, and is not heard any more |
 //! | `planted` | bugs put in on purpose, in tests and in no release |
 //! | [`in_hand`] | the restoring that a leader is at, and what is given up |
+//! | [`survey`](survey::survey) | what a directory holds, told from outside |
 //! | [`pilot`] | looks after the members; [`autopilot`] decides what is due |
 //!
 //! No type of openraft or lsm-tree appears in what this room shows to others.
@@ -45,9 +46,11 @@ mod reads;
 mod removed;
 mod roster;
 mod snapshot;
+mod survey;
 
 pub use self::config::{LedgerConfig, Timings};
 pub use self::node::RaftLedger;
 pub use self::peer::authority::{Authority, AuthorityError, NodeKey, check_credentials};
 pub use self::peer::tcp::PeerNetwork;
 pub use self::snapshot::inspect_snapshot;
+pub use self::survey::{Survey, survey};

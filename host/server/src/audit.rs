@@ -8,6 +8,7 @@ mod socket;
 mod syslog;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use bulkhead_model::seam::audit::{AuditSink, AuditSinkMaker};
 use tokio::sync::oneshot;
 
 use crate::config::check_audit_options;
+use crate::connect::target::Target;
 
 /// Longest that opening a device may take. Source: ours. Why: a file system that hangs does
 /// not answer at all, and whoever asked for the device waits.
@@ -48,6 +50,51 @@ impl AuditSinkMaker for AuditSinks {
             Err(_) => Err(format!("it did not open within {} s", OPEN_TIMEOUT.as_secs())),
         }
     }
+}
+
+/// Where the lines of a device go, as far as that is on this machine or can be reached from it.
+pub(crate) enum Outlet {
+    /// Nowhere, or to standard output.
+    Always,
+    /// To a file, or what stands in its place, and the permissions that a file is given.
+    File(PathBuf, Option<u32>),
+    /// To `host:port`, over a connection.
+    Tcp(String),
+    /// To a socket of this machine, over a connection or as datagrams.
+    Unix(PathBuf),
+    /// Where nobody says whether they arrive.
+    Unknown(String),
+}
+
+/// Where the lines of a device would go. Nothing is opened.
+///
+/// # Errors
+/// A sentence for the operator: no device can be made of these options.
+pub(crate) fn outlet(kind: &str, options: &BTreeMap<String, String>) -> Result<Outlet, String> {
+    check_audit_options(kind, options)?;
+    if kind == "file" {
+        return Ok(match file::place(options)? {
+            Some(file::Place::Path(path, mode)) => Outlet::File(path, mode),
+            Some(file::Place::Stdout) | None => Outlet::Always,
+        });
+    }
+    // The others connect when there is a line.
+    drop(make(kind, options)?);
+    let text = |name: &str| given(options, name).unwrap_or_default().to_owned();
+    Ok(match kind {
+        "http" => {
+            Target::parse(&text("uri")).map_or_else(|| Outlet::Unknown(text("uri")), |to| Outlet::Tcp(to.address))
+        }
+        "syslog" => match syslog::SOCKETS.iter().map(PathBuf::from).find(|path| path.exists()) {
+            Some(path) => Outlet::Unix(path),
+            None => Outlet::Unix(PathBuf::from(syslog::SOCKETS[0])),
+        },
+        _ => match text("socket_type").as_str() {
+            "unix" | "unixgram" => Outlet::Unix(text("address").into()),
+            "udp" => Outlet::Unknown(text("address")),
+            _ => Outlet::Tcp(text("address")),
+        },
+    })
 }
 
 fn make(kind: &str, options: &BTreeMap<String, String>) -> Result<Arc<dyn AuditSink>, String> {

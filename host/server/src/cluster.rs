@@ -73,7 +73,11 @@ pub(crate) fn node_id(directory: &Path, entropy: &dyn Entropy) -> Result<String,
     }
 }
 
-fn address(given: &RetryJoin) -> Result<ApiAddress, ServerError> {
+/// A node to join, with the files read that the config names for it.
+///
+/// # Errors
+/// [`ServerError::File`].
+pub(crate) fn address(given: &RetryJoin) -> Result<ApiAddress, ServerError> {
     let read = |path: &Path| {
         std::fs::read(path).map_err(|source| ServerError::File {
             doing: "reading what retry_join names",

@@ -42,7 +42,10 @@ fn one(stanza: &SealStanza, entropy: &Arc<dyn Entropy>, sandbox: &Sandbox) -> Re
 }
 
 /// The bytes of a key.
-fn key(source: &KeySource) -> Result<Hidden<[u8; 32]>, ServerError> {
+///
+/// # Errors
+/// [`ServerError::Seal`].
+pub(crate) fn key(source: &KeySource) -> Result<Hidden<[u8; 32]>, ServerError> {
     let failed = |why: String| ServerError::Seal { place: format!("{source:?}"), why };
     let bytes = match source {
         KeySource::File(path) => {

@@ -48,22 +48,8 @@ pub struct TransitSettings {
 /// [`ServerError::Plugin`] if the address is none, or the plugin is not in this binary;
 /// [`ServerError::File`] if the authorities cannot be read.
 pub fn seal(settings: &TransitSettings, sandbox: &Sandbox) -> Result<Arc<dyn SealKey>, ServerError> {
-    let wrong = |why: String| ServerError::Plugin { name: PLUGIN, why };
-    let (origin, path) = Origin::split(&settings.address)
-        .ok_or_else(|| wrong(format!("the address {:?} is not of the form https://host:port", settings.address)))?;
-    if path != "/" {
-        return Err(wrong(format!("the address {:?} has a path: give it as far as the port", settings.address)));
-    }
-    let read = |path: &PathBuf| {
-        let failed = |source| ServerError::File { doing: "reading the authorities", path: path.clone(), source };
-        std::fs::read_to_string(path).map_err(failed)
-    };
-    let roots = settings.tls_ca_cert.as_ref().map(read).transpose()?;
-    if roots.as_ref().is_some_and(|roots| roots.trim().is_empty()) {
-        // The machine's authorities would be believed instead.
-        return Err(wrong("the file of tls_ca_cert is empty".to_owned()));
-    }
-    let roots = roots.unwrap_or_default();
+    let origin = origin(settings)?;
+    let roots = roots(settings)?;
     let parts = SealParts {
         kind: SealKind::Transit,
         shown: format!("{origin}, key {} in {}", settings.key_name, settings.mount_path),
@@ -75,6 +61,40 @@ pub fn seal(settings: &TransitSettings, sandbox: &Sandbox) -> Result<Arc<dyn Sea
         log,
     };
     guests::load_seal(sandbox, PLUGIN, parts)
+}
+
+/// Where the other cluster is.
+///
+/// # Errors
+/// [`ServerError::Plugin`] if the address is none.
+pub(crate) fn origin(settings: &TransitSettings) -> Result<Origin, ServerError> {
+    let (origin, path) = Origin::split(&settings.address)
+        .ok_or_else(|| wrong(format!("the address {:?} is not of the form https://host:port", settings.address)))?;
+    if path != "/" {
+        return Err(wrong(format!("the address {:?} has a path: give it as far as the port", settings.address)));
+    }
+    Ok(origin)
+}
+
+/// The authorities that are believed, PEM; empty: the machine's.
+///
+/// # Errors
+/// [`ServerError::File`], or [`ServerError::Plugin`] if there is nothing in the file.
+pub(crate) fn roots(settings: &TransitSettings) -> Result<String, ServerError> {
+    let read = |path: &PathBuf| {
+        let failed = |source| ServerError::File { doing: "reading the authorities", path: path.clone(), source };
+        std::fs::read_to_string(path).map_err(failed)
+    };
+    let roots = settings.tls_ca_cert.as_ref().map(read).transpose()?;
+    if roots.as_ref().is_some_and(|roots| roots.trim().is_empty()) {
+        // The machine's authorities would be believed instead.
+        return Err(wrong("the file of tls_ca_cert is empty".to_owned()));
+    }
+    Ok(roots.unwrap_or_default())
+}
+
+fn wrong(why: String) -> ServerError {
+    ServerError::Plugin { name: PLUGIN, why }
 }
 
 /// The plugin's config, written without a copy of the token that nobody would wipe.

@@ -107,6 +107,7 @@ pub(crate) const COMMANDS: &[&Command] = &[
     &lease::REVOKE,
     &list::COMMAND,
     &login::COMMAND,
+    &operator::diagnose::COMMAND,
     &operator::init::COMMAND,
     &operator::key_status::COMMAND,
     &operator::raft::MEMBERS,
@@ -353,7 +354,11 @@ fn report(fault: &Fault, command: &Command, terminal: &Terminal) -> u8 {
     if let Some(hint) = hint {
         terminal.error(&format!("\n{hint}"));
     }
-    fault.exit_code()
+    match fault {
+        // As there: what 1 and 2 say of a node, a mistyped flag must not.
+        Fault::Usage(_) if command.words == operator::diagnose::COMMAND.words => operator::diagnose::EXIT_USAGE,
+        fault => fault.exit_code(),
+    }
 }
 
 #[cfg(test)]

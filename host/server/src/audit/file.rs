@@ -31,18 +31,26 @@ pub(super) fn make(options: &BTreeMap<String, String>) -> Result<Arc<dyn AuditSi
 }
 
 fn make_within(options: &BTreeMap<String, String>, timeout: Duration) -> Result<Arc<dyn AuditSink>, String> {
-    let path = given(options, "file_path").or_else(|| given(options, "path")).ok_or("file_path is required")?;
-    if path == "discard" {
-        return Ok(Arc::new(Discard));
-    }
-    let (name, place) = if path == "stdout" {
-        ("standard output".to_owned(), Place::Stdout)
-    } else {
-        let mode = mode(options.get("mode").map_or("", String::as_str))?;
-        (format!("file {path}"), Place::Path(path.into(), mode))
+    let Some(place) = place(options)? else { return Ok(Arc::new(Discard)) };
+    let (name, path) = match &place {
+        Place::Stdout => ("standard output".to_owned(), "stdout".to_owned()),
+        Place::Path(path, _) => (format!("file {}", path.display()), path.display().to_string()),
     };
     let open = place.open(None).map_err(|error| format!("opening {path}: {error}"))?;
     Queue::start(name, timeout, Appender { place, open, is_suspect: false })
+}
+
+/// Where lines go by these options; `None`: nowhere.
+///
+/// # Errors
+/// A sentence for the operator.
+pub(super) fn place(options: &BTreeMap<String, String>) -> Result<Option<Place>, String> {
+    let path = given(options, "file_path").or_else(|| given(options, "path")).ok_or("file_path is required")?;
+    match path {
+        "discard" => Ok(None),
+        "stdout" => Ok(Some(Place::Stdout)),
+        path => Ok(Some(Place::Path(path.into(), mode(options.get("mode").map_or("", String::as_str))?))),
+    }
 }
 
 /// Permissions in octal; default 0600. `0000` leaves those of an existing file alone.
@@ -62,7 +70,7 @@ fn mode(text: &str) -> Result<Option<u32>, String> {
 }
 
 /// Where lines go.
-enum Place {
+pub(super) enum Place {
     Stdout,
     /// And the permissions that the file gets.
     Path(PathBuf, Option<u32>),

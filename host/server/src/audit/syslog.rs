@@ -17,7 +17,7 @@ use super::{WRITE_TIMEOUT, given};
 use crate::connect::stream::left;
 
 /// Where daemons listen; the first that is there counts.
-const SOCKETS: [&str; 3] = ["/dev/log", "/var/run/syslog", "/var/run/log"];
+pub(super) const SOCKETS: [&str; 3] = ["/dev/log", "/var/run/syslog", "/var/run/log"];
 
 /// Facilities by number. Source: RFC 5424, section 6.2.1.
 const FACILITIES: [&str; 24] = [

@@ -1,5 +1,6 @@
 //! `operator`: commands for whoever runs the server.
 
+pub(super) mod diagnose;
 pub(super) mod init;
 pub(super) mod key_status;
 pub(super) mod raft;

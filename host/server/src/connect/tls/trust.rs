@@ -127,7 +127,7 @@ impl ServerCertVerifier for Verifier {
 }
 
 /// Whether a certificate may be a server's: it says so, or says nothing of what it is for.
-fn may_serve(certificate: &CertificateDer<'_>) -> bool {
+pub(crate) fn may_serve(certificate: &CertificateDer<'_>) -> bool {
     let Ok((_, parsed)) = x509_parser::parse_x509_certificate(certificate) else { return false };
     match parsed.extended_key_usage() {
         Ok(None) => true,

@@ -1,0 +1,47 @@
+//! Whether the addresses of the API can be had.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+
+use super::address::{bind, who_answers};
+use super::report::Check;
+use crate::config::ListenerConfig;
+
+pub(super) fn examine(listeners: &[ListenerConfig]) -> Vec<Check> {
+    listeners.iter().flat_map(|listener| [Some(address(&listener.address)), plain(listener)]).flatten().collect()
+}
+
+/// Whether an address can be listened on.
+pub(super) fn address(address: &str) -> Check {
+    let Err(error) = bind(address) else { return Check::ok(address, "can be listened on") };
+    let (why, advice) = match error.kind() {
+        ErrorKind::AddrInUse => (
+            format!("is taken: {}", who_answers(address)),
+            "if that is this node's own server, all is well: leave this check out with -skip=listener,storage; else end \
+             the other one, or choose another address",
+        ),
+        ErrorKind::PermissionDenied => (
+            format!("cannot be listened on: {error}"),
+            "ports below 1024 take the capability CAP_NET_BIND_SERVICE; choose a higher one, or grant it",
+        ),
+        ErrorKind::AddrNotAvailable => {
+            (format!("cannot be listened on: {error}"), "use an address of this machine, or 0.0.0.0 for all of them")
+        }
+        _ => (format!("cannot be listened on: {error}"), "correct the address"),
+    };
+    Check::failure(address, why, advice)
+}
+
+/// Whether what clients send can be read on the way.
+fn plain(listener: &ListenerConfig) -> Option<Check> {
+    let is_local = |address: &str| {
+        let given: Result<SocketAddr, _> = address.parse();
+        given.map_or_else(|_| address.starts_with("localhost:"), |address| address.ip().is_loopback())
+    };
+    let is_open = listener.tls.is_none() && !is_local(&listener.address);
+    is_open.then(|| {
+        let message = "is without TLS: tokens and secrets can be read on the way";
+        let advice = "set tls_cert_file and tls_key_file, unless all before it is a proxy on this machine";
+        Check::warning(&listener.address, message, advice)
+    })
+}
