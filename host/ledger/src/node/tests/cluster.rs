@@ -142,7 +142,11 @@ impl Cluster {
         self.disks[node].crash(&mut survives);
         if !survives() {
             // The state is written to the disk whenever the node likes, and is made anew without it.
-            std::fs::remove_dir_all(self.dir.path().join(name(node)).join("state")).unwrap();
+            let state = self.dir.path().join(name(node)).join("state");
+            // A thread of the node that was in the middle of writing a file ends that yet.
+            while std::fs::remove_dir_all(&state).is_err() {
+                sleep(Duration::from_millis(5)).await;
+            }
         }
         self.rejoin_net(node);
     }
