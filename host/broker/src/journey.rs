@@ -16,11 +16,13 @@ use tokio::time::Instant;
 use crate::book::tokens::TokenHash;
 use crate::cluster::consistency::{self, Consistency, Place};
 use crate::cluster::forward;
+use crate::components;
 use crate::fault::Fault;
 use crate::node::Node;
 use crate::open::Open;
 use crate::step::authorize::{Denied, authorize};
 use crate::step::record::{Audited, Trail};
+use crate::step::route::Target;
 use crate::step::{dispatch, gate, identify, quota, record, route, settle};
 use crate::visit::{After, Visit};
 
@@ -226,6 +228,9 @@ async fn once(
     let config = open.config(&mut tx)?;
     let now_ms = open.parts.clock.now_ms();
     let routed = route::route(&config.mounts, request);
+    if let Target::Loading { mount } = &routed.target {
+        components::serving(open, mount).await?;
+    }
     trail.routed(open, &routed);
     let who = match identify::identify(open, &config, &mut tx, request, now_ms) {
         Ok(who) => who,

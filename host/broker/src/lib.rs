@@ -4,6 +4,7 @@
 mod book;
 mod ceremony;
 mod cluster;
+mod components;
 mod fault;
 mod fence;
 mod fields;

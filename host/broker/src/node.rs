@@ -15,7 +15,7 @@ use bulkhead_model::seam::clock::Clock;
 use bulkhead_model::seam::entropy::Entropy;
 use bulkhead_model::seam::ledger::Ledger;
 use bulkhead_model::seam::metrics::Measured;
-use bulkhead_model::seam::plugin::Plugin;
+use bulkhead_model::seam::plugin::{Compiler, Plugin};
 use bulkhead_model::seam::shelf::SnapshotShelf;
 use futures::future::join_all;
 use parking_lot::{Mutex, RwLock};
@@ -27,6 +27,7 @@ use crate::book::mounts::{Catalog, SystemTtls};
 use crate::cluster::desk::Desk;
 use crate::cluster::joining::Joiner;
 use crate::cluster::{PeerParts, tenure};
+use crate::components::{self, Components};
 use crate::fault::Fault;
 use crate::figures::Figures;
 use crate::open::Open;
@@ -108,6 +109,8 @@ pub struct Parts {
     pub entropy: Arc<dyn Entropy>,
     /// Components this node has.
     pub plugins: Vec<Arc<dyn Plugin>>,
+    /// Compiles those that operators register.
+    pub compiler: Arc<dyn Compiler>,
     /// Opens audit devices.
     pub audit_sinks: Arc<dyn AuditSinkMaker>,
     /// Audit devices of the config file.
@@ -183,9 +186,10 @@ impl Node {
             })
             .collect();
         let ttls = SystemTtls::new(parts.facts.default_lease_ttl_secs, parts.facts.max_lease_ttl_secs);
+        let components = Arc::new(Components::new(parts.compiler.clone()));
         let node = Arc::new(Self {
             parts: Arc::new(parts),
-            catalog: Catalog { plugins, ttls, figures: Arc::new(Figures::default()) },
+            catalog: Catalog { plugins, components, ttls, figures: Arc::new(Figures::default()) },
             state: RwLock::new(None),
             progress: Mutex::new(None),
             joiner: Joiner::default(),
@@ -314,13 +318,14 @@ impl Node {
         let (for_expiry, for_upkeep, for_duties) = (open.clone(), open.clone(), open.clone());
         let (for_tenure, for_census) = (open.clone(), open.clone());
         let (for_closing, for_backup, for_reseal) = (open.clone(), open.clone(), open.clone());
+        let for_components = open.clone();
         let node = Arc::downgrade(self);
         let background = tokio::spawn(async move {
             let (tenure, census) = (tenure::run(for_tenure), census::run(for_census));
             let (closing, backup) = (seal_when_closing(node, for_closing), backup::run(for_backup));
             let (expire, upkeep, duties) = (expire::run(for_expiry), upkeep::run(for_upkeep), duties::run(for_duties));
-            let reseal = reseal::run(for_reseal);
-            tokio::join!(expire, upkeep, duties, tenure, census, closing, backup, reseal);
+            let (reseal, components) = (reseal::run(for_reseal), components::run(for_components));
+            tokio::join!(expire, upkeep, duties, tenure, census, closing, backup, reseal, components);
         });
         *self.state.write() = Some(Running { open, background });
         tracing::info!("the node is unsealed");

@@ -14,7 +14,7 @@ use crate::book::audits::Device;
 use crate::book::cluster_key;
 use crate::book::config::Config;
 use crate::book::identity::Names;
-use crate::book::mounts::Catalog;
+use crate::book::mounts::{Catalog, Mount};
 use crate::book::tokens::Salt;
 use crate::ceremony::Ceremonies;
 use crate::cluster::Peering;
@@ -151,6 +151,15 @@ impl Open {
     /// What was parsed last, without a look at whether it still holds.
     pub(crate) fn known_config(&self) -> Option<Arc<Config>> {
         self.config.read().clone()
+    }
+
+    /// Has the next request parse anew, if what was parsed last has a mount such as this.
+    pub(crate) fn outdate_config(&self, has: impl Fn(&Mount) -> bool) {
+        if let Some(config) = &*self.config.read()
+            && config.mounts.all().any(|mount| has(mount))
+        {
+            config.outdate();
+        }
     }
 
     /// Parses what holds now, for those who look at [`known_config`](Self::known_config).

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
+
 use bulkhead_api::{Front, HttpFigures};
 use bulkhead_broker::{ConfiguredAudit, Facts, MetricsParts, Node, Parts, PeerParts};
 use bulkhead_ledger::{LedgerConfig, RaftLedger};
@@ -14,7 +16,7 @@ use bulkhead_model::request::Request;
 use bulkhead_model::seam::entropy::Entropy;
 use bulkhead_model::seam::ledger::{Ledger, LedgerError};
 use bulkhead_model::seam::metrics::Measured;
-use bulkhead_model::seam::plugin::Plugin;
+use bulkhead_model::seam::plugin::{Compiler, Plugin};
 use bulkhead_sandbox::{Sandbox, SandboxLimits};
 use serde_json::{Map, Value, json};
 
@@ -72,6 +74,7 @@ impl Assembled {
             // Behind the official ones, so that an author's newer version takes their place.
             plugins.extend(guests::from_dir(&sandbox, dir)?);
         }
+        let compiler = Arc::new(Compile(Arc::clone(&sandbox)));
         let seals = crate::seal::of(&config.seals, &entropy, &sandbox)?;
         let http = Arc::<HttpFigures>::default();
         let mut sources: Vec<Arc<dyn Measured>> = vec![Arc::new(Process), sandbox, http.clone()];
@@ -81,6 +84,7 @@ impl Assembled {
             clock: Arc::new(SystemClock),
             entropy: Arc::clone(&entropy),
             plugins,
+            compiler,
             audit_sinks: Arc::new(AuditSinks),
             audits: config.audits.iter().map(configured).collect(),
             seals,
@@ -104,6 +108,18 @@ impl Assembled {
         {
             tracing::error!(%error, "storage did not close cleanly");
         }
+    }
+}
+
+/// Compiles beside the threads that serve requests.
+struct Compile(Arc<Sandbox>);
+
+#[async_trait]
+impl Compiler for Compile {
+    async fn compile(&self, wasm: Vec<u8>) -> Result<Arc<dyn Plugin>, String> {
+        let sandbox = Arc::clone(&self.0);
+        let compiling = tokio::task::spawn_blocking(move || sandbox.compile(&wasm).map_err(|error| error.to_string()));
+        compiling.await.map_err(|_| "the compiler panicked".to_owned())?
     }
 }
 

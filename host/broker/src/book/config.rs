@@ -3,6 +3,7 @@
 //! exact: a change shows to the first request after its commit.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bulkhead_barrier::{StoreError, Transaction};
 use bulkhead_model::acl::Acl;
@@ -12,6 +13,7 @@ use bulkhead_model::policy::{Policy, PolicyError, PolicyName};
 use super::identity::persona::{Acls, Persona, Personas};
 use super::mounts::{self, Catalog, MountTable};
 use super::quotas::Quotas;
+use super::registry::Registry;
 use super::settings::Settings;
 use super::{epoch_key, policies};
 
@@ -24,7 +26,11 @@ const ACLS_OF_PERSONA_MAX: usize = 16;
 /// Everything parsed in one epoch.
 pub(crate) struct Config {
     version: Option<Version>,
+    /// It does not hold any more, though the epoch is the same.
+    outdated: AtomicBool,
     pub mounts: MountTable,
+    /// Plugins that operators registered.
+    pub registry: Registry,
     pub quotas: Arc<Quotas>,
     pub settings: Settings,
     personas: Personas,
@@ -55,9 +61,11 @@ impl Config {
     /// [`StoreError`] from the barrier.
     pub(crate) fn load(tx: &mut Transaction, catalog: &Catalog) -> Result<Self, StoreError> {
         let version = tx.version(&epoch_key())?;
-        let (mounts, quotas) = (mounts::load(tx, catalog)?, Arc::new(Quotas::load(tx)?));
+        let registry = Registry::load(tx)?;
+        let (mounts, quotas) = (mounts::load(tx, catalog, &registry)?, Arc::new(Quotas::load(tx)?));
         let settings = Settings::load(tx)?;
-        Ok(Self { version, mounts, quotas, settings, personas: Personas::default(), acls: Acls::default() })
+        let (personas, acls) = (Personas::default(), Acls::default());
+        Ok(Self { version, outdated: AtomicBool::new(false), mounts, registry, quotas, settings, personas, acls })
     }
 
     /// Takes over the counts of the epoch before, if its quotas were the same.
@@ -73,7 +81,12 @@ impl Config {
     /// # Errors
     /// [`StoreError`] from the barrier.
     pub(crate) fn holds(&self, tx: &mut Transaction) -> Result<bool, StoreError> {
-        Ok(tx.version(&epoch_key())? == self.version)
+        Ok(tx.version(&epoch_key())? == self.version && !self.outdated.load(Ordering::Acquire))
+    }
+
+    /// Lets it not hold any more.
+    pub(crate) fn outdate(&self) {
+        self.outdated.store(true, Ordering::Release);
     }
 
     /// The persona behind a token's entity id; `None`: there is none any more.

@@ -13,6 +13,7 @@ pub(crate) mod passwords;
 pub(crate) mod plans;
 pub(crate) mod policies;
 pub(crate) mod quotas;
+pub(crate) mod registry;
 pub(crate) mod removals;
 pub(crate) mod settings;
 pub(crate) mod tokens;
@@ -59,6 +60,10 @@ pub(crate) mod space {
     pub(crate) const SNAPSHOT_PLANS: SpaceId = SpaceId::host(42);
     /// What became of them.
     pub(crate) const SNAPSHOT_OUTCOMES: SpaceId = SpaceId::host(43);
+    /// What is known of registered plugins.
+    pub(crate) const REGISTERED: SpaceId = SpaceId::host(44);
+    /// Their components, in pieces.
+    pub(crate) const COMPONENTS: SpaceId = SpaceId::host(45);
     /// Entities, groups, and every way to them.
     pub(crate) const IDENTITY: SpaceId = SpaceId::host(15);
 }
@@ -89,6 +94,8 @@ pub fn space_name(ledger_key: &[u8]) -> String {
         (space::QUOTAS, "quotas"),
         (space::SNAPSHOT_PLANS, "plans for snapshots"),
         (space::SNAPSHOT_OUTCOMES, "outcomes of snapshots"),
+        (space::REGISTERED, "registered plugins"),
+        (space::COMPONENTS, "components of plugins"),
     ];
     let name = known.iter().find(|(space, _)| *space == id).map(|(_, name)| (*name).to_owned());
     name.unwrap_or_else(|| format!("mount {}", hex::encode(id.0)))

@@ -10,7 +10,9 @@ use bulkhead_model::plugin::{Descriptor, MountFacts, PluginKind};
 use bulkhead_model::seam::plugin::Plugin;
 use serde::{Deserialize, Serialize};
 
+use super::registry::{Registered, Registry};
 use super::space;
+use crate::components::{Compiled, Components};
 use crate::figures::{Figures, MountFigures};
 
 /// Which of the two mount tables an entry belongs to.
@@ -20,6 +22,18 @@ pub(crate) enum Table {
     Secret,
     /// `sys/auth`; the path below begins with `auth/`.
     Auth,
+}
+
+impl Table {
+    pub(crate) const BOTH: [Self; 2] = [Self::Secret, Self::Auth];
+
+    /// What is mounted there.
+    pub(crate) fn kind(self) -> PluginKind {
+        match self {
+            Self::Secret => PluginKind::Secrets,
+            Self::Auth => PluginKind::Auth,
+        }
+    }
 }
 
 /// What an operator may tune.
@@ -55,6 +69,7 @@ pub(crate) struct MountEntry {
     pub local: bool,
     pub seal_wrap: bool,
     pub external_entropy_access: bool,
+    /// Of a registered plugin; empty: the one that this server brings.
     pub plugin_version: String,
     pub data_version: u32,
     /// Disabled: no request reaches it, but some of its leases are still to be revoked.
@@ -103,6 +118,8 @@ pub(crate) enum Engine {
     Identity,
     /// A component.
     Plugin(Arc<dyn Plugin>, Arc<RouteTable>),
+    /// A component that this node has not compiled yet, by the digest of its bytes.
+    Loading(String),
     /// Nobody: why, and what to do about it.
     Missing(String),
 }
@@ -177,6 +194,15 @@ impl MountTable {
         self.by_path.values().chain(&self.leaving).find(|m| m.space.0 == space.0)
     }
 
+    /// Full paths of the mounts that have this version of a plugin, also of those that leave.
+    pub(crate) fn having(&self, table: Table, name: &str, version: &str) -> Vec<&str> {
+        let has = |entry: &MountEntry| entry.table == table && entry.kind == name && entry.plugin_version == version;
+        let mounts = self.by_path.values().chain(&self.leaving).filter(|mount| has(&mount.entry));
+        let mut paths: Vec<_> = mounts.map(|mount| mount.full_path.as_str()).collect();
+        paths.sort_unstable();
+        paths
+    }
+
     /// The mount that leaves this full path.
     pub(crate) fn leaving(&self, full_path: &str) -> Option<&Arc<Mount>> {
         self.leaving.iter().find(|mount| mount.full_path == full_path)
@@ -190,6 +216,8 @@ pub(crate) type Plugins = HashMap<(PluginKind, String), (Arc<dyn Plugin>, Arc<Ro
 #[derive(Clone)]
 pub(crate) struct Catalog {
     pub plugins: Plugins,
+    /// Those that were registered, as far as they are compiled.
+    pub components: Arc<Components>,
     pub ttls: SystemTtls,
     pub figures: Arc<Figures>,
 }
@@ -220,7 +248,7 @@ impl SystemTtls {
 ///
 /// # Errors
 /// [`StoreError`] from the barrier.
-pub(crate) fn load(tx: &mut Transaction, catalog: &Catalog) -> Result<MountTable, StoreError> {
+pub(crate) fn load(tx: &mut Transaction, catalog: &Catalog, registry: &Registry) -> Result<MountTable, StoreError> {
     let folder = Folder::new(space::MOUNTS, "").expect("the empty folder is one");
     let mut table = MountTable::default();
     for name in tx.list(&folder, None, usize::MAX)?.keys {
@@ -228,7 +256,7 @@ pub(crate) fn load(tx: &mut Transaction, catalog: &Catalog) -> Result<MountTable
         let Some(bytes) = tx.get(&key)? else { continue };
         let entry: MountEntry =
             serde_json::from_slice(bytes.expose()).map_err(|_| super::damaged(space::MOUNTS, "a mount entry"))?;
-        let mount = Arc::new(bind(entry, catalog));
+        let mount = Arc::new(bind(entry, catalog, registry));
         if mount.entry.leaving {
             table.leaving.push(mount);
         } else {
@@ -240,25 +268,14 @@ pub(crate) fn load(tx: &mut Transaction, catalog: &Catalog) -> Result<MountTable
 }
 
 /// A mount of this entry, with what answers below it.
-pub(crate) fn bind(entry: MountEntry, catalog: &Catalog) -> Mount {
-    let kind = match entry.table {
-        Table::Secret => PluginKind::Secrets,
-        Table::Auth => PluginKind::Auth,
-    };
+pub(crate) fn bind(entry: MountEntry, catalog: &Catalog, registry: &Registry) -> Mount {
     let engine = match (entry.table, entry.kind.as_str()) {
         (Table::Secret, "system") => Engine::System,
         (Table::Secret, "cubbyhole") => Engine::Cubbyhole,
         (Table::Secret, "identity") => Engine::Identity,
         (Table::Auth, "token") => Engine::Token,
-        (_, name) => match catalog.plugins.get(&(kind, name.to_owned())) {
-            Some((plugin, routes)) => match misfit(&entry, plugin.descriptor()) {
-                None => Engine::Plugin(plugin.clone(), routes.clone()),
-                Some(why) => Engine::Missing(why),
-            },
-            None => Engine::Missing(format!(
-                "the plugin {name:?} of this mount is not on this server: install it, or disable the mount"
-            )),
-        },
+        _ if entry.plugin_version.is_empty() => brought(&entry, catalog),
+        _ => registered(&entry, catalog, registry),
     };
     let (default_ttl, max_ttl) = catalog.ttls.of(&entry.tuning);
     let facts = MountFacts {
@@ -274,6 +291,42 @@ pub(crate) fn bind(entry: MountEntry, catalog: &Catalog) -> Mount {
     };
     let figures = catalog.figures.mounts.of(&facts.path, &entry.kind);
     Mount { full_path: entry.full_path(), space: entry.space(), engine, facts, figures, entry }
+}
+
+/// A plugin that this server brings.
+fn brought(entry: &MountEntry, catalog: &Catalog) -> Engine {
+    let name = &entry.kind;
+    match catalog.plugins.get(&(entry.table.kind(), name.clone())) {
+        Some((plugin, routes)) => fitting(entry, plugin, routes),
+        None => Engine::Missing(format!(
+            "the plugin {name:?} of this mount is not on this server: install it, or disable the mount"
+        )),
+    }
+}
+
+/// A plugin that was registered.
+fn registered(entry: &MountEntry, catalog: &Catalog, registry: &Registry) -> Engine {
+    let (name, version) = (&entry.kind, &entry.plugin_version);
+    let Some(Registered { sha256, .. }) = registry.find(entry.table, name, version) else {
+        return Engine::Missing(format!(
+            "version {version} of the plugin {name:?} of this mount is not registered: register it, tune the mount's \
+             plugin_version to one that is, or disable the mount"
+        ));
+    };
+    match catalog.components.get(sha256) {
+        Some(Compiled::Ready(plugin, routes)) => fitting(entry, &plugin, &routes),
+        Some(Compiled::Failed(why)) => Engine::Missing(format!(
+            "version {version} of the plugin {name:?} of this mount does not compile on this server: {why}"
+        )),
+        None => Engine::Loading(sha256.clone()),
+    }
+}
+
+fn fitting(entry: &MountEntry, plugin: &Arc<dyn Plugin>, routes: &Arc<RouteTable>) -> Engine {
+    match misfit(entry, plugin.descriptor()) {
+        None => Engine::Plugin(plugin.clone(), routes.clone()),
+        Some(why) => Engine::Missing(why),
+    }
 }
 
 /// Why a plugin cannot serve a mount: its data is in a layout that the plugin cannot read.

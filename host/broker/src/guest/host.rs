@@ -2,6 +2,7 @@
 //! name another one.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -17,7 +18,7 @@ use bulkhead_model::template;
 use crate::book::identity::persona::Persona;
 use crate::book::jobs::{self, JobRecord};
 use crate::book::kept::Kept;
-use crate::book::mounts::Mount;
+use crate::book::mounts::{Engine, Mount};
 use crate::book::passwords;
 use crate::fault::Fault;
 use crate::mint::{self, WrapAsk};
@@ -64,6 +65,17 @@ impl GuestHost {
     /// The same over an empty cache. It is emptied for the others when the call is committed.
     pub(crate) fn afresh(self, afresh: bool) -> Self {
         Self { afresh, ..self }
+    }
+
+    /// What a guest keeps is its own: another version that serves the mount, before or after it
+    /// and on whichever node, would not understand it.
+    fn cache_key<'k>(&self, key: &'k str) -> Cow<'k, str> {
+        match &self.mount.engine {
+            Engine::Plugin(plugin, _) if !self.mount.entry.plugin_version.is_empty() => {
+                Cow::Owned(format!("{}:{key}", plugin.sha256()))
+            }
+            _ => Cow::Borrowed(key),
+        }
     }
 
     /// Drops the call's intents with its commit: what they were for has succeeded.
@@ -201,16 +213,18 @@ impl CallHost for GuestHost {
     }
 
     fn cache_get(&mut self, key: &str) -> Option<Vec<u8>> {
-        if self.afresh { None } else { self.open.cache.get(&mut self.tx, self.mount.space, key, self.now_ms) }
+        let own = self.cache_key(key).into_owned();
+        if self.afresh { None } else { self.open.cache.get(&mut self.tx, self.mount.space, &own, self.now_ms) }
     }
 
     fn cache_put(&mut self, key: &str, value: Vec<u8>, ttl: Seconds, depends_on: &[String]) {
         let ends_ms = self.now_ms.saturating_add(ttl.saturating_mul(1000));
-        self.open.cache.put(&mut self.tx, self.mount.space, key, value, (ends_ms, depends_on));
+        let own = self.cache_key(key).into_owned();
+        self.open.cache.put(&mut self.tx, self.mount.space, &own, value, (ends_ms, depends_on));
     }
 
     fn cache_remove(&mut self, key: &str) {
-        self.open.cache.remove(self.mount.space, key);
+        self.open.cache.remove(self.mount.space, &self.cache_key(key));
     }
 
     async fn intend(&mut self, kind: &str, data: HiddenJson) -> Result<String, String> {

@@ -41,6 +41,8 @@ pub(crate) async fn dispatch(visit: &mut Visit, request: &Request, passed: &Auth
         }
         Target::NoPath { .. } => Err(Failure::new(FailureKind::NotFound, wrapped("unsupported path")).into()),
         Target::NoOperation { .. } => Err(unsupported_operation()),
+        // The journey waits for it, and comes here no more with this target.
+        Target::Loading { .. } => Err(Fault::Conflict),
         Target::NoPlugin { why, .. } => Err(Failure::new(FailureKind::Unavailable, why.clone()).into()),
         Target::NoMount => Err(Failure::new(
             FailureKind::NotFound,

@@ -18,6 +18,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::book::mounts::{Engine, Mount};
 use crate::book::{opaque, space};
+use crate::components;
 use crate::fault::Fault;
 use crate::open::Open;
 use crate::step::{dispatch, expire, job, settle};
@@ -131,7 +132,7 @@ pub(crate) async fn tell_each(
 fn plugin_mounts(open: &Open) -> Result<Vec<SpaceId>, Fault> {
     let mut tx = open.begin()?;
     let config = open.config(&mut tx)?;
-    let is_plugin = |mount: &&Arc<Mount>| matches!(mount.engine, Engine::Plugin(..));
+    let is_plugin = |mount: &&Arc<Mount>| matches!(mount.engine, Engine::Plugin(..) | Engine::Loading(_));
     Ok(config.mounts.all().filter(is_plugin).map(|mount| mount.space).collect())
 }
 
@@ -141,8 +142,12 @@ async fn tell(open: &Arc<Open>, space: SpaceId, reason: Reason) -> Result<(), Fa
         let mut visit = expire::visit(open, open.parts.clock.now_ms())?;
         let mount = visit.config.mounts.with_space(space).filter(|mount| !mount.entry.leaving).cloned();
         let Some(mount) = mount else { return Ok(()) };
-        let Engine::Plugin(plugin, _) = &mount.engine else { return Ok(()) };
-        match take_up(&mut visit, &mount, plugin, reason).await {
+        let plugin = match components::serving(open, &mount).await {
+            Err(Fault::Conflict) => continue,
+            serving => serving?,
+        };
+        let Some(plugin) = plugin else { return Ok(()) };
+        match take_up(&mut visit, &mount, &plugin, reason).await {
             Err(Fault::Conflict) => continue,
             taken => taken?,
         }

@@ -15,9 +15,10 @@ use futures::stream::FuturesUnordered;
 
 use crate::book::jobs;
 use crate::book::leases::{self, DUE_JOB, DUE_LEASE, Due, LeaseRecord};
-use crate::book::mounts::{Engine, Mount};
+use crate::book::mounts::Mount;
 use crate::book::removals::DUE_REMOVAL;
 use crate::book::tokens::{self, DUE_TOKEN};
+use crate::components;
 use crate::fault::Fault;
 use crate::open::Open;
 use crate::step::intent::{self, DUE_INTENT};
@@ -338,11 +339,10 @@ pub(crate) async fn revoke(visit: &mut Visit, record: &LeaseRecord) -> Result<()
         tracing::warn!(space, "a lease outlived its mount: it is dropped, what it stands for was not revoked");
         return Ok(());
     };
-    let Engine::Plugin(plugin, _) = &mount.engine else {
+    let Some(plugin) = components::serving(&visit.open, &mount).await? else {
         return Err(Fault::invalid("the plugin of this lease's mount is not on this server"));
     };
     let lease = guest_lease(record, mount.entry.leaving);
-    let plugin = plugin.clone();
     match dispatch::call(visit, &mount, &plugin, Call::RevokeLease(lease), &record.id).await? {
         Ok(_) => Ok(()),
         Err(error) => {
@@ -370,14 +370,12 @@ pub(crate) fn guest_lease(record: &LeaseRecord, unmounting: bool) -> GuestLease 
 ///
 /// # Errors
 /// [`Fault`] if this node does not have it: the work is kept until it is back.
-pub(crate) fn plugin_of(mount: &Mount) -> Result<Arc<dyn Plugin>, Fault> {
-    match &mount.engine {
-        Engine::Plugin(plugin, _) => Ok(plugin.clone()),
-        _ => {
-            tracing::warn!(mount = %mount.entry.accessor, plugin = %mount.entry.kind, "plugin is not on this server");
-            Err(Fault::invalid("the plugin of this mount is not on this server"))
-        }
+pub(crate) async fn plugin_of(open: &Open, mount: &Mount) -> Result<Arc<dyn Plugin>, Fault> {
+    if let Some(plugin) = components::serving(open, mount).await? {
+        return Ok(plugin);
     }
+    tracing::warn!(mount = %mount.entry.accessor, plugin = %mount.entry.kind, "plugin is not on this server");
+    Err(Fault::invalid("the plugin of this mount is not on this server"))
 }
 
 /// Has a removed mount's storage dropped, in slices, from now on.

@@ -119,7 +119,7 @@ pub(crate) async fn undo(visit: &mut Visit, due: &Due) -> Result<(), Fault> {
     jobs::forget(&mut visit.tx, due)?;
     let Some(record) = at(&mut visit.tx, due)? else { return Ok(()) };
     if let Some(mount) = visit.config.mounts.with_space(SpaceId(record.mount)).cloned() {
-        let plugin = plugin_of(&mount)?;
+        let plugin = plugin_of(&visit.open, &mount).await?;
         let call = Call::Rollback { kind: record.kind, data: record.data.into_hidden() };
         if let Err(error) = dispatch::call(visit, &mount, &plugin, call, "rollback").await? {
             tracing::warn!(mount = %mount.entry.accessor, "rollback refused: {}", error.kind());

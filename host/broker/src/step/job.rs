@@ -87,7 +87,7 @@ pub(crate) async fn run(visit: &mut Visit, due: &Due) -> Result<(), Fault> {
     jobs::remove(&mut visit.tx, &due.id)?;
     // With its mount a job loses its meaning.
     let Some(mount) = visit.config.mounts.with_space(SpaceId(record.mount)).cloned() else { return Ok(()) };
-    let plugin = plugin_of(&mount)?;
+    let plugin = plugin_of(&visit.open, &mount).await?;
     let again = match outcome(visit, &mount, &plugin, &record).await? {
         JobOutcome::Again(due_ms, payload) => Some((due_ms, payload)),
         JobOutcome::Done => {

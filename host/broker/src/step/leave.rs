@@ -71,7 +71,7 @@ fn is_bare(tx: &mut Transaction, mount: &Mount) -> Result<bool, StoreError> {
 }
 
 fn has_plugin(mount: &Mount) -> bool {
-    matches!(mount.engine, Engine::Plugin(..))
+    matches!(mount.engine, Engine::Plugin(..) | Engine::Loading(_))
 }
 
 /// Ids of up to `limit` leases of a mount, behind `after`; in no order, but always the same.
@@ -172,7 +172,7 @@ pub(crate) async fn step(
             return forget_leases(open, &mount, visit.now_ms, slice).await;
         }
         // Another node may have it, and could revoke them.
-        expire::plugin_of(&mount)?;
+        expire::plugin_of(&visit.open, &mount).await?;
     }
     drop(visit);
     // One whose plugin hangs must leave room for the others.

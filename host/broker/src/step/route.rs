@@ -31,6 +31,8 @@ pub(crate) enum Target {
     NoPath { mount: Arc<Mount> },
     /// The path is there, the operation is not.
     NoOperation { mount: Arc<Mount> },
+    /// The mount's component is not compiled yet.
+    Loading { mount: Arc<Mount> },
     /// The mount's component is not on this node.
     NoPlugin { mount: Arc<Mount>, why: String },
     /// Nothing is mounted there.
@@ -60,6 +62,7 @@ impl Target {
             Self::Host { mount, .. }
             | Self::NoPath { mount }
             | Self::NoOperation { mount }
+            | Self::Loading { mount }
             | Self::NoPlugin { mount, .. } => Some(mount),
             Self::NoMount => None,
         }
@@ -153,6 +156,7 @@ fn below_form<'a>(mount: &Mount, rest: &'a str, form: &'a str) -> &'a str {
 /// The target of a request below a mount. Help is about a path, whatever its verbs.
 fn asked(mount: &Arc<Mount>, rest: &str, asks: (Verb, bool)) -> Target {
     let table = match &mount.engine {
+        Engine::Loading(_) => return Target::Loading { mount: mount.clone() },
         Engine::Missing(why) => return Target::NoPlugin { mount: mount.clone(), why: why.clone() },
         Engine::Plugin(plugin, routes) => return guest(mount, plugin, (routes, rest), asks),
         engine => own(engine).expect("what is neither missing nor a plugin is the host's"),
@@ -173,7 +177,7 @@ fn own(engine: &Engine) -> Option<&'static HostTable> {
         Engine::Token => crate::token::routes(),
         Engine::Cubbyhole => crate::sys::cubbyhole::routes(),
         Engine::Identity => crate::sys::identity::routes(),
-        Engine::Missing(_) | Engine::Plugin(..) => return None,
+        Engine::Missing(_) | Engine::Loading(_) | Engine::Plugin(..) => return None,
     })
 }
 

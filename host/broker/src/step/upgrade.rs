@@ -92,7 +92,7 @@ pub(crate) async fn step(visit: &mut Visit, due: &Due) -> Result<(), Fault> {
     let Some(mount) = visit.config.mounts.with_space(space).cloned() else {
         return forget(&mut visit.tx, space).map_err(Fault::from);
     };
-    let plugin = plugin_of(&mount)?;
+    let plugin = plugin_of(&visit.open, &mount).await?;
     let call = Call::Upgrade { from: mount.entry.data_version, cursor: record.cursor };
     match dispatch::call(visit, &mount, &plugin, call, "upgrade").await? {
         Ok(Returned::Upgraded(UpgradeStep::More(cursor))) => {
@@ -105,7 +105,7 @@ pub(crate) async fn step(visit: &mut Visit, due: &Due) -> Result<(), Fault> {
             visit.tx.delete(&key_of(space))?;
             let entry = MountEntry { data_version: plugin.descriptor().data_version, ..mount.entry.clone() };
             mounts::save(&mut visit.tx, &entry)?;
-            let upgraded = mounts::bind(entry, &visit.open.catalog);
+            let upgraded = mounts::bind(entry, &visit.open.catalog, &visit.config.registry);
             super::duties::initialise(visit, &upgraded.into(), &plugin, Reason::Upgraded).await
         }
         Ok(_) => Err(mismatched()),

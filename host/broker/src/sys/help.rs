@@ -105,7 +105,7 @@ fn host_routes(engine: &Engine) -> Option<&'static HostTable> {
         Engine::Token => Some(crate::token::routes()),
         Engine::Cubbyhole => Some(super::cubbyhole::routes()),
         Engine::Identity => Some(super::identity::routes()),
-        Engine::Plugin(..) | Engine::Missing(_) => None,
+        Engine::Plugin(..) | Engine::Loading(_) | Engine::Missing(_) => None,
     }
 }
 

@@ -13,9 +13,10 @@ use serde_json::{Value, json};
 use super::table::{Answer, Handler, HostRoute};
 use crate::book::kept::Kept;
 use crate::book::leases::{self, LeaseRecord};
-use crate::book::mounts::{Engine, Mount, MountTable};
+use crate::book::mounts::{Mount, MountTable};
 use crate::book::removals::{LeaseEnd, Slice};
 use crate::book::tokens::{self, TokenHash, TokenRecord, tree};
+use crate::components;
 use crate::fault::Fault;
 use crate::fields::rfc3339;
 use crate::figures::IRREVOCABLE_FAILURES;
@@ -112,10 +113,10 @@ fn renew<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
 
 async fn renew_lease(visit: &mut Visit, record: LeaseRecord, increment: Option<u64>) -> Result<Reply, Fault> {
     let mount = visit.config.mounts.with_space(SpaceId(record.mount)).cloned();
-    let plugin = mount.as_ref().and_then(|m| match &m.engine {
-        Engine::Plugin(plugin, _) => Some(plugin.clone()),
-        _ => None,
-    });
+    let plugin = match &mount {
+        Some(mount) => components::serving(&visit.open, mount).await?,
+        None => None,
+    };
     let (Some(mount), Some(plugin)) = (mount, plugin) else {
         return Err(Fault::invalid("the mount of this lease has no plugin on this server"));
     };

@@ -2,12 +2,13 @@
 
 mod shown;
 mod tune;
+mod version;
 
 use std::collections::BTreeMap;
 
 use bulkhead_barrier::SpaceId;
 use bulkhead_model::path::ApiPath;
-use bulkhead_model::plugin::{PluginKind, Reason};
+use bulkhead_model::plugin::Reason;
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Verb;
 use bulkhead_model::seam::entropy::random;
@@ -16,9 +17,9 @@ use serde_json::{Map, Value};
 pub(super) use shown::mount_json;
 
 use super::table::{Answer, Handler, HostRoute};
-use crate::book::mounts::{self, Engine, MountEntry, Table};
+use crate::book::mounts::{self, MountEntry, Table};
 use crate::fault::Fault;
-use crate::step::{duties, leave};
+use crate::step::leave;
 use crate::visit::{After, Ask, Visit, flat};
 
 const ENABLE_FIELDS: &[&str] = &[
@@ -125,12 +126,8 @@ async fn mount(visit: &mut Visit, ask: &Ask<'_>, table: Table) -> Result<Reply, 
     mounts::save(&mut visit.tx, &entry)?;
     // The guest prepares its storage within the same transaction, as part of the mount.
     let config = crate::book::config::Config::load(&mut visit.tx, &visit.open.catalog)?;
-    let mounted = config.mounts.at(&entry.full_path()).cloned();
-    if let Some(mounted) = mounted
-        && let Engine::Plugin(plugin, _) = &mounted.engine
-    {
-        let plugin = plugin.clone();
-        duties::take_up(visit, &mounted, &plugin, Reason::Mounted).await?;
+    if let Some(mounted) = config.mounts.at(&entry.full_path()).cloned() {
+        version::begin(visit, &mounted, Reason::Mounted).await?;
     }
     visit.after.push(After::LookForDue);
     Ok(Reply::Empty)
@@ -157,10 +154,6 @@ fn new_entry(visit: &Visit, ask: &Ask<'_>, table: Table) -> Result<MountEntry, F
         return Err(Fault::invalid(format!("mount type of {asked:?} is not mountable")));
     }
     let (plugin, implied) = plugin_of(&asked);
-    let kind = if table == Table::Auth { PluginKind::Auth } else { PluginKind::Secrets };
-    let Some((component, _)) = visit.open.catalog.plugins.get(&(kind, plugin.to_owned())) else {
-        return Err(Fault::invalid(format!("plugin not found in the catalog: {asked}")));
-    };
     let mut options: BTreeMap<String, String> = ask.fields.texts("options")?.unwrap_or_default().into_iter().collect();
     if let Some((name, value)) = implied {
         options.insert(name.to_owned(), value.to_owned());
@@ -170,9 +163,7 @@ fn new_entry(visit: &Visit, ask: &Ask<'_>, table: Table) -> Result<MountEntry, F
     }
     let config = ask.fields.object("config")?;
     let version = config.and_then(|c| c.get("plugin_version")).and_then(Value::as_str).unwrap_or_default();
-    if !version.is_empty() {
-        return Err(Fault::invalid(format!("cannot select non-builtin version of secrets plugin {plugin}")));
-    }
+    let version::Chosen { plugin_version, data_version } = version::chosen(visit, plugin, table, version)?;
     let tuning = tune::from_config(config.unwrap_or(&Map::new()), table)?;
     let entropy = &*visit.open.parts.entropy;
     let prefix = if table == Table::Auth { "auth_" } else { "" };
@@ -189,8 +180,8 @@ fn new_entry(visit: &Visit, ask: &Ask<'_>, table: Table) -> Result<MountEntry, F
         local,
         seal_wrap,
         external_entropy_access,
-        plugin_version: String::new(),
-        data_version: component.descriptor().data_version,
+        plugin_version,
+        data_version,
         leaving: false,
         former_paths: Vec::new(),
     })

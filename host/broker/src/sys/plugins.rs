@@ -1,17 +1,21 @@
-//! `sys/plugins`: which plugins this node has, and what an operator has them do: forget
-//! what they keep in memory, bring their data to a new layout.
+//! `sys/plugins`: which plugins there are, those that the server brings and those that operators
+//! register, and what an operator has them do: forget what they keep in memory, bring their data
+//! to a new layout.
 
+mod register;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bulkhead_model::failure::Failure;
-use bulkhead_model::plugin::{PluginKind, Reason};
+use bulkhead_model::plugin::Reason;
 use bulkhead_model::reply::{Envelope, Reply, hidden_json};
 use bulkhead_model::request::Verb;
-use bulkhead_model::seam::plugin::Plugin;
 use serde_json::{Map, Value, json};
 
 use super::table::{Answer, Handler, HostRoute};
 use crate::book::mounts::{Engine, Mount, Table};
+use crate::book::registry::Registered;
 use crate::fault::{Fault, wrapped_all};
 use crate::step::{duties, upgrade};
 use crate::visit::{Ask, Visit, data, enveloped, listed};
@@ -19,7 +23,25 @@ use crate::visit::{Ask, Visit, data, enveloped, listed};
 pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("plugins/catalog", &[Verb::Read], Handler::Now(all), "List the plugins."),
     HostRoute::new("plugins/catalog/{type}", &[Verb::List], Handler::Now(list), "List plugins of a type.").sudo(),
-    HostRoute::new("plugins/catalog/{type}/{name}", &[Verb::Read], Handler::Now(read), "Read a plugin.").sudo(),
+    HostRoute::new("plugins/catalog/{type}/{name}", &[Verb::Read], Handler::Now(read), "Read a plugin.")
+        .sudo()
+        .fields(register::VERSION),
+    HostRoute::new(
+        "plugins/catalog/{type}/{name}",
+        &[Verb::Write],
+        Handler::Later(register::register),
+        "Register a plugin.",
+    )
+    .sudo()
+    .fields(register::FIELDS),
+    HostRoute::new(
+        "plugins/catalog/{type}/{name}",
+        &[Verb::Delete],
+        Handler::Now(register::forget),
+        "Forget a plugin.",
+    )
+    .sudo()
+    .fields(register::VERSION),
     HostRoute::new("plugins/reload/backend", &[Verb::Write], Handler::Later(reload), "Have plugins start afresh.")
         .fields(&["plugin", "mounts", "scope"]),
     HostRoute::new("plugins/finalize/{type}/{name}", &[Verb::Read], Handler::Now(layouts), "Tell of data layouts.")
@@ -34,54 +56,84 @@ const SINGLETONS: &[&str] =
 const FINALISE: &str =
     "Bring a plugin's data to the layout that it writes now; its older versions cannot read it then.";
 
-fn names(visit: &Visit, kind: PluginKind) -> Vec<String> {
-    let mut names: Vec<_> =
-        visit.open.catalog.plugins.keys().filter(|(k, _)| *k == kind).map(|(_, name)| name.clone()).collect();
-    names.sort();
-    names
+fn table(kind: &str) -> Option<Table> {
+    match kind {
+        "auth" => Some(Table::Auth),
+        "secret" => Some(Table::Secret),
+        _ => None,
+    }
 }
 
-fn about(visit: &Visit, kind: PluginKind, name: &str) -> Option<Value> {
-    let (plugin, _) = visit.open.catalog.plugins.get(&(kind, name.to_owned()))?;
-    let kind = if kind == PluginKind::Auth { "auth" } else { "secret" };
+/// What a table is called where plugins are listed.
+fn type_of(table: Table) -> &'static str {
+    match table {
+        Table::Secret => "secret",
+        Table::Auth => "auth",
+    }
+}
+
+fn names(visit: &Visit, table: Table) -> Vec<String> {
+    let brought = visit.open.catalog.plugins.keys().filter(|(kind, _)| *kind == table.kind()).map(|(_, name)| name);
+    let registered = visit.config.registry.all().iter().filter(|one| one.table == table).map(|one| &one.name);
+    let names: BTreeSet<&String> = brought.chain(registered).collect();
+    names.into_iter().cloned().collect()
+}
+
+/// The one that this server brings.
+fn brought(visit: &Visit, table: Table, name: &str) -> Option<Value> {
+    let (plugin, _) = visit.open.catalog.plugins.get(&(table.kind(), name.to_owned()))?;
     Some(json!({
         "builtin": true,
         "deprecation_status": "supported",
         "name": name,
         "sha256": plugin.sha256(),
-        "type": kind,
+        "type": type_of(table),
         "version": format!("v{}", plugin.descriptor().version),
         "imports": plugin.imports(),
     }))
 }
 
-fn all(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let (auth, secret) = (names(visit, PluginKind::Auth), names(visit, PluginKind::Secrets));
-    let of = |kind, names: &[String]| names.iter().filter_map(|n| about(visit, kind, n)).collect::<Vec<_>>();
-    let detailed = [of(PluginKind::Auth, &auth), of(PluginKind::Secrets, &secret)].concat();
-    Ok(data(&json!({ "auth": auth, "database": [], "detailed": detailed, "secret": secret })))
+fn registered(one: &Registered) -> Value {
+    json!({
+        "builtin": false,
+        "name": one.name,
+        "sha256": one.sha256,
+        "type": type_of(one.table),
+        "version": one.shown_version(),
+        "imports": one.imports,
+    })
 }
 
-fn kind(name: &str) -> Option<PluginKind> {
-    match name {
-        "auth" => Some(PluginKind::Auth),
-        "secret" => Some(PluginKind::Secrets),
-        _ => None,
-    }
+fn all(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let (auth, secret) = (names(visit, Table::Auth), names(visit, Table::Secret));
+    let of = |table, names: &[String]| {
+        let each = names.iter().flat_map(|name| {
+            let more = visit.config.registry.of(table, name).iter().map(registered);
+            brought(visit, table, name).into_iter().chain(more)
+        });
+        each.collect::<Vec<_>>()
+    };
+    let detailed = [of(Table::Auth, &auth), of(Table::Secret, &secret)].concat();
+    Ok(data(&json!({ "auth": auth, "database": [], "detailed": detailed, "secret": secret })))
 }
 
 fn list(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     match ask.capture("type") {
         "database" => listed(Vec::new()),
-        other => match kind(other) {
-            Some(kind) => listed(names(visit, kind)),
+        other => match table(other) {
+            Some(table) => listed(names(visit, table)),
             None => Err(Fault::invalid(format!("{other:?} is not a supported plugin type"))),
         },
     }
 }
 
+/// One version: the one that is asked for, else the one that the server brings, else the newest.
 fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let found = kind(ask.capture("type")).and_then(|kind| about(visit, kind, ask.capture("name")));
+    let (name, asked) = (ask.capture("name"), ask.fields.text_or_empty("version")?);
+    let found = table(ask.capture("type")).and_then(|table| match asked.as_str() {
+        "" => brought(visit, table, name).or_else(|| visit.config.registry.of(table, name).last().map(registered)),
+        asked => visit.config.registry.find(table, name, asked).map(registered),
+    });
     let mut found = found.ok_or_else(|| Fault::from(Failure::absent()))?;
     for (name, value) in
         [("args", Value::Null), ("command", "".into()), ("declarative", false.into()), ("oci", false.into())]
@@ -101,7 +153,7 @@ struct Reload {
 impl Reload {
     fn add(&mut self, mount: &Arc<Mount>) {
         let why = match &mount.engine {
-            Engine::Plugin(..) => {
+            Engine::Plugin(..) | Engine::Loading(_) => {
                 if !self.mounts.iter().any(|known| known.space == mount.space) {
                     self.mounts.push(mount.clone());
                 }
@@ -138,10 +190,10 @@ fn to_reload(visit: &Visit, ask: &Ask<'_>) -> Result<Reload, Fault> {
         if SINGLETONS.contains(&plugin.as_str()) {
             return Err(Fault::invalid(singleton(&plugin)));
         }
-        if !visit.open.catalog.plugins.keys().any(|(_, name)| *name == plugin) {
+        if !Table::BOTH.iter().any(|table| names(visit, *table).contains(&plugin)) {
             return Err(Fault::invalid(format!("plugin not found in the catalog: {plugin:?}")));
         }
-        let tables = [Table::Secret, Table::Auth].map(|table| visit.config.mounts.of(table));
+        let tables = Table::BOTH.map(|table| visit.config.mounts.of(table));
         tables.iter().flatten().filter(|mount| mount.entry.kind == plugin).for_each(|mount| found.add(mount));
     }
     for path in paths {
@@ -177,43 +229,57 @@ fn reload<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
     })
 }
 
-/// A plugin and its mounts.
-struct Mounted {
-    plugin: Arc<dyn Plugin>,
-    mounts: Vec<Arc<Mount>>,
+/// The mounts of the plugin that a path names.
+fn mounts_of(visit: &Visit, ask: &Ask<'_>) -> Result<Vec<Arc<Mount>>, Fault> {
+    let name = ask.capture("name");
+    let table = table(ask.capture("type")).ok_or_else(|| Fault::from(Failure::absent()))?;
+    if !names(visit, table).iter().any(|known| known == name) {
+        return Err(Fault::invalid(format!("plugin not found in the catalog: {name:?}")));
+    }
+    let mounts = visit.config.mounts.of(table).into_iter().filter(|mount| mount.entry.kind == name);
+    Ok(mounts.cloned().collect())
 }
 
-/// What a path names.
-fn asked(visit: &Visit, ask: &Ask<'_>) -> Result<Mounted, Fault> {
-    let name = ask.capture("name");
-    let kind = kind(ask.capture("type")).ok_or_else(|| Fault::from(Failure::absent()))?;
-    let found = visit.open.catalog.plugins.get(&(kind, name.to_owned()));
-    let (plugin, _) = found.ok_or_else(|| Fault::invalid(format!("plugin not found in the catalog: {name:?}")))?;
-    let table = if kind == PluginKind::Auth { Table::Auth } else { Table::Secret };
-    let mounts = visit.config.mounts.of(table).into_iter().filter(|m| m.entry.kind == name).cloned();
-    Ok(Mounted { plugin: plugin.clone(), mounts: mounts.collect() })
+/// The layout of data that a mount's plugin writes now.
+fn layout(visit: &Visit, mount: &Mount) -> Option<u32> {
+    match &mount.engine {
+        Engine::Loading(sha256) => visit.config.registry.with_digest(sha256).map(|one| one.data_version),
+        Engine::Plugin(plugin, _) => Some(plugin.descriptor().data_version),
+        _ => None,
+    }
 }
 
 fn layouts(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let Mounted { plugin, mounts } = asked(visit, ask)?;
     let mut shown = Map::new();
-    for mount in mounts {
+    for mount in mounts_of(visit, ask)? {
         let running = upgrade::of(&mut visit.tx, mount.space)?;
+        let writes = layout(visit, &mount).unwrap_or(mount.entry.data_version);
         let about = json!({
             "data_version": mount.entry.data_version,
+            "writes": writes,
             "upgrading": running.is_some(),
             "failures": running.map_or(0, |record| record.failures),
         });
         shown.insert(mount.full_path.clone(), about);
     }
-    Ok(data(&json!({ "data_version": plugin.descriptor().data_version, "mounts": shown })))
+    let newest = newest_layout(visit, ask);
+    Ok(data(&json!({ "data_version": newest, "mounts": shown })))
+}
+
+/// The newest layout that a version of the plugin which a path names writes.
+fn newest_layout(visit: &Visit, ask: &Ask<'_>) -> Option<u32> {
+    let (table, name) = (table(ask.capture("type"))?, ask.capture("name"));
+    let brought = visit.open.catalog.plugins.get(&(table.kind(), name.to_owned()));
+    let brought = brought.map(|(plugin, _)| plugin.descriptor().data_version);
+    let registered = visit.config.registry.of(table, name).iter().map(|one| one.data_version);
+    brought.into_iter().chain(registered).max()
 }
 
 fn finalise(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let Mounted { plugin, mounts } = asked(visit, ask)?;
-    let behind = |m: &Arc<Mount>| m.entry.data_version < plugin.descriptor().data_version;
+    let mut behind = mounts_of(visit, ask)?;
+    behind.retain(|mount| layout(visit, mount).is_some_and(|writes| mount.entry.data_version < writes));
     let mut upgrading = Vec::new();
-    for mount in mounts.into_iter().filter(behind) {
+    for mount in behind {
         upgrade::begin(visit, &mount)?;
         upgrading.push(mount.full_path.clone());
     }

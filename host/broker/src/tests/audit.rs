@@ -75,6 +75,7 @@ async fn node() -> (Arc<Node>, Arc<Gates>) {
         clock: Arc::new(FakeClock::at_ms(1_800_000_000_000)),
         entropy: Arc::new(FakeEntropy::seeded(1)),
         plugins: Vec::new(),
+        compiler: Arc::<super::plugin::FakeCompiler>::default(),
         audit_sinks: gates.clone(),
         audits: Vec::new(),
         facts: Facts { unsafe_allow_api_audit_creation: true, ..Facts::default() },

@@ -73,6 +73,7 @@ impl Bench {
             clock: clock.clone(),
             entropy: Arc::new(FakeEntropy::seeded(7)),
             plugins,
+            compiler: Arc::<super::plugin::FakeCompiler>::default(),
             audit_sinks: Arc::new(NoSinks),
             audits: Vec::new(),
             shelf: None,

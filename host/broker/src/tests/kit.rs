@@ -26,7 +26,7 @@ use bulkhead_model::seam::plugin::Plugin;
 use serde_json::Value;
 
 use super::peers::FakeCluster;
-use super::plugin::FakePlugin;
+use super::plugin::{FakeCompiler, FakePlugin};
 use crate::book::leases::{self, LeaseRecord};
 use crate::book::space;
 use crate::book::tokens::{self, TokenHash, TokenRecord};
@@ -149,6 +149,7 @@ impl Answer {
 pub(crate) struct Kit {
     pub clock: Arc<FakeClock>,
     pub plugin: Arc<FakePlugin>,
+    pub compiler: Arc<FakeCompiler>,
     pub node: Arc<Node>,
     ledger: Arc<MortalLedger>,
     share: Vec<u8>,
@@ -172,20 +173,20 @@ impl Kit {
 
     async fn over(ledger: Arc<MortalLedger>, plugin: FakePlugin, peers: Option<PeerParts>) -> Self {
         let clock = Arc::new(FakeClock::at_ms(START_MS));
-        let plugin = Arc::new(plugin);
-        let node = node(&ledger, &clock, vec![plugin.clone()], peers);
+        let (plugin, compiler) = (Arc::new(plugin), Arc::<FakeCompiler>::default());
+        let node = node((&ledger, peers), &clock, vec![plugin.clone()], &compiler);
         let options = InitOptions { shares: 1, threshold: 1, root_token: Some(Hidden::new(ROOT.into())) };
         let made = node.initialise(options).await.expect("a new ledger can be initialised");
         let share = made.shares[0].expose().clone();
         unseal(&node, &share).await;
-        Self { clock, plugin, node, ledger, share }
+        Self { clock, plugin, compiler, node, ledger, share }
     }
 
     /// Another node over what the ledger of this one holds, as after a crash.
     pub(crate) async fn restarted(self, plugins: bool) -> Self {
         let ledger = mortal(self.ledger.inner.clone());
         let plugins: Vec<Arc<dyn Plugin>> = if plugins { vec![self.plugin.clone()] } else { Vec::new() };
-        let node = node(&ledger, &self.clock, plugins, None);
+        let node = node((&ledger, None), &self.clock, plugins, &self.compiler);
         unseal(&node, &self.share).await;
         Self { node, ledger, ..self }
     }
@@ -432,14 +433,14 @@ fn mortal_among(cluster: Arc<dyn Cluster>) -> Arc<MortalLedger> {
 
 /// A node that belongs to no cluster yet, and knows these others.
 pub(crate) fn fresh(cluster: Arc<FakeCluster>, peers: PeerParts) -> Arc<Node> {
-    node(&mortal_among(cluster), &Arc::new(FakeClock::at_ms(START_MS)), Vec::new(), Some(peers))
+    node((&mortal_among(cluster), Some(peers)), &Arc::new(FakeClock::at_ms(START_MS)), Vec::new(), &Arc::default())
 }
 
 fn node(
-    ledger: &Arc<MortalLedger>,
+    (ledger, peers): (&Arc<MortalLedger>, Option<PeerParts>),
     clock: &Arc<FakeClock>,
     plugins: Vec<Arc<dyn Plugin>>,
-    peers: Option<PeerParts>,
+    compiler: &Arc<FakeCompiler>,
 ) -> Arc<Node> {
     Node::new(Parts {
         ledger: ledger.clone(),
@@ -447,6 +448,7 @@ fn node(
         // Another seed for each node: what one drew, the next must not draw again.
         entropy: Arc::new(FakeEntropy::seeded(ledger.standing().applied_index)),
         plugins,
+        compiler: compiler.clone(),
         audit_sinks: Arc::new(NoSinks),
         audits: Vec::new(),
         peers,

@@ -92,7 +92,7 @@ async fn data_keeps_its_layout_until_the_operator_finalises_and_then_is_upgraded
     assert_eq!(told(&kit, "upgrade"), ["1 from the start", "1 from 1", "1 from 2"]);
     assert_eq!(told(&kit, "initialize").last().map(String::as_str), Some("Upgraded"));
     let after = kit.ask(Verb::Read, FINALISE, ROOT, Value::Null).await.data();
-    assert_eq!(after["mounts"]["a/"], json!({ "data_version": 2, "upgrading": false, "failures": 0 }));
+    assert_eq!(after["mounts"]["a/"], json!({ "data_version": 2, "writes": 2, "upgrading": false, "failures": 0 }));
     assert_eq!(kit.ask(Verb::Write, FINALISE, ROOT, json!({})).await.data(), json!({ "upgrading": [] }));
 }
 
@@ -103,7 +103,7 @@ async fn an_upgrade_that_fails_goes_on_where_it_was() {
     kit.ask(Verb::Write, FINALISE, ROOT, json!({})).await;
     kit.settle().await;
     let told_of = kit.ask(Verb::Read, FINALISE, ROOT, Value::Null).await.data();
-    assert_eq!(told_of["mounts"]["a/"], json!({ "data_version": 1, "upgrading": true, "failures": 1 }));
+    assert_eq!(told_of["mounts"]["a/"], json!({ "data_version": 1, "writes": 2, "upgrading": true, "failures": 1 }));
     kit.plugin.behave("a/", Manner::Works);
     kit.clock.advance_secs(10);
     kit.settle().await;

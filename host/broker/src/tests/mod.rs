@@ -13,6 +13,7 @@ mod leave;
 mod lifecycle;
 mod peers;
 mod plugin;
+mod registered;
 mod restores;
 mod scheduler;
 mod spellings;

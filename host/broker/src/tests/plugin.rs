@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::future::pending;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bulkhead_model::hidden::Hidden;
@@ -10,7 +11,7 @@ use bulkhead_model::plugin::{
     Descriptor, Existence, GuestError, GuestRequest, GuestResponse, JobDoc, JobOutcome, LeaseGrant, Operation,
     OperationDoc, PluginKind, Reason, Route, UpgradeStep,
 };
-use bulkhead_model::seam::plugin::{Call, CallFailure, CallHost, Finished, Plugin, Returned};
+use bulkhead_model::seam::plugin::{Call, CallFailure, CallHost, Compiler, Finished, Plugin, Returned};
 use parking_lot::Mutex;
 
 /// What a mount of the plugin does when the host wants something ended or done.
@@ -97,6 +98,21 @@ impl FakePlugin {
         plugin
     }
 
+    /// The same as another version, of components of their own.
+    pub(crate) fn versioned(self, version: &str) -> Self {
+        let mut plugin = self;
+        plugin.about.version = version.into();
+        plugin.sha256 = format!("{version:0>64}");
+        plugin
+    }
+
+    /// The same under another name.
+    pub(crate) fn named(self, name: &str) -> Self {
+        let mut plugin = self;
+        plugin.about.name = name.into();
+        plugin
+    }
+
     /// What it was told of the life of this mount so far: `initialize` and the reason,
     /// `upgrade` and from where.
     pub(crate) fn told(&self, mount: &str) -> Vec<Called> {
@@ -166,6 +182,45 @@ impl FakePlugin {
             Manner::Refuses => Err(GuestError::Upstream("the outside is not there".into())),
             Manner::Hangs => self.hang().await,
             Manner::Again(at_ms) => Ok(Returned::JobDone(JobOutcome::Again(at_ms, Hidden::new(b"{}".to_vec())))),
+        }
+    }
+}
+
+/// A compiler whose components are the names of plugins that it knows: `leaser 1.1.0`. It can forget
+/// how to compile, and counts what it did.
+#[derive(Default)]
+pub(crate) struct FakeCompiler {
+    known: Mutex<HashMap<Vec<u8>, Arc<FakePlugin>>>,
+    compiled: AtomicUsize,
+}
+
+impl FakeCompiler {
+    /// Has it know a component; the plugin it becomes.
+    pub(crate) fn knows(&self, component: &[u8], plugin: FakePlugin) -> Arc<FakePlugin> {
+        let plugin = Arc::new(plugin);
+        self.known.lock().insert(component.to_vec(), plugin.clone());
+        plugin
+    }
+
+    /// From now on it compiles nothing.
+    pub(crate) fn forgets(&self) {
+        self.known.lock().clear();
+    }
+
+    /// How often it was asked.
+    pub(crate) fn asked(&self) -> usize {
+        self.compiled.load(Ordering::SeqCst)
+    }
+}
+
+#[async_trait]
+impl Compiler for FakeCompiler {
+    async fn compile(&self, wasm: Vec<u8>) -> Result<Arc<dyn Plugin>, String> {
+        self.compiled.fetch_add(1, Ordering::SeqCst);
+        tokio::task::yield_now().await;
+        match self.known.lock().get(&wasm) {
+            Some(plugin) => Ok(plugin.clone()),
+            None => Err("it is no component".to_owned()),
         }
     }
 }

@@ -9,8 +9,9 @@ use bulkhead_model::seam::plugin::{Call, Returned};
 
 use super::roles;
 use crate::book::identity;
-use crate::book::mounts::{Engine, Table};
+use crate::book::mounts::Table;
 use crate::book::tokens::{self, TokenHash, TokenRecord};
+use crate::components;
 use crate::fault::{Fault, wrapped};
 use crate::login;
 use crate::mint::{self, Lifetime};
@@ -168,10 +169,11 @@ async fn ask_method(
 ) -> Result<Option<AuthGrant>, Fault> {
     let mounts = visit.config.mounts.of(Table::Auth);
     let mount = mounts.into_iter().find(|m| m.entry.accessor == record.mount_accessor).cloned();
-    let Some((mount, plugin)) = mount.and_then(|m| match &m.engine {
-        Engine::Plugin(plugin, _) => Some((m.clone(), plugin.clone())),
-        _ => None,
-    }) else {
+    let plugin = match &mount {
+        Some(mount) => components::serving(&visit.open, mount).await?,
+        None => None,
+    };
+    let (Some(mount), Some(plugin)) = (mount, plugin) else {
         return Err(Fault::invalid("the auth method of this token is not enabled any more"));
     };
     let persona = visit.config.clone().persona(&mut visit.tx, &record.entity_id)?;

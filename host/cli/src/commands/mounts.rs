@@ -28,7 +28,7 @@ macro_rules! tune_flags {
             Flag::span("max-lease-ttl", "How long leases and tokens live at most; \"system\" for the server's default."),
             Flag::pairs("options", "Option of the mount, as key=value; may be given many times."),
             Flag::list("passthrough-request-headers", "Header of requests that the plugin sees; may be given many times."),
-            Flag::text("plugin-version", "Version of the plugin to run, or \"latest\". A Bulkhead server has one of each, and refuses to be told."),
+            Flag::text("plugin-version", "Version of the plugin to run, of those in the catalog."),
             Flag::int("version", "Version of the engine to run, where it has several."),
             $($more),*
         ]

@@ -3,6 +3,7 @@
 //! Everything passed is plain data, so that a call could also run in another process.
 
 use std::any::Any;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -218,6 +219,16 @@ pub struct Finished {
     pub host: Box<dyn CallHost>,
     /// The guest's answer.
     pub result: Result<Returned, GuestError>,
+}
+
+/// Makes a plugin of a component's bytes, which may come from anybody.
+#[async_trait]
+pub trait Compiler: Send + Sync {
+    /// Compiles it within the sandbox's limits. Takes up to seconds of processor time.
+    ///
+    /// # Errors
+    /// A sentence for whoever registers it.
+    async fn compile(&self, wasm: Vec<u8>) -> Result<Arc<dyn Plugin>, String>;
 }
 
 /// A compiled component. Each call gets an instance of its own, dropped with the call.

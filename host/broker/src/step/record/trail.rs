@@ -89,7 +89,7 @@ impl MountFacts {
     fn of(mount: &Mount, host_version: &str) -> Self {
         let (version, sha256) = match &mount.engine {
             Engine::Plugin(plugin, _) => (format!("v{}", plugin.descriptor().version), plugin.sha256().to_owned()),
-            Engine::Missing(_) => (String::new(), String::new()),
+            Engine::Missing(_) | Engine::Loading(_) => (String::new(), String::new()),
             _ => (format!("v{host_version}"), String::new()),
         };
         Self {

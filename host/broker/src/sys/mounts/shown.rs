@@ -16,10 +16,10 @@ pub(crate) fn mount_json(visit: &Visit, mount: &Mount) -> Value {
     let entry = &mount.entry;
     let (version, sha256) = match &mount.engine {
         Engine::Plugin(plugin, _) => (format!("v{}", plugin.descriptor().version), plugin.sha256().to_owned()),
-        Engine::Missing(_) => (String::new(), String::new()),
+        Engine::Missing(_) | Engine::Loading(_) => (String::new(), String::new()),
         _ => (format!("v{}", visit.open.parts.facts.version), String::new()),
     };
-    let is_plugin = matches!(mount.engine, Engine::Plugin(..) | Engine::Missing(_));
+    let is_plugin = matches!(mount.engine, Engine::Plugin(..) | Engine::Loading(_) | Engine::Missing(_));
     let mut shown = json!({
         "accessor": entry.accessor,
         "config": config_json(mount),

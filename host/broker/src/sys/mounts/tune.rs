@@ -7,7 +7,8 @@ use bulkhead_model::reply::Reply;
 use serde_json::{Map, Value};
 
 use super::{full_path, insert_strings, mount_path};
-use crate::book::mounts::{self, Engine, MountEntry, Table, Tuning};
+use crate::book::mounts::{self, MountEntry, Table, Tuning};
+use crate::components;
 use crate::fault::Fault;
 use crate::fields::{Fields, parse_seconds};
 use crate::step::duties;
@@ -55,6 +56,9 @@ fn shown(visit: &Visit, full: &str) -> Result<Reply, Fault> {
         told.insert("listing_visibility".into(), tuning.listing_visibility.as_str().into());
     }
     told.insert("max_lease_ttl".into(), max_ttl.into());
+    if !mount.entry.plugin_version.is_empty() {
+        told.insert("plugin_version".into(), mount.entry.plugin_version.as_str().into());
+    }
     if !mount.entry.options.is_empty() {
         told.insert("options".into(), serde_json::json!(mount.entry.options));
     }
@@ -98,12 +102,15 @@ async fn change(visit: &mut Visit, ask: &Ask<'_>, full: String) -> Result<Reply,
         let text = format!("tuning of user lockout configuration for auth type {:?} not allowed", entry.kind);
         return Err(Fault::invalid(text));
     }
-    if ask.fields.text("plugin_version")?.is_some_and(|v| !v.is_empty()) {
-        return Err(Fault::invalid(format!("cannot select non-builtin version of secrets plugin {}", entry.kind)));
+    let version = ask.fields.text("plugin_version")?.filter(|version| !version.is_empty());
+    if let Some(version) = version {
+        entry.plugin_version = super::version::chosen(visit, &entry.kind, entry.table, &version)?.plugin_version;
     }
     let upgrading = options(&mut entry, &ask.fields)?;
     mounts::save(&mut visit.tx, &entry)?;
-    if entry.options != mount.entry.options {
+    if entry.plugin_version != mount.entry.plugin_version {
+        super::version::change(visit, entry).await?;
+    } else if entry.options != mount.entry.options {
         reconfigured(visit, entry).await?;
     }
     Ok(if upgrading { warning(UPGRADING) } else { Reply::Empty })
@@ -134,9 +141,9 @@ const UPGRADING: &str = "Upgrading mount from version 1 to version 2. This mount
 
 /// Tells the guest of its new options; what follows from them, it does in jobs of its own.
 async fn reconfigured(visit: &mut Visit, entry: MountEntry) -> Result<(), Fault> {
-    let mount = Arc::new(mounts::bind(entry, &visit.open.catalog));
-    if let Engine::Plugin(plugin, _) = &mount.engine {
-        duties::initialise(visit, &mount, plugin, Reason::Reconfigured).await?;
+    let mount = Arc::new(mounts::bind(entry, &visit.open.catalog, &visit.config.registry));
+    if let Some(plugin) = components::serving(&visit.open, &mount).await? {
+        duties::initialise(visit, &mount, &plugin, Reason::Reconfigured).await?;
     }
     visit.after.push(After::LookForDue);
     Ok(())

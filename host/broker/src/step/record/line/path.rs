@@ -18,7 +18,10 @@ pub(in super::super) fn path_parts(routed: &Routed) -> Vec<PathPart> {
             let secret = |(name, _): &&(&str, String)| route.hashes(name);
             (&mount.full_path, captures.iter().filter(secret).map(|(_, value)| value.as_str()).collect())
         }
-        Target::NoPath { mount } | Target::NoOperation { mount } | Target::NoPlugin { mount, .. } => {
+        Target::NoPath { mount }
+        | Target::NoOperation { mount }
+        | Target::Loading { mount }
+        | Target::NoPlugin { mount, .. } => {
             let rest = path.strip_prefix(mount.full_path.as_str()).unwrap_or_default();
             return vec![PathPart::Plain(mount.full_path.clone()), PathPart::Name(rest.to_owned())];
         }
