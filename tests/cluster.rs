@@ -8,6 +8,7 @@ use bulkhead_tests::node::{Node, READY_SECS_MAX, Start, free_port};
 use bulkhead_tests::programs::Program;
 use serde_json::{Value, json};
 
+mod catalog;
 mod client;
 mod consistency;
 mod example;

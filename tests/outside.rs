@@ -5,6 +5,7 @@
 mod api;
 mod audit;
 mod canary;
+mod catalog;
 mod cli;
 mod cluster;
 mod contract;

@@ -12,6 +12,7 @@ mod mounts;
 mod operator;
 mod patch;
 mod path_help;
+mod plugin;
 mod policy;
 mod print_token;
 mod read;
@@ -126,6 +127,11 @@ pub(crate) const COMMANDS: &[&Command] = &[
     &operator::unseal::COMMAND,
     &patch::COMMAND,
     &path_help::COMMAND,
+    &plugin::DEREGISTER,
+    &plugin::INFO,
+    &plugin::LIST,
+    &plugin::REGISTER,
+    &plugin::RELOAD,
     &policy::DELETE,
     &policy::explain::COMMAND,
     &policy::fmt::COMMAND,
@@ -164,6 +170,7 @@ pub(crate) const GROUPS: &[&Group] = &[
     &operator::raft::GROUP,
     &operator::raft::AUTOPILOT_GROUP,
     &operator::snapshot::GROUP,
+    &plugin::GROUP,
     &policy::GROUP,
     &print_token::GROUP,
     &secrets::GROUP,
