@@ -9,7 +9,7 @@ use bulkhead_model::framework::RouteTable;
 use bulkhead_model::seam::plugin::{Compiler, Plugin};
 use parking_lot::RwLock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::book::mounts::{Engine, Mount};
 use crate::book::registry::{self, Registered, Registry};
@@ -20,12 +20,16 @@ use crate::open::Open;
 /// comes sooner has it compiled itself.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// How long a component counts as one that does not compile. Source: ours. Why: a node that is
+/// short of time or memory may do better later; the same bytes seldom do.
+const FAILED_FOR: Duration = Duration::from_secs(30);
+
 /// What became of a component.
 #[derive(Clone)]
 pub(crate) enum Compiled {
     Ready(Arc<dyn Plugin>, Arc<RouteTable>),
-    /// It does not compile on this node, and why.
-    Failed(String),
+    /// It does not compile on this node, why, and when that was found.
+    Failed(String, Instant),
 }
 
 impl Compiled {
@@ -35,7 +39,7 @@ impl Compiled {
                 let routes = RouteTable::new(&plugin.descriptor().routes);
                 Self::Ready(plugin, Arc::new(routes))
             }
-            Err(why) => Self::Failed(why),
+            Err(why) => Self::Failed(why, Instant::now()),
         }
     }
 }
@@ -68,17 +72,16 @@ impl Components {
     pub(crate) async fn compile(self: &Arc<Self>, sha256: &str, component: Vec<u8>) -> Result<Arc<dyn Plugin>, String> {
         let turn = self.turn().await;
         let compiled = match self.get(sha256) {
-            Some(compiled) => compiled,
-            None => self.made(turn, sha256, component).await,
+            Some(ready @ Compiled::Ready(..)) => ready,
+            _ => self.made(turn, sha256, component).await,
         };
         match compiled {
             Compiled::Ready(plugin, _) => Ok(plugin),
-            Compiled::Failed(why) => Err(why),
+            Compiled::Failed(why, _) => Err(why),
         }
     }
 
-    /// Compiles what is registered under this digest, unless that was done. What does not compile
-    /// is not tried again: the same bytes would not either.
+    /// Compiles what is registered under this digest, unless that was done.
     ///
     /// # Errors
     /// [`Fault`] from the store.
@@ -86,7 +89,7 @@ impl Components {
         let turn = self.turn().await;
         if self.get(sha256).is_none() {
             let Some((registered, component)) = stored(open, sha256)? else { return Ok(()) };
-            if let Compiled::Failed(why) = self.made(turn, sha256, component).await {
+            if let Compiled::Failed(why, _) = self.made(turn, sha256, component).await {
                 let (name, version) = (registered.name, registered.version);
                 tracing::error!(plugin = %name, %version, why, "a registered plugin does not compile");
             }
@@ -105,7 +108,16 @@ impl Components {
             drop(turn);
             compiled
         });
-        making.await.unwrap_or_else(|_| Compiled::Failed("the compiler panicked".to_owned()))
+        making.await.unwrap_or_else(|_| Compiled::Failed("the compiler panicked".to_owned(), Instant::now()))
+    }
+
+    /// Forgets which did not compile some time ago. Says whether there were any.
+    fn forgive(&self) -> bool {
+        let is_old = |compiled: &Compiled| matches!(compiled, Compiled::Failed(_, at) if at.elapsed() >= FAILED_FOR);
+        let mut known = self.known.write();
+        let before = known.len();
+        known.retain(|_, compiled| !is_old(compiled));
+        known.len() < before
     }
 
     /// Forgets those that are not registered. Calls under way keep theirs; one that is being
@@ -148,7 +160,10 @@ pub(crate) async fn run(open: Arc<Open>) {
         tick.tick().await;
         let Ok(config) = open.begin().and_then(|mut tx| Ok(open.config(&mut tx)?)) else { continue };
         open.catalog.components.keep(&config.registry);
-        for mount in config.mounts.all() {
+        if open.catalog.components.forgive() {
+            open.outdate_config(|mount| matches!(mount.engine, Engine::Missing(_)));
+        }
+        for mount in config.mounts.with_leaving() {
             match serving(&open, mount).await {
                 Ok(_) | Err(Fault::Conflict) => {}
                 Err(fault) => tracing::warn!(

@@ -156,7 +156,7 @@ impl Open {
     /// Has the next request parse anew, if what was parsed last has a mount such as this.
     pub(crate) fn outdate_config(&self, has: impl Fn(&Mount) -> bool) {
         if let Some(config) = &*self.config.read()
-            && config.mounts.all().any(|mount| has(mount))
+            && config.mounts.with_leaving().any(|mount| has(mount))
         {
             config.outdate();
         }

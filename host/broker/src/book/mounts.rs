@@ -170,6 +170,11 @@ impl MountTable {
         self.by_path.values()
     }
 
+    /// All mounts and those that leave, in no order.
+    pub(crate) fn with_leaving(&self) -> impl Iterator<Item = &Arc<Mount>> {
+        self.by_path.values().chain(&self.leaving)
+    }
+
     /// Mounts of one table, in order of their paths.
     pub(crate) fn of(&self, table: Table) -> Vec<&Arc<Mount>> {
         let mut mounts: Vec<_> = self.by_path.values().filter(|m| m.entry.table == table).collect();
@@ -180,7 +185,7 @@ impl MountTable {
     /// The mount that a new one at this path would collide with, above or below it. Ids of
     /// leases begin with the path, so one that leaves keeps its path until it is gone.
     pub(crate) fn collision(&self, full_path: &str) -> Option<&str> {
-        let paths = self.by_path.values().chain(&self.leaving).map(|mount| mount.full_path.as_str());
+        let paths = self.with_leaving().map(|mount| mount.full_path.as_str());
         paths.into_iter().find(|have| have.starts_with(full_path) || full_path.starts_with(*have))
     }
 
@@ -191,13 +196,13 @@ impl MountTable {
 
     /// The mount with this space, leaving or not.
     pub(crate) fn with_space(&self, space: SpaceId) -> Option<&Arc<Mount>> {
-        self.by_path.values().chain(&self.leaving).find(|m| m.space.0 == space.0)
+        self.with_leaving().find(|m| m.space.0 == space.0)
     }
 
     /// Full paths of the mounts that have this version of a plugin, also of those that leave.
     pub(crate) fn having(&self, table: Table, name: &str, version: &str) -> Vec<&str> {
         let has = |entry: &MountEntry| entry.table == table && entry.kind == name && entry.plugin_version == version;
-        let mounts = self.by_path.values().chain(&self.leaving).filter(|mount| has(&mount.entry));
+        let mounts = self.with_leaving().filter(|mount| has(&mount.entry));
         let mut paths: Vec<_> = mounts.map(|mount| mount.full_path.as_str()).collect();
         paths.sort_unstable();
         paths
@@ -315,7 +320,7 @@ fn registered(entry: &MountEntry, catalog: &Catalog, registry: &Registry) -> Eng
     };
     match catalog.components.get(sha256) {
         Some(Compiled::Ready(plugin, routes)) => fitting(entry, &plugin, &routes),
-        Some(Compiled::Failed(why)) => Engine::Missing(format!(
+        Some(Compiled::Failed(why, _)) => Engine::Missing(format!(
             "version {version} of the plugin {name:?} of this mount does not compile on this server: {why}"
         )),
         None => Engine::Loading(sha256.clone()),

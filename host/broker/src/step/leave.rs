@@ -47,7 +47,7 @@ pub(crate) async fn mount(visit: &mut Visit, mount: &Mount) -> Result<(), Fault>
     mounts::save(&mut visit.tx, &MountEntry { leaving: true, ..mount.entry.clone() })?;
     let what = What::Mount { space: mount.space.0 };
     let due = removals::begin(&mut visit.tx, visit.now_ms, what.clone())?;
-    if !has_plugin(mount) {
+    if !has_plugin(mount) && !is_registered(visit, mount) {
         let record = RemovalRecord { without_plugin: true, ..RemovalRecord::new(what) };
         removals::save(&mut visit.tx, &due, &record)?;
     }
@@ -72,6 +72,12 @@ fn is_bare(tx: &mut Transaction, mount: &Mount) -> Result<bool, StoreError> {
 
 fn has_plugin(mount: &Mount) -> bool {
     matches!(mount.engine, Engine::Plugin(..) | Engine::Loading(_))
+}
+
+/// Whether its plugin is there for every node, even if this one could not compile it yet.
+fn is_registered(visit: &Visit, mount: &Mount) -> bool {
+    let MountEntry { table, kind, plugin_version, .. } = &mount.entry;
+    visit.config.registry.find(*table, kind, plugin_version).is_some()
 }
 
 /// Ids of up to `limit` leases of a mount, behind `after`; in no order, but always the same.

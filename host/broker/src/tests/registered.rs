@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::kit::{Answer, Kit, ROOT};
 use super::plugin::{FakePlugin, Manner};
+use crate::book::space;
 use crate::components;
 
 const OLD: &[u8] = b"one component";
@@ -283,4 +284,53 @@ async fn where_a_component_does_not_compile_its_mounts_say_so_and_others_serve()
     }
     assert_eq!(kit.compiler.asked() - before, 1);
     kit.lease("other/", ROOT).await;
+}
+
+#[tokio::test]
+async fn a_mount_that_leaves_goes_where_a_node_has_not_compiled_its_plugin_yet() {
+    let (kit, old, _) = with_two().await;
+    assert_eq!(enable(&kit, "1.0.0").await.failed, None);
+    for _ in 0..120 {
+        assert!(use_it(&kit).await.envelope.lease.is_some());
+    }
+    old.behave("m/", Manner::Refuses);
+    assert!(kit.ask(Verb::Delete, "sys/mounts/m", ROOT, Value::Null).await.failed.is_some());
+    let kit = kit.restarted(true).await;
+    old.behave("m/", Manner::Works);
+    kit.clock.advance_secs(60);
+    kit.settle().await;
+    kit.settle().await;
+    assert_eq!(kit.count_named(space::LEASES), 0);
+}
+
+#[tokio::test]
+async fn the_leases_of_a_mount_stay_where_its_plugin_could_not_be_compiled() {
+    let (kit, _, _) = with_two().await;
+    assert_eq!(enable(&kit, "1.0.0").await.failed, None);
+    assert!(use_it(&kit).await.envelope.lease.is_some());
+    kit.compiler.forgets();
+    let kit = kit.restarted(true).await;
+    assert_eq!(use_it(&kit).await.kind(), Some(FailureKind::Unavailable));
+    assert!(kit.ask(Verb::Delete, "sys/mounts/m", ROOT, Value::Null).await.failed.is_some());
+    kit.settle().await;
+    assert_eq!(kit.count_named(space::LEASES), 1, "another node may have it");
+}
+
+#[tokio::test]
+async fn while_data_is_brought_to_another_layout_the_version_stays() {
+    let kit = Kit::new().await;
+    kit.compiler.knows(OLD, FakePlugin::new().named("lodger").versioned("1.0.0"));
+    kit.compiler.knows(NEW, FakePlugin::next().named("lodger").versioned("1.1.0"));
+    for component in [OLD, NEW] {
+        assert_eq!(register(&kit, "lodger", component).await.failed, None);
+    }
+    assert_eq!(enable(&kit, "1.0.0").await.failed, None);
+    assert_eq!(tune(&kit, "1.1.0").await.failed, None);
+    let begun = kit.ask(Verb::Write, "sys/plugins/finalize/secret/lodger", ROOT, Value::Null).await;
+    assert_eq!(begun.data()["upgrading"], json!(["m/"]));
+    let refused = tune(&kit, "1.0.0").await;
+    assert!(errors(&refused).contains("is being brought to another layout"), "{}", errors(&refused));
+    kit.settle().await;
+    let refused = tune(&kit, "1.0.0").await;
+    assert!(errors(&refused).contains("reads data of layouts"), "{}", errors(&refused));
 }

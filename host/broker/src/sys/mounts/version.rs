@@ -8,7 +8,7 @@ use crate::book::mounts::{self, Engine, Mount, MountEntry, Table};
 use crate::book::registry::{Registered, parse_version};
 use crate::components;
 use crate::fault::Fault;
-use crate::step::duties;
+use crate::step::{duties, upgrade};
 use crate::visit::{After, Visit};
 
 /// A version that a mount can have.
@@ -65,6 +65,13 @@ fn absent(visit: &Visit, name: &str, table: Table, asked: &str) -> String {
 /// [`Fault`]: it can't, or does not want to.
 pub(super) async fn change(visit: &mut Visit, entry: MountEntry) -> Result<(), Fault> {
     let mount = Arc::new(mounts::bind(entry, &visit.open.catalog, &visit.config.registry));
+    if upgrade::of(&mut visit.tx, mount.space)?.is_some() {
+        // Half of the data is in the layout of the version that began it.
+        return Err(Fault::invalid(format!(
+            "the data of {} is being brought to another layout (sys/plugins/finalize): the version stays until that is done",
+            mount.full_path
+        )));
+    }
     begin(visit, &mount, Reason::Upgraded).await?;
     visit.after.push(After::DropCache(mount.space));
     visit.after.push(After::LookForDue);
