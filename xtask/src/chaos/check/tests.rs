@@ -79,3 +79,38 @@ fn a_long_history_is_searched_in_no_time() {
     history.push(read(4_000, 4_001, 299, 299));
     assert!(!linearizable(&history));
 }
+
+/// As a leader leaves it that dies again and again: most of what was under way has no answer.
+#[test]
+fn many_without_an_answer_are_searched_in_no_time() {
+    let mut history = Vec::new();
+    let mut version = 0;
+    for round in 1..=60 {
+        let at = round * 100;
+        for nth in 0..12 {
+            history.push(lost(at + nth, 1_000_000 + round * 100 + nth));
+            history.push(op(at + nth, NEVER, Call::Read, Outcome::Unknown));
+            history.push(cas(at + nth, NEVER, version, 2_000_000 + round * 100 + nth, Outcome::Unknown));
+        }
+        // One of those lost was seen; two others took effect, which nobody saw.
+        history.push(read(at + 50, at + 60, version + 1, 1_000_000 + round * 100 + 5));
+        version += 4;
+        history.push(write(at + 70, at + 80, round, version));
+    }
+    assert!(linearizable(&history));
+    let mut stale = history.clone();
+    stale.push(read(5_990, 5_995, version - 8, 58));
+    assert!(!linearizable(&stale));
+    history.push(read(6_090, 6_095, version + 1, 1_000_000 + 6_005));
+    assert!(!linearizable(&history), "what was seen four versions ago");
+}
+
+#[test]
+fn one_without_an_answer_that_wants_a_version_comes_at_that() {
+    // To come to version 3 both must have happened, the one that wants version 1 first.
+    let set = cas(2, NEVER, 1, 8, Outcome::Unknown);
+    assert!(linearizable(&[write(0, 1, 7, 1), lost(2, 9), set, write(10, 11, 5, 4)]));
+    assert!(!linearizable(&[write(0, 1, 7, 1), set, write(10, 11, 5, 4)]));
+    let late = cas(2, NEVER, 2, 8, Outcome::Unknown);
+    assert!(linearizable(&[write(0, 1, 7, 1), lost(2, 9), late, write(10, 11, 5, 4)]));
+}
