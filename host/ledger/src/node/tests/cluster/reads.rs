@@ -6,10 +6,10 @@ use crate::peer::wire::Request;
 use crate::planted::Bug;
 use crate::reads::is_for;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn any_node_shows_what_was_acknowledged_before() {
-    let mut cluster = Cluster::of(3, 1).await;
-    for round in 0..60 {
+/// Each node shows what was written just before, so often.
+async fn every_node_shows_the_newest(nodes: usize, seed: u64, rounds: u32) {
+    let mut cluster = Cluster::of(nodes, seed).await;
+    for round in 0..rounds {
         let value = round.to_string();
         cluster.put("a", &value).await;
         for (_, ledger) in cluster.alive() {
@@ -17,6 +17,11 @@ async fn any_node_shows_what_was_acknowledged_before() {
         }
     }
     cluster.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn any_node_shows_what_was_acknowledged_before() {
+    every_node_shows_the_newest(3, 1, 60).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -165,13 +170,5 @@ async fn a_leader_reads_on_with_one_other_whichever_is_gone() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_read_as_three_do() {
-    let mut cluster = Cluster::of(5, 10).await;
-    for round in 0..10 {
-        let value = round.to_string();
-        cluster.put("a", &value).await;
-        for (_, ledger) in cluster.alive() {
-            assert_eq!(read_now(ledger, "a").await.unwrap(), Some(value.clone()));
-        }
-    }
-    cluster.shutdown().await;
+    every_node_shows_the_newest(5, 10, 10).await;
 }
