@@ -113,8 +113,18 @@ impl RaftLedger {
     ) -> Result<Arc<Self>, LedgerError> {
         let parts = tokio::task::spawn_blocking(move || Parts::open(config, files)).await;
         let parts = parts.map_err(|e| LedgerError::Stopped { cause: format!("opening it panicked: {e}") })??;
-        let link = link(parts.number).map_err(|e| storage("opening the peers' socket", &e))?;
-        let ledger = Arc::new(Self::assemble(parts, link).await?);
+        let log = parts.log.clone();
+        let assembled = match link(parts.number) {
+            Ok(link) => Self::assemble(parts, link).await,
+            Err(e) => Err(storage("opening the peers' socket", &e)),
+        };
+        let ledger = match assembled {
+            Ok(ledger) => Arc::new(ledger),
+            Err(e) => {
+                drop(tokio::task::spawn_blocking(move || log.close()).await);
+                return Err(e);
+            }
+        };
         if let Err(e) = ledger.catch_up().await {
             ledger.shutdown().await?;
             return Err(e);

@@ -18,7 +18,7 @@ use crate::identity::{Lock, lock, number};
 use crate::log::LogStore;
 use crate::log::writer::Setup;
 use crate::machine::Machine;
-use crate::machine::state::State;
+use crate::machine::state::{Meta, State};
 use crate::removed::Removed;
 use crate::snapshot::Snapshots;
 
@@ -62,22 +62,11 @@ impl Parts {
             lock: Some(Arc::clone(&lock)),
         };
         let log = LogStore::open(setup, Arc::clone(&health), Arc::clone(&gate))?;
-        let (state, meta) = State::open(directory.join("state"))?;
-        *state_cell.lock() = Some(Arc::clone(&state));
-        let snapshots = Arc::new(Snapshots::open(directory.join("snapshots"))?);
-        if log.is_new() && (meta.applied.is_some() || snapshots.current()?.is_some()) {
-            // What was made from it may lack what was acknowledged last, and knows no vote.
-            let what = format!(
-                "the log in {} is gone, but there is what was made from it, a state or a snapshot; this node must not \
-                 start: restore it from a snapshot, or remove it from the cluster and join it as a new node",
-                directory.join("log").display()
-            );
-            return Err(LedgerError::Damaged { what });
-        }
-        abreast::bring((directory, number), &log, (&state, &meta), &snapshots)?;
+        let made = made_from(directory, number, &log, &state_cell);
+        let (state, meta, snapshots) = made.inspect_err(|_| log.close())?;
         // Where there is something in the log, this was done before that was.
         if !known || log.is_new() {
-            sync_parent(directory)?;
+            sync_parent(directory).inspect_err(|_| log.close())?;
         }
         let machine = Machine::new(
             (Arc::clone(&state), meta),
@@ -88,6 +77,28 @@ impl Parts {
         );
         Ok(Self { config, lock, number, log, machine, state, snapshots, gate, removed, health })
     }
+}
+
+type Made = (Arc<State>, Meta, Arc<Snapshots>);
+
+/// Opens what is made from the log, and brings it abreast of it. The log's writer holds
+/// the directory: whoever calls this ends it if this fails, so that the next start finds
+/// the directory free.
+fn made_from(directory: &Path, number: u64, log: &LogStore, cell: &StateCell) -> Result<Made, LedgerError> {
+    let (state, meta) = State::open(directory.join("state"))?;
+    *cell.lock() = Some(Arc::clone(&state));
+    let snapshots = Arc::new(Snapshots::open(directory.join("snapshots"))?);
+    if log.is_new() && (meta.applied.is_some() || snapshots.current()?.is_some()) {
+        // What was made from it may lack what was acknowledged last, and knows no vote.
+        let what = format!(
+            "the log in {} is gone, but there is what was made from it, a state or a snapshot; this node must not \
+             start: restore it from a snapshot, or remove it from the cluster and join it as a new node",
+            directory.join("log").display()
+        );
+        return Err(LedgerError::Damaged { what });
+    }
+    abreast::bring((directory, number), log, (&state, &meta), &snapshots)?;
+    Ok((state, meta, snapshots))
 }
 
 type StateCell = Arc<Mutex<Option<Arc<State>>>>;
