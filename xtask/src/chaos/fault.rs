@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::chance::Chance;
 use super::load::Load;
+use super::plugins;
 use crate::cluster::Cluster;
 use crate::cluster::shim::Knob;
 use crate::shell::Done;
@@ -68,6 +69,8 @@ pub(crate) enum Fault {
     SlowDisk,
     /// A node's wall clock is an hour off.
     ClockJump,
+    /// A plugin crashes at each call, on all nodes.
+    CrashLoop,
 }
 
 /// How far a clock jumps, in seconds.
@@ -83,7 +86,7 @@ const WRITES_AWAY: u64 = 900;
 const WRITES_WITHIN: Duration = Duration::from_secs(15);
 
 /// All of them. Those that need an election come more often.
-const ALL: [Fault; 30] = [
+const ALL: [Fault; 31] = [
     Fault::KillLeader,
     Fault::KillLeader,
     Fault::KillLeader,
@@ -114,6 +117,7 @@ const ALL: [Fault; 30] = [
     Fault::FullAuditFollower,
     Fault::SlowDisk,
     Fault::ClockJump,
+    Fault::CrashLoop,
 ];
 
 impl Fault {
@@ -123,7 +127,7 @@ impl Fault {
     }
 
     /// Whether nodes that run cannot hear each other.
-    fn is_partition(self) -> bool {
+    pub(crate) fn is_partition(self) -> bool {
         use Fault::{CutOffFollower, CutOffLeader, Flapping, LeaderDeaf, LeaderMute, OneWay};
         matches!(self, CutOffLeader | CutOffFollower | LeaderDeaf | LeaderMute | OneWay | Flapping)
     }
@@ -185,6 +189,7 @@ impl Fault {
             Self::ClockJump => {
                 cluster.turn(chance.below(count), Knob::ClockSecs, chance.among(&[JUMP_SECS, -JUMP_SECS]))?;
             }
+            Self::CrashLoop => return plugins::crash_loop(cluster, load),
         }
         thread::sleep(Duration::from_millis(500 + chance.below(2500) as u64));
         cluster.mend()
@@ -251,6 +256,11 @@ impl Inflicted {
         let mut counts = BTreeMap::new();
         self.0.iter().for_each(|(fault, _)| *counts.entry(*fault).or_default() += 1);
         counts
+    }
+
+    /// How many were done.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
     }
 
     pub(crate) fn leaders_killed(&self) -> usize {

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::chance::Chance;
 use super::client::{Client, Told, secret};
 use super::history::{Call, NEVER, Operation, Outcome};
+use super::leases::Leases;
 
 /// Secrets that are asked for at the same time.
 const SECRETS_AT_ONCE: u64 = 8;
@@ -21,7 +22,7 @@ const SECRETS_AT_ONCE: u64 = 8;
 const OPERATIONS_EACH: u64 = 300;
 
 /// How long a client rests when it reaches nobody.
-const REST: Duration = Duration::from_millis(20);
+pub(super) const REST: Duration = Duration::from_millis(20);
 
 /// How often a revoked token is tried, over all nodes.
 const TRIES_OF_REVOKED: usize = 6;
@@ -38,6 +39,7 @@ pub(crate) struct Load {
     pub(crate) acknowledged: AtomicU64,
     pub(crate) taken: AtomicU64,
     pub(crate) revoked: AtomicU64,
+    pub(crate) crashed: AtomicU64,
     noted: Mutex<Noted>,
 }
 
@@ -46,6 +48,7 @@ pub(crate) struct Load {
 pub(crate) struct Noted {
     /// By secret.
     pub(crate) histories: Vec<Vec<Operation>>,
+    pub(crate) leases: Leases,
     /// When the probe's writes were acknowledged.
     pub(crate) probed: Vec<Instant>,
     /// Rules that were broken, in words.
@@ -64,6 +67,7 @@ impl Load {
             acknowledged: AtomicU64::new(0),
             taken: AtomicU64::new(0),
             revoked: AtomicU64::new(0),
+            crashed: AtomicU64::new(0),
             noted: Mutex::default(),
         }
     }
@@ -72,7 +76,7 @@ impl Load {
         self.over.store(true, Ordering::Relaxed);
     }
 
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.over.load(Ordering::Relaxed)
     }
 
@@ -80,7 +84,7 @@ impl Load {
         u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(NEVER - 1)
     }
 
-    fn client(&self, at: usize) -> Client<'_> {
+    pub(super) fn client(&self, at: usize) -> Client<'_> {
         Client::new(&self.nodes, &self.token, at)
     }
 
@@ -89,7 +93,7 @@ impl Load {
     }
 
     /// What was noted so far. A client that panicked in between has added to it or not.
-    fn noted(&self) -> MutexGuard<'_, Noted> {
+    pub(super) fn noted(&self) -> MutexGuard<'_, Noted> {
         self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -107,6 +111,11 @@ impl Load {
             thread::sleep(REST);
         }
         true
+    }
+
+    /// Notes a plugin's call that crashed, as it was meant to.
+    pub(crate) fn crashed(&self) {
+        self.crashed.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn breaks(&self, rule: String) {
@@ -182,12 +191,13 @@ impl Load {
         noted.histories[number].push(operation);
     }
 
-    /// Reads every secret from every node once more, and gives all that was noted.
+    /// Reads every secret and every lease from every node once more, and gives all that was noted.
     pub(crate) fn last_look(&self) -> Noted {
         let count = self.noted().histories.len();
         for at in 0..self.nodes.len() {
             let mut client = Client::new(&self.nodes[at..=at], &self.token, 0);
             (0..count).for_each(|number| self.operate(&mut client, number, Call::Read));
+            self.last_leases(&mut client);
         }
         std::mem::take(&mut *self.noted())
     }
@@ -280,7 +290,7 @@ fn outcome(call: Call, status: u16, answer: &Value) -> Option<Outcome> {
     }
 }
 
-fn field(told: &Told, pointer: &str) -> Option<String> {
+pub(super) fn field(told: &Told, pointer: &str) -> Option<String> {
     match told {
         Told::Answer(200, answer) => Some(answer.pointer(pointer)?.as_str()?.to_owned()),
         _ => None,

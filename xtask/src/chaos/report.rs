@@ -26,6 +26,9 @@ pub(crate) struct Report {
     secrets: Secrets,
     taken_once: u64,
     tokens_revoked: u64,
+    leases_revoked: usize,
+    leases_kept: usize,
+    calls_crashed: u64,
     broken: Vec<String>,
     /// Files with a name or value in them.
     legible: Vec<String>,
@@ -75,6 +78,9 @@ impl Report {
             secrets: Secrets::of(&noted.histories, load.acknowledged.load(Ordering::Relaxed)),
             taken_once: load.taken.load(Ordering::Relaxed),
             tokens_revoked: load.revoked.load(Ordering::Relaxed),
+            leases_revoked: noted.leases.revoked,
+            leases_kept: noted.leases.kept(),
+            calls_crashed: load.crashed.load(Ordering::Relaxed),
             legible: legible(cluster, load.canary.as_bytes()),
             gaps_ms: faults.keys().filter_map(gaps).collect(),
             broken: noted.broken,
@@ -110,6 +116,9 @@ impl Report {
         println!("  {:<34} {without:>9}  of {of}", "histories without an order");
         println!("  {:<34} {:>9}", "things to be taken once", self.taken_once);
         println!("  {:<34} {:>9}", "tokens revoked and tried again", self.tokens_revoked);
+        println!("  {:<34} {:>9}", "leases revoked and looked for", self.leases_revoked);
+        println!("  {:<34} {:>9}", "leases kept and looked for", self.leases_kept);
+        println!("  {:<34} {:>9}", "calls of plugins that crashed", self.calls_crashed);
         println!("  {:<34} {:>9}", "broken rules", self.broken.len());
         println!("  {:<34} {:>9}", "files with a name or value", self.legible.len());
         let (alike, index) = (if self.are_alike() { "one" } else { "several" }, self.digests.0);

@@ -287,6 +287,19 @@ impl Cluster {
         Ok(serde_json::from_slice(answer.body).unwrap_or_default())
     }
 
+    /// Runs the program as a client of this node.
+    pub(crate) fn command(&self, at: usize, arguments: &[&str]) -> Done {
+        let mut command = Command::new(&self.program.binary);
+        command.args(arguments).env("VAULT_TOKEN", &self.token);
+        command.env("VAULT_ADDR", format!("http://{}", self.nodes[at].api));
+        let what = format!("bulkhead {}", arguments.join(" "));
+        let output = command.output().tried(&what)?;
+        if !output.status.success() {
+            return Err(Failed::new(format!("{what}: {}", String::from_utf8_lossy(&output.stderr).trim())));
+        }
+        Ok(())
+    }
+
     /// Waits for something.
     ///
     /// # Errors
