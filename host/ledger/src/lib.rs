@@ -44,6 +44,7 @@ mod planted;
 mod raft;
 mod reads;
 mod removed;
+mod retain;
 mod roster;
 mod snapshot;
 mod survey;

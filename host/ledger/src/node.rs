@@ -37,6 +37,7 @@ use crate::planted::Bug;
 use crate::raft::{Answer, Member, Payload, Raft, Types};
 use crate::reads::{self, Oracle, Rounds};
 use crate::removed::Removed;
+use crate::retain::{Holds, Keeper};
 use crate::roster::Roster;
 use crate::snapshot::Snapshots;
 
@@ -71,6 +72,7 @@ pub struct RaftLedger {
 /// Where changes are written, and how long that takes.
 struct Writing {
     log: LogStore,
+    _keeper: Keeper,
     commits: Timer,
 }
 
@@ -135,10 +137,11 @@ impl RaftLedger {
     async fn assemble(parts: Parts, link: Arc<dyn Link>) -> Result<Self, LedgerError> {
         let Parts { config, lock, number, log, machine, state, snapshots, gate, removed, health } = parts;
         let settings = settings(&config)?;
+        let holds = Arc::<Holds>::default();
         let raft = Raft::new(
             number,
             Arc::new(settings),
-            Peers::new(Arc::clone(&link), Arc::clone(&removed)),
+            Peers::new(Arc::clone(&link), Arc::clone(&removed), Arc::clone(&holds)),
             log.clone(),
             machine,
         )
@@ -161,11 +164,12 @@ impl RaftLedger {
             seconder: AtomicU64::default(),
             patience: READ_WITHIN.min(config.timings.answer),
         };
+        let keeper = Keeper::start(raft.clone(), holds, config.keep_entries);
         let at_work = (raft.clone(), InHand::new(Arc::clone(&state)));
         let pilot = Pilot::start((number, about), at_work, Arc::clone(&link), roster, config.timings.pilot);
         Ok(Self {
             raft,
-            writing: Writing { log, commits: Timer::default() },
+            writing: Writing { log, _keeper: keeper, commits: Timer::default() },
             state,
             snapshots,
             gate,

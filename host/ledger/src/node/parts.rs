@@ -136,7 +136,8 @@ pub(super) fn settings(config: &LedgerConfig) -> Result<openraft::Config, Ledger
         election_timeout_min: millis(config.timings.election_min),
         election_timeout_max: millis(config.timings.election_max),
         snapshot_policy: SnapshotPolicy::LogsSinceLast(config.snapshot_every_entries),
-        max_in_snapshot_log_to_keep: config.keep_entries,
+        // [`crate::retain`] drops what can go.
+        max_in_snapshot_log_to_keep: u64::MAX,
         install_snapshot_timeout: 60_000,
         replication_lag_threshold: LAG_BEFORE_SNAPSHOT,
         enable_pre_vote: Some(true),

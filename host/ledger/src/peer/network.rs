@@ -23,6 +23,7 @@ use crate::raft::{
     Vote, VoteRequest, VoteResponse,
 };
 use crate::removed::Removed;
+use crate::retain::Holds;
 use crate::snapshot::SnapshotFile;
 
 /// Requests with entries under way to one peer. Why: the next group is on its way while
@@ -37,11 +38,12 @@ const RETRY_LAST: Duration = Duration::from_millis(500);
 pub(crate) struct Peers {
     link: Arc<dyn Link>,
     removed: Arc<Removed>,
+    holds: Arc<Holds>,
 }
 
 impl Peers {
-    pub(crate) fn new(link: Arc<dyn Link>, removed: Arc<Removed>) -> Self {
-        Self { link, removed }
+    pub(crate) fn new(link: Arc<dyn Link>, removed: Arc<Removed>, holds: Arc<Holds>) -> Self {
+        Self { link, removed, holds }
     }
 }
 
@@ -50,6 +52,7 @@ pub(crate) struct Peer {
     link: Arc<dyn Link>,
     target: Target,
     removed: Arc<Removed>,
+    holds: Arc<Holds>,
 }
 
 impl RaftNetworkFactory<Types> for Peers {
@@ -57,7 +60,8 @@ impl RaftNetworkFactory<Types> for Peers {
 
     async fn new_client(&mut self, number: u64, member: &Member) -> Peer {
         let target = Target { number, address: member.address.clone() };
-        Peer { link: Arc::clone(&self.link), target, removed: Arc::clone(&self.removed) }
+        let (removed, holds) = (Arc::clone(&self.removed), Arc::clone(&self.holds));
+        Peer { link: Arc::clone(&self.link), target, removed, holds }
     }
 }
 
@@ -199,6 +203,8 @@ impl RaftNetworkV2<Types> for Peer {
         if let Some(error) = self.gone() {
             return Err(StreamingError::Unreachable(Unreachable::new(&error)));
         }
+        let last = snapshot.meta.last_log_id.map_or(0, |id| id.index);
+        let _held = self.holds.sending(self.target.number, last);
         let sending = pin!(intake::send(self.link.as_ref(), &self.target, vote, snapshot));
         match select(sending, pin!(cancel)).await {
             Either::Left((sent, _)) => sent.map_err(|e| StreamingError::Unreachable(Unreachable::new(&e))),

@@ -54,8 +54,15 @@ impl Snapshots {
     /// the disk up to its index, and a new one will be written.
     pub(crate) fn current(&self) -> Result<Option<Snapshot>, LedgerError> {
         let failed = |e: io::Error| storage("opening a snapshot", &e);
-        let Some(path) = self.newest().map_err(failed)? else { return Ok(None) };
-        let file = File::open(&path).map_err(failed)?;
+        let (path, file) = loop {
+            let Some(path) = self.newest().map_err(failed)? else { return Ok(None) };
+            match File::open(&path) {
+                Ok(file) => break (path, file),
+                // A newer one has just taken its place.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Err(e) => return Err(failed(e)),
+            }
+        };
         match read_header(&file) {
             Ok(meta) => Ok(Some(snapshot(&meta, file))),
             Err(LedgerError::Damaged { what }) => {

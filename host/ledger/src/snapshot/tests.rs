@@ -48,6 +48,18 @@ fn only_file(directory: &Path) -> std::path::PathBuf {
 }
 
 #[test]
+fn there_is_a_snapshot_while_another_takes_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let snapshots = write(dir.path(), 1, &records(1));
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(|| (2..300).for_each(|index| drop(write(dir.path(), index, &records(1)))));
+        while !writing.is_finished() {
+            assert!(snapshots.current().unwrap().is_some());
+        }
+    });
+}
+
+#[test]
 fn a_snapshot_gives_back_every_record_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let written = records(5000);

@@ -1,6 +1,7 @@
 //! Catching up by snapshot; saving, checking and restoring one.
 
 use std::io::{Cursor, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bulkhead_model::seam::cluster::{ClusterError, Restoration};
 
@@ -212,4 +213,51 @@ async fn a_restoring_whose_leader_dies_changes_everything_or_nothing() {
         assert_eq!(read(cluster.ledger(now), "key/399").as_deref(), Some(&big[..]));
         cluster.shutdown().await;
     }
+}
+
+/// The log that is kept anyway is written several times while a snapshot is on its way: what comes
+/// after that snapshot has to be kept until the node has it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_sent_a_snapshot_catches_up_however_much_is_written() {
+    let mut cluster = Cluster::of(3, 66).await;
+    let big = "v".repeat(2000);
+    for n in 0..3000 {
+        cluster.put(&format!("key/{n}"), &big).await;
+    }
+    cluster.make_room();
+    cluster.start(3).await;
+    let leader = Arc::clone(cluster.ledger(cluster.leader().await));
+    let (over, began) = (AtomicBool::new(false), Instant::now());
+    // What is sent in turns takes long, what is sent at once does not.
+    cluster.net.weather(Weather { delay_us_max: 30_000, ..Weather::default() });
+    let (writers, joining) = (0..64, cluster.ledger(3).candidate());
+    let write = |writer: u64| {
+        let (leader, over) = (&leader, &over);
+        async move {
+            for n in 0.. {
+                if over.load(Ordering::Relaxed) {
+                    return;
+                }
+                drop(leader.propose(put(&format!("more/{writer}"), &n.to_string())).await);
+            }
+        }
+    };
+    let caught_up = async {
+        leader.join(joining).await.unwrap();
+        let lacks =
+            async || leader.digest().await.unwrap().0.saturating_sub(cluster.ledger(3).digest().await.unwrap().0);
+        while lacks().await > 300 {
+            assert!(began.elapsed() < Duration::from_secs(20), "it lacks {} entries still", lacks().await);
+            sleep(Duration::from_millis(20)).await;
+        }
+        over.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(caught_up, futures::future::join_all(writers.map(write)));
+    // Each one that is put in place makes a new state.
+    let states = std::fs::read_dir(cluster.dir.path().join(name(3)).join("state")).unwrap();
+    let mut states: Vec<_> = states.map(|state| state.unwrap().file_name()).collect();
+    states.sort();
+    assert_eq!(states, ["2", "current"], "one snapshot is enough");
+    cluster.agree().await;
+    cluster.shutdown().await;
 }

@@ -1,0 +1,140 @@
+//! How much of the log stays though a snapshot has it: some entries for whoever was away for a
+//! moment, and all that a node will lack that is being sent a snapshot. Without the latter, a
+//! node could be sent one snapshot after the other and never catch up with a busy leader: by the time
+//! it has one in place, the entries after it are gone.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::async_runtime::WatchReceiver;
+use parking_lot::Mutex;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+
+use crate::raft::Raft;
+
+/// How often it is looked what can go.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Longest a snapshot may take to be sent and put in place, before nothing is kept for it any more.
+const SENT_WITHIN: Duration = Duration::from_secs(600);
+
+/// Longest a node may take afterwards for the entries that it lacks.
+const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(60);
+
+/// Entries that are kept for such a node at most. Source: ours. Why: they take room on the disk.
+const ENTRIES_MAX: u64 = 500_000;
+
+/// What is kept for nodes that are being sent a snapshot, by number.
+#[derive(Default)]
+pub(crate) struct Holds(Mutex<BTreeMap<u64, Hold>>);
+
+struct Hold {
+    /// The last entry in the snapshot.
+    after: u64,
+    until: Instant,
+}
+
+/// A snapshot is on its way, as long as this lives.
+pub(crate) struct Sending {
+    holds: Arc<Holds>,
+    peer: u64,
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        if let Some(hold) = self.holds.0.lock().get_mut(&self.peer) {
+            hold.until = Instant::now() + CAUGHT_UP_WITHIN;
+        }
+    }
+}
+
+impl Holds {
+    /// A node is sent a snapshot whose last entry this is.
+    pub(crate) fn sending(self: &Arc<Self>, peer: u64, after: u64) -> Sending {
+        self.0.lock().insert(peer, Hold { after, until: Instant::now() + SENT_WITHIN });
+        Sending { holds: Arc::clone(self), peer }
+    }
+
+    /// How much of the log may go by now, of what could; `last` is its last entry. Forgets who needs
+    /// nothing any more: what is known of each peer is how far it has the log, or nothing where
+    /// this node does not lead.
+    fn bound(&self, now: Instant, (could, last): (u64, u64), matched: impl Fn(u64) -> Option<u64>) -> u64 {
+        let mut bound = could;
+        self.0.lock().retain(|peer, hold| {
+            let Some(matched) = matched(*peer) else { return false };
+            let (has, caught_up) = (matched.max(hold.after), matched > hold.after && matched >= could);
+            let waits = now < hold.until && !caught_up && last.saturating_sub(has) <= ENTRIES_MAX;
+            if waits {
+                bound = bound.min(has);
+            }
+            waits
+        });
+        bound
+    }
+}
+
+/// Drops of the log what can go, until it is dropped itself.
+pub(crate) struct Keeper(JoinHandle<()>);
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Keeper {
+    /// Keeps so many entries that a snapshot has, and what is held.
+    pub(crate) fn start(raft: Raft, holds: Arc<Holds>, keep: u64) -> Self {
+        Self(tokio::spawn(async move {
+            while purge(&raft, &holds, keep).await {
+                sleep(LOOK_EVERY).await;
+            }
+        }))
+    }
+}
+
+/// Whether the node still runs.
+async fn purge(raft: &Raft, holds: &Holds, keep: u64) -> bool {
+    let (upto, purged) = {
+        let metrics = raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let could = metrics.snapshot.map_or(0, |id| id.index).saturating_sub(keep);
+        let matched = |peer: u64| {
+            // One that was just taken in may not be there yet.
+            let known = metrics.replication.as_ref()?.get(&peer).copied().flatten();
+            Some(known.map_or(0, |id| id.index))
+        };
+        let last = metrics.last_log_index.unwrap_or_default();
+        (holds.bound(Instant::now(), (could, last), matched), metrics.purged.map_or(0, |id| id.index))
+    };
+    upto <= purged || raft.trigger().purge_log(upto).await.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_node_will_lack_stays_until_it_has_it_or_takes_too_long() {
+        let (holds, now) = (Arc::new(Holds::default()), Instant::now());
+        let has = |index: u64| move |peer: u64| (peer == 7).then_some(index);
+        assert_eq!(holds.bound(now, (100, 150), has(0)), 100);
+        let sending = holds.sending(7, 40);
+        assert_eq!(holds.bound(now, (30, 50), has(0)), 30, "so much it does not need");
+        assert_eq!(holds.bound(now, (100, 150), has(0)), 40, "it is being sent a snapshot");
+        drop(sending);
+        assert_eq!(holds.bound(now, (100, 150), has(60)), 60, "it comes nearer");
+        assert_eq!(holds.bound(now, (100, 150), has(100)), 100, "it has all that could go");
+        assert_eq!(holds.bound(now, (200, 250), has(100)), 200, "and is forgotten");
+
+        drop(holds.sending(7, 40));
+        assert_eq!(holds.bound(now, (100, 41 + ENTRIES_MAX), has(0)), 100, "that would be too many");
+        drop(holds.sending(7, 40));
+        let later = Instant::now() + CAUGHT_UP_WITHIN;
+        assert_eq!(holds.bound(later, (100, 150), has(0)), 100, "it takes too long");
+        let _sending = holds.sending(7, 40);
+        assert_eq!(holds.bound(now, (100, 150), |_| None), 100, "this node leads no more");
+    }
+}
