@@ -118,6 +118,24 @@ fn a_node_that_is_removed_while_others_promote_and_demote_it_stays_removed() {
 }
 
 #[test]
+fn the_autopilot_takes_no_settings_by_which_it_would_remove_nodes_that_live() {
+    let cluster = Cluster::open();
+    for (settings, text) in [
+        (
+            json!({"cleanup_dead_servers": true, "min_quorum": 3, "dead_server_last_contact_threshold": "59s"}),
+            "dead_server_last_contact_threshold should not be set to less than 1m; received: 59s",
+        ),
+        (json!({"cleanup_dead_servers": true, "min_quorum": 2}), "should at least be 3"),
+        (json!({"last_contact_threshold": "0s"}), "a second at least"),
+    ] {
+        let refused = cluster.leader().call("PUT", "sys/storage/raft/autopilot/configuration", Some(&settings));
+        assert!(refused.status == 400 && refused.text().contains(text), "{settings}: {}", refused.text());
+    }
+    let told = cluster.leader().get("sys/storage/raft/autopilot/configuration");
+    assert_eq!(told.at("data.cleanup_dead_servers"), json!(false), "{}", told.text());
+}
+
+#[test]
 fn the_autopilots_settings_outlive_the_leader_that_took_them() {
     let mut cluster = Cluster::open();
     cluster.leader().put("sys/storage/raft/autopilot/configuration", &json!({"max_trailing_logs": 77}));

@@ -2,13 +2,12 @@
 //! until it is revoked; what was revoked is gone.
 
 use std::collections::BTreeSet;
-use std::thread;
 
 use serde_json::{Value, json};
 
 use super::chance::Chance;
 use super::client::{Client, Told};
-use super::load::{Load, REST, field};
+use super::load::Load;
 
 /// One of so many is kept to the end.
 const KEPT: usize = 8;
@@ -22,12 +21,13 @@ pub(crate) struct Leases {
     doubtful: BTreeSet<String>,
     /// Requests for one that had no answer: each may have made one.
     unanswered: usize,
-    pub(crate) revoked: usize,
+    revoked: BTreeSet<String>,
 }
 
 impl Leases {
-    pub(crate) fn kept(&self) -> usize {
-        self.kept.len()
+    /// How many are kept, and how many were revoked.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.kept.len(), self.revoked.len())
     }
 
     /// What is wrong with what a node has.
@@ -35,8 +35,11 @@ impl Leases {
         if let Some(lost) = self.kept.difference(found).next() {
             return Some(format!("lease {lost} was given out and is not there"));
         }
+        if let Some(back) = self.revoked.intersection(found).next() {
+            return Some(format!("lease {back} was revoked and is there"));
+        }
         let more = found.iter().filter(|id| !self.kept.contains(*id) && !self.doubtful.contains(*id)).count();
-        (more > self.unanswered).then(|| format!("{more} leases nobody asked for, or that were revoked, are there"))
+        (more > self.unanswered).then(|| format!("{more} leases that nobody was given are there"))
     }
 }
 
@@ -54,22 +57,15 @@ impl Load {
         let mut client = self.client(1);
         while !self.is_over() {
             let made = client.ask("GET", &format!("hello/codes/{}", self.canary), &Value::Null);
-            let Some(id) = field(&made, "/lease_id") else {
-                match made {
-                    Told::Unknown => self.noted().leases.unanswered += 1,
-                    Told::NotSent => {}
-                    Told::Answer(status, answer) => self.breaks(format!("a lease: {status}: {answer}")),
-                }
-                thread::sleep(REST);
-                continue;
-            };
+            self.noted().leases.unanswered += usize::from(matches!(made, Told::Unknown));
+            let Some(id) = self.made(&made, "/lease_id") else { continue };
             client.turn();
             self.expect_lease(&mut client, &id, 200);
             let fate = if chance.below(KEPT) == 0 { Fate::Kept } else { self.revoke_lease(&mut client, &id) };
             let mut noted = self.noted();
             match fate {
                 Fate::Kept => drop(noted.leases.kept.insert(id)),
-                Fate::Revoked => noted.leases.revoked += 1,
+                Fate::Revoked => drop(noted.leases.revoked.insert(id)),
                 Fate::Doubtful => drop(noted.leases.doubtful.insert(id)),
             }
         }
@@ -128,12 +124,14 @@ mod tests {
 
     #[test]
     fn what_nodes_have_at_the_end_is_judged_by_what_clients_were_told() {
-        let leases = Leases { kept: set(&["a", "b"]), doubtful: set(&["c"]), unanswered: 1, revoked: 0 };
+        let leases = Leases { kept: set(&["a", "b"]), doubtful: set(&["c"]), unanswered: 1, revoked: set(&["d"]) };
         for may_be in [&["a", "b"][..], &["a", "b", "c"], &["a", "b", "c", "of no answer"]] {
             assert_eq!(leases.fault(&set(may_be)), None, "{may_be:?}");
         }
         let lost = leases.fault(&set(&["a", "c"]));
         assert!(lost.is_some_and(|fault| fault.starts_with("lease b")));
-        assert!(leases.fault(&set(&["a", "b", "revoked", "of no answer"])).is_some());
+        let back = leases.fault(&set(&["a", "b", "d"]));
+        assert!(back.is_some_and(|fault| fault.starts_with("lease d")));
+        assert!(leases.fault(&set(&["a", "b", "nobody's", "of no answer"])).is_some());
     }
 }

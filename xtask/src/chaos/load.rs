@@ -27,6 +27,9 @@ pub(super) const REST: Duration = Duration::from_millis(20);
 /// How often a revoked token is tried, over all nodes.
 const TRIES_OF_REVOKED: usize = 6;
 
+/// How often the last look asks where there is no answer.
+const LAST_TRIES: usize = 100;
+
 /// What all clients share.
 pub(crate) struct Load {
     nodes: Vec<SocketAddr>,
@@ -49,10 +52,18 @@ pub(crate) struct Noted {
     /// By secret.
     pub(crate) histories: Vec<Vec<Operation>>,
     pub(crate) leases: Leases,
+    gone: Gone,
     /// When the probe's writes were acknowledged.
     pub(crate) probed: Vec<Instant>,
     /// Rules that were broken, in words.
     pub(crate) broken: Vec<String>,
+}
+
+/// Tokens that no node takes any more.
+#[derive(Default)]
+struct Gone {
+    taken: Vec<String>,
+    revoked: Vec<String>,
 }
 
 impl Load {
@@ -153,7 +164,8 @@ impl Load {
         }
     }
 
-    fn operate(&self, client: &mut Client<'_>, number: usize, call: Call) {
+    /// Asks, and notes what came of it; whether there was an answer.
+    fn operate(&self, client: &mut Client<'_>, number: usize, call: Call) -> bool {
         let name = self.name(number);
         let began = self.now();
         let text = |value| format!("{}={value}", self.canary);
@@ -164,12 +176,18 @@ impl Load {
         };
         let ended = self.now();
         let outcome = match told {
-            Told::NotSent => return thread::sleep(REST),
+            Told::NotSent => {
+                thread::sleep(REST);
+                return false;
+            }
             Told::Unknown => Outcome::Unknown,
-            Told::Answer(status, answer) => match outcome(call, status, &answer) {
-                Some(outcome) => outcome,
-                None => return self.breaks(format!("{call:?} was answered {status}: {answer}")),
-            },
+            Told::Answer(status, answer) => {
+                let Some(outcome) = outcome(call, status, &answer) else {
+                    self.breaks(format!("{call:?} was answered {status}: {answer}"));
+                    return true;
+                };
+                outcome
+            }
         };
         if matches!(outcome, Outcome::Written { .. }) {
             self.acknowledged.fetch_add(1, Ordering::Relaxed);
@@ -181,6 +199,7 @@ impl Load {
         if outcome == Outcome::Unknown {
             thread::sleep(REST);
         }
+        outcome != Outcome::Unknown
     }
 
     fn note(&self, number: usize, operation: Operation) {
@@ -191,15 +210,53 @@ impl Load {
         noted.histories[number].push(operation);
     }
 
-    /// Reads every secret and every lease from every node once more, and gives all that was noted.
+    /// Reads every secret from every node once more, and tries there what was taken, revoked and
+    /// leased; gives all that was noted.
     pub(crate) fn last_look(&self) -> Noted {
         let count = self.noted().histories.len();
+        let gone = std::mem::take(&mut self.noted().gone);
         for at in 0..self.nodes.len() {
             let mut client = Client::new(&self.nodes[at..=at], &self.token, 0);
-            (0..count).for_each(|number| self.operate(&mut client, number, Call::Read));
+            for number in 0..count {
+                let tries = (0..LAST_TRIES).any(|_| self.operate(&mut client, number, Call::Read));
+                if !tries {
+                    self.breaks(format!("node{at} did not answer a read of secret {number} at the end"));
+                    break;
+                }
+            }
+            gone.taken.iter().for_each(|token| self.expect_taken(&mut client, token));
+            gone.revoked.iter().for_each(|token| self.expect_revoked(&mut client, token));
             self.last_leases(&mut client);
         }
         std::mem::take(&mut *self.noted())
+    }
+
+    /// What was taken once is taken no more.
+    fn expect_taken(&self, client: &mut Client<'_>, token: &str) {
+        match self.insist(client, |client| client.ask("PUT", "sys/wrapping/unwrap", &json!({"token": token}))) {
+            Some(400) => {}
+            other => self.breaks(format!("a wrapped thing that was taken was answered {other:?} at the end")),
+        }
+    }
+
+    /// A revoked token is refused.
+    fn expect_revoked(&self, client: &mut Client<'_>, token: &str) {
+        let look = |client: &mut Client<'_>| client.ask_as(token, "GET", "auth/token/lookup-self", &Value::Null);
+        match self.insist(client, look) {
+            Some(403) => {}
+            other => self.breaks(format!("a revoked token was answered {other:?} at the end")),
+        }
+    }
+
+    /// Asks until there is an answer; its status.
+    fn insist(&self, client: &mut Client<'_>, ask: impl Fn(&mut Client<'_>) -> Told) -> Option<u16> {
+        (0..LAST_TRIES).find_map(|_| match ask(client) {
+            Told::Answer(status, _) => Some(status),
+            Told::NotSent | Told::Unknown => {
+                thread::sleep(REST);
+                None
+            }
+        })
     }
 
     /// Writes without a pause, as a client does that tries until it is through, and notes when.
@@ -222,10 +279,7 @@ impl Load {
         let (mut one, mut other) = (self.client(0), self.client(1));
         while !self.is_over() {
             let wrapped = one.ask_wrapped("sys/wrapping/wrap", &json!({"thing": self.canary}));
-            let Some(token) = field(&wrapped, "/wrap_info/token") else {
-                thread::sleep(REST);
-                continue;
-            };
+            let Some(token) = self.made(&wrapped, "/wrap_info/token") else { continue };
             let body = json!({"token": token});
             let unwrap = |client: &mut Client<'_>| client.ask("PUT", "sys/wrapping/unwrap", &body);
             let mut told = thread::scope(|scope| {
@@ -240,7 +294,8 @@ impl Load {
             match told {
                 [Some(200), Some(200)] => self.breaks("a wrapped thing was taken twice".to_owned()),
                 [Some(400), Some(400)] => self.breaks("a wrapped thing was taken by nobody".to_owned()),
-                [_, Some(200 | 400)] | [None, None] => {}
+                [_, Some(200)] => self.noted().gone.taken.push(token),
+                [_, Some(400)] | [None, None] => {}
                 other => self.breaks(format!("unwrapping was answered {other:?}")),
             }
             self.taken.fetch_add(1, Ordering::Relaxed);
@@ -254,13 +309,14 @@ impl Load {
         let mut revoked: Vec<String> = Vec::new();
         while !self.is_over() {
             let made = client.ask("PUT", "auth/token/create", &json!({"ttl": "24h", "policies": ["default"]}));
-            let Some(token) = field(&made, "/auth/client_token") else {
-                thread::sleep(REST);
-                continue;
-            };
+            let Some(token) = self.made(&made, "/auth/client_token") else { continue };
             match client.ask("PUT", "auth/token/revoke", &json!({"token": token})) {
                 Told::Answer(204, _) => revoked.push(token),
-                _ => continue,
+                Told::Answer(status, answer) => {
+                    self.breaks(format!("revoking a token was answered {status}: {answer}"));
+                    continue;
+                }
+                Told::NotSent | Told::Unknown => continue,
             }
             self.revoked.fetch_add(1, Ordering::Relaxed);
             let first = revoked.len().saturating_sub(TRIES_OF_REVOKED);
@@ -271,6 +327,20 @@ impl Load {
                 }
             }
         }
+        self.noted().gone.revoked = revoked;
+    }
+
+    /// What was asked for, if it was made; whoever reached nobody rests.
+    pub(super) fn made(&self, told: &Told, pointer: &str) -> Option<String> {
+        let made = field(told, pointer);
+        match told {
+            Told::Answer(..) if made.is_some() => {}
+            Told::Answer(status, answer) => {
+                self.breaks(format!("{pointer} was due, and there came {status}: {answer}"))
+            }
+            Told::NotSent | Told::Unknown => thread::sleep(REST),
+        }
+        made
     }
 }
 
@@ -290,7 +360,7 @@ fn outcome(call: Call, status: u16, answer: &Value) -> Option<Outcome> {
     }
 }
 
-pub(super) fn field(told: &Told, pointer: &str) -> Option<String> {
+fn field(told: &Told, pointer: &str) -> Option<String> {
     match told {
         Told::Answer(200, answer) => Some(answer.pointer(pointer)?.as_str()?.to_owned()),
         _ => None,

@@ -206,9 +206,13 @@ fn torment(cluster: &mut Cluster, load: &Load, course: &Course) -> Done<Inflicte
         };
         let Some(fault) = next.filter(|_| !load.is_broken() && (course.each || !enough)) else { return Ok(inflicted) };
         if let Some(obstacle) = fault.obstacle(cluster) {
+            if course.each {
+                return Err(Failed::new(format!("{fault:?} cannot be done here: {obstacle}")));
+            }
             say(format_args!("{fault:?} is left out: {obstacle}"));
             continue;
         }
+        cluster.until_led()?;
         say(format_args!("{fault:?} ({written} writes so far)"));
         inflicted.note(fault);
         fault.inflict(cluster, load, &mut chance)?;

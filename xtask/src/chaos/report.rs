@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -69,6 +71,7 @@ impl Report {
         cluster: &Cluster,
     ) -> Self {
         let faults = inflicted.counts();
+        let (leases_kept, leases_revoked) = noted.leases.counts();
         let gaps = |fault: &Fault| Some((*fault, Gaps::of(*fault, inflicted, &noted.probed)?));
         Self {
             seed,
@@ -78,8 +81,8 @@ impl Report {
             secrets: Secrets::of(&noted.histories, load.acknowledged.load(Ordering::Relaxed)),
             taken_once: load.taken.load(Ordering::Relaxed),
             tokens_revoked: load.revoked.load(Ordering::Relaxed),
-            leases_revoked: noted.leases.revoked,
-            leases_kept: noted.leases.kept(),
+            leases_revoked,
+            leases_kept,
             calls_crashed: load.crashed.load(Ordering::Relaxed),
             legible: legible(cluster, load.canary.as_bytes()),
             gaps_ms: faults.keys().filter_map(gaps).collect(),
@@ -89,9 +92,10 @@ impl Report {
         }
     }
 
-    /// Whether nobody saw what may not be.
+    /// Whether nobody saw what may not be, and there was something to see.
     pub(crate) fn is_clean(&self) -> bool {
-        let held = self.broken.is_empty() && self.are_alike();
+        let tried = [self.taken_once, self.tokens_revoked, self.leases_revoked as u64, self.secrets.writes];
+        let held = self.broken.is_empty() && self.are_alike() && !tried.contains(&0);
         self.secrets.not_linearizable.is_empty() && held && self.legible.is_empty()
     }
 
@@ -171,5 +175,7 @@ impl Gaps {
 fn legible(cluster: &Cluster, canary: &[u8]) -> Vec<String> {
     let holds = |bytes: Vec<u8>| bytes.windows(canary.len()).any(|window| window == canary);
     let files = cluster.files().into_iter();
-    files.filter(|file| fs::read(file).is_ok_and(holds)).map(|file| file.display().to_string()).collect()
+    // One that cannot be read may hold anything; one that is gone by now holds nothing.
+    let legible = |file: &PathBuf| fs::read(file).map_or_else(|e| e.kind() != ErrorKind::NotFound, holds);
+    files.filter(legible).map(|file| file.display().to_string()).collect()
 }

@@ -47,6 +47,12 @@ pub(super) const ROUTES: &[HostRoute] = &[
         ]),
 ];
 
+/// Shortest silence after which a node is removed for good. Source: Vault.
+const DEAD_MIN: Duration = Duration::from_secs(60);
+
+/// Shortest silence after which a node counts as gone, so that another may take its name. Source: ours.
+const SILENT_MIN: Duration = Duration::from_secs(1);
+
 /// Fewest voters that must be left where silent ones are removed. Source: Vault.
 const CLEANUP_QUORUM_MIN: u32 = 3;
 
@@ -262,6 +268,15 @@ fn set_autopilot(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         if let Some(secs) = fields.seconds_of_field(name)? {
             *setting = Duration::from_secs(secs);
         }
+    }
+    if config.dead_server_last_contact_threshold < DEAD_MIN {
+        return Err(Fault::invalid(format!(
+            "dead_server_last_contact_threshold should not be set to less than 1m; received: {}",
+            go_duration(config.dead_server_last_contact_threshold)
+        )));
+    }
+    if config.last_contact_threshold < SILENT_MIN {
+        return Err(Fault::invalid("last_contact_threshold must be a second at least: nodes are heard twice a second"));
     }
     let number = |name: &str| -> Result<Option<u64>, Fault> {
         let number = fields.integer(name)?.map(u64::try_from).transpose();

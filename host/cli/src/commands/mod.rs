@@ -118,6 +118,8 @@ pub(crate) const COMMANDS: &[&Command] = &[
     &operator::raft::JOIN,
     &operator::raft::LIST_PEERS,
     &operator::raft::REMOVE_PEER,
+    &operator::raft::PROMOTE,
+    &operator::raft::DEMOTE,
     &operator::snapshot::INSPECT,
     &operator::snapshot::RESTORE,
     &operator::snapshot::SAVE,

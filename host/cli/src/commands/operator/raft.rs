@@ -59,6 +59,28 @@ pub(in crate::commands) const REMOVE_PEER: Command = Command {
     run: remove_peer,
 };
 
+pub(in crate::commands) const PROMOTE: Command = Command {
+    words: "operator raft promote",
+    about: "Make a node that never voted a voter",
+    usage: "[options] NODE-ID",
+    help: "Lets a node vote that joined as one that never does. It votes once it has caught up.\n\nLet one vote:\n\n    $ bulkhead operator raft promote node1",
+    prints: Prints::Lines,
+    is_client: true,
+    flags: &[],
+    run: promote,
+};
+
+pub(in crate::commands) const DEMOTE: Command = Command {
+    words: "operator raft demote",
+    about: "Make a voter a node that never votes",
+    usage: "[options] NODE-ID",
+    help: "Takes a node its vote. It keeps its copy up to date, and serves reads.\n\nLet one vote no more:\n\n    $ bulkhead operator raft demote node1",
+    prints: Prints::Lines,
+    is_client: true,
+    flags: &[],
+    run: demote,
+};
+
 pub(in crate::commands) const STATE: Command = Command {
     words: "operator raft autopilot state",
     about: "Print how the cluster is",
@@ -186,15 +208,25 @@ fn join(session: &Session) -> Result<u8, Fault> {
     Ok(0)
 }
 
-fn remove_peer(session: &Session) -> Result<u8, Fault> {
+/// Tells the leader something about one node.
+fn of_one(session: &Session, path: &str, tried: &'static str, done: &str) -> Result<u8, Fault> {
     let body = json!({ "server_id": session.one()?.trim() });
-    let call = Call::new("PUT", "sys/storage/raft/remove-peer").body(&body);
-    session
-        .client()?
-        .send(&call)
-        .map_err(|error| Fault::request("Error removing the peer from raft cluster", error))?;
-    session.terminal.out("Peer removed successfully!");
+    session.client()?.send(&Call::new("PUT", path).body(&body)).map_err(|error| Fault::request(tried, error))?;
+    session.terminal.out(done);
     Ok(0)
+}
+
+fn remove_peer(session: &Session) -> Result<u8, Fault> {
+    let tried = "Error removing the peer from raft cluster";
+    of_one(session, "sys/storage/raft/remove-peer", tried, "Peer removed successfully!")
+}
+
+fn promote(session: &Session) -> Result<u8, Fault> {
+    of_one(session, "sys/storage/raft/promote", "Error promoting server", "Server promoted successfully!")
+}
+
+fn demote(session: &Session) -> Result<u8, Fault> {
+    of_one(session, "sys/storage/raft/demote", "Error demoting server", "Server demoted successfully!")
 }
 
 fn state(session: &Session) -> Result<u8, Fault> {

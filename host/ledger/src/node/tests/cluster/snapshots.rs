@@ -221,12 +221,13 @@ async fn a_restoring_whose_leader_dies_changes_everything_or_nothing() {
 async fn a_node_that_is_sent_a_snapshot_catches_up_however_much_is_written() {
     let mut cluster = Cluster::of(3, 66).await;
     let big = "v".repeat(2000);
-    for n in 0..3000 {
-        cluster.put(&format!("key/{n}"), &big).await;
+    let leader = Arc::clone(cluster.ledger(cluster.leader().await));
+    for hundred in 0..30 {
+        let puts = (0..100).map(|n| leader.propose(put(&format!("key/{hundred}/{n}"), &big)));
+        futures::future::try_join_all(puts).await.unwrap();
     }
     cluster.make_room();
     cluster.start(3).await;
-    let leader = Arc::clone(cluster.ledger(cluster.leader().await));
     let (over, began) = (AtomicBool::new(false), Instant::now());
     // What is sent in turns takes long, what is sent at once does not.
     cluster.net.weather(Weather { delay_us_max: 30_000, ..Weather::default() });
