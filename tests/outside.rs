@@ -2,6 +2,7 @@
 //! What must not: any import of Bulkhead's own crates; these tests speak HTTP,
 //! start processes and read files, as a user does.
 #![allow(clippy::unwrap_used)] // a test says what failed by where it stopped
+mod acl;
 mod api;
 mod audit;
 mod canary;

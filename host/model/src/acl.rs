@@ -35,6 +35,8 @@ struct Rule {
     required: Vec<String>,
     min_wrap_secs: u64,
     max_wrap_secs: u64,
+    /// Most names of a list; 0: all.
+    page_max: u64,
     /// The policies that have it, and what each says.
     policies: Vec<(String, Capabilities)>,
 }
@@ -77,6 +79,8 @@ pub enum Decision {
     Allow {
         /// Names of the policies whose rule decided.
         granting: Vec<String>,
+        /// How many names a list is to show, whatever was asked for: 0: all; `None`: as asked.
+        page: Option<u64>,
     },
     /// Turned away.
     Deny {
@@ -94,6 +98,12 @@ pub struct DenyingRule {
     pub policies: Vec<String>,
     /// Whether the rule has `deny`. Otherwise it does not grant what was asked.
     pub denies: bool,
+}
+
+impl Ask<'_> {
+    fn is_list(&self) -> bool {
+        [Capabilities::LIST, Capabilities::SCAN].contains(&self.needs)
+    }
 }
 
 impl Acl {
@@ -134,15 +144,14 @@ impl Acl {
     #[must_use]
     pub fn decide(&self, ask: &Ask<'_>) -> Decision {
         if self.root {
-            return Decision::Allow { granting: vec!["root".into()] };
+            return Decision::Allow { granting: vec!["root".into()], page: None };
         }
         decided(self.folded(ask.folded).deciding(ask), ask)
     }
 
     /// The one rule that decides, of rules that are folded already.
     fn deciding(&self, ask: &Ask<'_>) -> Option<Found<'_>> {
-        let lists = [Capabilities::LIST, Capabilities::SCAN].contains(&ask.needs);
-        if lists { self.folder_rule(ask.path) } else { self.rule(ask.path) }
+        if ask.is_list() { self.folder_rule(ask.path) } else { self.rule(ask.path) }
     }
 
     /// These rules for a path in some of whose segments case does not count. They are lowered
@@ -221,7 +230,9 @@ impl Acl {
 fn decided(found: Option<Found<'_>>, ask: &Ask<'_>) -> Decision {
     match found {
         None => Decision::Deny { rule: None },
-        Some((_, rule)) if rule.lets(ask) => Decision::Allow { granting: rule.saying(ask.needs) },
+        Some((_, rule)) if let Some(page) = rule.lets(ask) => {
+            Decision::Allow { granting: rule.saying(ask.needs), page }
+        }
         Some((pattern, rule)) => {
             let denies = rule.capabilities.has(Capabilities::DENY);
             let policies = rule.saying(if denies { Capabilities::DENY } else { Capabilities::default() });
@@ -245,6 +256,7 @@ impl Rule {
             required: rule.required_parameters.clone(),
             min_wrap_secs: rule.min_wrapping_ttl_secs,
             max_wrap_secs: rule.max_wrapping_ttl_secs,
+            page_max: rule.pagination_limit,
             policies: vec![(policy.to_owned(), rule.capabilities)],
         }
     }
@@ -261,16 +273,44 @@ impl Rule {
         let lowest = |a: u64, b: u64| if a == 0 || b == 0 { a.max(b) } else { a.min(b) };
         self.min_wrap_secs = lowest(self.min_wrap_secs, other.min_wrap_secs);
         self.max_wrap_secs = lowest(self.max_wrap_secs, other.max_wrap_secs);
+        self.page_max = lowest(self.page_max, other.page_max);
     }
 
-    fn lets(&self, ask: &Ask<'_>) -> bool {
+    /// Whether it lets the request through, and how many names a list then shows.
+    fn lets(&self, ask: &Ask<'_>) -> Option<Option<u64>> {
         if self.capabilities.has(Capabilities::DENY) || !self.capabilities.has(ask.needs) {
-            return false;
+            return None;
         }
         if ask.sudo && !self.capabilities.has(Capabilities::SUDO) {
-            return false;
+            return None;
         }
-        self.wrapping_fits(ask.wrap_ttl_secs) && self.parameters_fit(ask)
+        let fits = self.wrapping_fits(ask.wrap_ttl_secs) && self.parameters_fit(ask);
+        if fits { self.page(ask) } else { None }
+    }
+
+    /// How many names a list shows; none at all (`None`) where more are asked for than the rule has,
+    /// or nothing is said though `limit` is required.
+    fn page(&self, ask: &Ask<'_>) -> Option<Option<u64>> {
+        if !ask.is_list() {
+            return Some(None);
+        }
+        let sent = (ask.parameters)().map(Sent)?;
+        let asked = sent.0.get("limit");
+        let most = asked.and_then(Value::as_str) == Some("max");
+        if self.page_max == 0 {
+            return Some(most.then_some(0));
+        }
+        if most {
+            return Some(Some(self.page_max));
+        }
+        let Some(asked) = asked else {
+            let required = self.required.iter().any(|name| name.eq_ignore_ascii_case("limit"));
+            return (!required).then_some(Some(self.page_max));
+        };
+        let asked = asked.as_i64().or_else(|| asked.as_str()?.parse().ok())?;
+        // 0 stands for all, of which the rule shows so many.
+        let asked = Some(u64::try_from(asked).ok()?).filter(|asked| *asked > 0).unwrap_or(self.page_max);
+        (asked <= self.page_max).then_some(Some(asked))
     }
 
     fn wrapping_fits(&self, asked: Option<u64>) -> bool {
@@ -281,7 +321,7 @@ impl Rule {
 
     fn parameters_fit(&self, ask: &Ask<'_>) -> bool {
         // Vault holds only reads and writes to rules about parameters.
-        let exempt = [Capabilities::LIST, Capabilities::SCAN, Capabilities::DELETE].contains(&ask.needs);
+        let exempt = ask.is_list() || ask.needs == Capabilities::DELETE;
         if exempt || (self.allowed.is_empty() && self.denied.is_empty() && self.required.is_empty()) {
             return true;
         }
@@ -330,14 +370,16 @@ fn value_listed(value: &Value, list: &[Value]) -> bool {
         })
 }
 
+/// As Vault reads it: one `*` at either end, and a `*` alone is that text and no other.
 fn glob(pattern: &str, text: &str) -> bool {
-    let (head, tail) = (pattern.starts_with('*'), pattern.len() > 1 && pattern.ends_with('*'));
-    let core = pattern.trim_start_matches('*').trim_end_matches('*');
-    match (head, tail) {
-        (true, true) => text.contains(core),
-        (true, false) => text.ends_with(core),
-        (false, true) => text.starts_with(core),
-        (false, false) => text == pattern,
+    if pattern.len() < 2 {
+        return text == pattern;
+    }
+    match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
+        (Some(rest), Some(_)) => text.contains(rest.strip_suffix('*').unwrap_or(rest)),
+        (Some(end), None) => text.ends_with(end),
+        (None, Some(start)) => text.starts_with(start),
+        (None, None) => text == pattern,
     }
 }
 

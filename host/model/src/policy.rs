@@ -131,6 +131,10 @@ pub struct PathRule {
     pub min_wrapping_ttl_secs: u64,
     /// Longest wrapping TTL, in seconds; 0: none.
     pub max_wrapping_ttl_secs: u64,
+    /// Most names that one list shows; 0: all. Source: OpenBao.
+    pub pagination_limit: u64,
+    /// When it ends, in milliseconds since 1970; `None`: never. Source: OpenBao.
+    pub expires_ms: Option<u64>,
 }
 
 /// A parsed policy.
@@ -162,6 +166,19 @@ impl Policy {
     #[must_use]
     pub fn is_templated(&self) -> bool {
         self.rules.iter().any(|rule| template::is_template(&rule.pattern))
+    }
+
+    /// Whether a part of it ends some time.
+    #[must_use]
+    pub fn ends(&self) -> bool {
+        self.rules.iter().any(|rule| rule.expires_ms.is_some())
+    }
+
+    /// The policy as it is at this moment: without what has ended.
+    #[must_use]
+    pub fn at(mut self, now_ms: u64) -> Self {
+        self.rules.retain(|rule| rule.expires_ms.is_none_or(|end| now_ms <= end));
+        self
     }
 
     /// The policy as it is for this subject. A rule about something the subject does not
@@ -260,6 +277,8 @@ fn path_rule(pattern: &str, body: &[Item]) -> Result<PathRule, PolicyError> {
             }
             "min_wrapping_ttl" => rule.min_wrapping_ttl_secs = seconds(&item.value).map_err(bad)?,
             "max_wrapping_ttl" => rule.max_wrapping_ttl_secs = seconds(&item.value).map_err(bad)?,
+            "pagination_limit" => rule.pagination_limit = limit(&item.value).map_err(bad)?,
+            "expiration" => rule.expires_ms = expiration(&item.value).map_err(bad)?,
             "comment" => {}
             other => return Err(bad(format!("invalid key {other:?} on line {}", item.line))),
         }
@@ -299,6 +318,33 @@ fn seconds(value: &Value) -> Result<u64, String> {
         }
         _ => Err("invalid duration".into()),
     }
+}
+
+/// A number of names; none where it is not above 0, as in OpenBao.
+fn limit(value: &Value) -> Result<u64, String> {
+    let parsed = match value {
+        Value::Num(text) | Value::Str(text) => text.parse::<i64>().ok(),
+        _ => None,
+    };
+    let limit = parsed.ok_or("pagination_limit must be a number")?;
+    Ok(u64::try_from(limit).unwrap_or(0))
+}
+
+/// A moment: RFC 3339, or seconds since 1970; empty: never.
+fn expiration(value: &Value) -> Result<Option<u64>, String> {
+    use ::time::OffsetDateTime;
+    use ::time::format_description::well_known::Rfc3339;
+    let (Value::Str(text) | Value::Num(text)) = value else { return Err("invalid expiration time".into()) };
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let moment = match text.parse::<i64>() {
+        Ok(secs) => OffsetDateTime::from_unix_timestamp(secs).ok(),
+        Err(_) => OffsetDateTime::parse(text, &Rfc3339).ok(),
+    };
+    let moment = moment.ok_or_else(|| format!("invalid expiration time: {text:?}"))?;
+    // One before 1970 has ended too.
+    Ok(Some(u64::try_from(moment.unix_timestamp_nanos() / 1_000_000).unwrap_or(0)))
 }
 
 fn parameters(value: &Value) -> Result<ParameterRules, String> {

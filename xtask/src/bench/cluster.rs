@@ -56,7 +56,7 @@ struct Side {
 ///
 /// # Errors
 /// A cluster does not start, or does not recover.
-pub(super) fn run(options: &Options, [ours, bao]: [PathBuf; 2], scratch: &Path) -> Done<[Measured; 2]> {
+pub(super) fn run(options: &Options, [ours, bao]: [PathBuf; 2], scratch: &Path) -> Done<([Measured; 2], String)> {
     let mut sides = [start("bulkhead", ours, scratch, options)?, start("bao", bao, scratch, options)?];
     for side in &mut sides {
         load::seed(&side.asked(true)?)?;
@@ -85,8 +85,9 @@ pub(super) fn run(options: &Options, [ours, bao]: [PathBuf; 2], scratch: &Path) 
         .collect();
     let measured: [Measured; 2] = measured.try_into().map_err(|_| Failed::new("there are two sides"))?;
     let lines = lines(&measured, options);
-    print!("{}", table::render_lines([&measured[0].version, &measured[1].version], &lines, options));
-    Ok(measured)
+    let table = table::render_lines([&measured[0].version, &measured[1].version], &lines, options);
+    print!("{table}");
+    Ok((measured, table))
 }
 
 fn start(name: &'static str, binary: PathBuf, scratch: &Path, options: &Options) -> Done<Side> {

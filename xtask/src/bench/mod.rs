@@ -116,19 +116,21 @@ pub(crate) fn run(options: &Options) -> Done {
     std::fs::create_dir_all(&parent).tried(format_args!("creating {}", parent.display()))?;
     let scratch = tempfile::tempdir_in(&parent).tried(format_args!("creating a folder in {}", parent.display()))?;
 
-    let name = if options.cluster {
-        save("bench-cluster.json", &cluster::run(options, [ours, bao], scratch.path())?)?
+    let (name, table) = if options.cluster {
+        let (measured, table) = cluster::run(options, [ours, bao], scratch.path())?;
+        (save("bench-cluster.json", &measured)?, table)
     } else {
         let mut servers = [
             Server::start("bulkhead", ours, scratch.path(), options.audit)?,
             Server::start("bao", bao, scratch.path(), options.audit)?,
         ];
         let measured = measure(&mut servers, options)?;
-        print!("{}", table::render(&measured, options));
-        save("bench.json", &measured)?
+        let table = table::render(&measured, options);
+        print!("{table}");
+        (save("bench.json", &measured)?, table)
     };
     println!("\n  {}", name.display());
-    Ok(())
+    if table::misses(&table) { Err(Failed::new("a bar was missed: see above")) } else { Ok(()) }
 }
 
 fn save(name: &str, measured: &impl Serialize) -> Done<PathBuf> {

@@ -4,6 +4,14 @@ use std::fmt::Write;
 
 use super::{Measured, Options, Phase};
 
+/// What stands at a bar that was not held.
+const MISSED: &str = "MISSED";
+
+/// Whether a table has such a line.
+pub(super) fn misses(table: &str) -> bool {
+    table.contains(MISSED)
+}
+
 /// A line: a number of ours, the same of the peer's, and what we hold ourselves to.
 pub(super) struct Line {
     pub(super) label: String,
@@ -91,7 +99,7 @@ fn process_lines(ours: &Measured, theirs: &Measured) -> Vec<Line> {
 impl Line {
     fn text(&self) -> String {
         let ratio = self.ours / self.theirs;
-        let verdict = |held: bool| if held { "met" } else { "MISSED" };
+        let verdict = |held: bool| if held { "met" } else { MISSED };
         let bar = match self.bar {
             Bar::None => String::new(),
             Bar::AtMost(most) => format!("<= {most:.2}  {}", verdict(ratio <= most)),

@@ -125,8 +125,10 @@ impl Config {
             ends |= record.expires_ms != 0;
             // Checked when it was written; a rule that this version cannot read grants nothing.
             let policy = Policy::parse(&record.text).unwrap_or_default();
+            ends |= policy.ends();
             let subject = persona.map(|persona| &persona.subject);
             let policy = policy
+                .at(now_ms)
                 .resolved(subject, record.template_values())
                 .map_err(|error| AclError::Policy { name: name.clone(), error })?;
             parsed.push((name.as_str(), policy));

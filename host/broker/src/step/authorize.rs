@@ -20,6 +20,8 @@ pub(crate) struct Authorized {
     pub operation: Operation,
     /// The policies whose rule decided; empty where nobody has to be asked.
     pub granting: Vec<String>,
+    /// How many names a list is to show, where the policies say; 0: all.
+    pub page: Option<u64>,
 }
 
 /// A request that was turned away, with what decided, for the audit log.
@@ -53,7 +55,7 @@ pub(crate) async fn authorize(visit: &mut Visit, request: &Request, routed: Rout
     // What a path takes is no secret of the mount: Vault tells it to whoever has a token,
     // whatever the policies say, and on paths that demand sudo too.
     if request.help {
-        return Ok(Authorized { routed, operation: op, granting: Vec::new() });
+        return Ok(Authorized { routed, operation: op, granting: Vec::new(), page: None });
     }
     if request.verb == Verb::Write && !may_both(visit, request, &routed) {
         op = match create_or_update(visit, request, &routed.target).await {
@@ -62,7 +64,7 @@ pub(crate) async fn authorize(visit: &mut Visit, request: &Request, routed: Rout
         };
     }
     if open_to_all {
-        return Ok(Authorized { routed, operation: op, granting: Vec::new() });
+        return Ok(Authorized { routed, operation: op, granting: Vec::new(), page: None });
     }
     let parameters = || sent(request);
     let ask = Ask {
@@ -75,7 +77,7 @@ pub(crate) async fn authorize(visit: &mut Visit, request: &Request, routed: Rout
     };
     let who = visit.who.as_ref().expect("checked above: somebody is there");
     match who.acl.decide(&ask) {
-        Decision::Allow { granting } => Ok(Authorized { routed, operation: op, granting }),
+        Decision::Allow { granting, page } => Ok(Authorized { routed, operation: op, granting, page }),
         Decision::Deny { rule } => {
             let by = rule.map_or(DeniedBy::NoRule, |rule| DeniedBy::Rule(Box::new(rule)));
             deny(by, Failure::denied().into())

@@ -33,10 +33,12 @@ pub(crate) async fn dispatch(visit: &mut Visit, request: &Request, passed: &Auth
     if request.verb == Verb::Write && request.path.is_folder() {
         return Err(Fault::invalid("cannot write to a path ending in '/'"));
     }
+    let narrowed = passed.page.map(|page| narrowed(&request.body, page)).transpose()?;
+    let sent = (request, narrowed.as_ref().unwrap_or(&request.body));
     match &passed.routed.target {
-        Target::Host { route, captures, .. } => host(visit, request, route, captures).await,
+        Target::Host { route, captures, .. } => host(visit, sent, route, captures).await,
         Target::Guest(guest) => {
-            let returned = call_guest(visit, request, guest, passed.operation).await?;
+            let returned = call_guest(visit, sent, guest, passed.operation).await?;
             settle::guest_answer(visit, request, guest, returned)
         }
         Target::NoPath { .. } => Err(Failure::new(FailureKind::NotFound, wrapped("unsupported path")).into()),
@@ -52,17 +54,24 @@ pub(crate) async fn dispatch(visit: &mut Visit, request: &Request, passed: &Auth
     }
 }
 
+/// The parameters of a list that shows so many names.
+fn narrowed(body: &Body, page: u64) -> Result<Body, Fault> {
+    let mut parameters = parameters(body)?;
+    parameters.insert("limit".to_owned(), page.into());
+    Ok(Body::Json(bulkhead_model::reply::hidden_json(&Value::Object(parameters))))
+}
+
 fn unsupported_operation() -> Fault {
     Failure::new(FailureKind::Unsupported, wrapped("unsupported operation")).into()
 }
 
 async fn host(
     visit: &mut Visit,
-    request: &Request,
+    (request, body): (&Request, &Body),
     route: &'static HostRoute,
     captures: &[(&'static str, String)],
 ) -> Result<Reply, Fault> {
-    let fields = Fields::new(parameters(request)?).behind_existence_check(route.exists.is_some());
+    let fields = Fields::new(parameters(body)?).behind_existence_check(route.exists.is_some());
     let ignored = ignored(route, &fields);
     let replaced = replaced(route, captures, &fields);
     let ask = Ask { request, captures: captures.to_vec(), fields };
@@ -99,8 +108,8 @@ fn ignored(route: &HostRoute, sent: &Fields) -> Vec<String> {
 }
 
 /// The parameters of a host route: a JSON object, or nothing.
-fn parameters(request: &Request) -> Result<Map<String, Value>, Fault> {
-    match &request.body {
+fn parameters(body: &Body) -> Result<Map<String, Value>, Fault> {
+    match body {
         Body::Empty | Body::Unread(_) => Ok(Map::new()),
         Body::Json(text) => match serde_json::from_slice::<Value>(text.expose()) {
             Ok(Value::Object(map)) => Ok(map),
@@ -117,7 +126,7 @@ fn parameters(request: &Request) -> Result<Map<String, Value>, Fault> {
 
 /// The existence check that a route leaves to its guest.
 pub(crate) async fn exists(visit: &mut Visit, request: &Request, guest: &GuestTarget) -> Result<bool, Fault> {
-    let asked = guest_request(visit, request, guest, Operation::Update)?;
+    let asked = guest_request(visit, (request, &request.body), guest, Operation::Update)?;
     match call(visit, &guest.mount, &guest.plugin, Call::Exists(asked.0), &request.id).await? {
         Ok(Returned::Exists(exists)) => Ok(exists),
         Ok(_) => Err(mismatched()),
@@ -133,11 +142,11 @@ pub(crate) struct GuestAnswer {
 
 async fn call_guest(
     visit: &mut Visit,
-    request: &Request,
+    (request, body): (&Request, &Body),
     guest: &GuestTarget,
     operation: Operation,
 ) -> Result<GuestAnswer, Fault> {
-    let (asked, warnings) = guest_request(visit, request, guest, operation)?;
+    let (asked, warnings) = guest_request(visit, (request, body), guest, operation)?;
     match call(visit, &guest.mount, &guest.plugin, Call::Handle(asked), &request.id).await? {
         Ok(returned) => Ok(GuestAnswer { returned, warnings }),
         Err(error) => Err(guest_error(&error, request)),
@@ -225,12 +234,12 @@ pub(crate) fn mismatched() -> Fault {
 /// The request as the guest gets it, and what the caller is to be warned of.
 fn guest_request(
     visit: &Visit,
-    request: &Request,
+    (request, body): (&Request, &Body),
     guest: &GuestTarget,
     operation: Operation,
 ) -> Result<(GuestRequest, Vec<String>), Fault> {
     let route = guest.route();
-    let (text, raw): (&[u8], Option<HiddenJson>) = match &request.body {
+    let (text, raw): (&[u8], Option<HiddenJson>) = match body {
         Body::Empty => (b"", None),
         Body::Json(text) if route.raw_body => (b"", Some(text.duplicate())),
         Body::Json(text) => (text.expose(), None),

@@ -68,6 +68,9 @@ fn reason(rule: &Rule, ask: &Ask<'_>) -> String {
     if !rule.parameters_fit(ask) {
         return "a parameter is missing, denied, or not among those that are allowed".to_owned();
     }
+    if rule.page(ask).is_none() {
+        return format!("a list shows {} names at most, and \"limit\" must say no more", rule.page_max);
+    }
     format!("the rule grants {needed:?}")
 }
 
@@ -137,7 +140,7 @@ mod tests {
             let ask = Ask { sudo, ..ask(&path, needs, &none) };
             let told = acl.explain(&ask);
             match acl.decide(&ask) {
-                Decision::Allow { granting } => {
+                Decision::Allow { granting, .. } => {
                     prop_assert!(told.allowed && told.reason.starts_with("the rule grants"), "{}", told.reason);
                     let rule = told.rule.expect("a rule allowed it");
                     prop_assert!(granting.iter().all(|name| rule.policies.iter().any(|(n, _)| n == name)));

@@ -142,7 +142,7 @@ fn sudo_paths_need_the_sudo_capability() {
         parameters: &|| Some(Map::new()),
     };
     assert_eq!(acl.decide(&ask("sys/a")), Decision::Deny { rule: Some(rule("sys/a", &["p"], false)) });
-    assert_eq!(acl.decide(&ask("sys/b")), Decision::Allow { granting: vec!["p".into()] });
+    assert_eq!(acl.decide(&ask("sys/b")), Decision::Allow { granting: vec!["p".into()], page: None });
     assert_eq!(acl.decide(&ask("sys/c")), Decision::Deny { rule: None });
 }
 
@@ -166,7 +166,7 @@ fn a_decision_names_the_policies_that_made_it() {
             parameters: &|| Some(Map::new()),
         })
     };
-    let by = |names: &[&str]| Decision::Allow { granting: names.iter().map(|&name| name.into()).collect() };
+    let by = |names: &[&str]| Decision::Allow { granting: names.iter().map(|&name| name.into()).collect(), page: None };
     assert_eq!(decide("kv/a", Capabilities::READ), by(&["reads"]));
     assert_eq!(decide("kv/a", Capabilities::LIST), by(&["lists"]));
     let ungranted = Decision::Deny { rule: Some(rule("kv/a", &["reads", "lists"], false)) };
@@ -178,6 +178,8 @@ fn a_decision_names_the_policies_that_made_it() {
 fn parameters_are_allowed_denied_and_required_as_written() {
     let acl = one(r#"path "kv/a" { capabilities = ["update"] allowed_parameters = { "x" = ["1*", "2"], "y" = [] } }
            path "kv/d" { capabilities = ["update"] denied_parameters = { "x" = ["bad"] } }
+           path "kv/s" { capabilities = ["update"] allowed_parameters = { "x" = ["*"], "y" = [] }
+                         denied_parameters = { "y" = ["*"] } }
            path "kv/r" { capabilities = ["update"] required_parameters = ["x"] }"#);
     let with = |path: &str, body: Value| {
         let parameters = move || body.as_object().cloned();
@@ -200,6 +202,11 @@ fn parameters_are_allowed_denied_and_required_as_written() {
         ("kv/d", json!({"x": "bad"}), false),
         ("kv/r", json!({"x": ""}), true),
         ("kv/r", json!({}), false),
+        // A star alone is a value, not any.
+        ("kv/s", json!({"x": "*"}), true),
+        ("kv/s", json!({"x": "1"}), false),
+        ("kv/s", json!({"y": "1"}), true),
+        ("kv/s", json!({"y": "*"}), false),
         // What cannot be read is no request without parameters.
         ("kv/a", json!("unread"), false),
         ("kv/d", json!("unread"), false),
@@ -292,4 +299,38 @@ fn where_case_does_not_count_a_rule_holds_in_any_spelling() {
     }
     let acl = one(r#"path "auth/m/Ann" { capabilities = ["read"] }"#);
     assert!(!may(&acl, Capabilities::READ, "auth/m/ann"), "where case counts, it does");
+}
+
+#[test]
+fn a_list_shows_as_many_names_as_the_smallest_limit_has() {
+    let limited = r#"path "kv/*" { capabilities = ["list"] pagination_limit = 5 }"#;
+    let fewer = r#"path "kv/*" { capabilities = ["scan"] pagination_limit = 3 }"#;
+    let required = r#"path "kv/*" { required_parameters = ["Limit"] }"#;
+    let free = r#"path "kv/*" { capabilities = ["list"] pagination_limit = -1 }"#;
+    let page = |policies: &[(&str, &str)], sent: Value| {
+        let acl = acl(policies);
+        let parameters = move || sent.as_object().cloned();
+        let needs = Capabilities::LIST;
+        let ask = Ask { path: "kv/a/", needs, folded: &[], sudo: false, wrap_ttl_secs: None, parameters: &parameters };
+        match acl.decide(&ask) {
+            Decision::Allow { page, .. } => Some(page),
+            Decision::Deny { .. } => None,
+        }
+    };
+    for (policies, sent, expected) in [
+        (&[("p", limited)][..], json!({}), Some(Some(5))),
+        (&[("p", limited)], json!({"limit": "4"}), Some(Some(4))),
+        (&[("p", limited)], json!({"limit": "max"}), Some(Some(5))),
+        (&[("p", limited)], json!({"limit": "0"}), Some(Some(5))),
+        (&[("p", limited)], json!({"limit": -1}), None),
+        (&[("p", limited)], json!({"limit": "6"}), None),
+        (&[("p", limited)], json!({"limit": "all"}), None),
+        (&[("p", limited), ("f", fewer)], json!({}), Some(Some(3))),
+        (&[("p", limited), ("r", required)], json!({}), None),
+        (&[("p", limited), ("r", required)], json!({"limit": 2}), Some(Some(2))),
+        (&[("p", free)], json!({"limit": "6"}), Some(None)),
+        (&[("p", free)], json!({"limit": "max"}), Some(Some(0))),
+    ] {
+        assert_eq!(page(policies, sent.clone()), expected, "{policies:?} {sent}");
+    }
 }

@@ -53,3 +53,23 @@ fn deny_swallows_every_other_capability() {
     assert_eq!(both.names(), ["deny"]);
     assert!(!both.has(Capabilities::READ));
 }
+
+#[test]
+fn a_rule_with_an_end_is_there_until_then() {
+    let text = |end: &str| format!("path \"a\" {{ capabilities = [\"read\"] expiration = {end} }} path \"b\" {{}}");
+    for (end, ends_ms) in [
+        ("\"2026-01-01T00:00:00Z\"", 1_767_225_600_000),
+        ("\"2026-01-01T01:00:00.5+01:00\"", 1_767_225_600_500),
+        ("1767225600", 1_767_225_600_000),
+        ("\"1767225600\"", 1_767_225_600_000),
+    ] {
+        let policy = Policy::parse(&text(end)).unwrap();
+        assert!(policy.ends());
+        assert_eq!(policy.clone().at(ends_ms).rules.len(), 2, "{end}");
+        assert_eq!(policy.at(ends_ms + 1).rules.len(), 1, "{end}");
+    }
+    assert!(!Policy::parse(&text("\"\"")).unwrap().ends());
+    for wrong in ["\"tomorrow\"", "[]", "\"2026-13-01T00:00:00Z\""] {
+        assert!(Policy::parse(&text(wrong)).is_err(), "{wrong}");
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bulkhead_model::acl::{Acl, Ask, Explanation};
 use bulkhead_model::hcl::{self, Item};
@@ -43,6 +44,8 @@ struct Case {
 fn run(session: &Session) -> Result<u8, Fault> {
     let folder = PathBuf::from(session.one()?.trim());
     let (mut policies, mut cases) = (BTreeMap::new(), Vec::new());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
     for path in files(&folder)? {
         let text = std::fs::read_to_string(&path)
             .map_err(|error| Fault::Local(format!("Error reading {}: {}", path.display(), plain_io(&error))))?;
@@ -53,7 +56,7 @@ fn run(session: &Session) -> Result<u8, Fault> {
         } else {
             let name = PolicyName::parse(name.trim_end_matches(".hcl")).map_err(|error| failed(error.to_string()))?;
             let policy = Policy::parse(&text).map_err(|error| failed(error.to_string()))?;
-            policies.insert(name.as_str().to_owned(), policy);
+            policies.insert(name.as_str().to_owned(), policy.at(now_ms));
         }
     }
     if cases.is_empty() {
