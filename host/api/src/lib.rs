@@ -17,6 +17,7 @@ mod message;
 mod pace;
 mod request_id;
 mod site;
+mod socket_file;
 mod status;
 mod straggler;
 mod tls;
@@ -35,7 +36,8 @@ use tokio::sync::Semaphore;
 pub use error::ApiError;
 pub use figures::HttpFigures;
 pub use limits::{ADDRESS_CONNECTIONS_MAX, BUFFERED_BYTES_MAX, CONNECTIONS_MAX, ListenerLimits, SNAPSHOT_BYTES_MAX};
-pub use listener::Listener;
+pub use listener::{Bound, Listener};
+pub use socket_file::SocketFile;
 pub use tls::{ClientCertificates, Tls, TlsFiles, TlsVersion};
 
 /// Who answers requests: the broker's node, or a stand-in in tests.

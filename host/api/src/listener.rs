@@ -1,8 +1,10 @@
 //! Accepts connections and serves each in a task of its own. Nothing that a single
 //! connection does, or that the system says about it, ends the listener.
 
+use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bulkhead_model::request::Origin;
@@ -11,7 +13,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
 
@@ -24,15 +26,33 @@ use crate::figures::Connected;
 use crate::limits::{ACCEPT_PAUSE, DRAIN_MAX, HANDSHAKE_MAX, ListenerLimits};
 use crate::message;
 use crate::pace::{Pace, Paced, linger};
+use crate::socket_file::{BoundFile, SocketFile};
 use crate::tls::Tls;
 use crate::{Api, Front};
 
 /// A bound address, not yet served.
 pub struct Listener {
-    socket: TcpListener,
-    address: SocketAddr,
+    socket: Socket,
     tls: Option<Arc<Tls>>,
     limits: ListenerLimits,
+}
+
+/// Where a listener listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// The address; tells the port where the system chose it.
+    Tcp(SocketAddr),
+    /// The file.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => path.display().fmt(f),
+        }
+    }
 }
 
 impl Listener {
@@ -44,18 +64,33 @@ impl Listener {
         let failed = |source| ApiError::Bind { address: address.to_owned(), source };
         let socket = TcpListener::bind(address).await.map_err(failed)?;
         let bound = socket.local_addr().map_err(failed)?;
-        Ok(Self { socket, address: bound, tls, limits })
+        Ok(Self { socket: Socket::Tcp(socket, bound), tls, limits })
     }
 
-    /// The address that was bound; tells the port where the system chose it.
+    /// Listens at a file, without TLS: who may connect is up to its mode. Call it once the umask
+    /// keeps others out. The file is removed when the listener ends.
+    ///
+    /// # Errors
+    /// [`ApiError::Bind`]; also if another process listens there, or the file is no socket.
+    pub async fn bind_unix(file: &SocketFile, limits: ListenerLimits) -> Result<Self, ApiError> {
+        let failed = |source| ApiError::Bind { address: file.path.display().to_string(), source };
+        let (socket, bound) = file.bind().await.map_err(failed)?;
+        Ok(Self { socket: Socket::Unix(socket, bound), tls: None, limits })
+    }
+
+    /// Where it listens.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> Bound {
+        match &self.socket {
+            Socket::Tcp(_, address) => Bound::Tcp(*address),
+            Socket::Unix(_, file) => Bound::Unix(file.path.clone()),
+        }
     }
 
     /// Serves until `stop` holds true or its sender is gone; then lets the requests at
     /// hand finish, within a bound, and returns.
     pub async fn serve<F: Front>(self, api: Arc<Api<F>>, mut stop: watch::Receiver<bool>) {
+        let address = self.address();
         let mut connections = JoinSet::new();
         let crowd = Crowd::new(self.limits.address_connections_max);
         let shared = Arc::new(Shared { api, tls: self.tls, limits: self.limits, stop: stop.clone() });
@@ -64,10 +99,10 @@ impl Listener {
                 () = stopped(&mut stop) => break,
                 Some(_) = connections.join_next() => {}
                 accepted = accept(&self.socket, &shared.api, &crowd) => {
-                    if let Some((stream, peer, room)) = accepted {
+                    if let Some((came, room)) = accepted {
                         let shared = Arc::clone(&shared);
                         connections.spawn(async move {
-                            shared.connection(stream, peer).await;
+                            shared.connection(came).await;
                             drop(room);
                         });
                     }
@@ -77,7 +112,41 @@ impl Listener {
         drop(self.socket);
         let all = async { while connections.join_next().await.is_some() {} };
         if tokio::time::timeout(DRAIN_MAX, all).await.is_err() {
-            tracing::warn!(address = %self.address, "cut off connections that did not end in time");
+            tracing::warn!(%address, "cut off connections that did not end in time");
+        }
+    }
+}
+
+/// What is listened at.
+enum Socket {
+    Tcp(TcpListener, SocketAddr),
+    Unix(UnixListener, BoundFile),
+}
+
+impl Socket {
+    async fn accept(&self) -> io::Result<Came> {
+        Ok(match self {
+            Self::Tcp(socket, _) => {
+                let (stream, peer) = socket.accept().await?;
+                Came::Tcp(stream, peer)
+            }
+            Self::Unix(socket, _) => Came::Unix(socket.accept().await?.0),
+        })
+    }
+}
+
+/// A connection that was opened.
+enum Came {
+    Tcp(TcpStream, SocketAddr),
+    Unix(UnixStream),
+}
+
+impl Came {
+    /// Whose it is.
+    fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(_, peer) => Some(peer.ip()),
+            Self::Unix(_) => None,
         }
     }
 }
@@ -97,20 +166,16 @@ struct Room {
 
 /// The next connection, once there is room for it. One too many of its client's is closed
 /// at once: before TLS, which costs more than anything else about it.
-async fn accept<F: Front>(
-    socket: &TcpListener,
-    api: &Api<F>,
-    crowd: &Arc<Crowd>,
-) -> Option<(TcpStream, SocketAddr, Room)> {
+async fn accept<F: Front>(socket: &Socket, api: &Api<F>, crowd: &Arc<Crowd>) -> Option<(Came, Room)> {
     let permit = Arc::clone(&api.connections).acquire_owned().await.ok()?;
     match socket.accept().await {
-        Ok((stream, peer)) => {
-            let Some(place) = crowd.enter(peer.ip()) else {
+        Ok(came) => {
+            let Some(place) = crowd.enter(came.address()) else {
                 api.figures.refused.add_one();
                 return None;
             };
             let room = Room { _of_all: permit, _of_client: place, _counted: api.figures.connected() };
-            Some((stream, peer, room))
+            Some((came, room))
         }
         Err(error) => {
             tracing::warn!(%error, "accepting a connection failed");
@@ -145,15 +210,26 @@ struct Shared<F> {
 }
 
 impl<F: Front> Shared<F> {
-    async fn connection(&self, stream: TcpStream, peer: SocketAddr) {
-        // Answers are written whole; waiting to fill a packet only delays them.
-        let _ = stream.set_nodelay(true);
-        let mut origin = Origin {
-            address: peer.ip().to_canonical(),
-            port: peer.port(),
+    async fn connection(&self, came: Came) {
+        match came {
+            Came::Tcp(stream, peer) => self.over_tcp(stream, peer).await,
+            Came::Unix(stream) => self.serve(stream, self.origin(None)).await,
+        }
+    }
+
+    fn origin(&self, client: Option<SocketAddr>) -> Origin {
+        Origin {
+            address: client.map(|client| client.ip().to_canonical()),
+            port: client.map_or(0, |client| client.port()),
             certificates: Vec::new(),
             open_metrics: self.limits.open_metrics,
-        };
+        }
+    }
+
+    async fn over_tcp(&self, stream: TcpStream, peer: SocketAddr) {
+        // Answers are written whole; waiting to fill a packet only delays them.
+        let _ = stream.set_nodelay(true);
+        let mut origin = self.origin(Some(peer));
         let Some(tls) = &self.tls else { return self.serve(stream, origin).await };
         let handshake =
             async { if speaks_plainly(&stream).await? { Ok(Err(stream)) } else { tls.accept(stream).await.map(Ok) } };

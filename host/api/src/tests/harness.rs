@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
-use crate::{Api, Front, Listener, ListenerLimits, Tls};
+use crate::{Api, Bound, Front, Listener, ListenerLimits, Tls};
 
 /// Answers with what it was asked.
 #[derive(Default)]
@@ -91,7 +91,7 @@ impl Served {
         let mirror = Arc::new(Mirror::default());
         let api = Api::new(Arc::clone(&mirror), Arc::new(FakeEntropy::seeded(1)), Arc::default());
         let listener = Listener::bind("127.0.0.1:0", tls, limits).await.expect("binds");
-        let address = listener.address();
+        let Bound::Tcp(address) = listener.address() else { panic!("it listens on TCP") };
         let (stop, stopping) = watch::channel(false);
         let serving = tokio::spawn(listener.serve(Arc::clone(&api), stopping));
         Self { address, mirror, api, stop, serving }

@@ -39,6 +39,7 @@ const ENTERPRISE: &str = "it belongs to Vault Enterprise";
 const NO_PLUGIN_FILES: &str = "plugins are WebAssembly components in the catalog, not programs in files";
 const ALWAYS_SO: &str = "the node always behaves this way";
 const OWN_NAMES: &str = "names and labels are always the same";
+const PLAIN_SOCKET: &str = "no TLS is spoken over a Unix socket: socket_mode says who may connect";
 const OTHER_SINK: &str = "push to statsd_address or dogstatsd_addr, or let Prometheus ask sys/metrics";
 
 /// Keys outside of any block.
@@ -113,6 +114,29 @@ pub(super) const TOP: &[Key] = &[
     refused("raw_storage_endpoint", "stored records cannot be read past the barrier"),
     refused("sentinel", ENTERPRISE),
     refused("unsafe_relative_paths", "paths with . and .. are never taken"),
+];
+
+/// Keys of a listener of this type.
+pub(super) fn listener(kind: &str) -> Vec<Key> {
+    let own = if kind == "unix" { UNIX } else { &[] };
+    let fate = |key: &Key| own.iter().find(|own| own.name == key.name).unwrap_or(key).clone();
+    LISTENER.iter().map(fate).collect()
+}
+
+/// What is otherwise of the keys of `listener "unix"`.
+const UNIX: &[Key] = &[
+    read("socket_group"),
+    read("socket_mode"),
+    read("socket_user"),
+    ignored("tls_cert_file", PLAIN_SOCKET),
+    ignored("tls_client_ca_file", PLAIN_SOCKET),
+    ignored("tls_disable", PLAIN_SOCKET),
+    ignored("tls_disable_client_certs", PLAIN_SOCKET),
+    ignored("tls_key_file", PLAIN_SOCKET),
+    ignored("tls_max_version", PLAIN_SOCKET),
+    ignored("tls_min_version", PLAIN_SOCKET),
+    refused("cluster_address", "nodes reach each other over TCP: put it into listener \"tcp\""),
+    refused("tls_require_and_verify_client_cert", PLAIN_SOCKET),
 ];
 
 /// Keys of `listener "tcp"`.
