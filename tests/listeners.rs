@@ -2,6 +2,7 @@
 //! both kinds, several at once, and what proxies in front say. What must not: TLS and bounds of
 //! connections (`failure`).
 
+mod proxies;
 mod unix;
 
 use std::fs;

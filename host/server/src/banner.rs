@@ -36,8 +36,8 @@ pub(crate) fn configuration(config: &Config, addresses: &[Bound]) -> String {
 
 fn listener_row(listener: &ListenerConfig, address: &Bound) -> String {
     let (kind, tls) = match &listener.kind {
-        ListenerKind::Tcp { tls: Some(_) } => ("tcp", ", tls: \"enabled\""),
-        ListenerKind::Tcp { tls: None } => ("tcp", ", tls: \"disabled\""),
+        ListenerKind::Tcp { tls: Some(_), .. } => ("tcp", ", tls: \"enabled\""),
+        ListenerKind::Tcp { tls: None, .. } => ("tcp", ", tls: \"disabled\""),
         ListenerKind::Unix(_) => ("unix", ""),
     };
     let (size, duration) = (listener.limits.body_bytes_max, format_go(listener.limits.request_max.as_secs()));

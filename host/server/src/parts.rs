@@ -202,7 +202,7 @@ pub(crate) fn hostname() -> String {
 
 fn listener(listener: &ListenerConfig) -> Value {
     match &listener.kind {
-        ListenerKind::Tcp { tls } => {
+        ListenerKind::Tcp { tls, .. } => {
             json!({ "config": { "address": listener.address, "tls_disable": tls.is_none() }, "type": "tcp" })
         }
         ListenerKind::Unix(_) => json!({ "config": { "address": listener.address }, "type": "unix" }),

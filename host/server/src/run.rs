@@ -188,10 +188,10 @@ async fn bind(config: &Config) -> Result<(Vec<Listener>, Vec<Arc<Tls>>), ServerE
     for listener in &config.listeners {
         listeners.push(match &listener.kind {
             ListenerKind::Unix(file) => Listener::bind_unix(file, listener.limits).await?,
-            ListenerKind::Tcp { tls } => {
+            ListenerKind::Tcp { tls, behind } => {
                 let tls = tls.clone().map(Tls::load).transpose()?.map(Arc::new);
                 certificates.extend(tls.clone());
-                bind_tcp(listener, tls).await?
+                bind_tcp(listener, tls).await?.behind(behind.clone())
             }
         });
     }

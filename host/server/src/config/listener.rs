@@ -1,5 +1,6 @@
 //! `listener "tcp"` and `listener "unix"`: where and how the API is served.
 
+mod proxies;
 mod unix;
 
 use std::net::SocketAddr;
@@ -7,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bulkhead_api::{
-    CONNECTIONS_MAX, ClientCertificates, ListenerLimits, SNAPSHOT_BYTES_MAX, SocketFile, TlsFiles, TlsVersion,
+    Behind, CONNECTIONS_MAX, ClientCertificates, ListenerLimits, SNAPSHOT_BYTES_MAX, SocketFile, TlsFiles, TlsVersion,
 };
 
 use super::error::ConfigError;
@@ -31,6 +32,7 @@ pub(crate) enum ListenerKind {
     Tcp {
         /// `None`: plain HTTP.
         tls: Option<TlsFiles>,
+        behind: Behind,
     },
     Unix(SocketFile),
 }
@@ -39,7 +41,12 @@ impl ListenerConfig {
     /// Plain HTTP with the usual limits, for a dev server: as in Vault, its metrics are for all.
     pub(crate) fn plain(address: &str) -> Self {
         let limits = ListenerLimits { open_metrics: true, ..ListenerLimits::default() };
-        Self { address: with_port(address), cluster_address: None, kind: ListenerKind::Tcp { tls: None }, limits }
+        Self {
+            address: with_port(address),
+            cluster_address: None,
+            kind: ListenerKind::Tcp { tls: None, behind: Behind::default() },
+            limits,
+        }
     }
 
     /// Whether it has an address that other machines may reach.
@@ -50,7 +57,7 @@ impl ListenerConfig {
     /// How TLS is spoken, if it is.
     pub(crate) fn tls(&self) -> Option<&TlsFiles> {
         match &self.kind {
-            ListenerKind::Tcp { tls } => tls.as_ref(),
+            ListenerKind::Tcp { tls, .. } => tls.as_ref(),
             ListenerKind::Unix(_) => None,
         }
     }
@@ -120,7 +127,8 @@ fn tcp(stanza: &Stanza<'_>, limits: ListenerLimits, notes: &mut Vec<Note>) -> Re
     }
     let tls = if stanza.flag("tls_disable")? { None } else { Some(tls(stanza, notes)?) };
     let cluster_address = stanza.string("cluster_address")?.filter(|a| !a.is_empty());
-    Ok(ListenerConfig { address, cluster_address, kind: ListenerKind::Tcp { tls }, limits })
+    let behind = Behind { proxies: proxies::headers(stanza, notes)?, forwarded: proxies::forwarded(stanza, notes)? };
+    Ok(ListenerConfig { address, cluster_address, kind: ListenerKind::Tcp { tls, behind }, limits })
 }
 
 fn tls(stanza: &Stanza<'_>, notes: &mut Vec<Note>) -> Result<TlsFiles, ConfigError> {

@@ -1,4 +1,5 @@
-use bulkhead_api::SocketFile;
+use bulkhead_api::{Behind, Forwarded, Proxies, SocketFile};
+use bulkhead_model::cidr::Network;
 
 use super::*;
 
@@ -55,8 +56,28 @@ fn a_bad_listener_is_refused_with_its_place_and_what_to_do() {
             "main.hcl:3: max_request_duration is not a duration such as 90s, 1h30m or 5d",
         ),
         (
-            "listener \"tcp\" { tls_disable = 1\n x_forwarded_for_authorized_addrs = [\"10.0.0.0/8\"] }",
-            "main.hcl:3: x_forwarded_for_authorized_addrs in listener \"tcp\" is not offered: the header is not read; callers have the address they connect from",
+            "listener \"tcp\" { tls_disable = 1\n x_forwarded_for_authorized_addrs = [\"10.0.0.0/33\"] }",
+            "main.hcl:3: x_forwarded_for_authorized_addrs has \"10.0.0.0/33\", which is neither an address nor a network such as 10.0.0.0/8",
+        ),
+        (
+            "listener \"tcp\" { tls_disable = 1 x_forwarded_for_authorized_addrs = \"::1\"\n x_forwarded_for_hop_skips = 65 }",
+            "main.hcl:3: x_forwarded_for_hop_skips must be between 0 and 64",
+        ),
+        (
+            "listener \"tcp\" { tls_disable = 1\n proxy_protocol_behavior = \"always\" }",
+            "main.hcl:3: proxy_protocol_behavior is not one of use_always, allow_authorized, deny_unauthorized",
+        ),
+        (
+            "listener \"tcp\" { tls_disable = 1\n proxy_protocol_behavior = \"allow_authorized\" proxy_protocol_authorized_addrs = [] }",
+            "main.hcl:3: proxy_protocol_behavior needs proxy_protocol_authorized_addrs: the proxies' networks",
+        ),
+        (
+            "listener \"tcp\" { tls_disable = 1\n proxy_protocol_authorized_addrs = \"10.0.0.1\" }",
+            "main.hcl:3: proxy_protocol_authorized_addrs needs proxy_protocol_behavior: \"deny_unauthorized\", for example",
+        ),
+        (
+            "listener \"unix\" { address = \"/b\"\n proxy_protocol_behavior = \"use_always\" }",
+            "main.hcl:3: proxy_protocol_behavior in listener \"unix\" is not offered: who connects to a Unix socket has no address to be known by",
         ),
         (
             "listener \"tcp\" { tls_cert_file = \"a\" tls_key_file = \"b\"\n tls_require_and_verify_client_cert = true }",
@@ -136,4 +157,45 @@ fn an_address_without_a_host_is_every_address() {
     }
     assert_eq!(ListenerConfig::plain(":1234").port_of_all(), Some(1234));
     assert_eq!(ListenerConfig::plain("127.0.0.1:1234").port_of_all(), None);
+}
+
+fn behind(keys: &str) -> Behind {
+    let config = load(&format!("{IN_MEMORY}listener \"tcp\" {{ tls_disable = 1\n {keys} }}"));
+    let ListenerKind::Tcp { behind, .. } = config.listeners[0].kind.clone() else { panic!("it is over TCP") };
+    behind
+}
+
+#[test]
+fn whom_a_listener_believes_is_said_in_networks_as_a_list_or_a_text() {
+    let networks = |texts: &[&str]| texts.iter().map(|text| Network::parse(text).expect("one")).collect::<Vec<_>>();
+    assert_eq!(behind(""), Behind::default());
+    let denied = "proxy_protocol_behavior = \"deny_unauthorized\" proxy_protocol_authorized_addrs = ";
+    let expected = Some(Proxies::DenyUnauthorized(networks(&["10.0.0.0/8", "fd00::1"])));
+    assert_eq!(behind(&format!("{denied} [\"10.0.0.0/8\", \"fd00::1\"]")).proxies, expected);
+    assert_eq!(behind(&format!("{denied} \"10.0.0.0/8, fd00::1\"")).proxies, expected);
+    assert_eq!(behind("proxy_protocol_behavior = \"use_always\"").proxies, Some(Proxies::UseAlways));
+    let forwarded = behind(
+        "x_forwarded_for_authorized_addrs = \"10.0.0.1\" x_forwarded_for_hop_skips = \"1\" x_forwarded_for_reject_not_present = true",
+    );
+    let expected = Forwarded {
+        authorized: networks(&["10.0.0.1"]),
+        hop_skips: 1,
+        reject_not_present: true,
+        ..Forwarded::default()
+    };
+    assert_eq!(forwarded.forwarded, Some(expected));
+}
+
+#[test]
+fn keys_about_proxies_that_change_nothing_are_noted() {
+    let notes = noted(
+        "listener \"tcp\" { tls_disable = 1 x_forwarded_for_hop_skips = 1 proxy_protocol_behavior = \"use_always\" proxy_protocol_authorized_addrs = \"::1\" }",
+    );
+    assert_eq!(
+        notes,
+        [
+            "proxy_protocol_authorized_addrs in listener \"tcp\": whoever connects may speak for others, as proxy_protocol_behavior has it",
+            "x_forwarded_for_hop_skips in listener \"tcp\": the header is read only with x_forwarded_for_authorized_addrs",
+        ]
+    );
 }
