@@ -112,6 +112,17 @@ impl Request {
         let answer = raw(port, &self.bytes(port))?;
         parse(&answer, self.method == "HEAD")
     }
+
+    /// Sends it over a connection that is open already, which ends with it.
+    ///
+    /// # Errors
+    /// If no answer comes, or none of HTTP.
+    pub fn send_over(&self, stream: &mut (impl Read + Write)) -> io::Result<Reply> {
+        stream.write_all(&self.bytes(0))?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        parse(&answer, self.method == "HEAD")
+    }
 }
 
 /// Sends bytes as they are, and returns all that comes back until the other side closes.

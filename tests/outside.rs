@@ -11,6 +11,7 @@ mod cli;
 mod cluster;
 mod contract;
 mod failure;
+mod listeners;
 mod metrics;
 mod plugins;
 mod policies;

@@ -199,14 +199,6 @@ fn lease_lifetimes_of_the_config_hold_where_a_mount_has_none() {
 }
 
 #[test]
-fn several_listeners_all_answer() {
-    let second = free_port();
-    let more = format!("listener \"tcp\" {{\n  address = \"127.0.0.1:{second}\"\n  tls_disable = true\n}}\n");
-    let _node = taken("two", &format!("{STORAGE}{LISTENER}{more}{{addresses}}"));
-    assert_eq!(Request::new("GET", "/v1/sys/init").send(second).unwrap().status, 200);
-}
-
-#[test]
 fn a_listener_without_a_host_answers_on_every_address() {
     let listener = "listener \"tcp\" {\n  address = \":{port}\"\n  tls_disable = true\n}\n";
     let node = taken("a port alone", &format!("{STORAGE}{listener}"));

@@ -19,7 +19,7 @@ pub(crate) struct Crowd {
 #[derive(Default)]
 struct Counts {
     /// Clients with at least one connection, so never more than there are connections.
-    open: HashMap<IpAddr, usize>,
+    open: HashMap<Client, usize>,
     /// Refused since the log last said so.
     refused: u64,
     logged: Option<Instant>,
@@ -30,9 +30,10 @@ impl Crowd {
         Arc::new(Self { each_max, counts: Mutex::default() })
     }
 
-    /// A place for one more connection of this address, unless it has as many as one may.
-    pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
-        let client = client(address);
+    /// A place for one more connection of this address, unless it has as many as one may. All
+    /// who have none, as over a Unix socket, count as one.
+    pub(crate) fn enter(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Place> {
+        let client = address.map(network);
         let refused = {
             let mut counts = self.counts.lock();
             let open = counts.open.entry(client).or_default();
@@ -44,12 +45,13 @@ impl Crowd {
         };
         if let Some(refused) = refused {
             let most = self.each_max;
-            tracing::warn!(%address, refused, most, "refused connections: max_connections_per_address");
+            let address = address.map(tracing::field::display);
+            tracing::warn!(address, refused, most, "refused connections: max_connections_per_address");
         }
         None
     }
 
-    fn leave(&self, client: IpAddr) {
+    fn leave(&self, client: Client) {
         let mut counts = self.counts.lock();
         if let Some(open) = counts.open.get_mut(&client) {
             *open -= 1;
@@ -76,7 +78,7 @@ impl Counts {
 /// One connection's place; given back when it drops.
 pub(crate) struct Place {
     crowd: Arc<Crowd>,
-    client: IpAddr,
+    client: Client,
 }
 
 impl Drop for Place {
@@ -85,8 +87,11 @@ impl Drop for Place {
     }
 }
 
+/// Who is counted.
+type Client = Option<IpAddr>;
+
 /// Who an address stands for: in IPv6 a client has a whole /64 to choose addresses from.
-fn client(address: IpAddr) -> IpAddr {
+fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK).into(),
         address @ IpAddr::V4(_) => address,

@@ -11,12 +11,16 @@ mod encode;
 mod error;
 mod figures;
 mod flow;
+mod forwarded;
 mod limits;
 mod listener;
 mod message;
 mod pace;
+mod proxies;
+mod replayed;
 mod request_id;
 mod site;
+mod socket_file;
 mod status;
 mod straggler;
 mod tls;
@@ -34,8 +38,11 @@ use tokio::sync::Semaphore;
 
 pub use error::ApiError;
 pub use figures::HttpFigures;
+pub use forwarded::Forwarded;
 pub use limits::{ADDRESS_CONNECTIONS_MAX, BUFFERED_BYTES_MAX, CONNECTIONS_MAX, ListenerLimits, SNAPSHOT_BYTES_MAX};
-pub use listener::Listener;
+pub use listener::{Behind, Bound, Listener};
+pub use proxies::Proxies;
+pub use socket_file::SocketFile;
 pub use tls::{ClientCertificates, Tls, TlsFiles, TlsVersion};
 
 /// Who answers requests: the broker's node, or a stand-in in tests.

@@ -80,6 +80,13 @@ pub(crate) const LINGER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// for example. Source: ours.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Longest wait for the folder of a Unix socket's file. Source: ours. Why: another process that
+/// starts keeps it for a moment.
+pub(crate) const SOCKET_LOCK_MAX: Duration = Duration::from_secs(2);
+
+/// Pause between two looks at it. Source: ours.
+pub(crate) const SOCKET_LOCK_PAUSE: Duration = Duration::from_millis(20);
+
 /// What one listener allows, as its stanza says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListenerLimits {

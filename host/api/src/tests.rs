@@ -5,4 +5,5 @@ mod connections;
 mod harness;
 mod messages;
 mod pages;
+mod proxied;
 mod secure;

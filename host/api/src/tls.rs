@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -82,7 +82,10 @@ impl Tls {
     }
 
     /// Shakes hands; gives the stream and the client's certificates, leaf first.
-    pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<(TlsStream<TcpStream>, Vec<Vec<u8>>)> {
+    pub(crate) async fn accept<S>(&self, stream: S) -> io::Result<(TlsStream<S>, Vec<Vec<u8>>)>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let current = Arc::clone(&self.current.read());
         let stream = TlsAcceptor::from(current).accept(stream).await?;
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();

@@ -6,28 +6,43 @@ use std::net::IpAddr;
 /// IPv4 in the form of IPv6 is one of IPv4. A text that is neither contains nothing.
 #[must_use]
 pub fn contains(network: &str, address: IpAddr) -> bool {
-    let Some((base, bits)) = read(network) else { return false };
-    let address = address.to_canonical();
-    let prefix = |address| left(address).checked_shr(u32::from(128 - bits)).unwrap_or(0);
-    base.is_ipv4() == address.is_ipv4() && prefix(base) == prefix(address)
+    Network::parse(network).is_some_and(|network| network.contains(address))
 }
 
 /// Whether a text is a network or an address.
 #[must_use]
 pub fn is_network(network: &str) -> bool {
-    read(network).is_some()
+    Network::parse(network).is_some()
 }
 
-/// Base and length. The SDK reads networks likewise; its tests compare the two.
-fn read(network: &str) -> Option<(IpAddr, u8)> {
-    let width = |base: IpAddr| if base.is_ipv4() { 32 } else { 128 };
-    let Some((base, length)) = network.split_once('/') else {
-        return network.parse().ok().map(|base| (base, width(base)));
-    };
-    let base: IpAddr = base.parse().ok()?;
-    let plain = length.bytes().all(|digit| digit.is_ascii_digit());
-    let bits = length.parse().ok().filter(|bits| plain && *bits <= width(base))?;
-    Some((base, bits))
+/// A network, or a single address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    base: IpAddr,
+    bits: u8,
+}
+
+impl Network {
+    /// Reads a network; `None` if it is none. The SDK reads them likewise; its tests compare the two.
+    #[must_use]
+    pub fn parse(network: &str) -> Option<Self> {
+        let width = |base: IpAddr| if base.is_ipv4() { 32 } else { 128 };
+        let Some((base, length)) = network.split_once('/') else {
+            return network.parse().ok().map(|base| Self { base, bits: width(base) });
+        };
+        let base: IpAddr = base.parse().ok()?;
+        let plain = length.bytes().all(|digit| digit.is_ascii_digit());
+        let bits = length.parse().ok().filter(|bits| plain && *bits <= width(base))?;
+        Some(Self { base, bits })
+    }
+
+    /// Whether an address is in it; one of IPv4 in the form of IPv6 is one of IPv4.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        let prefix = |address| left(address).checked_shr(u32::from(128 - self.bits)).unwrap_or(0);
+        self.base.is_ipv4() == address.is_ipv4() && prefix(self.base) == prefix(address)
+    }
 }
 
 /// The address's bits from the left, so that lengths count alike for both kinds.

@@ -20,6 +20,7 @@ pub mod password;
 pub mod path;
 pub mod plugin;
 pub mod policy;
+pub mod proxy_header;
 pub mod quota;
 pub mod reply;
 pub mod request;

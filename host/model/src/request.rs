@@ -32,9 +32,10 @@ pub enum Verb {
 /// Where a request came from.
 #[derive(Clone, Debug)]
 pub struct Origin {
-    /// The peer's address.
-    pub address: IpAddr,
-    /// The peer's port.
+    /// The client's address; `None` where it has none, as over a Unix socket. It is within no
+    /// network then.
+    pub address: Option<IpAddr>,
+    /// Its port; 0 without an address.
     pub port: u16,
     /// Client certificate chain, DER, leaf first; empty without mutual TLS.
     pub certificates: Vec<Vec<u8>>,

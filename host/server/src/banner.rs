@@ -1,19 +1,20 @@
 //! What a starting server prints on standard output: Vault's form, because tools wait
 //! for its lines and read the dev server's key and token out of it.
 
+use bulkhead_api::Bound;
 use bulkhead_model::duration::format_go;
 
-use crate::config::{Config, ListenerConfig, Storage};
+use crate::config::{Config, ListenerConfig, ListenerKind, Storage};
 use crate::{guests, version};
 
 /// The table of what was configured.
-pub(crate) fn configuration(config: &Config, addresses: &[std::net::SocketAddr]) -> String {
+pub(crate) fn configuration(config: &Config, addresses: &[Bound]) -> String {
     let mut rows = vec![("Api Address".to_owned(), config.api_addr())];
     if !config.addresses.cluster.is_empty() {
         rows.push(("Cluster Address".to_owned(), config.addresses.cluster.clone()));
     }
     for (index, (listener, address)) in config.listeners.iter().zip(addresses).enumerate() {
-        rows.push((format!("Listener {}", index + 1), listener_row(listener, *address)));
+        rows.push((format!("Listener {}", index + 1), listener_row(listener, address)));
     }
     for (seal, is_disabled) in config.seals.all() {
         let state = if is_disabled { "disabled" } else { "in use" };
@@ -33,12 +34,14 @@ pub(crate) fn configuration(config: &Config, addresses: &[std::net::SocketAddr])
     format!("==> Bulkhead server configuration:\n\n{table}\n")
 }
 
-fn listener_row(listener: &ListenerConfig, address: std::net::SocketAddr) -> String {
-    let tls = if listener.tls.is_some() { "enabled" } else { "disabled" };
+fn listener_row(listener: &ListenerConfig, address: &Bound) -> String {
+    let (kind, tls) = match &listener.kind {
+        ListenerKind::Tcp { tls: Some(_), .. } => ("tcp", ", tls: \"enabled\""),
+        ListenerKind::Tcp { tls: None, .. } => ("tcp", ", tls: \"disabled\""),
+        ListenerKind::Unix(_) => ("unix", ""),
+    };
     let (size, duration) = (listener.limits.body_bytes_max, format_go(listener.limits.request_max.as_secs()));
-    format!(
-        "tcp (addr: \"{address}\", max_request_duration: \"{duration}\", max_request_size: \"{size}\", tls: \"{tls}\")"
-    )
+    format!("{kind} (addr: \"{address}\", max_request_duration: \"{duration}\", max_request_size: \"{size}\"{tls})")
 }
 
 fn plugins() -> String {

@@ -24,7 +24,7 @@ pub(crate) use self::cluster::{ClusterConfig, Pem, RetryJoin};
 pub(crate) use self::environment::Environment;
 use self::error::ConfigError;
 use self::files::Sources;
-pub(crate) use self::listener::ListenerConfig;
+pub(crate) use self::listener::{ListenerConfig, ListenerKind};
 pub(crate) use self::seal::{KeySource, SealStanza, SealsConfig, StaticKeyConfig};
 pub(crate) use self::stanza::Note;
 use self::stanza::Stanza;
@@ -160,13 +160,13 @@ impl Config {
         })
     }
 
-    /// The address clients should use: as given, else the first listener's.
+    /// The address clients should use: as given, else the first listener's over TCP.
     pub(crate) fn api_addr(&self) -> String {
         if !self.addresses.api.is_empty() {
             return self.addresses.api.clone();
         }
-        self.listeners.first().map_or_else(String::new, |listener| {
-            let scheme = if listener.tls.is_some() { "https" } else { "http" };
+        self.listeners.iter().find(|listener| listener.is_tcp()).map_or_else(String::new, |listener| {
+            let scheme = if listener.tls().is_some() { "https" } else { "http" };
             match listener.port_of_all() {
                 Some(port) => format!("{scheme}://0.0.0.0:{port}"),
                 None => format!("{scheme}://{}", listener.address),
@@ -185,7 +185,8 @@ impl Config {
     /// Whether `api_addr` was left to a listener on all addresses, so that it names none
     /// that a client on another machine could use.
     pub(crate) fn is_api_addr_vague(&self) -> bool {
-        self.addresses.api.is_empty() && self.listeners.first().is_some_and(ListenerConfig::is_on_all)
+        let first = self.listeners.iter().find(|listener| listener.is_tcp());
+        self.addresses.api.is_empty() && first.is_some_and(ListenerConfig::is_on_all)
     }
 }
 

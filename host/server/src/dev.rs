@@ -58,7 +58,7 @@ async fn mount_kv(node: &Arc<Node>, root_token: &Hidden<String>, entropy: &dyn E
         help: false,
         query: Vec::new(),
         origin: Origin {
-            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             port: 0,
             certificates: Vec::new(),
             open_metrics: false,

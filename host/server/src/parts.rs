@@ -22,7 +22,7 @@ use serde_json::{Map, Value, json};
 
 use crate::audit::AuditSinks;
 use crate::clock::SystemClock;
-use crate::config::{Config, LogLength, Storage};
+use crate::config::{Config, ListenerConfig, ListenerKind, LogLength, Storage};
 use crate::error::ServerError;
 use crate::metrics::Process;
 use crate::shelf::Shelf;
@@ -216,13 +216,18 @@ pub(crate) fn hostname() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
+fn listener(listener: &ListenerConfig) -> Value {
+    match &listener.kind {
+        ListenerKind::Tcp { tls, .. } => {
+            json!({ "config": { "address": listener.address, "tls_disable": tls.is_none() }, "type": "tcp" })
+        }
+        ListenerKind::Unix(_) => json!({ "config": { "address": listener.address }, "type": "unix" }),
+    }
+}
+
 /// What `sys/config/state/sanitized` tells.
 fn sanitized(config: &Config) -> Map<String, Value> {
-    let listeners: Vec<Value> = config
-        .listeners
-        .iter()
-        .map(|l| json!({ "config": { "address": l.address, "tls_disable": l.tls.is_none() }, "type": "tcp" }))
-        .collect();
+    let listeners: Vec<Value> = config.listeners.iter().map(listener).collect();
     let seals = config.seals.all();
     let seals: Vec<Value> =
         seals.map(|(seal, is_disabled)| json!({ "disabled": is_disabled, "type": seal.kind().name() })).collect();

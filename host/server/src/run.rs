@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::banner;
 use crate::config::error::ConfigError;
-use crate::config::{Config, Environment, ListenerConfig};
+use crate::config::{Config, Environment, ListenerConfig, ListenerKind};
 use crate::dev;
 use crate::entropy::SystemEntropy;
 use crate::error::{ServerError, chain};
@@ -186,16 +186,21 @@ async fn serve(
 async fn bind(config: &Config) -> Result<(Vec<Listener>, Vec<Arc<Tls>>), ServerError> {
     let (mut listeners, mut certificates) = (Vec::new(), Vec::new());
     for listener in &config.listeners {
-        let tls = listener.tls.clone().map(Tls::load).transpose()?.map(Arc::new);
-        certificates.extend(tls.clone());
-        listeners.push(bind_one(listener, tls).await?);
+        listeners.push(match &listener.kind {
+            ListenerKind::Unix(file) => Listener::bind_unix(file, listener.limits).await?,
+            ListenerKind::Tcp { tls, behind } => {
+                let tls = tls.clone().map(Tls::load).transpose()?.map(Arc::new);
+                certificates.extend(tls.clone());
+                bind_tcp(listener, tls).await?.behind(behind.clone())
+            }
+        });
     }
     Ok((listeners, certificates))
 }
 
 /// Binds an address. One without a host is every address of both families, or of the
 /// older one on a machine that has no other.
-async fn bind_one(listener: &ListenerConfig, tls: Option<Arc<Tls>>) -> Result<Listener, ApiError> {
+async fn bind_tcp(listener: &ListenerConfig, tls: Option<Arc<Tls>>) -> Result<Listener, ApiError> {
     let Some(port) = listener.port_of_all() else {
         return Listener::bind(&listener.address, tls, listener.limits).await;
     };

@@ -2,6 +2,8 @@
 //! found.
 
 use std::fs;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use bulkhead_tests::node::Node;
@@ -316,7 +318,46 @@ pub(super) const BESIDE: &[Fault] = &[
         "fail",
         &["address of this machine"],
     ),
+    (
+        "a socket at which another process listens",
+        |node| {
+            let at = with_socket(node, "api.sock");
+            // It listens as long as the test runs.
+            std::mem::forget(UnixListener::bind(at).unwrap());
+        },
+        ("listener", "/"),
+        "fail",
+        &["another process listens there"],
+    ),
+    (
+        "a socket where a file is",
+        |node| fs::write(with_socket(node, "api.sock"), "").unwrap(),
+        ("listener", "/"),
+        "fail",
+        &["no socket"],
+    ),
+    (
+        "a socket in no folder",
+        |node| drop(with_socket(node, "nowhere/api.sock")),
+        ("listener", "/"),
+        "fail",
+        &["does not exist"],
+    ),
+    (
+        "a socket that a server left behind",
+        |node| drop(UnixListener::bind(with_socket(node, "api.sock")).unwrap()),
+        ("listener", "/"),
+        "ok",
+        &["left behind"],
+    ),
 ];
+
+/// Gives the node a Unix socket too; the file.
+fn with_socket(node: &Node, file: &str) -> PathBuf {
+    let path = node.path(file);
+    node.write_config(&format!("{}listener \"unix\" {{\n  address = \"{}\"\n}}\n", config(node), path.display()));
+    path
+}
 
 /// Changes its config.
 pub(super) fn rewrite(node: &Node, from: &str, to: &str) {

@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
-use crate::{Api, Front, Listener, ListenerLimits, Tls};
+use crate::{Api, Behind, Bound, Front, Listener, ListenerLimits, Tls};
 
 /// Answers with what it was asked.
 #[derive(Default)]
@@ -56,6 +56,7 @@ impl Front for Mirror {
         let json = serde_json::json!({
             "id": request.id, "verb": format!("{:?}", request.verb), "path": request.path.as_str(), "body": body,
             "token": request.token.map(|t| t.expose().clone()), "certificates": request.origin.certificates.len(),
+            "address": request.origin.address, "port": request.origin.port,
         });
         let reply = Reply::Bare { status: 200, json: Hidden::new(json.to_string().into_bytes()) };
         Answer { reply, headers: vec![("retry-after", "7".to_owned())] }
@@ -88,10 +89,14 @@ pub(super) struct Served {
 
 impl Served {
     pub(super) async fn start(tls: Option<Arc<Tls>>, limits: ListenerLimits) -> Self {
+        Self::start_behind(tls, limits, Behind::default()).await
+    }
+
+    pub(super) async fn start_behind(tls: Option<Arc<Tls>>, limits: ListenerLimits, behind: Behind) -> Self {
         let mirror = Arc::new(Mirror::default());
         let api = Api::new(Arc::clone(&mirror), Arc::new(FakeEntropy::seeded(1)), Arc::default());
-        let listener = Listener::bind("127.0.0.1:0", tls, limits).await.expect("binds");
-        let address = listener.address();
+        let listener = Listener::bind("127.0.0.1:0", tls, limits).await.expect("binds").behind(behind);
+        let Bound::Tcp(address) = listener.address() else { panic!("it listens on TCP") };
         let (stop, stopping) = watch::channel(false);
         let serving = tokio::spawn(listener.serve(Arc::clone(&api), stopping));
         Self { address, mirror, api, stop, serving }

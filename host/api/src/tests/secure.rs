@@ -35,13 +35,28 @@ fn files(dir: &Path, clients: ClientCertificates) -> TlsFiles {
     TlsFiles { certificate: dir.join("cert.pem"), key: dir.join("key.pem"), clients, ..TlsFiles::default() }
 }
 
-type Identity = (CertificateDer<'static>, PrivateKeyDer<'static>);
+pub(super) type Identity = (CertificateDer<'static>, PrivateKeyDer<'static>);
+
+/// Settings with a new certificate, and the certificate.
+pub(super) fn loaded(dir: &Path) -> (Tls, CertificateDer<'static>) {
+    let (trusted, _) = certificate(dir, "one");
+    (Tls::load(files(dir, ClientCertificates::Ignored)).expect("loads"), trusted)
+}
 
 /// One request over TLS, trusting only this certificate.
 async fn ask(
     served: &Served,
     trusted: &CertificateDer<'static>,
     identity: Option<&Identity>,
+) -> Result<String, String> {
+    ask_behind(served, b"", (trusted, identity)).await
+}
+
+/// The same, with bytes in front of TLS.
+pub(super) async fn ask_behind(
+    served: &Served,
+    header: &[u8],
+    (trusted, identity): (&CertificateDer<'static>, Option<&Identity>),
 ) -> Result<String, String> {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.clone()).map_err(|e| e.to_string())?;
@@ -54,7 +69,8 @@ async fn ask(
         }
         None => builder.with_no_client_auth(),
     };
-    let stream = TcpStream::connect(served.address).await.map_err(|e| e.to_string())?;
+    let mut stream = TcpStream::connect(served.address).await.map_err(|e| e.to_string())?;
+    stream.write_all(header).await.map_err(|e| e.to_string())?;
     let name = ServerName::try_from("localhost").map_err(|e| e.to_string())?;
     let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|e| e.to_string())?;
     let request = b"GET /v1/kv/x HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";

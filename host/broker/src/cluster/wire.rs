@@ -1,7 +1,7 @@
 //! What members say to each other above the ledger, as bytes: requests and answers in the
 //! form the model has them, so that whoever took a request encodes its answer itself.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use bulkhead_model::answer::{Answer, Headers};
 use bulkhead_model::failure::{Failure, FailureKind};
@@ -67,6 +67,9 @@ fn place<T: PartialEq>(all: &[T], one: &T) -> u8 {
     all.iter().position(|other| other == one).and_then(|at| u8::try_from(at).ok()).unwrap_or(u8::MAX)
 }
 
+/// Where a client without an address comes from.
+const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
 /// A request.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Asked {
@@ -81,6 +84,7 @@ pub(super) struct Asked {
     wrap_ttl_secs: Option<u64>,
     help: bool,
     query: Vec<(String, String)>,
+    /// No client has the address [`NOWHERE`]: it stands for none.
     from: (IpAddr, u16, Vec<Vec<u8>>),
 }
 
@@ -120,13 +124,14 @@ impl Asked {
             wrap_ttl_secs: request.wrap_ttl_secs,
             help: request.help,
             query: request.query.clone(),
-            from: (origin.address, origin.port, origin.certificates.clone()),
+            from: (origin.address.unwrap_or(NOWHERE), origin.port, origin.certificates.clone()),
         }
     }
 
     /// The request; `None` if it is none that a node would take from a client.
     pub(super) fn into_request(self) -> Option<Request> {
         let (address, port, certificates) = self.from;
+        let address = Some(address).filter(|address| *address != NOWHERE);
         Some(Request {
             id: self.id,
             verb: *VERBS.get(usize::from(self.verb))?,

@@ -290,7 +290,7 @@ fn passed_headers(request: &Request, guest: &GuestTarget) -> Vec<(String, String
 fn caller(visit: &Visit, request: &Request, mount: &Mount) -> Caller {
     let origin = &request.origin;
     let base = Caller {
-        remote_address: origin.address.to_string(),
+        remote_address: origin.address.map(|address| address.to_string()).unwrap_or_default(),
         remote_port: origin.port,
         client_certificates: origin.certificates.clone(),
         ..Caller::default()

@@ -92,5 +92,8 @@ pub(crate) fn count_use(open: &Open, tx: &mut Transaction, hash: &TokenHash, now
 
 fn address_fits(record: &TokenRecord, request: &Request) -> bool {
     record.bound_cidrs.is_empty()
-        || record.bound_cidrs.iter().any(|cidr| bulkhead_model::cidr::contains(cidr, request.origin.address))
+        || request
+            .origin
+            .address
+            .is_some_and(|address| record.bound_cidrs.iter().any(|cidr| bulkhead_model::cidr::contains(cidr, address)))
 }

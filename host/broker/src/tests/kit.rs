@@ -397,7 +397,7 @@ pub(crate) fn request(verb: Verb, path: &str, token: &str, body: &Value) -> Requ
         help: false,
         query: Vec::new(),
         origin: Origin {
-            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             port: 1,
             certificates: Vec::new(),
             open_metrics: false,

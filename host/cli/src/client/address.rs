@@ -35,6 +35,9 @@ impl Address {
             .split_once("://")
             .ok_or_else(|| unusable("write it with its scheme, such as http://127.0.0.1:8200"))?;
         if scheme == "unix" {
+            if rest.is_empty() {
+                return Err(unusable("it names no socket, as unix:///run/bulkhead.sock does"));
+            }
             let endpoint = Endpoint::Unix(rest.to_owned());
             return Ok(Self { is_tls: false, endpoint, base_path: String::new(), authority: "localhost".to_owned() });
         }
@@ -55,11 +58,9 @@ impl Address {
         Ok(Self { is_tls, endpoint: Endpoint::Tcp(host, port), base_path, authority: authority.to_owned() })
     }
 
-    /// The URL of a request target, for messages.
+    /// The URL of a request target, for messages. Of a socket's file it tells nothing, as with
+    /// the peers.
     pub(crate) fn url(&self, target: &str) -> String {
-        if let Endpoint::Unix(path) = &self.endpoint {
-            return format!("unix://{path}{target}");
-        }
         let scheme = if self.is_tls { "https" } else { "http" };
         format!("{scheme}://{}{target}", self.authority)
     }

@@ -1,7 +1,7 @@
 //! What `-output-curl-string` and `-output-policy` print instead of sending a request.
 
 use super::Call;
-use super::address::Address;
+use super::address::{Address, Endpoint};
 use super::http::Outgoing;
 use super::settings::Settings;
 
@@ -35,6 +35,9 @@ const SUDO_PATHS: &[&str] = &[
 /// The request as a curl command. The token is not in it, but a command that prints it.
 pub(super) fn curl(outgoing: &Outgoing, settings: &Settings, base: &Address) -> String {
     let mut words = vec!["curl".to_owned()];
+    if let Endpoint::Unix(path) = &base.endpoint {
+        words.push(format!("--unix-socket {}", quoted(path)));
+    }
     if settings.tls.skip_verify {
         words.push("--insecure".to_owned());
     }

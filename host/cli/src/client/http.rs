@@ -172,16 +172,16 @@ impl Exchange {
     async fn connect(&self, address: &Address, trace: &Trace) -> Result<Box<dyn Stream>, ClientError> {
         match &address.endpoint {
             Endpoint::Unix(path) => {
-                let stream = UnixStream::connect(path).await.map_err(|error| trace.unreached(path, &error))?;
+                let stream = UnixStream::connect(path).await.map_err(|error| trace.unreached("unix", path, &error))?;
                 Ok(Box::new(stream))
             }
             Endpoint::Tcp(host, port) => {
                 let place = format!("{host}:{port}");
                 let stream = TcpStream::connect((host.as_str(), *port))
                     .await
-                    .map_err(|error| trace.unreached(&place, &error))?;
+                    .map_err(|error| trace.unreached("tcp", &place, &error))?;
                 // One small request and its answer: waiting to fill packets only delays it.
-                stream.set_nodelay(true).map_err(|error| trace.unreached(&place, &error))?;
+                stream.set_nodelay(true).map_err(|error| trace.unreached("tcp", &place, &error))?;
                 if !address.is_tls {
                     return Ok(Box::new(stream));
                 }
@@ -199,10 +199,10 @@ struct Trace {
 }
 
 impl Trace {
-    fn unreached(&self, place: &str, error: &Error) -> ClientError {
+    fn unreached(&self, kind: &str, place: &str, error: &Error) -> ClientError {
         let text = match error.kind() {
-            ErrorKind::ConnectionRefused => format!("dial tcp {place}: connect: connection refused"),
-            _ if place.starts_with('/') => format!("dial unix {place}: connect: {}", plain_io(error)),
+            ErrorKind::ConnectionRefused => format!("dial {kind} {place}: connect: connection refused"),
+            _ if kind == "unix" => format!("dial unix {place}: connect: {}", plain_io(error)),
             _ => format!("dial tcp {place}: {}", plain_io(error)),
         };
         ClientError::Connect {

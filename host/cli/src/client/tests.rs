@@ -23,7 +23,7 @@ fn an_address_names_scheme_host_and_port() {
     assert_eq!(address("https://vault.example").endpoint, Endpoint::Tcp("vault.example".to_owned(), 443));
     assert_eq!(address("http://[::1]:8200/").endpoint, Endpoint::Tcp("::1".to_owned(), 8200));
     assert_eq!(address("unix:///run/b.sock").endpoint, Endpoint::Unix("/run/b.sock".to_owned()));
-    for wrong in ["127.0.0.1:8200", "ftp://a", "http://a:b", "http://"] {
+    for wrong in ["127.0.0.1:8200", "ftp://a", "http://a:b", "http://", "unix://"] {
         assert!(Address::parse(wrong).is_err(), "{wrong} was taken");
     }
 }

@@ -19,16 +19,18 @@ pub struct Limit {
     pub block_ms: u64,
 }
 
-/// Whom a count is for: an IPv4 address, or a network of IPv6 as one customer gets it. A
-/// single client has so many addresses there that counting each would count nothing.
+/// Whom a count is for: an IPv4 address, a network of IPv6 as one customer gets it, or all who
+/// have no address. In IPv6 a single client has so many that counting each would count nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Client(u64, bool);
 
-impl From<IpAddr> for Client {
-    fn from(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self(u32::from(address).into(), false),
-            IpAddr::V6(address) => {
+impl From<Option<IpAddr>> for Client {
+    fn from(address: Option<IpAddr>) -> Self {
+        match address.map(|address| address.to_canonical()) {
+            // No address of IPv4 has so large a number.
+            None => Self(u64::MAX, false),
+            Some(IpAddr::V4(address)) => Self(u32::from(address).into(), false),
+            Some(IpAddr::V6(address)) => {
                 let network = u128::from(address) >> 64;
                 Self(u64::try_from(network).expect("half of the bits are left"), true)
             }

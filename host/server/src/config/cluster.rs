@@ -122,11 +122,14 @@ fn with_port(address: &str) -> Option<String> {
     Some(if bare { format!("{host}:{PORT}") } else { host.to_owned() })
 }
 
-/// Where the API listens, on the port of this address.
+/// Where the API listens, on the port of this address; without such a place, at the address.
 fn beside(listeners: &[ListenerConfig], address: &str) -> String {
-    let host = listeners.first().and_then(|listener| listener.address.rsplit_once(':')).map_or("", |(host, _)| host);
-    let port = address.rsplit_once(':').map_or("", |(_, port)| port);
-    format!("{host}:{port}")
+    let api = listeners.iter().find(|listener| listener.is_tcp());
+    let host = api.and_then(|listener| listener.address.rsplit_once(':')).map(|(host, _)| host);
+    match (host, address.rsplit_once(':')) {
+        (Some(host), Some((_, port))) => format!("{host}:{port}"),
+        _ => address.to_owned(),
+    }
 }
 
 /// The same address, one port above.

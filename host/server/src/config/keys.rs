@@ -39,6 +39,8 @@ const ENTERPRISE: &str = "it belongs to Vault Enterprise";
 const NO_PLUGIN_FILES: &str = "plugins are WebAssembly components in the catalog, not programs in files";
 const ALWAYS_SO: &str = "the node always behaves this way";
 const OWN_NAMES: &str = "names and labels are always the same";
+const NO_PROXY: &str = "who connects to a Unix socket has no address to be known by";
+const PLAIN_SOCKET: &str = "no TLS is spoken over a Unix socket: socket_mode says who may connect";
 const OTHER_SINK: &str = "push to statsd_address or dogstatsd_addr, or let Prometheus ask sys/metrics";
 
 /// Keys outside of any block.
@@ -115,6 +117,35 @@ pub(super) const TOP: &[Key] = &[
     refused("unsafe_relative_paths", "paths with . and .. are never taken"),
 ];
 
+/// Keys of a listener of this type.
+pub(super) fn listener(kind: &str) -> Vec<Key> {
+    let own = if kind == "unix" { UNIX } else { &[] };
+    let fate = |key: &Key| own.iter().find(|own| own.name == key.name).unwrap_or(key).clone();
+    LISTENER.iter().map(fate).collect()
+}
+
+/// What is otherwise of the keys of `listener "unix"`.
+const UNIX: &[Key] = &[
+    read("socket_group"),
+    read("socket_mode"),
+    read("socket_user"),
+    ignored("tls_cert_file", PLAIN_SOCKET),
+    ignored("tls_client_ca_file", PLAIN_SOCKET),
+    ignored("tls_disable", PLAIN_SOCKET),
+    ignored("tls_disable_client_certs", PLAIN_SOCKET),
+    ignored("tls_key_file", PLAIN_SOCKET),
+    ignored("tls_max_version", PLAIN_SOCKET),
+    ignored("tls_min_version", PLAIN_SOCKET),
+    refused("cluster_address", "nodes reach each other over TCP: put it into listener \"tcp\""),
+    refused("proxy_protocol_authorized_addrs", NO_PROXY),
+    refused("proxy_protocol_behavior", NO_PROXY),
+    refused("tls_require_and_verify_client_cert", PLAIN_SOCKET),
+    refused("x_forwarded_for_authorized_addrs", NO_PROXY),
+    refused("x_forwarded_for_hop_skips", NO_PROXY),
+    refused("x_forwarded_for_reject_not_authorized", NO_PROXY),
+    refused("x_forwarded_for_reject_not_present", NO_PROXY),
+];
+
 /// Keys of `listener "tcp"`.
 pub(super) const LISTENER: &[Key] = &[
     read("address"),
@@ -127,6 +158,8 @@ pub(super) const LISTENER: &[Key] = &[
     read("max_request_json_strings"),
     read("max_request_size"),
     read("max_snapshot_size"),
+    read("proxy_protocol_authorized_addrs"),
+    read("proxy_protocol_behavior"),
     read("role"),
     read("telemetry"),
     read("tls_cert_file"),
@@ -138,6 +171,10 @@ pub(super) const LISTENER: &[Key] = &[
     read("tls_min_version"),
     read("tls_require_and_verify_client_cert"),
     read("type"),
+    read("x_forwarded_for_authorized_addrs"),
+    read("x_forwarded_for_hop_skips"),
+    read("x_forwarded_for_reject_not_authorized"),
+    read("x_forwarded_for_reject_not_present"),
     ignored("consistency_fallback_behavior", "what a request names second in X-Vault-Inconsistent, or \"fail\""),
     ignored("consistency_max_index_wait", "a node waits for five seconds"),
     ignored("consistency_missing_header_forward", "reads are never stale, on any node"),
@@ -168,8 +205,6 @@ pub(super) const LISTENER: &[Key] = &[
     refused("chroot_namespace", ENTERPRISE),
     refused("custom_response_headers", "set headers at the proxy in front"),
     refused("proxy_api", "this is a server"),
-    refused("proxy_protocol_authorized_addrs", "the PROXY protocol is not read"),
-    refused("proxy_protocol_behavior", "the PROXY protocol is not read"),
     refused("redact_addresses", "answers cannot be redacted"),
     refused("redact_cluster_name", "answers cannot be redacted"),
     refused("redact_version", "answers cannot be redacted"),
@@ -177,12 +212,8 @@ pub(super) const LISTENER: &[Key] = &[
     refused("tls_acme_cache_path", "fetch certificates with a tool of your own, and send SIGHUP"),
     refused("tls_acme_domains", "fetch certificates with a tool of your own, and send SIGHUP"),
     refused("tls_acme_email", "fetch certificates with a tool of your own, and send SIGHUP"),
-    refused("x_forwarded_for_authorized_addrs", "the header is not read; callers have the address they connect from"),
     refused("x_forwarded_for_client_cert_header", "client certificates are taken from TLS only"),
     refused("x_forwarded_for_client_cert_header_decoders", "client certificates are taken from TLS only"),
-    ignored("x_forwarded_for_hop_skips", "the header is not read"),
-    ignored("x_forwarded_for_reject_not_authorized", "the header is not read"),
-    ignored("x_forwarded_for_reject_not_present", "the header is not read"),
 ];
 
 /// Keys of `telemetry` in a listener.

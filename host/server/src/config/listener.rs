@@ -1,10 +1,15 @@
-//! `listener "tcp"`: where and how the API is served.
+//! `listener "tcp"` and `listener "unix"`: where and how the API is served.
+
+mod proxies;
+mod unix;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bulkhead_api::{CONNECTIONS_MAX, ClientCertificates, ListenerLimits, SNAPSHOT_BYTES_MAX, TlsFiles, TlsVersion};
+use bulkhead_api::{
+    Behind, CONNECTIONS_MAX, ClientCertificates, ListenerLimits, SNAPSHOT_BYTES_MAX, SocketFile, TlsFiles, TlsVersion,
+};
 
 use super::error::ConfigError;
 use super::keys;
@@ -13,20 +18,48 @@ use super::stanza::{Note, Stanza};
 /// One listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ListenerConfig {
-    /// `host:port`, or `:port` for all addresses of the machine.
+    /// `host:port`, or `:port` for all addresses of the machine; of a Unix socket the file.
     pub(crate) address: String,
     /// Where it listens for other nodes; `None`: beside the API, on the port of `cluster_addr`.
     pub(crate) cluster_address: Option<String>,
-    /// `None`: plain HTTP.
-    pub(crate) tls: Option<TlsFiles>,
+    pub(crate) kind: ListenerKind,
     pub(crate) limits: ListenerLimits,
+}
+
+/// What is listened at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ListenerKind {
+    Tcp {
+        /// `None`: plain HTTP.
+        tls: Option<TlsFiles>,
+        behind: Behind,
+    },
+    Unix(SocketFile),
 }
 
 impl ListenerConfig {
     /// Plain HTTP with the usual limits, for a dev server: as in Vault, its metrics are for all.
     pub(crate) fn plain(address: &str) -> Self {
         let limits = ListenerLimits { open_metrics: true, ..ListenerLimits::default() };
-        Self { address: with_port(address), cluster_address: None, tls: None, limits }
+        Self {
+            address: with_port(address),
+            cluster_address: None,
+            kind: ListenerKind::Tcp { tls: None, behind: Behind::default() },
+            limits,
+        }
+    }
+
+    /// Whether it has an address that other machines may reach.
+    pub(crate) fn is_tcp(&self) -> bool {
+        matches!(self.kind, ListenerKind::Tcp { .. })
+    }
+
+    /// How TLS is spoken, if it is.
+    pub(crate) fn tls(&self) -> Option<&TlsFiles> {
+        match &self.kind {
+            ListenerKind::Tcp { tls, .. } => tls.as_ref(),
+            ListenerKind::Unix(_) => None,
+        }
     }
 
     /// The port, if the address has no host: `:8200` is every address of the machine.
@@ -63,34 +96,39 @@ pub(super) fn missing() -> ConfigError {
 }
 
 fn read(stanza: &Stanza<'_>, notes: &mut Vec<Note>) -> Result<ListenerConfig, ConfigError> {
-    match stanza.label() {
-        Some("tcp") => {}
+    let kind = match stanza.label() {
+        Some(kind @ ("tcp" | "unix")) => kind,
         Some(other) => {
             return Err(stanza.error(format!(
-                "listener {other:?} is not offered: use listener \"tcp\" {{ address = {ADDRESS:?} }}"
+                "listener {other:?} is not offered: use listener \"tcp\" {{ address = {ADDRESS:?} }}, or \"unix\""
             )));
         }
         None => return Err(stanza.error("listener needs a type, as in listener \"tcp\" { … }")),
-    }
-    stanza.check(keys::LISTENER, notes)?;
-    if stanza.string("type")?.is_some_and(|kind| kind != "tcp") {
-        return Err(stanza.wrong("type", "is not offered: leave it out, or say \"tcp\""));
+    };
+    stanza.check(&keys::listener(kind), notes)?;
+    if stanza.string("type")?.is_some_and(|other| other != kind) {
+        return Err(stanza.wrong("type", &format!("contradicts listener {kind:?}: leave it out")));
     }
     if stanza.string("role")?.is_some_and(|role| !matches!(role.as_str(), "" | "default")) {
         return Err(stanza.wrong("role", "is not offered: every listener serves the API, as with \"default\""));
     }
+    let mut limits = limits(stanza)?;
+    for telemetry in stanza.blocks("telemetry")? {
+        telemetry.check(keys::LISTENER_TELEMETRY, notes)?;
+        limits.open_metrics = telemetry.flag("unauthenticated_metrics_access")?;
+    }
+    if kind == "unix" { unix::read(stanza, limits) } else { tcp(stanza, limits, notes) }
+}
+
+fn tcp(stanza: &Stanza<'_>, limits: ListenerLimits, notes: &mut Vec<Note>) -> Result<ListenerConfig, ConfigError> {
     let address = stanza.string("address")?.filter(|a| !a.is_empty()).unwrap_or_else(|| ADDRESS.to_owned());
     if with_port(&address) != address {
         return Err(stanza.wrong("address", &format!("needs a port, as in {:?}", with_port(&address))));
     }
     let tls = if stanza.flag("tls_disable")? { None } else { Some(tls(stanza, notes)?) };
     let cluster_address = stanza.string("cluster_address")?.filter(|a| !a.is_empty());
-    let mut limits = limits(stanza)?;
-    for telemetry in stanza.blocks("telemetry")? {
-        telemetry.check(keys::LISTENER_TELEMETRY, notes)?;
-        limits.open_metrics = telemetry.flag("unauthenticated_metrics_access")?;
-    }
-    Ok(ListenerConfig { address, cluster_address, tls, limits })
+    let behind = Behind { proxies: proxies::headers(stanza, notes)?, forwarded: proxies::forwarded(stanza, notes)? };
+    Ok(ListenerConfig { address, cluster_address, kind: ListenerKind::Tcp { tls, behind }, limits })
 }
 
 fn tls(stanza: &Stanza<'_>, notes: &mut Vec<Note>) -> Result<TlsFiles, ConfigError> {

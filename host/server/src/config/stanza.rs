@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use bulkhead_model::cidr::Network;
 use bulkhead_model::duration;
 use bulkhead_model::hcl::{Item, Value};
 
@@ -137,6 +138,22 @@ impl<'a> Stanza<'a> {
         let wrong = || self.wrong(key, &format!("must be a list of strings, and is {}", placed.item.value.kind()));
         let Value::List(values) = &placed.item.value else { return Err(wrong()) };
         values.iter().map(|value| value.scalar().map(str::to_owned).ok_or_else(wrong)).collect()
+    }
+
+    /// Networks and single addresses, in a list or a text with commas between them; absent: none.
+    pub(super) fn networks(&self, key: &str) -> Result<Vec<Network>, ConfigError> {
+        let texts = match self.find(key).and_then(|placed| placed.item.value.scalar()) {
+            Some(text) => text.split(',').map(str::to_owned).collect(),
+            None => self.strings(key)?,
+        };
+        let texts = texts.iter().map(|text| text.trim()).filter(|text| !text.is_empty());
+        let network = |text: &str| {
+            let none = || {
+                self.wrong(key, &format!("has {text:?}, which is neither an address nor a network such as 10.0.0.0/8"))
+            };
+            Network::parse(text).ok_or_else(none)
+        };
+        texts.map(network).collect()
     }
 
     /// True or false, also as a string, in the spellings Go takes; absent: false.

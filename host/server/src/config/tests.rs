@@ -6,6 +6,8 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod listeners;
+
 /// Writes `main.hcl` with this text.
 fn file(text: &str) -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().expect("a directory");
@@ -72,7 +74,7 @@ fn a_config_as_vault_users_have_it_is_read() {
     let cluster = config.cluster.as_ref().expect("it is one of several");
     assert_eq!((cluster.bind.as_str(), cluster.address.as_str()), ("0.0.0.0:8201", "10.0.0.1:8201"));
     assert_eq!(cluster.retry_join[0].url, "https://10.0.0.2:8200");
-    let tls = config.listeners[0].tls.as_ref().expect("TLS");
+    let tls = config.listeners[0].tls().expect("TLS");
     assert_eq!((tls.certificate.as_path(), tls.key.as_path()), (Path::new("tls/cert.pem"), Path::new("tls/key.pem")));
     assert_eq!((tls.version_min, &tls.clients), (TlsVersion::Tls13, &ClientCertificates::Requested));
     assert_eq!(config.listeners[0].limits.request_max.as_secs(), 30);
@@ -81,7 +83,7 @@ fn a_config_as_vault_users_have_it_is_read() {
     let dialect = Dialect::Dogstatsd(vec!["env:prod".to_owned()]);
     let pushes = vec![PushTarget { address: "localhost:8125".to_owned(), dialect }];
     assert_eq!(config.telemetry, TelemetryConfig { prometheus: true, disable_hostname: true, pushes });
-    assert_eq!((config.listeners[1].address.as_str(), &config.listeners[1].tls), ("127.0.0.1:8200", &None));
+    assert_eq!((config.listeners[1].address.as_str(), config.listeners[1].tls()), ("127.0.0.1:8200", None));
     assert_eq!(config.leases, Leases { default_ttl_secs: 604_800, max_ttl_secs: 2_592_000 });
     assert_eq!(config.log, LogConfig { level: LevelFilter::DEBUG, format: LogFormat::Json });
     assert_eq!(config.api_addr(), "https://vault.example:8200");
@@ -148,68 +150,11 @@ fn a_bad_config_is_refused_with_its_place_and_what_to_do() {
 }
 
 #[test]
-fn a_bad_listener_is_refused_with_its_place_and_what_to_do() {
-    for (listener, message) in [
-        (
-            "",
-            "no listener: add listener \"tcp\" { address = \"127.0.0.1:8200\" tls_cert_file = \"…\" tls_key_file = \"…\" }",
-        ),
-        (
-            "listener \"unix\" {}",
-            "main.hcl:2: listener \"unix\" is not offered: use listener \"tcp\" { address = \"127.0.0.1:8200\" }",
-        ),
-        (
-            "listener \"tcp\" {}",
-            "main.hcl:2: listener \"tcp\" needs tls_cert_file; for plain HTTP say tls_disable = true",
-        ),
-        (
-            "listener \"tcp\" {\n tls_disabel = 1 }",
-            "main.hcl:3: unknown key tls_disabel in listener \"tcp\"; did you mean tls_disable?",
-        ),
-        ("listener \"tcp\" {\n tls_disable = \"maybe\" }", "main.hcl:3: tls_disable is neither true nor false"),
-        (
-            "listener \"tcp\" {\n tls_min_version = \"tls10\" }",
-            "main.hcl:3: tls_min_version is too old: use \"tls12\" or \"tls13\"",
-        ),
-        (
-            "listener \"tcp\" { tls_disable = 1\n max_request_size = -1 }",
-            "main.hcl:3: max_request_size cannot be without a bound here: give one, of 33554432 at most",
-        ),
-        (
-            "listener \"tcp\" { tls_disable = 1\n address = \"127.0.0.1\" }",
-            "main.hcl:3: address needs a port, as in \"127.0.0.1:8200\"",
-        ),
-        (
-            "listener \"tcp\" { tls_disable = 1\n type = \"unix\" }",
-            "main.hcl:3: type is not offered: leave it out, or say \"tcp\"",
-        ),
-        (
-            "listener \"tcp\" { tls_disable = 1\n role = \"metrics_only\" }",
-            "main.hcl:3: role is not offered: every listener serves the API, as with \"default\"",
-        ),
-        (
-            "listener \"tcp\" { tls_disable = 1\n max_request_size = 99999999 }",
-            "main.hcl:3: max_request_size must be between 1 and 33554432",
-        ),
-        (
-            "listener \"tcp\" { tls_disable = 1\n max_connections_per_address = 0 }",
-            "main.hcl:3: max_connections_per_address must be between 1 and 8192",
-        ),
-        (
-            "listener \"tcp\" { tls_disable = 1\n max_request_duration = \"soon\" }",
-            "main.hcl:3: max_request_duration is not a duration such as 90s, 1h30m or 5d",
-        ),
-        (
-            "listener \"tcp\" { tls_disable = 1\n x_forwarded_for_authorized_addrs = [\"10.0.0.0/8\"] }",
-            "main.hcl:3: x_forwarded_for_authorized_addrs in listener \"tcp\" is not offered: the header is not read; callers have the address they connect from",
-        ),
-        (
-            "listener \"tcp\" { tls_cert_file = \"a\" tls_key_file = \"b\"\n tls_require_and_verify_client_cert = true }",
-            "main.hcl:3: tls_require_and_verify_client_cert needs tls_client_ca_file",
-        ),
-    ] {
-        assert_eq!(refused(&format!("{IN_MEMORY}{listener}")), message, "for {listener:?}");
-    }
+fn nodes_of_a_cluster_meet_over_tcp_whatever_the_api_listens_at() {
+    let text = "storage \"raft\" { path = \"/d\" }\nlistener \"unix\" { address = \"/b\" }\ncluster_addr = \"https://10.0.0.5\"";
+    assert_eq!(load(text).cluster.expect("is one").bind, "10.0.0.5:8201");
+    let bind = load(&format!("{text}\n{LISTENER}")).cluster.expect("is one").bind;
+    assert_eq!(bind, "127.0.0.1:8201");
 }
 
 #[test]
@@ -382,38 +327,6 @@ fn audit_options_without_effect_are_noted_and_the_others_are_used() {
     );
     let options = &load(&format!("{IN_MEMORY}{LISTENER}{text}")).audits[0].options;
     assert_eq!((options["file_path"].as_str(), options["log_raw"].as_str()), ("/a", "true"));
-}
-
-#[test]
-fn client_authorities_that_verify_nothing_are_noted() {
-    let listener = "listener \"tcp\" { tls_cert_file = \"a\" tls_key_file = \"b\" tls_client_ca_file = \"c\"";
-    for (more, reason) in [
-        ("", "client certificates are asked for and not verified, without tls_require_and_verify_client_cert"),
-        ("tls_disable_client_certs = true", "client certificates are not asked for"),
-    ] {
-        let notes = noted(&format!("{listener} {more} }}"));
-        assert_eq!(notes, [format!("tls_client_ca_file in listener \"tcp\": {reason}")]);
-    }
-    let notes = noted(&format!("{listener} tls_require_and_verify_client_cert = true }}"));
-    assert_eq!(notes, [""; 0]);
-}
-
-#[test]
-fn an_address_without_a_host_is_every_address() {
-    for (address, is_on_all, api_addr) in [
-        (":8200", true, "http://0.0.0.0:8200"),
-        ("0.0.0.0:8200", true, "http://0.0.0.0:8200"),
-        ("[::]:8200", true, "http://[::]:8200"),
-        ("10.0.0.1:8200", false, "http://10.0.0.1:8200"),
-        ("localhost:8200", false, "http://localhost:8200"),
-    ] {
-        let mut config = load(&format!("{IN_MEMORY}listener \"tcp\" {{ address = {address:?} tls_disable = true }}"));
-        assert_eq!((config.is_api_addr_vague(), config.api_addr().as_str()), (is_on_all, api_addr), "{address}");
-        config.addresses.api = "http://node:8200".to_owned();
-        assert!(!config.is_api_addr_vague(), "{address}");
-    }
-    assert_eq!(ListenerConfig::plain(":1234").port_of_all(), Some(1234));
-    assert_eq!(ListenerConfig::plain("127.0.0.1:1234").port_of_all(), None);
 }
 
 #[test]

@@ -24,11 +24,8 @@ use crate::error::chain;
 const SOON_SECS: i64 = 30 * 24 * 3600;
 
 pub(super) fn examine(config: &Config) -> Vec<Check> {
-    let secured: Vec<(&str, &TlsFiles)> = config
-        .listeners
-        .iter()
-        .filter_map(|listener| Some((listener.address.as_str(), listener.tls.as_ref()?)))
-        .collect();
+    let secured: Vec<(&str, &TlsFiles)> =
+        config.listeners.iter().filter_map(|listener| Some((listener.address.as_str(), listener.tls()?))).collect();
     if secured.is_empty() {
         return vec![Check::skipped("tls", "no listener has TLS")];
     }

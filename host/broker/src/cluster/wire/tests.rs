@@ -21,7 +21,7 @@ fn a_request_arrives_as_it_was_taken() {
         sent.query = vec![("version".into(), "2".into())];
         sent.wrap_ttl_secs = Some(60);
         sent.origin = Origin {
-            address: Ipv6Addr::LOCALHOST.into(),
+            address: Some(Ipv6Addr::LOCALHOST.into()),
             port: 9,
             certificates: vec![vec![1, 2]],
             open_metrics: false,
@@ -34,6 +34,9 @@ fn a_request_arrives_as_it_was_taken() {
         assert_eq!((came.origin.address, came.origin.port), (sent.origin.address, 9));
         assert_eq!((came.origin.certificates, came.wrap_ttl_secs), (sent.origin.certificates, Some(60)));
     }
+    let mut homeless = request(Verb::Read, "a", "", &json!(null));
+    (homeless.origin.address, homeless.origin.port) = (None, 0);
+    assert_eq!(passed(&homeless).origin.address, None);
     let mut raw = request(Verb::Write, "a", "", &json!(null));
     raw.body = Body::Raw { content_type: "a/b".into(), bytes: Hidden::new(vec![0, 255]) };
     let came = passed(&raw);

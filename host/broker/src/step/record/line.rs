@@ -238,8 +238,10 @@ fn about_request(device: &Device, request: &Request, trail: &Trail) -> Value {
     if !headers.is_empty() {
         about.insert("headers".into(), headers.into());
     }
-    about.insert("remote_address".into(), request.origin.address.to_string().into());
-    about.insert("remote_port".into(), request.origin.port.into());
+    if let Some(address) = request.origin.address {
+        about.insert("remote_address".into(), address.to_string().into());
+        about.insert("remote_port".into(), request.origin.port.into());
+    }
     if let Some(secs) = request.wrap_ttl_secs {
         about.insert("wrap_ttl".into(), secs.into());
     }

@@ -64,7 +64,7 @@ fn request_with(headers: &[(&str, &str)]) -> Request {
         help: false,
         query: Vec::new(),
         origin: Origin {
-            address: std::net::IpAddr::from([127, 0, 0, 1]),
+            address: Some(std::net::IpAddr::from([127, 0, 0, 1])),
             port: 1,
             certificates: Vec::new(),
             open_metrics: false,
