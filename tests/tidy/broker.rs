@@ -25,6 +25,7 @@ const NEIGHBOURS: &[(&str, &str, &str)] = &[
     ("jobs", "leases", "jobs stand in the one list of what falls due"),
     ("leases", "kept", "the type of secrets in records"),
     ("leases", "tokens", "leases are found by the hash of their token"),
+    ("lockouts", "leases", "locks stand in the one list of what falls due"),
     ("removals", "jobs", "removals stand in the one list of what falls due"),
     ("removals", "leases", "it is leases that are removed"),
     ("removals", "tokens", "it is tokens that are removed"),

@@ -8,6 +8,7 @@ pub(crate) mod identity;
 pub(crate) mod jobs;
 pub(crate) mod kept;
 pub(crate) mod leases;
+pub(crate) mod lockouts;
 pub(crate) mod mounts;
 pub(crate) mod passwords;
 pub(crate) mod plans;
@@ -59,6 +60,8 @@ pub(crate) mod space {
     pub(crate) const SNAPSHOT_PLANS: SpaceId = SpaceId::host(42);
     /// What became of them.
     pub(crate) const SNAPSHOT_OUTCOMES: SpaceId = SpaceId::host(43);
+    /// Locks of aliases, by keyed digest.
+    pub(crate) const LOCKED_ALIASES: SpaceId = SpaceId::host(44);
     /// Entities, groups, and every way to them.
     pub(crate) const IDENTITY: SpaceId = SpaceId::host(15);
 }
@@ -87,6 +90,7 @@ pub fn space_name(ledger_key: &[u8]) -> String {
         (space::IDENTITY, "identity"),
         (space::PASSWORD_POLICIES, "password policies"),
         (space::QUOTAS, "quotas"),
+        (space::LOCKED_ALIASES, "locked aliases"),
         (space::SNAPSHOT_PLANS, "plans for snapshots"),
         (space::SNAPSHOT_OUTCOMES, "outcomes of snapshots"),
     ];
