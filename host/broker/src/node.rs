@@ -8,6 +8,7 @@ use bulkhead_barrier::{Barrier, SealConfig, UnsealProgress};
 use bulkhead_model::cors::Crossing;
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::limits::REQUEST_MS_MAX;
+use bulkhead_model::lockout::LockoutRules;
 use bulkhead_model::metrics::Interval;
 use bulkhead_model::request::Request;
 use bulkhead_model::seam::audit::AuditSinkMaker;
@@ -29,7 +30,6 @@ use crate::cluster::joining::Joiner;
 use crate::cluster::{PeerParts, tenure};
 use crate::components::{self, Components};
 use crate::fault::Fault;
-use crate::figures::Figures;
 use crate::open::Open;
 use crate::step::record::Audited;
 use crate::step::{backup, census, duties, expire, upkeep};
@@ -123,6 +123,8 @@ pub struct Parts {
     pub seals: Seals,
     /// Numbers to tell.
     pub metrics: MetricsParts,
+    /// When wrong logins lock an alias of an auth method.
+    pub lockouts: LockoutRules,
     /// Facts to tell.
     pub facts: Facts,
 }
@@ -187,9 +189,12 @@ impl Node {
             .collect();
         let ttls = SystemTtls::new(parts.facts.default_lease_ttl_secs, parts.facts.max_lease_ttl_secs);
         let components = Arc::new(Components::new(parts.compiler.clone()));
+        let lockout_rules = Arc::new(parts.lockouts.clone());
+        let figures = Arc::default();
+        let catalog = Catalog { plugins, components, ttls, lockout_rules, lockouts: Arc::default(), figures };
         let node = Arc::new(Self {
             parts: Arc::new(parts),
-            catalog: Catalog { plugins, components, ttls, figures: Arc::new(Figures::default()) },
+            catalog,
             state: RwLock::new(None),
             progress: Mutex::new(None),
             joiner: Joiner::default(),
