@@ -93,7 +93,8 @@ impl Attempt {
     }
 
     /// Counts it: a wrong one may lock the alias, and one that got a token begins anew. A lock is
-    /// part of the visit's change, which no login that was let in before it can pass.
+    /// part of the visit's change, which no login that was let in before it can pass: one that
+    /// writes meets a conflict. A batch token is not written, so what is counted decides as well.
     ///
     /// # Errors
     /// 403 if the alias was locked meanwhile; [`Fault`] from the store.
@@ -101,7 +102,10 @@ impl Attempt {
         self.refuse_locked(visit)?;
         match self.verdict {
             Verdict::WrongCredentials => self.failed(visit),
-            Verdict::Granted if has_token => forget(visit, &self.id),
+            Verdict::Granted if has_token => {
+                let is_due = tally(&visit.open, |tally| tally.failed.is_due(&self.id, &self.rule, visit.now_ms));
+                if is_due { Err(locked()) } else { forget(visit, &self.id) }
+            }
             Verdict::Granted | Verdict::Other => Ok(()),
         }
     }

@@ -62,14 +62,24 @@ impl FailedLogins {
     /// Whether a lock is kept here, and holds.
     #[must_use]
     pub fn is_locked(&self, alias: &AliasId, rule: &LockoutRule, now_ms: u64) -> bool {
-        let count = self.recent.get(alias).or_else(|| self.before.get(alias));
-        count.is_some_and(|count| count.is_lock && rule.holds(count.failed_ms, now_ms))
+        self.count(alias).is_some_and(|count| count.is_lock && rule.holds(count.failed_ms, now_ms))
+    }
+
+    /// Whether there were so many wrong logins that the alias is locked, or about to be: its lock
+    /// may be on its way to where it is kept.
+    #[must_use]
+    pub fn is_due(&self, alias: &AliasId, rule: &LockoutRule, now_ms: u64) -> bool {
+        self.count(alias).is_some_and(|count| rule.locks(count.failures) && rule.holds(count.failed_ms, now_ms))
     }
 
     /// Forgets an alias: it logged in, or was unlocked.
     pub fn forget(&mut self, alias: &AliasId) {
         self.recent.remove(alias);
         self.before.remove(alias);
+    }
+
+    fn count(&self, alias: &AliasId) -> Option<&Count> {
+        self.recent.get(alias).or_else(|| self.before.get(alias))
     }
 
     /// Aliases counted.

@@ -65,6 +65,19 @@ fn a_lock_that_is_kept_here_alone_ends_like_any_other() {
 }
 
 #[test]
+fn a_lock_is_due_from_the_login_on_that_locks() {
+    let (mut counts, rule) = (FailedLogins::default(), rule(2, 60, 3600));
+    counts.failed(ANN, &rule, 0);
+    assert!(!counts.is_due(&ANN, &rule, 0));
+    counts.failed(ANN, &rule, 1_000);
+    assert!(counts.is_due(&ANN, &rule, 60_999));
+    assert!(!counts.is_due(&ANN, &rule, 61_000), "it is over, though the wrong logins are remembered");
+    assert!(!counts.is_due(&BOB, &rule, 1_000));
+    counts.forget(&ANN);
+    assert!(!counts.is_due(&ANN, &rule, 1_000));
+}
+
+#[test]
 fn a_mount_is_tuned_over_its_method_and_the_environment_over_all() {
     let rules = LockoutRules {
         all: rule(3, 30, 30),

@@ -106,6 +106,8 @@ async fn change(visit: &mut Visit, ask: &Ask<'_>, full: String) -> Result<Reply,
         return Err(Fault::invalid("'token_type' cannot be set for 'token' or 'ns_token' auth mounts"));
     }
     if let Some(config) = ask.fields.object("user_lockout_config")?.filter(|config| !config.is_empty()) {
+        // One that is not compiled yet cannot say whether its logins can be counted.
+        components::serving(&visit.open, &mount).await?;
         if !mounts::can_lock(&mount.engine) {
             let text = format!("tuning of user lockout configuration for auth type {:?} not allowed", entry.kind);
             return Err(Fault::invalid(text));
