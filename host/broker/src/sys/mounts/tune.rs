@@ -248,7 +248,9 @@ fn lockout(tuning: &mut LockoutTuning, config: &Map<String, Value>) -> Result<()
         Some(_) => return Err(unfit()),
     };
     if let Some(text) = text("lockout_threshold")? {
-        tuning.threshold = text.parse().map_err(|error| threshold_unfit(&text, &error))?;
+        // Go takes no sign.
+        let digits = if text.starts_with('+') { "" } else { &*text };
+        tuning.threshold = digits.parse().map_err(|error| threshold_unfit(&text, &error))?;
     }
     if let Some(secs) = span("lockout_duration")? {
         tuning.duration_secs = secs;
