@@ -82,12 +82,21 @@ pub struct Facts {
     pub unsafe_allow_api_audit_creation: bool,
     /// Whether audit devices may put a prefix before their lines, as OpenBao's key of that name has it.
     pub allow_audit_log_prefixing: bool,
+    /// What holds for mounts that say nothing of their own.
+    pub mounts: MountDefaults,
+    /// What `sys/config/state/sanitized` tells: the config without secrets.
+    pub config: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What holds for mounts that say nothing of their own.
+#[derive(Clone, Debug, Default)]
+pub struct MountDefaults {
     /// Lease lifetime where neither mount nor caller name one, in seconds; 0: 32 days.
     pub default_lease_ttl_secs: u64,
     /// Longest lease lifetime where the mount names none, in seconds; 0: 32 days.
     pub max_lease_ttl_secs: u64,
-    /// What `sys/config/state/sanitized` tells: the config without secrets.
-    pub config: serde_json::Map<String, serde_json::Value>,
+    /// When wrong logins lock an alias of an auth method.
+    pub lockouts: LockoutRules,
 }
 
 /// What a node's metrics are made of, besides what it counts itself.
@@ -123,8 +132,6 @@ pub struct Parts {
     pub seals: Seals,
     /// Numbers to tell.
     pub metrics: MetricsParts,
-    /// When wrong logins lock an alias of an auth method.
-    pub lockouts: LockoutRules,
     /// Facts to tell.
     pub facts: Facts,
 }
@@ -187,9 +194,10 @@ impl Node {
                 ((plugin.kind(), about.name.clone()), (plugin.clone(), Arc::new(routes)))
             })
             .collect();
-        let ttls = SystemTtls::new(parts.facts.default_lease_ttl_secs, parts.facts.max_lease_ttl_secs);
+        let mounts = &parts.facts.mounts;
+        let ttls = SystemTtls::new(mounts.default_lease_ttl_secs, mounts.max_lease_ttl_secs);
+        let lockout_rules = Arc::new(mounts.lockouts.clone());
         let components = Arc::new(Components::new(parts.compiler.clone()));
-        let lockout_rules = Arc::new(parts.lockouts.clone());
         let figures = Arc::default();
         let catalog = Catalog { plugins, components, ttls, lockout_rules, lockouts: Arc::default(), figures };
         let node = Arc::new(Self {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use bulkhead_api::{Front, HttpFigures};
-use bulkhead_broker::{ConfiguredAudit, Facts, MetricsParts, Node, Parts, PeerParts};
+use bulkhead_broker::{ConfiguredAudit, Facts, MetricsParts, MountDefaults, Node, Parts, PeerParts};
 use bulkhead_ledger::{LedgerConfig, RaftLedger};
 use bulkhead_model::answer::Answer;
 use bulkhead_model::cors::Crossing;
@@ -91,7 +91,6 @@ impl Assembled {
             seals,
             metrics: MetricsParts { sources, prometheus: config.telemetry.prometheus },
             shelf: config.paths.snapshots.clone().map(|directory| Arc::new(Shelf::new(directory)) as _),
-            lockouts: config.mounts.lockouts.clone(),
             facts: facts(config, node_id),
             peers,
         });
@@ -207,8 +206,11 @@ fn facts(config: &Config, node_id: String) -> Facts {
         ha_enabled: matches!(config.storage, Storage::Raft { .. }),
         unsafe_allow_api_audit_creation: config.audit_rules.unsafe_allow_api_audit_creation,
         allow_audit_log_prefixing: config.audit_rules.allow_audit_log_prefixing,
-        default_lease_ttl_secs: config.mounts.leases.default_ttl_secs,
-        max_lease_ttl_secs: config.mounts.leases.max_ttl_secs,
+        mounts: MountDefaults {
+            default_lease_ttl_secs: config.mounts.leases.default_ttl_secs,
+            max_lease_ttl_secs: config.mounts.leases.max_ttl_secs,
+            lockouts: config.mounts.lockouts.clone(),
+        },
         config: sanitized(config),
     }
 }

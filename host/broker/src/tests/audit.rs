@@ -9,7 +9,6 @@ use bulkhead_model::fake::clock::FakeClock;
 use bulkhead_model::fake::entropy::FakeEntropy;
 use bulkhead_model::fake::ledger::FakeLedger;
 use bulkhead_model::hidden::Hidden;
-use bulkhead_model::lockout::LockoutRules;
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Verb;
 use bulkhead_model::seam::audit::{AuditSink, AuditSinkMaker};
@@ -79,7 +78,6 @@ async fn node() -> (Arc<Node>, Arc<Gates>) {
         compiler: Arc::<super::plugin::FakeCompiler>::default(),
         audit_sinks: gates.clone(),
         audits: Vec::new(),
-        lockouts: LockoutRules::default(),
         facts: Facts { unsafe_allow_api_audit_creation: true, ..Facts::default() },
         shelf: None,
         peers: None,

@@ -8,7 +8,6 @@ use bulkhead_model::fake::clock::FakeClock;
 use bulkhead_model::fake::entropy::FakeEntropy;
 use bulkhead_model::fake::ledger::FakeLedger;
 use bulkhead_model::hidden::Hidden;
-use bulkhead_model::lockout::LockoutRules;
 use bulkhead_model::plugin::{AuthGrant, Descriptor, GuestResponse, LeaseGrant, PluginKind, Route, TokenType};
 use bulkhead_model::reply::{Reply, hidden_json};
 use bulkhead_model::request::Verb;
@@ -81,7 +80,6 @@ impl Bench {
             peers: None,
             seals: Seals::default(),
             metrics: crate::node::MetricsParts::default(),
-            lockouts: LockoutRules::default(),
             facts: Facts::default(),
         });
         let root_token = Some(Hidden::new(ROOT.to_owned()));

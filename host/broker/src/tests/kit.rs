@@ -16,7 +16,6 @@ use bulkhead_model::fake::entropy::FakeEntropy;
 use bulkhead_model::fake::ledger::FakeLedger;
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::limits::REQUEST_MS_MAX;
-use bulkhead_model::lockout::LockoutRules;
 use bulkhead_model::path::ApiPath;
 use bulkhead_model::reply::{Envelope, Reply};
 use bulkhead_model::request::{Body, Origin, Request, Verb};
@@ -472,7 +471,6 @@ fn node(
         shelf: None,
         seals: Seals::default(),
         metrics: MetricsParts::default(),
-        lockouts: LockoutRules::default(),
         facts: Facts::default(),
     })
 }
