@@ -14,6 +14,7 @@ mod consistency;
 mod example;
 mod failover;
 mod join;
+mod lockout;
 mod members;
 mod metrics;
 mod rolling;

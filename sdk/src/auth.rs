@@ -159,6 +159,41 @@ fn set(secs: Seconds) -> Option<u64> {
     Some(secs.0).filter(|secs| *secs > 0)
 }
 
+/// By this name the host hears of it.
+pub(crate) const WRONG_CREDENTIALS: &str = "wrong-credentials";
+
+/// What becomes of a login. Where what it brought was wrong, say so by
+/// [`WrongCredentials`](Self::WrongCredentials) rather than by an [`Error`]: the host counts it against
+/// the alias that `#[alias_lookahead]` names, and locks that out after too many.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It gets a token.
+    Granted(Auth),
+    /// 400: nobody could log in with this, and the text does not say why. Also for names that
+    /// nobody has.
+    WrongCredentials(String),
+}
+
+impl Verdict {
+    /// A login whose credentials are wrong.
+    pub fn wrong(text: impl Into<String>) -> Self {
+        Self::WrongCredentials(text.into())
+    }
+}
+
+impl IntoReply for Verdict {
+    fn into_reply(self) -> Result<Reply> {
+        match self {
+            Self::Granted(auth) => auth.into_reply(),
+            Self::WrongCredentials(text) => {
+                let mut reply = Reply::failed(400, text);
+                reply.response.extra.push((WRONG_CREDENTIALS.to_owned(), b"true".to_vec()));
+                Ok(reply)
+            }
+        }
+    }
+}
+
 impl IntoReply for Auth {
     fn into_reply(self) -> Result<Reply> {
         let mut reply = Reply::empty();

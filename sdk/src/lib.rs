@@ -37,7 +37,7 @@ pub mod time;
 pub mod token_fields;
 pub mod wire;
 
-pub use auth::Auth;
+pub use auth::{Auth, Verdict};
 pub use bindings::lifecycle::exports::bulkhead::plugin::lifecycle::{JobOutcome, Reason, UpgradeStep};
 pub use bindings::mounted::bulkhead::plugin::identity::{Entity, EntityAlias, Group};
 pub use bindings::mounted::bulkhead::plugin::system::{Level, Mount};
@@ -63,7 +63,7 @@ pub mod prelude {
     pub use crate::{
         Auth, AuthGrant, Cx, Error, Fields, FromRequest, IntoReply, IssuedAuth, JobOutcome, Json, Keys, Lease, Leased,
         Operation, Page, Plugin, Raw, Reason, Renewal, Reply, Request, Result, Seconds, Secret, Stored, TokenType,
-        UpgradeStep, plugin,
+        UpgradeStep, Verdict, plugin,
     };
     pub use serde::{Deserialize, Serialize};
     pub use serde_json::{Value, json};

@@ -68,15 +68,16 @@ impl Phrases {
 
     /// Log in.
     #[login("login/{name}", describe(name = "Name of the user."))]
-    fn login(cx: &Cx, name: &str, body: Login) -> Result<Auth> {
+    fn login(cx: &Cx, name: &str, body: Login) -> Result<Verdict> {
         let (user, phrase) = (cx.get::<User>(name)?, body.phrase.expose().as_bytes());
         let is_right = match &user {
             Some(user) => cx.password_verify(user.hash.expose(), phrase)?,
             // As much work as with a user, so that the time does not tell who there is.
             None => cx.password_hash(SCHEME, phrase).map(|_| false)?,
         };
-        let user = user.filter(|_| is_right).ok_or_else(|| Error::invalid("invalid name or phrase"))?;
-        Auth::named(name).policies(user.policies).ttl(user.ttl).metadata("user", name).internal(&name)
+        let Some(user) = user.filter(|_| is_right) else { return Ok(Verdict::wrong("invalid name or phrase")) };
+        let auth = Auth::named(name).policies(user.policies).ttl(user.ttl).metadata("user", name);
+        auth.internal(&name).map(Verdict::Granted)
     }
 
     #[alias_lookahead("login/{name}")]

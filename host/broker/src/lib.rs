@@ -27,6 +27,7 @@ pub use book::space_name;
 pub use bulkhead_barrier::{NamedKey, StaticKey};
 pub use cluster::PeerParts;
 pub use node::{
-    ConfiguredAudit, Facts, InitAnswer, InitError, InitOptions, MetricsParts, Node, Parts, Seals, UnsealFailure,
+    ConfiguredAudit, Facts, InitAnswer, InitError, InitOptions, MetricsParts, MountDefaults, Node, Parts, Seals,
+    UnsealFailure,
 };
 pub use step::record::Audited;

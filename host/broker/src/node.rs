@@ -8,6 +8,7 @@ use bulkhead_barrier::{Barrier, SealConfig, UnsealProgress};
 use bulkhead_model::cors::Crossing;
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::limits::REQUEST_MS_MAX;
+use bulkhead_model::lockout::LockoutRules;
 use bulkhead_model::metrics::Interval;
 use bulkhead_model::request::Request;
 use bulkhead_model::seam::audit::AuditSinkMaker;
@@ -29,7 +30,6 @@ use crate::cluster::joining::Joiner;
 use crate::cluster::{PeerParts, tenure};
 use crate::components::{self, Components};
 use crate::fault::Fault;
-use crate::figures::Figures;
 use crate::open::Open;
 use crate::step::record::Audited;
 use crate::step::{backup, census, duties, expire, upkeep};
@@ -82,12 +82,21 @@ pub struct Facts {
     pub unsafe_allow_api_audit_creation: bool,
     /// Whether audit devices may put a prefix before their lines, as OpenBao's key of that name has it.
     pub allow_audit_log_prefixing: bool,
+    /// What holds for mounts that say nothing of their own.
+    pub mounts: MountDefaults,
+    /// What `sys/config/state/sanitized` tells: the config without secrets.
+    pub config: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What holds for mounts that say nothing of their own.
+#[derive(Clone, Debug, Default)]
+pub struct MountDefaults {
     /// Lease lifetime where neither mount nor caller name one, in seconds; 0: 32 days.
     pub default_lease_ttl_secs: u64,
     /// Longest lease lifetime where the mount names none, in seconds; 0: 32 days.
     pub max_lease_ttl_secs: u64,
-    /// What `sys/config/state/sanitized` tells: the config without secrets.
-    pub config: serde_json::Map<String, serde_json::Value>,
+    /// When wrong logins lock an alias of an auth method.
+    pub lockouts: LockoutRules,
 }
 
 /// What a node's metrics are made of, besides what it counts itself.
@@ -185,11 +194,15 @@ impl Node {
                 ((plugin.kind(), about.name.clone()), (plugin.clone(), Arc::new(routes)))
             })
             .collect();
-        let ttls = SystemTtls::new(parts.facts.default_lease_ttl_secs, parts.facts.max_lease_ttl_secs);
+        let mounts = &parts.facts.mounts;
+        let ttls = SystemTtls::new(mounts.default_lease_ttl_secs, mounts.max_lease_ttl_secs);
+        let lockout_rules = Arc::new(mounts.lockouts.clone());
         let components = Arc::new(Components::new(parts.compiler.clone()));
+        let figures = Arc::default();
+        let catalog = Catalog { plugins, components, ttls, lockout_rules, lockouts: Arc::default(), figures };
         let node = Arc::new(Self {
             parts: Arc::new(parts),
-            catalog: Catalog { plugins, components, ttls, figures: Arc::new(Figures::default()) },
+            catalog,
             state: RwLock::new(None),
             progress: Mutex::new(None),
             joiner: Joiner::default(),

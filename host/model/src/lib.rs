@@ -15,6 +15,7 @@ pub mod hcl;
 pub mod hidden;
 pub mod json;
 pub mod limits;
+pub mod lockout;
 pub mod metrics;
 pub mod password;
 pub mod path;

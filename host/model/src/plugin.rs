@@ -211,7 +211,8 @@ pub struct GuestResponse {
     /// Content type and content.
     pub raw: Option<(String, HiddenJson)>,
     pub force_wrap: Option<Seconds>,
-    /// Open-ended members; the host knows `lease-duration` (a lifetime told without a lease, as kv v1's `ttl`).
+    /// Open-ended members; the host knows `lease-duration` (a lifetime told without a lease, as kv v1's `ttl`) and
+    /// `wrong-credentials` (of a login that is to be counted against its alias).
     pub extra: Vec<(String, HiddenJson)>,
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod error;
 mod files;
 mod keys;
 mod listener;
+mod lockout;
 mod seal;
 mod stanza;
 mod storage;
@@ -17,6 +18,7 @@ mod telemetry;
 use std::path::PathBuf;
 
 use bulkhead_model::limits::TTL_DEFAULT_SECS;
+use bulkhead_model::lockout::LockoutRules;
 use tracing_subscriber::filter::LevelFilter;
 
 pub(crate) use self::audit::{AuditConfig, check_audit_options};
@@ -42,7 +44,7 @@ pub(crate) struct Config {
     /// `None`: the node stays alone.
     pub(crate) cluster: Option<ClusterConfig>,
     pub(crate) log: LogConfig,
-    pub(crate) leases: Leases,
+    pub(crate) mounts: MountDefaults,
     pub(crate) seals: SealsConfig,
     pub(crate) telemetry: TelemetryConfig,
     pub(crate) paths: Paths,
@@ -80,6 +82,13 @@ pub(crate) struct Addresses {
 pub(crate) struct LogConfig {
     pub(crate) level: LevelFilter,
     pub(crate) format: LogFormat,
+}
+
+/// What holds for mounts that say nothing of their own.
+#[derive(Debug, Default)]
+pub(crate) struct MountDefaults {
+    pub(crate) leases: Leases,
+    pub(crate) lockouts: LockoutRules,
 }
 
 /// Lifetimes of leases and tokens in seconds; 0: the built-in default.
@@ -132,6 +141,7 @@ impl Config {
         let audits = audit::read_all(&top, &mut notes)?;
         let seals = seal::read(&top, dev.is_some(), &mut notes)?;
         let telemetry = telemetry::read(&top, &mut notes)?;
+        let lockouts = lockout::read(&top, environment, &mut notes)?;
         let addresses = addresses(&top, environment)?;
         let cluster = match &storage {
             Storage::Raft { .. } => cluster::read(&top, &listeners, &addresses, &mut notes)?,
@@ -144,7 +154,7 @@ impl Config {
             addresses,
             cluster,
             log: log(&top)?,
-            leases: leases(&top)?,
+            mounts: MountDefaults { leases: leases(&top)?, lockouts },
             seals,
             telemetry,
             paths: Paths {

@@ -7,11 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use bulkhead_api::{Front, HttpFigures};
-use bulkhead_broker::{ConfiguredAudit, Facts, MetricsParts, Node, Parts, PeerParts};
+use bulkhead_broker::{ConfiguredAudit, Facts, MetricsParts, MountDefaults, Node, Parts, PeerParts};
 use bulkhead_ledger::{LedgerConfig, RaftLedger};
 use bulkhead_model::answer::Answer;
 use bulkhead_model::cors::Crossing;
 use bulkhead_model::fake::ledger::FakeLedger;
+use bulkhead_model::lockout::{LockoutRule, LockoutRules};
 use bulkhead_model::request::Request;
 use bulkhead_model::seam::entropy::Entropy;
 use bulkhead_model::seam::ledger::{Ledger, LedgerError};
@@ -205,8 +206,11 @@ fn facts(config: &Config, node_id: String) -> Facts {
         ha_enabled: matches!(config.storage, Storage::Raft { .. }),
         unsafe_allow_api_audit_creation: config.audit_rules.unsafe_allow_api_audit_creation,
         allow_audit_log_prefixing: config.audit_rules.allow_audit_log_prefixing,
-        default_lease_ttl_secs: config.leases.default_ttl_secs,
-        max_lease_ttl_secs: config.leases.max_ttl_secs,
+        mounts: MountDefaults {
+            default_lease_ttl_secs: config.mounts.leases.default_ttl_secs,
+            max_lease_ttl_secs: config.mounts.leases.max_ttl_secs,
+            lockouts: config.mounts.lockouts.clone(),
+        },
         config: sanitized(config),
     }
 }
@@ -235,12 +239,12 @@ fn sanitized(config: &Config) -> Map<String, Value> {
     let told = json!({
         "api_addr": config.api_addr(),
         "cluster_addr": config.cluster_addr(),
-        "default_lease_ttl": config.leases.default_ttl_secs,
+        "default_lease_ttl": config.mounts.leases.default_ttl_secs,
         "disable_mlock": true,
         "listeners": listeners,
         "log_format": match config.log.format { crate::log::LogFormat::Standard => "standard", crate::log::LogFormat::Json => "json" },
         "log_level": config.log.level.to_string().to_lowercase(),
-        "max_lease_ttl": config.leases.max_ttl_secs,
+        "max_lease_ttl": config.mounts.leases.max_ttl_secs,
         "pid_file": text(&config.paths.pid_file),
         "plugin_directory": text(&config.paths.plugins),
         "seals": seals,
@@ -253,7 +257,32 @@ fn sanitized(config: &Config) -> Map<String, Value> {
         },
     });
     match told {
-        Value::Object(told) => told,
+        Value::Object(mut told) => {
+            let lockouts = lockouts(&config.mounts.lockouts);
+            if !lockouts.is_empty() {
+                told.insert("user_lockout_configs".to_owned(), lockouts.into());
+            }
+            told
+        }
         _ => Map::new(),
     }
+}
+
+/// What `user_lockout` says, if anything, with times in nanoseconds.
+fn lockouts(rules: &LockoutRules) -> Vec<Value> {
+    let nanos = |secs: u64| secs.saturating_mul(1_000_000_000);
+    let told = |(method, rule): (&str, &LockoutRule)| {
+        json!({
+            "disable_lockout": rule.is_disabled,
+            "lockout_counter_reset": nanos(rule.counter_reset_secs),
+            "lockout_duration": nanos(rule.duration_secs),
+            "lockout_threshold": rule.threshold,
+            "type": method,
+        })
+    };
+    if rules.by_method.is_empty() && rules.all == LockoutRule::default() {
+        return Vec::new();
+    }
+    let methods = rules.by_method.iter().map(|(method, rule)| (method.as_str(), rule));
+    std::iter::once(("all", &rules.all)).chain(methods).map(told).collect()
 }

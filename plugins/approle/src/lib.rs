@@ -116,7 +116,7 @@ impl Approle {
 
     /// Log in with the id of a role and one of its secret ids.
     #[login("login", id = "login")]
-    fn login(cx: &Cx, body: Login, request: &Request) -> Result<Auth> { login::login(cx, &body, &request.caller) }
+    fn login(cx: &Cx, body: Login, request: &Request) -> Result<Verdict> { login::login(cx, &body, &request.caller) }
     #[alias_lookahead("login")]
     fn alias(_cx: &Cx, body: Login) -> Result<Auth> { login::alias(&body) }
     #[resolve_role("login")]

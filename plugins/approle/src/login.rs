@@ -33,27 +33,25 @@ impl Login {
     }
 }
 
-fn wrong() -> Error {
-    Error::invalid("invalid role or secret ID")
-}
+const WRONG: &str = "invalid role or secret ID";
 
-pub(crate) fn login(cx: &Cx, body: &Login, caller: &Caller) -> Result<Auth> {
+pub(crate) fn login(cx: &Cx, body: &Login, caller: &Caller) -> Result<Verdict> {
     let found = body.role(cx)?;
     let secret = match &found {
-        Some((_, role)) if !role.bind_secret_id => SecretId::default(),
+        Some((_, role)) if !role.bind_secret_id => Some(SecretId::default()),
         _ => use_secret_id(cx, body, found.as_ref().map(|(_, role)| role), caller)?,
     };
-    let (name, role) = found.ok_or_else(wrong)?;
+    let (Some((name, role)), Some(secret)) = (found, secret) else { return Ok(Verdict::wrong(WRONG)) };
     if !admit(&role.bound_cidrs, caller) {
         return Err(refused(caller, "role"));
     }
-    grant(&role, &name, &secret, caller)
+    grant(&role, &name, &secret, caller).map(Verdict::Granted)
 }
 
-/// Counts a login of a secret id, which must be one of the role's and for this caller. An
-/// unknown role goes the same way, over a role that has no secret ids: neither text nor
-/// time tells that there is none.
-fn use_secret_id(cx: &Cx, body: &Login, role: Option<&Role>, caller: &Caller) -> Result<SecretId> {
+/// Counts a login of a secret id, which must be for this caller; none if it is not one of the
+/// role's. An unknown role goes the same way, over a role that has no secret ids: neither text
+/// nor time tells that there is none.
+fn use_secret_id(cx: &Cx, body: &Login, role: Option<&Role>, caller: &Caller) -> Result<Option<SecretId>> {
     let nobody = Role { hmac_key: Secret::new(vec![0; 32]), place: nowhere(), ..Role::default() };
     let role = role.unwrap_or(&nobody);
     let secret_id = body.secret_id.expose().trim();
@@ -61,7 +59,7 @@ fn use_secret_id(cx: &Cx, body: &Login, role: Option<&Role>, caller: &Caller) ->
         return Err(Error::invalid("missing secret_id"));
     }
     let hmac = secret_id::hmac(cx, role, secret_id)?;
-    let mut found = secret_id::find(cx, &role.place, hmac)?.ok_or_else(wrong)?;
+    let Some(mut found) = secret_id::find(cx, &role.place, hmac)? else { return Ok(None) };
     // The role may have been narrowed since the secret id was made.
     narrowed(&role.bound_cidrs, &found.record.cidrs)?;
     narrowed(&role.tokens.bound_cidrs, &found.record.token_cidrs)?;
@@ -69,7 +67,7 @@ fn use_secret_id(cx: &Cx, body: &Login, role: Option<&Role>, caller: &Caller) ->
         return Err(refused(caller, "secret ID"));
     }
     found.count_use(cx, &role.place)?;
-    Ok(found.record)
+    Ok(Some(found.record))
 }
 
 fn nowhere() -> records::Place {
@@ -106,7 +104,7 @@ pub(crate) fn alias(body: &Login) -> Result<Auth> {
 
 /// The role that quotas of this login go by.
 pub(crate) fn role(cx: &Cx, body: &Login) -> Result<Reply> {
-    let (name, _) = body.role(cx)?.ok_or_else(wrong)?;
+    let (name, _) = body.role(cx)?.ok_or_else(|| Error::invalid(WRONG))?;
     Ok(Reply::text(Object::new().text("role", &name).end()))
 }
 

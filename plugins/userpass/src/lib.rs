@@ -58,7 +58,7 @@ impl Userpass {
 
     /// Log in with a username and password.
     #[login("login/{username}", id = "login", describe(username = "Username of the user."))]
-    fn login(cx: &Cx, user: UserName, body: Login, request: &Request) -> Result<Auth> { login::login(cx, &user, &body, &request.caller) }
+    fn login(cx: &Cx, user: UserName, body: Login, request: &Request) -> Result<Verdict> { login::login(cx, &user, &body, &request.caller) }
     #[alias_lookahead("login/{username}")]
     fn alias(_cx: &Cx, user: UserName) -> Result<Auth> { Ok(Auth::named(&user.0)) }
     #[renew_token]

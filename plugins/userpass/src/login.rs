@@ -16,7 +16,7 @@ pub(crate) struct Login {
     password: Secret<String>,
 }
 
-pub(crate) fn login(cx: &Cx, name: &UserName, body: &Login, caller: &Caller) -> Result<Auth> {
+pub(crate) fn login(cx: &Cx, name: &UserName, body: &Login, caller: &Caller) -> Result<Verdict> {
     let password = body.password.expose().as_bytes();
     if password.is_empty() {
         return Err(Error::invalid("missing password"));
@@ -24,12 +24,12 @@ pub(crate) fn login(cx: &Cx, name: &UserName, body: &Login, caller: &Caller) -> 
     let user: Option<User> = cx.get(&name.0)?;
     let hash = user.as_ref().map_or(NOBODYS_HASH, |user| user.password_hash.expose());
     let is_right = cx.password_verify(hash, password)?;
-    let user = user.filter(|_| is_right).ok_or_else(|| Error::invalid("invalid username or password"))?;
+    let Some(user) = user.filter(|_| is_right) else { return Ok(Verdict::wrong("invalid username or password")) };
     if !cidr::admit(&user.tokens.bound_cidrs, caller) {
         return Err(Error::denied("permission denied"));
     }
     let auth = Auth::named(&name.0).metadata("username", &name.0).internal(&name.0)?;
-    user.tokens.grant(auth, caller)
+    user.tokens.grant(auth, caller).map(Verdict::Granted)
 }
 
 /// A token lives on while its user has the policies that it was given.

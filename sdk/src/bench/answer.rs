@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::auth::WRONG_CREDENTIALS;
 use crate::bindings::mounted::bulkhead::plugin::types::{AuthGrant, Error, LeaseGrant};
 use crate::{Reply, Result};
 
@@ -101,6 +102,13 @@ impl Answer {
             ) => text,
             Err(Error::NotFound | Error::UnsupportedOperation) => "",
         }
+    }
+
+    /// Whether it is a login with wrong credentials, which the host counts against its alias.
+    #[must_use]
+    pub fn is_wrong_login(&self) -> bool {
+        let extra = self.result.as_ref().map_or(&[][..], |reply| &reply.response.extra);
+        extra.iter().any(|(name, json)| name == WRONG_CREDENTIALS && json == b"true")
     }
 
     /// The guest's warnings, then the host's.

@@ -8,6 +8,7 @@ pub(crate) mod identity;
 pub(crate) mod jobs;
 pub(crate) mod kept;
 pub(crate) mod leases;
+pub(crate) mod lockouts;
 pub(crate) mod mounts;
 pub(crate) mod passwords;
 pub(crate) mod plans;
@@ -64,6 +65,8 @@ pub(crate) mod space {
     pub(crate) const REGISTERED: SpaceId = SpaceId::host(44);
     /// Their components, in pieces.
     pub(crate) const COMPONENTS: SpaceId = SpaceId::host(45);
+    /// Locks of aliases, by keyed digest.
+    pub(crate) const LOCKED_ALIASES: SpaceId = SpaceId::host(46);
     /// Entities, groups, and every way to them.
     pub(crate) const IDENTITY: SpaceId = SpaceId::host(15);
 }
@@ -92,6 +95,7 @@ pub fn space_name(ledger_key: &[u8]) -> String {
         (space::IDENTITY, "identity"),
         (space::PASSWORD_POLICIES, "password policies"),
         (space::QUOTAS, "quotas"),
+        (space::LOCKED_ALIASES, "locked aliases"),
         (space::SNAPSHOT_PLANS, "plans for snapshots"),
         (space::SNAPSHOT_OUTCOMES, "outcomes of snapshots"),
         (space::REGISTERED, "registered plugins"),

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use bulkhead_barrier::{Folder, Key, SpaceId, StoreError, Transaction};
 use bulkhead_model::framework::RouteTable;
 use bulkhead_model::limits::TTL_DEFAULT_SECS;
-use bulkhead_model::plugin::{Descriptor, MountFacts, PluginKind};
+use bulkhead_model::lockout::{LockoutRule, LockoutRules, LockoutTuning, Tally};
+use bulkhead_model::plugin::{Descriptor, MountFacts, Operation, PluginKind};
 use bulkhead_model::seam::plugin::Plugin;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::registry::{Registered, Registry};
@@ -49,6 +51,7 @@ pub(crate) struct Tuning {
     pub audit_non_hmac_request_keys: Vec<String>,
     pub audit_non_hmac_response_keys: Vec<String>,
     pub token_type: String,
+    pub lockout: Option<LockoutTuning>,
 }
 
 /// A mount as it is stored.
@@ -131,6 +134,8 @@ pub(crate) struct Mount {
     pub space: SpaceId,
     pub engine: Engine,
     pub facts: MountFacts,
+    /// When wrong logins lock an alias; none: never.
+    pub lockout: Option<LockoutRule>,
     /// Where what happens below it is counted.
     pub figures: Arc<MountFigures>,
 }
@@ -224,6 +229,10 @@ pub(crate) struct Catalog {
     /// Those that were registered, as far as they are compiled.
     pub components: Arc<Components>,
     pub ttls: SystemTtls,
+    /// When wrong logins lock.
+    pub lockout_rules: Arc<LockoutRules>,
+    /// What was counted of them.
+    pub lockouts: Arc<Mutex<Tally>>,
     pub figures: Arc<Figures>,
 }
 
@@ -295,7 +304,16 @@ pub(crate) fn bind(entry: MountEntry, catalog: &Catalog, registry: &Registry) ->
         data_version: entry.data_version,
     };
     let figures = catalog.figures.mounts.of(&facts.path, &entry.kind);
-    Mount { full_path: entry.full_path(), space: entry.space(), engine, facts, figures, entry }
+    let lockout =
+        can_lock(&engine).then(|| catalog.lockout_rules.of(&entry.kind, entry.tuning.lockout.as_ref())).flatten();
+    Mount { full_path: entry.full_path(), space: entry.space(), engine, facts, lockout, figures, entry }
+}
+
+/// Whether logins name their alias before they are looked at.
+pub(crate) fn can_lock(engine: &Engine) -> bool {
+    let Engine::Plugin(plugin, _) = engine else { return false };
+    let mut operations = plugin.descriptor().routes.iter().flat_map(|route| &route.operations);
+    operations.any(|doc| doc.operation == Operation::AliasLookahead)
 }
 
 /// A plugin that this server brings.

@@ -18,7 +18,7 @@ use crate::fields::Fields;
 use crate::guest::GuestHost;
 use crate::step::authorize::Authorized;
 use crate::step::route::{GuestTarget, Target};
-use crate::step::settle;
+use crate::step::{lockout, settle};
 use crate::sys::table::{Handler, HostRoute};
 use crate::visit::{Ask, Visit};
 
@@ -38,8 +38,12 @@ pub(crate) async fn dispatch(visit: &mut Visit, request: &Request, passed: &Auth
     match &passed.routed.target {
         Target::Host { route, captures, .. } => host(visit, sent, route, captures).await,
         Target::Guest(guest) => {
+            let attempt = lockout::admit(visit, request, guest, passed.operation).await?;
             let returned = call_guest(visit, sent, guest, passed.operation).await?;
-            settle::guest_answer(visit, request, guest, returned)
+            let attempt = attempt.map(|attempt| attempt.judged(&returned));
+            let answered = settle::guest_answer(visit, request, guest, returned);
+            attempt.map_or(Ok(()), |attempt| attempt.counted(visit, answered.is_ok()))?;
+            answered
         }
         Target::NoPath { .. } => Err(Failure::new(FailureKind::NotFound, wrapped("unsupported path")).into()),
         Target::NoOperation { .. } => Err(unsupported_operation()),
@@ -140,7 +144,11 @@ pub(crate) struct GuestAnswer {
     pub warnings: Vec<String>,
 }
 
-async fn call_guest(
+/// Has a guest answer a request.
+///
+/// # Errors
+/// [`Fault`]: the guest refused, or brought no answer.
+pub(crate) async fn call_guest(
     visit: &mut Visit,
     (request, body): (&Request, &Body),
     guest: &GuestTarget,

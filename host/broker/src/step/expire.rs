@@ -15,6 +15,7 @@ use futures::stream::FuturesUnordered;
 
 use crate::book::jobs;
 use crate::book::leases::{self, DUE_JOB, DUE_LEASE, Due, LeaseRecord};
+use crate::book::lockouts::{self, DUE_LOCK};
 use crate::book::mounts::Mount;
 use crate::book::removals::DUE_REMOVAL;
 use crate::book::tokens::{self, DUE_TOKEN};
@@ -23,7 +24,7 @@ use crate::fault::Fault;
 use crate::open::Open;
 use crate::step::intent::{self, DUE_INTENT};
 use crate::step::upgrade::{self, DUE_UPGRADE};
-use crate::step::{dispatch, job, remove};
+use crate::step::{dispatch, job, lockout, remove};
 use crate::visit::{After, Visit};
 
 /// How often the index's head is looked at, in milliseconds. Source: ours. Why: an end
@@ -214,6 +215,7 @@ async fn attempt(open: &Arc<Open>, due: &Due, now_ms: u64) -> Result<(), Fault> 
         DUE_INTENT => intent::undo(&mut visit, due).await?,
         DUE_DROP => drop_slice(&mut visit, due)?,
         DUE_UPGRADE => upgrade::step(&mut visit, due).await?,
+        DUE_LOCK => lockout::drop_ended(&mut visit, due)?,
         _ => jobs::forget(&mut visit.tx, due)?,
     }
     let more = crate::step::settle::commit(visit).await?;
@@ -284,6 +286,7 @@ fn retry_later(tx: &mut Transaction, due: &Due, now_ms: u64, wait_max_ms: u64) -
         DUE_REMOVAL => remove::retry_later(tx, due, later),
         // What cannot be read fails here as well, and is set aside.
         DUE_TOKEN => tokens::get(tx, &due.id).map(drop),
+        DUE_LOCK => lockouts::get(tx, &due.id).map(drop),
         // The host's own work fails only with the store, for all alike.
         _ => Ok(()),
     }

@@ -17,13 +17,6 @@ pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("in-flight-req", &[Verb::Read], Handler::Now(in_flight), "Count requests being served."),
     HostRoute::new("config/state/sanitized", &[Verb::Read], Handler::Now(config), "Read the config without secrets."),
     HostRoute::new("namespaces", &[Verb::List, Verb::Scan], Handler::Now(nothing), "List namespaces."),
-    HostRoute::new("locked-users", &[Verb::Read], Handler::Now(locked), "List locked users."),
-    HostRoute::new(
-        "locked-users/{mount_accessor}/unlock/{alias}",
-        &[Verb::Write],
-        Handler::Now(unlock),
-        "Unlock a user.",
-    ),
 ];
 
 fn versions(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
@@ -62,14 +55,4 @@ fn config(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
 
 fn nothing(_visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
     listed(Vec::new())
-}
-
-fn locked(_visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let root = json!({ "namespace_id": "root", "namespace_path": "", "counts": 0, "mount_accessors": [] });
-    Ok(data(&json!({ "by_namespace": [root], "total": 0 })))
-}
-
-/// Nobody is ever locked out, and unlocking who is not is no mistake in Vault either.
-fn unlock(_visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
-    Ok(Reply::Empty)
 }

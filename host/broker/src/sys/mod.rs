@@ -14,6 +14,7 @@ pub(crate) mod internal;
 pub(crate) mod keys;
 pub(crate) mod leader;
 pub(crate) mod leases;
+mod lockouts;
 pub(crate) mod metrics;
 pub(crate) mod misc;
 pub(crate) mod mounts;
@@ -47,6 +48,7 @@ pub(crate) fn routes() -> &'static HostTable {
             explain::ROUTES,
             passwords::ROUTES,
             quotas::ROUTES,
+            lockouts::ROUTES,
             settings::ROUTES,
             generate_root::ROUTES,
             resplit::ROUTES,

@@ -207,3 +207,29 @@ fn matched(parts: &[Part], path: &str) -> Option<Captures> {
     }
     Some(captures)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::{HostTable, Part};
+
+    /// What a pattern matches, whatever it calls its captures, and however long they are.
+    fn shape(parts: &[Part]) -> Vec<&'static str> {
+        parts.iter().map(|part| if let Part::Literal(text) = part { *text } else { "{}" }).collect()
+    }
+
+    // The one that came first would answer, and the other never.
+    #[test]
+    fn a_path_has_one_route_for_a_verb() {
+        for table in [crate::sys::routes(), crate::sys::identity::routes(), crate::token::routes()] {
+            let HostTable { routes } = table;
+            let mut seen = HashSet::new();
+            for (parts, route) in routes {
+                for verb in route.verbs {
+                    assert!(seen.insert((shape(parts), format!("{verb:?}"))), "{verb:?} {}", route.pattern);
+                }
+            }
+        }
+    }
+}

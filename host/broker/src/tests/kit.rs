@@ -151,6 +151,8 @@ pub(crate) struct Kit {
     pub plugin: Arc<FakePlugin>,
     pub compiler: Arc<FakeCompiler>,
     pub node: Arc<Node>,
+    /// Plugins besides.
+    others: Vec<Arc<dyn Plugin>>,
     ledger: Arc<MortalLedger>,
     share: Vec<u8>,
 }
@@ -163,30 +165,44 @@ impl Kit {
 
     /// The same with this plugin.
     pub(crate) async fn with(plugin: FakePlugin) -> Self {
-        Self::over(mortal(Arc::new(FakeLedger::new())), plugin, None).await
+        Self::over(mortal(Arc::new(FakeLedger::new())), plugin, Vec::new(), None).await
+    }
+
+    /// A new cluster with one more plugin.
+    pub(crate) async fn with_other(other: Arc<dyn Plugin>) -> Self {
+        Self::over(mortal(Arc::new(FakeLedger::new())), FakePlugin::new(), vec![other], None).await
     }
 
     /// A new cluster whose only node knows these others.
     pub(crate) async fn among(cluster: Arc<dyn Cluster>, peers: PeerParts) -> Self {
-        Self::over(mortal_among(cluster), FakePlugin::new(), Some(peers)).await
+        Self::over(mortal_among(cluster), FakePlugin::new(), Vec::new(), Some(peers)).await
     }
 
-    async fn over(ledger: Arc<MortalLedger>, plugin: FakePlugin, peers: Option<PeerParts>) -> Self {
+    async fn over(
+        ledger: Arc<MortalLedger>,
+        plugin: FakePlugin,
+        others: Vec<Arc<dyn Plugin>>,
+        peers: Option<PeerParts>,
+    ) -> Self {
         let clock = Arc::new(FakeClock::at_ms(START_MS));
         let (plugin, compiler) = (Arc::new(plugin), Arc::<FakeCompiler>::default());
-        let node = node((&ledger, peers), &clock, vec![plugin.clone()], &compiler);
+        let plugins = [vec![plugin.clone() as _], others.clone()].concat();
+        let node = node((&ledger, peers), &clock, plugins, &compiler);
         let options = InitOptions { shares: 1, threshold: 1, root_token: Some(Hidden::new(ROOT.into())) };
         let made = node.initialise(options).await.expect("a new ledger can be initialised");
         let share = made.shares[0].expose().clone();
         unseal(&node, &share).await;
-        Self { clock, plugin, compiler, node, ledger, share }
+        Self { clock, plugin, compiler, node, others, ledger, share }
     }
 
     /// Another node over what the ledger of this one holds, as after a crash.
     pub(crate) async fn restarted(self, plugins: bool) -> Self {
         let ledger = mortal(self.ledger.inner.clone());
-        let plugins: Vec<Arc<dyn Plugin>> = if plugins { vec![self.plugin.clone()] } else { Vec::new() };
-        let node = node((&ledger, None), &self.clock, plugins, &self.compiler);
+        let mut loaded = self.others.clone();
+        if plugins {
+            loaded.push(self.plugin.clone());
+        }
+        let node = node((&ledger, None), &self.clock, loaded, &self.compiler);
         unseal(&node, &self.share).await;
         Self { node, ledger, ..self }
     }

@@ -11,6 +11,7 @@ pub(crate) mod kit;
 mod leases;
 mod leave;
 mod lifecycle;
+mod lockout;
 mod peers;
 mod plugin;
 mod registered;

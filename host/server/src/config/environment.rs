@@ -4,16 +4,21 @@
 use std::ffi::OsString;
 
 use super::error::ConfigError;
+use super::stanza;
 
 /// Prefixes in order of precedence, as on the command line: our own, then those that
 /// existing units and containers set.
 const PREFIXES: [&str; 3] = ["BULKHEAD_", "BAO_", "VAULT_"];
+
+const DISABLE_USER_LOCKOUT: &str = "DISABLE_USER_LOCKOUT";
 
 /// What the environment says; `None` where it says nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Environment {
     /// `API_ADDR`.
     pub(super) api_addr: Option<String>,
+    /// `DISABLE_USER_LOCKOUT`.
+    pub(super) disable_user_lockout: Option<bool>,
     /// `CLUSTER_ADDR`.
     pub(super) cluster_addr: Option<String>,
     /// `RAFT_NODE_ID`.
@@ -46,9 +51,17 @@ impl Environment {
         }
         Ok(Self {
             api_addr: setting("API_ADDR")?,
+            disable_user_lockout: setting(DISABLE_USER_LOCKOUT)?.map(|text| flag(&text)).transpose()?,
             cluster_addr: setting("CLUSTER_ADDR")?,
             raft_node_id: setting("RAFT_NODE_ID")?,
             raft_path: setting("RAFT_PATH")?,
         })
     }
+}
+
+/// In the spellings Go takes.
+fn flag(text: &str) -> Result<bool, ConfigError> {
+    stanza::go_bool(text).ok_or_else(|| {
+        ConfigError::Missing(format!("{DISABLE_USER_LOCKOUT} in the environment is neither true nor false"))
+    })
 }

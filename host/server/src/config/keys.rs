@@ -64,6 +64,7 @@ pub(super) const TOP: &[Key] = &[
     read("storage"),
     read("telemetry"),
     read("unsafe_allow_api_audit_creation"),
+    read("user_lockout"),
     ignored("cache_size", NO_CACHE),
     // Empty it says nothing; anything else would be no more than what is spoken anyway.
     ignored("cluster_cipher_suites", "nodes speak TLS 1.3 with one another"),
@@ -104,7 +105,6 @@ pub(super) const TOP: &[Key] = &[
     ignored("service_registration", "register the node with the service manager's own means"),
     ignored("ui", "there is no web interface"),
     ignored("unsafe_cross_namespace_identity", "there is no such exception"),
-    ignored("user_lockout", "failed logins do not lock users yet"),
     refused("administrative_namespace_path", ENTERPRISE),
     refused("allow_unauthenticated_workflows", "there are no workflows"),
     refused("entropy", "randomness is the operating system's"),
@@ -260,6 +260,10 @@ pub(super) const TELEMETRY: &[Key] = &[
     refused("stackdriver_project_id", OTHER_SINK),
     refused("statsite_address", OTHER_SINK),
 ];
+
+/// Keys of `user_lockout`.
+pub(super) const USER_LOCKOUT: &[Key] =
+    &[read("disable_lockout"), read("lockout_counter_reset"), read("lockout_duration"), read("lockout_threshold")];
 
 /// Keys of `storage "raft"`.
 pub(super) const RAFT: &[Key] = &[

@@ -158,11 +158,9 @@ impl<'a> Stanza<'a> {
 
     /// True or false, also as a string, in the spellings Go takes; absent: false.
     pub(super) fn flag(&self, key: &str) -> Result<bool, ConfigError> {
-        match self.string(key)?.as_deref() {
-            None | Some("" | "0" | "f" | "F" | "false" | "FALSE" | "False") => Ok(false),
-            Some("1" | "t" | "T" | "true" | "TRUE" | "True") => Ok(true),
-            Some(_) => Err(self.wrong(key, "is neither true nor false")),
-        }
+        let text = self.string(key)?.filter(|text| !text.is_empty());
+        let flag = text.map(|text| go_bool(&text).ok_or_else(|| self.wrong(key, "is neither true nor false")));
+        Ok(flag.transpose()?.unwrap_or(false))
     }
 
     /// A whole number.
@@ -180,6 +178,15 @@ impl<'a> Stanza<'a> {
     pub(super) fn duration(&self, key: &str) -> Result<Option<Duration>, ConfigError> {
         let Some(text) = self.string(key)? else { return Ok(None) };
         duration::parse(&text).map(Some).map_err(|_| self.wrong(key, "is not a duration such as 90s, 1h30m or 5d"))
+    }
+}
+
+/// True or false in the spellings Go takes.
+pub(super) fn go_bool(text: &str) -> Option<bool> {
+    match text {
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        _ => None,
     }
 }
 

@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use bulkhead_api::{ClientCertificates, TlsVersion};
+use bulkhead_model::lockout::LockoutRule;
 use bulkhead_model::metrics::Dialect;
 use tempfile::TempDir;
 
@@ -84,7 +85,7 @@ fn a_config_as_vault_users_have_it_is_read() {
     let pushes = vec![PushTarget { address: "localhost:8125".to_owned(), dialect }];
     assert_eq!(config.telemetry, TelemetryConfig { prometheus: true, disable_hostname: true, pushes });
     assert_eq!((config.listeners[1].address.as_str(), config.listeners[1].tls()), ("127.0.0.1:8200", None));
-    assert_eq!(config.leases, Leases { default_ttl_secs: 604_800, max_ttl_secs: 2_592_000 });
+    assert_eq!(config.mounts.leases, Leases { default_ttl_secs: 604_800, max_ttl_secs: 2_592_000 });
     assert_eq!(config.log, LogConfig { level: LevelFilter::DEBUG, format: LogFormat::Json });
     assert_eq!(config.api_addr(), "https://vault.example:8200");
     assert_eq!(config.paths.pid_file.as_deref(), Some(Path::new("/run/bulkhead.pid")));
@@ -288,7 +289,8 @@ fn every_table_of_keys_names_each_key_once() {
         let options = keys::audit_options(kind)?;
         Some(options.iter().chain(keys::AUDIT).filter(|key| key.name != "path").copied().collect())
     });
-    let tables = [keys::TOP, keys::LISTENER, keys::RAFT, keys::IN_MEMORY].map(<[keys::Key]>::to_vec);
+    let tables =
+        [keys::TOP, keys::LISTENER, keys::RAFT, keys::IN_MEMORY, keys::USER_LOCKOUT].map(<[keys::Key]>::to_vec);
     for table in tables.into_iter().chain(devices) {
         let mut names: Vec<&str> = table.iter().map(|key| key.name).collect();
         names.sort_unstable();
@@ -360,7 +362,7 @@ fn a_dev_server_takes_what_else_its_files_say() {
     let addresses: Vec<&str> = config.listeners.iter().map(|listener| listener.address.as_str()).collect();
     assert_eq!(addresses, ["127.0.0.1:1", "127.0.0.1:8200"]);
     assert_eq!((&config.storage, config.log.level), (&Storage::InMemory, LevelFilter::DEBUG));
-    assert_eq!((config.leases.max_ttl_secs, config.audit_rules.unsafe_allow_api_audit_creation), (3600, true));
+    assert_eq!((config.mounts.leases.max_ttl_secs, config.audit_rules.unsafe_allow_api_audit_creation), (3600, true));
     let error = dev("storage \"raft\" { path = \"/x\" }").expect_err("is not in memory").to_string();
     assert_eq!(error, "-dev keeps everything in memory: leave storage \"raft\" out of its config");
     let bare = Config::dev("127.0.0.1:1", &[], &Environment::default()).expect("needs no file");
@@ -418,4 +420,48 @@ fn how_old_a_state_clients_may_ask_for_is_bounded() {
     assert_eq!(found(""), Some(0));
     assert_eq!(found("stale_reads_max = \"10s\""), Some(10));
     assert!(refused(&named("stale_reads_max = \"61s\"")).contains("longer than 60s"));
+}
+
+#[test]
+fn lockouts_are_said_for_all_methods_and_for_some() {
+    let text = "user_lockout \"userpass\" { lockout_threshold = \"100\"\n lockout_duration = \"20m\" }\n\
+                user_lockout \"all\" { lockout_duration = \"40m\"\n lockout_counter_reset = 2700 }\n\
+                user_lockout \"LDAP\" { disable_lockout = \"true\" }\n";
+    let rules = load(&format!("{text}{IN_MEMORY}{LISTENER}")).mounts.lockouts;
+    let all = LockoutRule { duration_secs: 2400, counter_reset_secs: 2700, ..LockoutRule::default() };
+    assert_eq!(rules.of("approle", None), Some(all));
+    assert_eq!(rules.of("userpass", None), Some(LockoutRule { threshold: 100, duration_secs: 1200, ..all }));
+    assert_eq!(rules.of("ldap", None), None);
+    for (wrong, message) in [
+        ("user_lockout { }", "user_lockout needs the type of an auth method, or \"all\""),
+        (
+            "user_lockout \"userpas\" { }",
+            "user_lockout is for \"all\", \"approle\", \"ldap\" or \"userpass\", not for \"userpas\"",
+        ),
+        (
+            "user_lockout \"all\" { lockout_treshold = 3 }",
+            "unknown key lockout_treshold in user_lockout \"all\"; did you mean lockout_threshold?",
+        ),
+        ("user_lockout \"all\" { lockout_threshold = -1 }", "lockout_threshold is not a whole number"),
+        (
+            "user_lockout \"all\" { lockout_duration = \"x\" }",
+            "lockout_duration is not a duration such as 90s, 1h30m or 5d",
+        ),
+        ("user_lockout \"all\" { disable_lockout = 3 }", "disable_lockout is neither true nor false"),
+    ] {
+        assert_eq!(refused(&format!("{wrong}\n{IN_MEMORY}{LISTENER}")), format!("main.hcl:1: {message}"));
+    }
+}
+
+#[test]
+fn the_environment_decides_whether_anybody_is_locked_out() {
+    let (_dir, path) = file(&format!("user_lockout \"all\" {{ disable_lockout = true }}\n{IN_MEMORY}{LISTENER}"));
+    let said =
+        |text: &'static str| Environment::read(|name| (name == "VAULT_DISABLE_USER_LOCKOUT").then(|| text.into()));
+    for (text, is_disabled) in [("false", false), ("1", true), ("", true)] {
+        let config = Config::load(std::slice::from_ref(&path), &said(text).expect("is a flag")).expect("loads");
+        assert_eq!(config.mounts.lockouts.of("userpass", None).is_none(), is_disabled, "{text:?}");
+    }
+    let error = said("maybe").expect_err("is no flag").to_string();
+    assert_eq!(error, "DISABLE_USER_LOCKOUT in the environment is neither true nor false");
 }

@@ -45,7 +45,9 @@ fn an_unknown_role_is_answered_as_a_wrong_secret_id() {
         ("RID", "s", WRONG),
     ] {
         let body = json!({ "role_id": role_id, "secret_id": secret_id });
-        assert_eq!(refusal(&mut bench, "login", body), invalid(text), "{role_id} {secret_id}");
+        let answer = bench.write("login", body);
+        assert_eq!(told(&answer), invalid(text), "{role_id} {secret_id}");
+        assert_eq!(answer.is_wrong_login(), text == WRONG, "only guesses count: {role_id} {secret_id}");
     }
 }
 

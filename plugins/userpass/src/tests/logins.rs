@@ -37,8 +37,10 @@ fn a_wrong_password_and_an_unknown_user_get_one_answer() {
     for name in ["ann", "bob"] {
         let answer = log_in(&mut bench, name, "bad");
         assert_eq!((answer.status(), answer.error()), (400, "invalid username or password"), "{name}");
+        assert!(answer.is_wrong_login(), "{name}: what is locked would tell who there is");
         let answer = log_in(&mut bench, name, "");
         assert_eq!((answer.status(), answer.error()), (400, "missing password"), "{name}");
+        assert!(!answer.is_wrong_login(), "{name}: nothing was guessed");
     }
 }
 
@@ -72,6 +74,7 @@ fn from_outside_of_the_users_networks_nobody_logs_in() {
     bench.write("users/ann", json!({ "token_bound_cidrs": "10.0.0.0/8" })).ok();
     let answer = log_in(&mut bench, "ann", "pw");
     assert_eq!((answer.status(), answer.error()), (403, "permission denied"));
+    assert!(!answer.is_wrong_login());
     assert_eq!(log_in(&mut bench, "ann", "bad").error(), "invalid username or password");
     bench.caller().remote_address = "10.1.2.3".to_owned();
     assert_eq!(log_in(&mut bench, "ann", "pw").status(), 200);

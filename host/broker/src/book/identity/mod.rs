@@ -71,8 +71,12 @@ impl Names {
 
     /// The two parts of an alias; an accessor has no byte that could end it early.
     fn alias_key(&self, kind: Kind, mount_accessor: &str, name: &str) -> Key {
-        let text = format!("{mount_accessor}\0{}", lowered(name));
-        key(kind, &self.0.sign(text.as_bytes()))
+        key(kind, &self.alias_digest(mount_accessor, name))
+    }
+
+    /// Names an alias, whether anybody has it or not.
+    pub(crate) fn alias_digest(&self, mount_accessor: &str, name: &str) -> [u8; 32] {
+        self.0.sign(format!("{mount_accessor}\0{}", lowered(name)).as_bytes())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Mounts as answers show them.
 
+use bulkhead_model::lockout::LockoutTuning;
 use serde_json::{Map, Value, json};
 
 use super::insert_strings;
@@ -56,7 +57,20 @@ fn config_json(mount: &Mount) -> Value {
     if let Some(token_type) = token_type(mount) {
         config.insert("token_type".into(), token_type.into());
     }
+    if let Some(lockout) = &tuning.lockout {
+        config.insert("user_lockout_config".into(), lockout_json(lockout).into());
+    }
     config.into()
+}
+
+/// When aliases are locked out, as far as it was said for this mount.
+pub(super) fn lockout_json(lockout: &LockoutTuning) -> Map<String, Value> {
+    let mut told = Map::new();
+    told.insert("user_lockout_counter_reset_duration".into(), lockout.counter_reset_secs.into());
+    told.insert("user_lockout_disable".into(), lockout.is_disabled.into());
+    told.insert("user_lockout_duration".into(), lockout.duration_secs.into());
+    told.insert("user_lockout_threshold".into(), lockout.threshold.into());
+    told
 }
 
 /// Which tokens logins below an auth mount get.

@@ -1,7 +1,9 @@
 //! Tuning a mount.
 
+use std::num::{IntErrorKind, ParseIntError};
 use std::sync::Arc;
 
+use bulkhead_model::lockout::LockoutTuning;
 use bulkhead_model::plugin::Reason;
 use bulkhead_model::reply::Reply;
 use serde_json::{Map, Value};
@@ -66,6 +68,9 @@ fn shown(visit: &Visit, full: &str) -> Result<Reply, Fault> {
     if let Some(token_type) = super::shown::token_type(mount) {
         told.insert("token_type".into(), token_type.into());
     }
+    if let Some(lockout) = &tuning.lockout {
+        told.append(&mut super::shown::lockout_json(lockout));
+    }
     Ok(flat(&Value::Object(told)))
 }
 
@@ -82,10 +87,12 @@ async fn change(visit: &mut Visit, ask: &Ask<'_>, full: String) -> Result<Reply,
         return Err(Fault::invalid(format!("tune of path {full:?} failed: no mount entry found")));
     };
     let mut entry = mount.entry.clone();
+    let is_fixed = matches!(full.as_str(), "sys/" | "cubbyhole/" | "identity/");
+    let refused = ["description", "user_lockout_config"].into_iter().find(|name| is_fixed && ask.fields.has(name));
+    if let Some(name) = refused {
+        return Err(Fault::invalid(format!("cannot tune parameter {name} of {full}")));
+    }
     if ask.fields.has("description") {
-        if matches!(full.as_str(), "sys/" | "cubbyhole/" | "identity/") {
-            return Err(Fault::invalid(format!("cannot tune parameter description of {full}")));
-        }
         entry.description = ask.fields.text_or_empty("description")?;
     }
     apply(&mut entry.tuning, &ask.fields, entry.table)?;
@@ -98,9 +105,14 @@ async fn change(visit: &mut Visit, ask: &Ask<'_>, full: String) -> Result<Reply,
     if full == "auth/token/" && ask.fields.has("token_type") {
         return Err(Fault::invalid("'token_type' cannot be set for 'token' or 'ns_token' auth mounts"));
     }
-    if ask.fields.has("user_lockout_config") {
-        let text = format!("tuning of user lockout configuration for auth type {:?} not allowed", entry.kind);
-        return Err(Fault::invalid(text));
+    if let Some(config) = ask.fields.object("user_lockout_config")?.filter(|config| !config.is_empty()) {
+        // One that is not compiled yet cannot say whether its logins can be counted.
+        components::serving(&visit.open, &mount).await?;
+        if !mounts::can_lock(&mount.engine) {
+            let text = format!("tuning of user lockout configuration for auth type {:?} not allowed", entry.kind);
+            return Err(Fault::invalid(text));
+        }
+        lockout(entry.tuning.lockout.get_or_insert_default(), config)?;
     }
     let version = ask.fields.text("plugin_version")?.filter(|version| !version.is_empty());
     if let Some(version) = version {
@@ -214,4 +226,49 @@ fn apply(tuning: &mut Tuning, fields: &Fields, table: Table) -> Result<(), Fault
         tuning.token_type = token_type;
     }
     Ok(())
+}
+
+/// Takes what `user_lockout_config` says; what it leaves out stays.
+fn lockout(tuning: &mut LockoutTuning, config: &Map<String, Value>) -> Result<(), Fault> {
+    let unfit = || Fault::invalid("unable to convert given user lockout config information");
+    let text = |name: &str| match config.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone()).filter(|text| !text.is_empty())),
+        Some(Value::Number(number)) => Ok(Some(number.to_string())),
+        Some(_) => Err(unfit()),
+    };
+    let span = |name: &str| match text(name)?.as_deref() {
+        Some("system") => Ok::<_, Fault>(Some(0)),
+        Some(text) => parse_seconds(text, name).map(Some),
+        None => Ok(None),
+    };
+    let disabled = match config.get("lockout_disable") {
+        None | Some(Value::Null) => None,
+        Some(Value::Bool(is_disabled)) => Some(*is_disabled),
+        Some(_) => return Err(unfit()),
+    };
+    if let Some(text) = text("lockout_threshold")? {
+        // Go takes no sign.
+        let digits = if text.starts_with('+') { "" } else { &*text };
+        tuning.threshold = digits.parse().map_err(|error| threshold_unfit(&text, &error))?;
+    }
+    if let Some(secs) = span("lockout_duration")? {
+        tuning.duration_secs = secs;
+    }
+    if let Some(secs) = span("lockout_counter_reset_duration")? {
+        tuning.counter_reset_secs = secs;
+    }
+    if let Some(is_disabled) = disabled {
+        tuning.is_disabled = is_disabled;
+    }
+    Ok(())
+}
+
+/// In Go's words, which clients print.
+fn threshold_unfit(text: &str, error: &ParseIntError) -> Fault {
+    let cause = match error.kind() {
+        IntErrorKind::PosOverflow => "value out of range",
+        _ => "invalid syntax",
+    };
+    Fault::invalid(format!("unable to parse user lockout threshold: strconv.ParseUint: parsing {text:?}: {cause}"))
 }
