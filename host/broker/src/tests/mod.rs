@@ -11,6 +11,7 @@ pub(crate) mod kit;
 mod leases;
 mod leave;
 mod lifecycle;
+mod oidc;
 mod peers;
 mod plugin;
 mod registered;
