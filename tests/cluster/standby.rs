@@ -123,3 +123,37 @@ fn the_leader_records_what_a_standby_hands_to_it() {
     let line = line.lines().find(|line| line.contains(&id)).unwrap().to_owned();
     assert!(line.contains("\"remote_address\":\"127.0.0.1\""), "{line}");
 }
+
+#[test]
+fn a_standby_makes_identity_tokens_that_every_node_believes() {
+    let cluster = Cluster::open();
+    let (leader, standby) = (cluster.leader(), cluster.standbys()[0]);
+    for (path, body) in [
+        ("sys/auth/userpass", json!({"type": "userpass"})),
+        ("auth/userpass/users/ann", json!({"password": "a long password", "token_policies": "tokens"})),
+        ("sys/policies/acl/tokens", json!({"policy": "path \"identity/oidc/token/*\" { capabilities = [\"read\"] }"})),
+        ("identity/oidc/key/k", json!({"algorithm": "RS256", "allowed_client_ids": "*"})),
+        ("identity/oidc/role/r", json!({"key": "k"})),
+    ] {
+        let done = standby.put(path, &body);
+        assert_eq!(done.status, 204, "{path}: {}", done.text());
+    }
+    let login = Request::new("POST", "/v1/auth/userpass/login/ann").json(&json!({"password": "a long password"}));
+    let login = login.send(standby.port).unwrap();
+    let ann = login.at("auth.client_token").as_str().unwrap_or_else(|| panic!("{}", login.text())).to_owned();
+    let keys = |port: u16| Request::new("GET", "/v1/identity/oidc/.well-known/keys").send(port).unwrap().at("keys");
+    let first_key = keys(leader.port)[0].clone();
+    for round in 0..2 {
+        for maker in &cluster.nodes {
+            let made = Request::new("GET", "/v1/identity/oidc/token/r").token(&ann).send(maker.port).unwrap();
+            let token = made.at("data.token").as_str().unwrap_or_else(|| panic!("{}", made.text())).to_owned();
+            for node in &cluster.nodes {
+                let told = node.put("identity/oidc/introspect", &json!({ "token": token }));
+                assert_eq!(told.text(), "{\"active\":true}", "round {round}");
+                assert_eq!(keys(node.port).as_array().map(Vec::len), Some(2 + round));
+                assert_eq!(keys(node.port)[0], first_key);
+            }
+        }
+        assert_eq!(standby.put("identity/oidc/key/k/rotate", &json!({})).status, 204);
+    }
+}

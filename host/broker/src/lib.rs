@@ -15,6 +15,7 @@ mod login;
 mod mint;
 mod node;
 mod open;
+mod signing;
 mod step;
 mod sys;
 mod token;

@@ -2,6 +2,8 @@
 //! plugin asks to have expanded. Here are the grammar and the lookup of a value; whether
 //! a value may stand where it would go is the caller's question, asked of each.
 
+pub mod claims;
+
 /// What a template may speak of: an entity and the groups it is in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Subject {

@@ -10,6 +10,7 @@ pub(crate) mod kept;
 pub(crate) mod leases;
 pub(crate) mod lockouts;
 pub(crate) mod mounts;
+pub(crate) mod oidc;
 pub(crate) mod passwords;
 pub(crate) mod plans;
 pub(crate) mod policies;
@@ -69,6 +70,14 @@ pub(crate) mod space {
     pub(crate) const LOCKED_ALIASES: SpaceId = SpaceId::host(46);
     /// Entities, groups, and every way to them.
     pub(crate) const IDENTITY: SpaceId = SpaceId::host(15);
+    /// Keys of identity tokens by name, with their public halves.
+    pub(crate) const OIDC_KEYS: SpaceId = SpaceId::host(46);
+    /// Private halves of those keys by id.
+    pub(crate) const OIDC_PRIVATE: SpaceId = SpaceId::host(47);
+    /// Roles of identity tokens by name.
+    pub(crate) const OIDC_ROLES: SpaceId = SpaceId::host(48);
+    /// Name of a key and name of a role that uses it, without a value.
+    pub(crate) const OIDC_USES: SpaceId = SpaceId::host(49);
 }
 
 /// What a record of the ledger is of, by its key, which says no more than that: one of the
@@ -100,6 +109,10 @@ pub fn space_name(ledger_key: &[u8]) -> String {
         (space::SNAPSHOT_OUTCOMES, "outcomes of snapshots"),
         (space::REGISTERED, "registered plugins"),
         (space::COMPONENTS, "components of plugins"),
+        (space::OIDC_KEYS, "keys of identity tokens"),
+        (space::OIDC_PRIVATE, "private keys of identity tokens"),
+        (space::OIDC_ROLES, "roles of identity tokens"),
+        (space::OIDC_USES, "uses of keys of identity tokens"),
     ];
     let name = known.iter().find(|(space, _)| *space == id).map(|(_, name)| (*name).to_owned());
     name.unwrap_or_else(|| format!("mount {}", hex::encode(id.0)))

@@ -16,6 +16,7 @@ pub(crate) mod lockout;
 pub(crate) mod quota;
 pub(crate) mod record;
 pub(crate) mod remove;
+pub(crate) mod rotate;
 pub(crate) mod route;
 pub(crate) mod settle;
 pub(crate) mod upgrade;

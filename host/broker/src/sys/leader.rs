@@ -54,6 +54,14 @@ fn leader(open: &Open, is_self: bool) -> Option<Leader> {
     open.ledger().cluster()?.leader()
 }
 
+/// How clients reach the node that leads; how they reach this one while none is known.
+pub(crate) fn api_address(open: &Open) -> String {
+    match leader(open, open.ledger().standing().leader) {
+        Some(leader) => leader.api_address,
+        None => open.parts.facts.api_addr.clone(),
+    }
+}
+
 /// An address as the API shows it.
 fn url(address: &str) -> String {
     if address.is_empty() { String::new() } else { format!("https://{address}") }

@@ -157,6 +157,9 @@ fn answer(reply: Reply) -> Answer {
             errors: failure.errors,
             ..empty
         },
+        Reply::Raw { status, bytes, .. } => {
+            Answer { status, data: serde_json::from_slice(bytes.expose()).unwrap_or_default(), ..empty }
+        }
         _ => empty,
     }
 }

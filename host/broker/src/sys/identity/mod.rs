@@ -1,5 +1,5 @@
-//! `identity/`: entities, groups, and their names in auth methods. What lives here: what
-//! may be asked of the books of identity, and how they are shown. What must not: how a
+//! `identity/`: entities, groups, their names in auth methods, and tokens that tell others who
+//! they are. What lives here: what may be asked of the books of identity, and how they are shown. What must not: how a
 //! login finds its entity.
 
 mod alias;
@@ -9,6 +9,7 @@ mod group_alias;
 mod lists;
 mod lookup;
 mod merge;
+pub(crate) mod oidc;
 mod shown;
 mod taken;
 
@@ -26,6 +27,11 @@ pub(crate) fn routes() -> &'static HostTable {
             group::ROUTES,
             group_alias::ROUTES,
             lookup::ROUTES,
+            oidc::config::ROUTES,
+            oidc::key::ROUTES,
+            oidc::role::ROUTES,
+            oidc::token::ROUTES,
+            oidc::well_known::ROUTES,
         ])
     });
     &TABLE
