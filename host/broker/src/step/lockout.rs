@@ -56,7 +56,7 @@ pub(crate) async fn admit(
         return Ok(None);
     };
     let Returned::Login { auth: Some(grant), .. } =
-        call_guest(visit, request, guest, Operation::AliasLookahead).await?.returned
+        call_guest(visit, (request, &request.body), guest, Operation::AliasLookahead).await?.returned
     else {
         return Err(mismatched());
     };
