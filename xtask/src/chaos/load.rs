@@ -124,11 +124,6 @@ impl Load {
         true
     }
 
-    /// Notes a plugin's call that crashed, as it was meant to.
-    pub(crate) fn crashed(&self) {
-        self.crashed.fetch_add(1, Ordering::Relaxed);
-    }
-
     pub(crate) fn breaks(&self, rule: String) {
         self.noted().broken.push(rule);
     }
@@ -224,39 +219,26 @@ impl Load {
                     break;
                 }
             }
-            gone.taken.iter().for_each(|token| self.expect_taken(&mut client, token));
-            gone.revoked.iter().for_each(|token| self.expect_revoked(&mut client, token));
+            for token in &gone.taken {
+                let body = json!({"token": token});
+                let told = insist(&mut client, |client| client.ask("PUT", "sys/wrapping/unwrap", &body));
+                self.expect(told, 400, "a wrapped thing that was taken");
+            }
+            for token in &gone.revoked {
+                let look =
+                    |client: &mut Client<'_>| client.ask_as(token, "GET", "auth/token/lookup-self", &Value::Null);
+                self.expect(insist(&mut client, look), 403, "a revoked token");
+            }
             self.last_leases(&mut client);
         }
         std::mem::take(&mut *self.noted())
     }
 
-    /// What was taken once is taken no more.
-    fn expect_taken(&self, client: &mut Client<'_>, token: &str) {
-        match self.insist(client, |client| client.ask("PUT", "sys/wrapping/unwrap", &json!({"token": token}))) {
-            Some(400) => {}
-            other => self.breaks(format!("a wrapped thing that was taken was answered {other:?} at the end")),
+    /// That a last try was answered so.
+    fn expect(&self, told: Option<u16>, due: u16, what: &str) {
+        if told != Some(due) {
+            self.breaks(format!("{what} was answered {told:?} at the end, where {due} was due"));
         }
-    }
-
-    /// A revoked token is refused.
-    fn expect_revoked(&self, client: &mut Client<'_>, token: &str) {
-        let look = |client: &mut Client<'_>| client.ask_as(token, "GET", "auth/token/lookup-self", &Value::Null);
-        match self.insist(client, look) {
-            Some(403) => {}
-            other => self.breaks(format!("a revoked token was answered {other:?} at the end")),
-        }
-    }
-
-    /// Asks until there is an answer; its status.
-    fn insist(&self, client: &mut Client<'_>, ask: impl Fn(&mut Client<'_>) -> Told) -> Option<u16> {
-        (0..LAST_TRIES).find_map(|_| match ask(client) {
-            Told::Answer(status, _) => Some(status),
-            Told::NotSent | Told::Unknown => {
-                thread::sleep(REST);
-                None
-            }
-        })
     }
 
     /// Writes without a pause, as a client does that tries until it is through, and notes when.
@@ -342,6 +324,17 @@ impl Load {
         }
         made
     }
+}
+
+/// Asks until there is an answer; its status.
+fn insist(client: &mut Client<'_>, ask: impl Fn(&mut Client<'_>) -> Told) -> Option<u16> {
+    (0..LAST_TRIES).find_map(|_| match ask(client) {
+        Told::Answer(status, _) => Some(status),
+        Told::NotSent | Told::Unknown => {
+            thread::sleep(REST);
+            None
+        }
+    })
 }
 
 /// What an answer means; nothing if it is none that such a call can have.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -26,11 +26,8 @@ pub(crate) struct Report {
     leaders_killed: usize,
     partitions: usize,
     secrets: Secrets,
-    taken_once: u64,
-    tokens_revoked: u64,
-    leases_revoked: usize,
-    leases_kept: usize,
-    calls_crashed: u64,
+    #[serde(flatten)]
+    tried: Tries,
     broken: Vec<String>,
     /// Files with a name or value in them.
     legible: Vec<String>,
@@ -38,6 +35,16 @@ pub(crate) struct Report {
     digests: (u64, Vec<String>),
     /// Without an acknowledged write, seen by a client that tries again; by fault.
     gaps_ms: BTreeMap<Fault, Gaps>,
+}
+
+/// What was tried besides, and how often.
+#[derive(Serialize)]
+struct Tries {
+    taken_once: u64,
+    tokens_revoked: u64,
+    leases_revoked: usize,
+    leases_kept: usize,
+    calls_crashed: u64,
 }
 
 /// What was asked of secrets.
@@ -72,18 +79,22 @@ impl Report {
     ) -> Self {
         let faults = inflicted.counts();
         let (leases_kept, leases_revoked) = noted.leases.counts();
+        let count = |counted: &AtomicU64| counted.load(Ordering::Relaxed);
+        let tried = Tries {
+            taken_once: count(&load.taken),
+            tokens_revoked: count(&load.revoked),
+            leases_revoked,
+            leases_kept,
+            calls_crashed: count(&load.crashed),
+        };
         let gaps = |fault: &Fault| Some((*fault, Gaps::of(*fault, inflicted, &noted.probed)?));
         Self {
             seed,
             seconds: took.as_secs(),
             leaders_killed: inflicted.leaders_killed(),
             partitions: inflicted.partitions(),
-            secrets: Secrets::of(&noted.histories, load.acknowledged.load(Ordering::Relaxed)),
-            taken_once: load.taken.load(Ordering::Relaxed),
-            tokens_revoked: load.revoked.load(Ordering::Relaxed),
-            leases_revoked,
-            leases_kept,
-            calls_crashed: load.crashed.load(Ordering::Relaxed),
+            secrets: Secrets::of(&noted.histories, count(&load.acknowledged)),
+            tried,
             legible: legible(cluster, load.canary.as_bytes()),
             gaps_ms: faults.keys().filter_map(gaps).collect(),
             broken: noted.broken,
@@ -94,7 +105,8 @@ impl Report {
 
     /// Whether nobody saw what may not be, and there was something to see.
     pub(crate) fn is_clean(&self) -> bool {
-        let tried = [self.taken_once, self.tokens_revoked, self.leases_revoked as u64, self.secrets.writes];
+        let Tries { taken_once, tokens_revoked, leases_revoked, .. } = self.tried;
+        let tried = [taken_once, tokens_revoked, leases_revoked as u64, self.secrets.writes];
         let held = self.broken.is_empty() && self.are_alike() && !tried.contains(&0);
         self.secrets.not_linearizable.is_empty() && held && self.legible.is_empty()
     }
@@ -118,11 +130,11 @@ impl Report {
         println!("  {:<34} {:>9}", "operations of unknown outcome", self.secrets.unknown);
         let (without, of) = (self.secrets.not_linearizable.len(), self.secrets.histories);
         println!("  {:<34} {without:>9}  of {of}", "histories without an order");
-        println!("  {:<34} {:>9}", "things to be taken once", self.taken_once);
-        println!("  {:<34} {:>9}", "tokens revoked and tried again", self.tokens_revoked);
-        println!("  {:<34} {:>9}", "leases revoked and looked for", self.leases_revoked);
-        println!("  {:<34} {:>9}", "leases kept and looked for", self.leases_kept);
-        println!("  {:<34} {:>9}", "calls of plugins that crashed", self.calls_crashed);
+        println!("  {:<34} {:>9}", "things to be taken once", self.tried.taken_once);
+        println!("  {:<34} {:>9}", "tokens revoked and tried again", self.tried.tokens_revoked);
+        println!("  {:<34} {:>9}", "leases revoked and looked for", self.tried.leases_revoked);
+        println!("  {:<34} {:>9}", "leases kept and looked for", self.tried.leases_kept);
+        println!("  {:<34} {:>9}", "calls of plugins that crashed", self.tried.calls_crashed);
         println!("  {:<34} {:>9}", "broken rules", self.broken.len());
         println!("  {:<34} {:>9}", "files with a name or value", self.legible.len());
         let (alike, index) = (if self.are_alike() { "one" } else { "several" }, self.digests.0);

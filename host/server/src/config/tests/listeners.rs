@@ -1,3 +1,5 @@
+//! What may stand in a `listener`, and what is said of what may not.
+
 use bulkhead_api::{Behind, Forwarded, Proxies, SocketFile};
 use bulkhead_model::cidr::Network;
 
@@ -56,6 +58,18 @@ fn a_bad_listener_is_refused_with_its_place_and_what_to_do() {
             "main.hcl:3: max_request_duration is not a duration such as 90s, 1h30m or 5d",
         ),
         (
+            "listener \"tcp\" { tls_cert_file = \"a\" tls_key_file = \"b\"\n tls_require_and_verify_client_cert = true }",
+            "main.hcl:3: tls_require_and_verify_client_cert needs tls_client_ca_file",
+        ),
+    ] {
+        assert_eq!(refused(&format!("{IN_MEMORY}{listener}")), message, "for {listener:?}");
+    }
+}
+
+#[test]
+fn what_a_listener_says_of_proxies_is_checked() {
+    for (listener, message) in [
+        (
             "listener \"tcp\" { tls_disable = 1\n x_forwarded_for_authorized_addrs = [\"10.0.0.0/33\"] }",
             "main.hcl:3: x_forwarded_for_authorized_addrs has \"10.0.0.0/33\", which is neither an address nor a network such as 10.0.0.0/8",
         ),
@@ -78,10 +92,6 @@ fn a_bad_listener_is_refused_with_its_place_and_what_to_do() {
         (
             "listener \"unix\" { address = \"/b\"\n proxy_protocol_behavior = \"use_always\" }",
             "main.hcl:3: proxy_protocol_behavior in listener \"unix\" is not offered: who connects to a Unix socket has no address to be known by",
-        ),
-        (
-            "listener \"tcp\" { tls_cert_file = \"a\" tls_key_file = \"b\"\n tls_require_and_verify_client_cert = true }",
-            "main.hcl:3: tls_require_and_verify_client_cert needs tls_client_ca_file",
         ),
     ] {
         assert_eq!(refused(&format!("{IN_MEMORY}{listener}")), message, "for {listener:?}");
