@@ -5,7 +5,7 @@
 pub(crate) mod jwk;
 pub(crate) mod jws;
 
-use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::encoding::{AsDer, EcPrivateKeyRfc5915Der, Pkcs8V1Der};
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
@@ -42,7 +42,7 @@ pub(crate) struct SigningError {
 
 /// A new key in its two halves.
 pub(crate) struct Pair {
-    /// PKCS#8.
+    /// PKCS#8; RFC 5915 on a curve of NIST's. The library wipes its own copies of these forms.
     pub private: Hidden<Vec<u8>>,
     /// What the name of the algorithm means: the `RSAPublicKey` of RFC 8017, a point in its long
     /// form, or 32 bytes.
@@ -102,15 +102,18 @@ impl Algorithm {
         match self.scheme() {
             Scheme::Rsa(..) => {
                 let pair = RsaKeyPair::generate(KeySize::Rsa2048)?;
-                Ok(Pair::of(pair.as_der()?.as_ref(), pair.public_key()))
+                let private: Pkcs8V1Der<'_> = pair.as_der()?;
+                Ok(Pair::of(private.as_ref(), pair.public_key()))
             }
             Scheme::Ec(curve, _) => {
                 let pair = EcdsaKeyPair::generate(curve)?;
-                Ok(Pair::of(pair.to_pkcs8v1()?.as_ref(), pair.public_key()))
+                let private: EcPrivateKeyRfc5915Der<'_> = pair.private_key().as_der()?;
+                Ok(Pair::of(private.as_ref(), pair.public_key()))
             }
             Scheme::Ed25519 => {
                 let pair = Ed25519KeyPair::generate()?;
-                Ok(Pair::of(pair.to_pkcs8v1()?.as_ref(), pair.public_key()))
+                let private: Pkcs8V1Der<'_> = pair.as_der()?;
+                Ok(Pair::of(private.as_ref(), pair.public_key()))
             }
         }
     }
@@ -133,7 +136,7 @@ impl Algorithm {
                 Ok(signature)
             }
             Scheme::Ec(curve, _) => {
-                let pair = EcdsaKeyPair::from_pkcs8(curve, private).map_err(unread)?;
+                let pair = EcdsaKeyPair::from_private_key_der(curve, private).map_err(unread)?;
                 Ok(pair.sign(&random, message).map_err(unused)?.as_ref().to_vec())
             }
             Scheme::Ed25519 => {

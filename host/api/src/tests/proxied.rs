@@ -76,6 +76,8 @@ async fn the_header_comes_before_tls() {
         let address = if header.is_empty() { "127.0.0.1" } else { "10.1.2.3" };
         assert!(answer.contains(&format!("\"address\":\"{address}\"")), "{answer}");
     }
-    let plain = served.ask(&[HEADER, &get("/v1/kv/x")].concat()).await;
-    assert!(plain.1.contains("an HTTP request to an HTTPS server"), "{}", plain.1);
+    let mut plain = served.connect().await;
+    plain.send(&[HEADER, &get("/v1/kv/x")].concat()).await;
+    assert_eq!(plain.answer().await.map(|(status, _)| status), Some(400));
+    assert_eq!(plain.rest().await, "Client sent an HTTP request to an HTTPS server.\n");
 }

@@ -184,7 +184,7 @@ pub(crate) fn names(tx: &mut Transaction) -> Result<Vec<String>, StoreError> {
     Ok(names)
 }
 
-/// A private half, in PKCS#8.
+/// A private half, as the pair had it.
 ///
 /// # Errors
 /// [`StoreError`] from the barrier.
