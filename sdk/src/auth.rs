@@ -166,7 +166,10 @@ pub(crate) const WRONG_CREDENTIALS: &str = "wrong-credentials";
 /// [`WrongCredentials`](Self::WrongCredentials) rather than by an [`Error`]: the host counts it against
 /// the alias that `#[alias_lookahead]` names, and locks that out after too many.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one a login, and it is taken apart at once")]
+#[cfg_attr(
+    target_pointer_width = "64",
+    expect(clippy::large_enum_variant, reason = "there is one a login, and it is taken apart at once")
+)]
 pub enum Verdict {
     /// It gets a token.
     Granted(Auth),

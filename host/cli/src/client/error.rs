@@ -17,6 +17,8 @@ pub(crate) enum ClientError {
         method: String,
         /// The whole URL.
         url: String,
+        /// Where it was tried, as an address is given.
+        at: String,
         /// What the system says.
         source: std::io::Error,
     },
@@ -111,15 +113,14 @@ impl ClientError {
     /// What to do next, where that can be told from the error.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
-            Self::Connect { url, source, .. } if source.kind() == std::io::ErrorKind::ConnectionRefused => {
+            Self::Connect { at, source, .. } if source.kind() == std::io::ErrorKind::ConnectionRefused => {
                 Some(format!(
-                    "Nobody listens at {}. Is the server running? Start one with \"bulkhead server -dev\",\n\
-                 or name another address with -address or in BULKHEAD_ADDR.",
-                    origin(url)
+                    "Nobody listens at {at}. Is the server running? Start one with \"bulkhead server -dev\",\n\
+                 or name another address with -address or in BULKHEAD_ADDR."
                 ))
             }
-            Self::Connect { url, .. } => {
-                Some(format!("The address in use is {}; set another with -address or in BULKHEAD_ADDR.", origin(url)))
+            Self::Connect { at, .. } => {
+                Some(format!("The address in use is {at}; set another with -address or in BULKHEAD_ADDR."))
             }
             Self::Tls { url, source, .. } if source.to_string().contains("HTTP response") => Some(format!(
                 "The server speaks HTTP, but the address says https. If TLS is switched off there, try:\n\n    \
@@ -141,7 +142,7 @@ impl ClientError {
 }
 
 /// Scheme and host of a URL.
-fn origin(url: &str) -> &str {
+pub(super) fn origin(url: &str) -> &str {
     let after_scheme = url.find("://").map_or(0, |at| at + 3);
     let end = url[after_scheme..].find('/').map_or(url.len(), |at| after_scheme + at);
     &url[..end]

@@ -18,7 +18,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::Runtime;
 
 use super::address::{Address, Endpoint};
-use super::error::ClientError;
+use super::error::{ClientError, origin};
 use super::pace::{FileBody, Overdue, Pace};
 use super::settings::Settings;
 use super::tls::Tls;
@@ -208,6 +208,7 @@ impl Trace {
         ClientError::Connect {
             method: self.method.clone(),
             url: self.url.clone(),
+            at: if kind == "unix" { format!("unix://{place}") } else { origin(&self.url).to_owned() },
             source: Error::new(error.kind(), text),
         }
     }

@@ -63,12 +63,12 @@ fn a_rule_with_an_end_is_there_until_then() {
         ("1767225600", 1_767_225_600_000),
         ("\"1767225600\"", 1_767_225_600_000),
     ] {
-        let policy = Policy::parse(&text(end)).unwrap();
+        let policy = Policy::parse(&text(end)).expect("a policy");
         assert!(policy.ends());
         assert_eq!(policy.clone().at(ends_ms).rules.len(), 2, "{end}");
         assert_eq!(policy.at(ends_ms + 1).rules.len(), 1, "{end}");
     }
-    assert!(!Policy::parse(&text("\"\"")).unwrap().ends());
+    assert!(!Policy::parse(&text("\"\"")).expect("a policy").ends());
     for wrong in ["\"tomorrow\"", "[]", "\"2026-13-01T00:00:00Z\""] {
         assert!(Policy::parse(&text(wrong)).is_err(), "{wrong}");
     }

@@ -120,7 +120,7 @@ pub(super) const TOP: &[Key] = &[
 /// Keys of a listener of this type.
 pub(super) fn listener(kind: &str) -> Vec<Key> {
     let own = if kind == "unix" { UNIX } else { &[] };
-    let fate = |key: &Key| own.iter().find(|own| own.name == key.name).unwrap_or(key).clone();
+    let fate = |key: &Key| *own.iter().find(|own| own.name == key.name).unwrap_or(key);
     LISTENER.iter().map(fate).collect()
 }
 
