@@ -67,7 +67,7 @@ pub(crate) mod space {
     /// Their components, in pieces.
     pub(crate) const COMPONENTS: SpaceId = SpaceId::host(45);
     /// Locks of aliases, by keyed digest.
-    pub(crate) const LOCKED_ALIASES: SpaceId = SpaceId::host(46);
+    pub(crate) const LOCKED_ALIASES: SpaceId = SpaceId::host(50);
     /// Entities, groups, and every way to them.
     pub(crate) const IDENTITY: SpaceId = SpaceId::host(15);
     /// Keys of identity tokens by name, with their public halves.
@@ -85,38 +85,40 @@ pub(crate) mod space {
 #[must_use]
 pub fn space_name(ledger_key: &[u8]) -> String {
     let Some(id) = ledger_key.first_chunk().map(|id| SpaceId(*id)) else { return "unknown".to_owned() };
-    let known = [
-        (SpaceId::BARRIER, "keys"),
-        (space::HOST, "cluster"),
-        (space::MOUNTS, "mounts"),
-        (space::POLICIES, "policies"),
-        (space::TOKENS, "tokens"),
-        (space::ACCESSORS, "token accessors"),
-        (space::CHILDREN, "token children"),
-        (space::LEASES, "leases"),
-        (space::TOKEN_LEASES, "leases of tokens"),
-        (space::DUE, "what falls due"),
-        (space::AUDITS, "audit devices"),
-        (space::JOBS, "jobs"),
-        (space::CUBBYHOLE, "cubbyholes"),
-        (space::TOKEN_ROLES, "token roles"),
-        (space::INTENTS, "intents"),
-        (space::IDENTITY, "identity"),
-        (space::PASSWORD_POLICIES, "password policies"),
-        (space::QUOTAS, "quotas"),
-        (space::LOCKED_ALIASES, "locked aliases"),
-        (space::SNAPSHOT_PLANS, "plans for snapshots"),
-        (space::SNAPSHOT_OUTCOMES, "outcomes of snapshots"),
-        (space::REGISTERED, "registered plugins"),
-        (space::COMPONENTS, "components of plugins"),
-        (space::OIDC_KEYS, "keys of identity tokens"),
-        (space::OIDC_PRIVATE, "private keys of identity tokens"),
-        (space::OIDC_ROLES, "roles of identity tokens"),
-        (space::OIDC_USES, "uses of keys of identity tokens"),
-    ];
-    let name = known.iter().find(|(space, _)| *space == id).map(|(_, name)| (*name).to_owned());
+    let name = NAMES.iter().find(|(space, _)| *space == id).map(|(_, name)| (*name).to_owned());
     name.unwrap_or_else(|| format!("mount {}", hex::encode(id.0)))
 }
+
+/// The books, each with a space of its own.
+const NAMES: &[(SpaceId, &str)] = &[
+    (SpaceId::BARRIER, "keys"),
+    (space::HOST, "cluster"),
+    (space::MOUNTS, "mounts"),
+    (space::POLICIES, "policies"),
+    (space::TOKENS, "tokens"),
+    (space::ACCESSORS, "token accessors"),
+    (space::CHILDREN, "token children"),
+    (space::LEASES, "leases"),
+    (space::TOKEN_LEASES, "leases of tokens"),
+    (space::DUE, "what falls due"),
+    (space::AUDITS, "audit devices"),
+    (space::JOBS, "jobs"),
+    (space::CUBBYHOLE, "cubbyholes"),
+    (space::TOKEN_ROLES, "token roles"),
+    (space::INTENTS, "intents"),
+    (space::IDENTITY, "identity"),
+    (space::PASSWORD_POLICIES, "password policies"),
+    (space::QUOTAS, "quotas"),
+    (space::LOCKED_ALIASES, "locked aliases"),
+    (space::SNAPSHOT_PLANS, "plans for snapshots"),
+    (space::SNAPSHOT_OUTCOMES, "outcomes of snapshots"),
+    (space::REGISTERED, "registered plugins"),
+    (space::COMPONENTS, "components of plugins"),
+    (space::OIDC_KEYS, "keys of identity tokens"),
+    (space::OIDC_PRIVATE, "private keys of identity tokens"),
+    (space::OIDC_ROLES, "roles of identity tokens"),
+    (space::OIDC_USES, "uses of keys of identity tokens"),
+];
 
 /// A key whose bytes say nothing: hashes, and indexes over such.
 pub(crate) fn opaque(space: SpaceId, bytes: &[u8]) -> Key {
@@ -146,4 +148,18 @@ pub(crate) fn cubby_key(token: &tokens::TokenHash, name: &str) -> Option<Key> {
 /// A folder in a token's cubbyhole.
 pub(crate) fn cubby_folder(token: &tokens::TokenHash, name: &str) -> Option<Folder> {
     Folder::new(space::CUBBYHOLE, &format!("{}/{name}", hex::encode(token))).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{NAMES, space_name};
+
+    #[test]
+    fn each_book_has_a_space_of_its_own() {
+        let spaces: BTreeSet<_> = NAMES.iter().map(|(space, _)| space.0).collect();
+        assert_eq!(spaces.len(), NAMES.len());
+        assert!(NAMES.iter().all(|(space, name)| space_name(&space.0) == *name));
+    }
 }

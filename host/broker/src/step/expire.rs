@@ -18,6 +18,7 @@ use crate::book::leases::{self, DUE_JOB, DUE_LEASE, Due, LeaseRecord};
 use crate::book::lockouts::{self, DUE_LOCK};
 use crate::book::mounts::Mount;
 use crate::book::removals::DUE_REMOVAL;
+use crate::book::space;
 use crate::book::tokens::{self, DUE_TOKEN};
 use crate::components;
 use crate::fault::Fault;
@@ -168,6 +169,8 @@ fn lane(tx: &mut Transaction, due: &Due) -> Result<Lane, StoreError> {
         DUE_INTENT => intent::at(tx, due)?.map(|record| record.mount),
         DUE_DROP | DUE_UPGRADE => due.id.first_chunk().copied(),
         DUE_REMOVAL => remove::mount_of(tx, due)?,
+        // Anybody can have many locks made: tokens do not wait behind them.
+        DUE_LOCK => Some(space::LOCKED_ALIASES.0),
         _ => None,
     })
 }

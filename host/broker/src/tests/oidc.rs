@@ -195,16 +195,25 @@ async fn a_template_adds_claims_and_overrides_none_that_every_token_has() {
         let answer = bench.write("identity/oidc/role/r", ROOT, json!({ "template": template })).await;
         refused(&answer, &format!("top level key {claim:?} not allowed"));
     }
+    // Verifiers in Go take these for it.
+    for claim in ["Sub", "\u{17f}ub", "I\u{17f}S"] {
+        let template = json!({ claim: "x" }).to_string();
+        let answer = bench.write("identity/oidc/role/r", ROOT, json!({ "template": template })).await;
+        refused(&answer, "not allowed");
+    }
+    let long = json!({ "a": "x".repeat(64 * 1024) }).to_string();
+    refused(&bench.write("identity/oidc/role/r", ROOT, json!({ "template": long })).await, "longer than 65536 bytes");
     // Nor where one was written some other way.
     let mut tx = bench.open().begin().expect("memory has views");
     let mut role = roles::get(&mut tx, "r").expect("it can be read").expect("it is there");
-    role.template = r#"{"sub": "root", "nonce": "n", "exp": 1, "who": "x"}"#.to_owned();
+    role.template = r#"{"sub": "root", "\u017fub": "root", "nonce": "n", "exp": 1, "who": "x"}"#.to_owned();
     roles::save(&mut tx, "r", &role).expect("it can be written");
     let change = tx.into_change(&*bench.open().parts.entropy).expect("a change");
     bench.open().ledger().propose(change).await.expect("memory takes changes");
     let claims = part(&token(&bench, &ann.token()).await, 1);
     assert_eq!((&claims["sub"], &claims["who"]), (&json!(ann.entity()), &json!("x")));
     assert_eq!((&claims["nonce"], claims["exp"].as_u64() > Some(1)), (&Value::Null, true));
+    assert!(claims.as_object().is_some_and(|claims| !claims.contains_key("\u{17f}ub")), "{claims}");
 }
 
 #[tokio::test]
@@ -244,6 +253,8 @@ async fn a_key_is_rotated_by_hand_so_often_and_no_more() {
         written(&bench, "identity/oidc/key/k/rotate", json!({})).await;
     }
     refused(&bench.write("identity/oidc/key/k/rotate", ROOT, json!({})).await, "public keys already");
+    let other = json!({ "algorithm": "ES256" });
+    refused(&bench.write("identity/oidc/key/k", ROOT, other).await, "public keys already");
     bench.clock.advance_secs(2 * 3600);
     written(&bench, "identity/oidc/key/k/rotate", json!({})).await;
 }

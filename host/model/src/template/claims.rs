@@ -34,19 +34,30 @@ pub enum ClaimsError {
     /// What is to be added to the time is no duration.
     #[error("invalid duration: {0}")]
     Duration(#[from] DurationError),
+    /// With this subject's values it comes to more than a token may say.
+    #[error("the template expands to more than {EXPANDED_BYTES_MAX} bytes")]
+    TooLong,
 }
+
+/// Most bytes a template comes to. Source: ours. Why: values are as long as whoever writes an
+/// entity's metadata likes, and each may stand there many times.
+const EXPANDED_BYTES_MAX: usize = 256 * 1024;
 
 /// The text with JSON in the place of each directive. What a subject could have and has not is
 /// an empty text, list or object.
 ///
 /// # Errors
-/// [`ClaimsError`]; none for one subject if there was none for another.
+/// [`ClaimsError`]; but for [`ClaimsError::TooLong`] none for one subject if there was none for
+/// another.
 pub fn expand(text: &str, subject: &Subject, now_secs: u64) -> Result<String, ClaimsError> {
     let mut out = String::with_capacity(text.len());
     for piece in pieces(text).map_err(|_| ClaimsError::Unbalanced)? {
         match piece {
             Piece::Plain(text) => out.push_str(text),
             Piece::Directive(name) => out.push_str(&value(subject, name, now_secs)?.to_string()),
+        }
+        if out.len() > EXPANDED_BYTES_MAX {
+            return Err(ClaimsError::TooLong);
         }
     }
     Ok(out)

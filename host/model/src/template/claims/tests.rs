@@ -75,3 +75,11 @@ fn what_no_subject_could_have_is_refused_whoever_asks() {
     assert_eq!(expand("{{", &ann(), 0), Err(ClaimsError::Unbalanced));
     assert_eq!(expand("{}}", &ann(), 0), Err(ClaimsError::Unbalanced));
 }
+
+#[test]
+fn a_template_comes_to_so_much_and_no_more() {
+    let subject = Subject { name: "n".repeat(64 * 1024), ..Subject::default() };
+    let times = |count: usize| format!("[{}1]", "{{identity.entity.name}},".repeat(count));
+    assert!(expand(&times(3), &subject, 100).is_ok());
+    assert_eq!(expand(&times(4), &subject, 100), Err(ClaimsError::TooLong));
+}

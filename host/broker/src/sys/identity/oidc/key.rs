@@ -72,6 +72,7 @@ fn write<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
         if is_new || algorithm != record.algorithm {
             record.drop_halves(&mut visit.tx, now_ms)?;
             record.algorithm = algorithm;
+            refuse_more(name, &record, now_ms)?;
             give_halves(visit, &mut record, 0).await?;
         }
         let soonest_ms = now_ms.saturating_add(record.rotation_secs.saturating_mul(1000));
@@ -132,16 +133,22 @@ fn delete(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     Ok(Reply::Empty)
 }
 
+/// A key has so many public halves at most.
+fn refuse_more(name: &str, record: &KeyRecord, now_ms: u64) -> Result<(), Fault> {
+    if record.believed(now_ms).count() + record.lacks() > PUBLIC_MAX {
+        let text = format!("key {name:?} has {PUBLIC_MAX} public keys already; rotate it when some have retired");
+        return Err(Fault::invalid(text));
+    }
+    Ok(())
+}
+
 fn rotate<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
     Box::pin(async move {
         let (name, now_ms) = (ask.capture("name"), visit.now_ms);
         let Some(mut record) = keys::get(&mut visit.tx, name)? else {
             return Err(Fault::invalid(format!("no named key found at {name:?}")));
         };
-        if record.believed(now_ms).count() + record.lacks() > PUBLIC_MAX {
-            let text = format!("key {name:?} has {PUBLIC_MAX} public keys already; rotate it when some have retired");
-            return Err(Fault::invalid(text));
-        }
+        refuse_more(name, &record, now_ms)?;
         let verification_secs = ask.fields.seconds_of_field("verification_ttl")?.unwrap_or(record.verification_secs);
         give_halves(visit, &mut record, verification_secs).await?;
         keys::save(&mut visit.tx, name, &record)?;

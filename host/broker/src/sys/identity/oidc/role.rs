@@ -32,8 +32,17 @@ pub(in crate::sys::identity) const ROUTES: &[HostRoute] = &[
 ];
 
 /// Claims that no template makes. Source: Vault, in its order.
-pub(super) const RESERVED: [&str; 10] =
+const RESERVED: [&str; 10] =
     ["iat", "aud", "exp", "iss", "sub", "namespace", "nonce", "auth_time", "at_hash", "c_hash"];
+
+/// Whether a claim is one of those. In any spelling: a verifier in Go takes `Sub` for `sub`, and of
+/// both the last.
+pub(super) fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name.to_uppercase().to_lowercase().as_str())
+}
+
+/// Longest template, in bytes. Source: ours. Why: it is expanded for each token.
+const TEMPLATE_BYTES_MAX: usize = 64 * 1024;
 
 /// Characters of a client id that is made up. Source: Vault.
 const CLIENT_ID_CHARS: usize = 26;
@@ -110,11 +119,14 @@ fn check(template: &str, now_ms: u64) -> Result<(), Fault> {
     if template.is_empty() {
         return Ok(());
     }
+    if template.len() > TEMPLATE_BYTES_MAX {
+        return Err(Fault::invalid(format!("the template is longer than {TEMPLATE_BYTES_MAX} bytes")));
+    }
     let text = claims::expand(template, &Subject::default(), now_ms / 1000)
         .map_err(|error| Fault::invalid(format!("error parsing template: {error}")))?;
     let parsed: Map<String, Value> =
         serde_json::from_str(&text).map_err(|error| Fault::invalid(format!("error parsing template JSON: {error}")))?;
-    match parsed.keys().find(|name| RESERVED.contains(&name.as_str())) {
+    match parsed.keys().find(|name| is_reserved(name)) {
         None => Ok(()),
         Some(name) => {
             Err(Fault::invalid(format!("top level key {name:?} not allowed. Restricted keys: {}", RESERVED.join(", "))))

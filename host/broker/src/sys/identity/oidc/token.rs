@@ -10,7 +10,7 @@ use bulkhead_model::template::{Subject, claims};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::role::RESERVED;
+use super::role::is_reserved;
 use super::{config, well_known};
 use crate::book::identity::entities::ENTITIES;
 use crate::book::identity::id_text;
@@ -81,7 +81,7 @@ fn payload(own: Value, template: &str, (subject, now_secs): (&Subject, u64)) -> 
     let mut all: BTreeMap<String, Value> = BTreeMap::new();
     if !template.is_empty() {
         match claims::expand(template, subject, now_secs).map(|text| serde_json::from_str::<Map<_, _>>(&text)) {
-            Ok(Ok(more)) => all.extend(more.into_iter().filter(|(name, _)| !RESERVED.contains(&name.as_str()))),
+            Ok(Ok(more)) => all.extend(more.into_iter().filter(|(name, _)| !is_reserved(name))),
             // It was checked when it was written. Without its claims the token still tells who it is.
             Ok(Err(_)) | Err(_) => tracing::warn!("the template of an identity token could not be expanded"),
         }
