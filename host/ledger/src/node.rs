@@ -128,7 +128,8 @@ impl RaftLedger {
             }
         };
         if let Err(e) = ledger.catch_up().await {
-            ledger.shutdown().await?;
+            // Why it did not start is what counts.
+            drop(ledger.shutdown().await);
             return Err(e);
         }
         Ok(ledger)

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use openraft::async_runtime::WatchReceiver;
@@ -17,35 +18,40 @@ use crate::raft::Raft;
 /// How often it is looked what can go.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Longest a snapshot may take to be sent and put in place, before nothing is kept for it any more.
-const SENT_WITHIN: Duration = Duration::from_secs(600);
-
-/// Longest a node may take afterwards for the entries that it lacks.
-const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(60);
+/// How long a node may stand still once a snapshot was sent, before nothing is kept for it any more.
+const STILL_MAX: Duration = Duration::from_secs(60);
 
 /// Entries that are kept for such a node at most. Source: ours. Why: they take room on the disk.
 const ENTRIES_MAX: u64 = 500_000;
 
 /// What is kept for nodes that are being sent a snapshot, by number.
 #[derive(Default)]
-pub(crate) struct Holds(Mutex<BTreeMap<u64, Hold>>);
+pub(crate) struct Holds {
+    of: Mutex<BTreeMap<u64, Hold>>,
+    sendings: AtomicU64,
+}
 
 struct Hold {
-    /// The last entry in the snapshot.
+    /// Which sending it is for.
+    sending: u64,
+    /// The last entry in the snapshot, and then the last that the node is known to have.
     after: u64,
-    until: Instant,
+    /// `None` while the snapshot is sent and put in place, which has bounds of its own.
+    until: Option<Instant>,
 }
 
 /// A snapshot is on its way, as long as this lives.
 pub(crate) struct Sending {
     holds: Arc<Holds>,
     peer: u64,
+    number: u64,
 }
 
 impl Drop for Sending {
     fn drop(&mut self) {
-        if let Some(hold) = self.holds.0.lock().get_mut(&self.peer) {
-            hold.until = Instant::now() + CAUGHT_UP_WITHIN;
+        // Another may have begun meanwhile.
+        if let Some(hold) = self.holds.of.lock().get_mut(&self.peer).filter(|hold| hold.sending == self.number) {
+            hold.until = Some(Instant::now() + STILL_MAX);
         }
     }
 }
@@ -53,8 +59,9 @@ impl Drop for Sending {
 impl Holds {
     /// A node is sent a snapshot whose last entry this is.
     pub(crate) fn sending(self: &Arc<Self>, peer: u64, after: u64) -> Sending {
-        self.0.lock().insert(peer, Hold { after, until: Instant::now() + SENT_WITHIN });
-        Sending { holds: Arc::clone(self), peer }
+        let number = self.sendings.fetch_add(1, Ordering::Relaxed);
+        self.of.lock().insert(peer, Hold { sending: number, after, until: None });
+        Sending { holds: Arc::clone(self), peer, number }
     }
 
     /// How much of the log may go by now, of what could; `last` is its last entry. Forgets who needs
@@ -62,12 +69,18 @@ impl Holds {
     /// this node does not lead.
     fn bound(&self, now: Instant, (could, last): (u64, u64), matched: impl Fn(u64) -> Option<u64>) -> u64 {
         let mut bound = could;
-        self.0.lock().retain(|peer, hold| {
+        self.of.lock().retain(|peer, hold| {
             let Some(matched) = matched(*peer) else { return false };
-            let (has, caught_up) = (matched.max(hold.after), matched > hold.after && matched >= could);
-            let waits = now < hold.until && !caught_up && last.saturating_sub(has) <= ENTRIES_MAX;
+            let comes_nearer = matched > hold.after;
+            if comes_nearer {
+                hold.after = matched;
+                hold.until = hold.until.map(|_| now + STILL_MAX);
+            }
+            let is_late = hold.until.is_some_and(|until| now >= until);
+            let is_near = comes_nearer && matched >= could;
+            let waits = !is_late && !is_near && last.saturating_sub(hold.after) <= ENTRIES_MAX;
             if waits {
-                bound = bound.min(has);
+                bound = bound.min(hold.after);
             }
             waits
         });
@@ -117,24 +130,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_node_will_lack_stays_until_it_has_it_or_takes_too_long() {
+    fn what_a_node_will_lack_stays_until_it_has_it_or_stands_still() {
         let (holds, now) = (Arc::new(Holds::default()), Instant::now());
         let has = |index: u64| move |peer: u64| (peer == 7).then_some(index);
         assert_eq!(holds.bound(now, (100, 150), has(0)), 100);
         let sending = holds.sending(7, 40);
         assert_eq!(holds.bound(now, (30, 50), has(0)), 30, "so much it does not need");
-        assert_eq!(holds.bound(now, (100, 150), has(0)), 40, "it is being sent a snapshot");
+        let later = now + Duration::from_secs(3600);
+        assert_eq!(holds.bound(later, (100, 150), has(0)), 40, "it is being sent a snapshot, however long");
         drop(sending);
-        assert_eq!(holds.bound(now, (100, 150), has(60)), 60, "it comes nearer");
-        assert_eq!(holds.bound(now, (100, 150), has(100)), 100, "it has all that could go");
-        assert_eq!(holds.bound(now, (200, 250), has(100)), 200, "and is forgotten");
+        assert_eq!(holds.bound(now, (100, 150), has(0)), 40, "it has that in place, and nothing else");
+        let nearly = Instant::now() + STILL_MAX - Duration::from_secs(1);
+        assert_eq!(holds.bound(nearly, (100, 150), has(60)), 60, "it comes nearer");
+        assert_eq!(holds.bound(nearly + STILL_MAX / 2, (100, 150), has(70)), 70, "and nearer");
+        assert_eq!(holds.bound(nearly, (100, 150), has(100)), 100, "it has all that could go");
+        assert_eq!(holds.bound(nearly, (200, 250), has(100)), 200, "and is forgotten");
 
         drop(holds.sending(7, 40));
         assert_eq!(holds.bound(now, (100, 41 + ENTRIES_MAX), has(0)), 100, "that would be too many");
         drop(holds.sending(7, 40));
-        let later = Instant::now() + CAUGHT_UP_WITHIN;
-        assert_eq!(holds.bound(later, (100, 150), has(0)), 100, "it takes too long");
-        let _sending = holds.sending(7, 40);
+        assert_eq!(holds.bound(Instant::now() + STILL_MAX, (100, 150), has(0)), 100, "it stands still");
+        let older = holds.sending(7, 40);
+        let _newer = holds.sending(7, 50);
+        drop(older);
+        assert_eq!(holds.bound(later, (100, 150), has(0)), 50, "another is being sent");
         assert_eq!(holds.bound(now, (100, 150), |_| None), 100, "this node leads no more");
     }
 }

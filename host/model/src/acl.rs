@@ -294,12 +294,14 @@ impl Rule {
         if !ask.is_list() {
             return Some(None);
         }
-        let sent = (ask.parameters)().map(Sent)?;
-        let asked = sent.0.get("limit");
+        let sent = (ask.parameters)().map(Sent);
+        let asked = sent.as_ref().and_then(|sent| sent.0.get("limit"));
         let most = asked.and_then(Value::as_str) == Some("max");
         if self.page_max == 0 {
             return Some(most.then_some(0));
         }
+        // What cannot be read is no request without a limit.
+        sent.as_ref()?;
         if most {
             return Some(Some(self.page_max));
         }
