@@ -90,6 +90,66 @@ async fn a_clients_certificate_is_asked_for_but_not_required() {
     assert!(ask(&served, &identity.0, Some(&identity)).await.expect("an answer").contains("\"certificates\":1"));
 }
 
+/// A certificate of X.509's first version, as some clients have. The library makes none, and does not
+/// read it.
+fn of_first_version(dir: &Path) -> Identity {
+    let (request, cert, key) = (dir.join("first.csr"), dir.join("first.pem"), dir.join("first.key"));
+    let openssl = |command: &mut Command| {
+        assert!(command.output().expect("openssl runs").status.success(), "openssl makes a certificate");
+    };
+    let new = ["req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=first"];
+    openssl(Command::new("openssl").args(new).arg("-keyout").arg(&key).arg("-out").arg(&request));
+    let sign = ["x509", "-req", "-days", "2", "-in"];
+    openssl(Command::new("openssl").args(sign).arg(&request).arg("-signkey").arg(&key).arg("-out").arg(&cert));
+    let chain = CertificateDer::from_pem_file(&cert).expect("a certificate");
+    let (_, parsed) = x509_parser::parse_x509_certificate(&chain).expect("a certificate");
+    assert_eq!(parsed.version(), x509_parser::prelude::X509Version::V1);
+    (chain, PrivateKeyDer::from_pem_file(&key).expect("a key"))
+}
+
+/// Shakes hands with a certificate, and a key that need not be its own.
+async fn is_taken(
+    served: &Served,
+    trusted: &CertificateDer<'static>,
+    (cert, key): &Identity,
+    version: &'static rustls::SupportedProtocolVersion,
+) -> bool {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let key = provider.key_provider.load_private_key(key.clone_key()).expect("a key");
+    let certified = rustls::sign::CertifiedKey::new(vec![cert.clone()], key);
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted.clone()).expect("a certificate");
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[version])
+        .expect("a version")
+        .with_root_certificates(roots)
+        .with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified)));
+    let stream = TcpStream::connect(served.address).await.expect("connects");
+    let name = ServerName::try_from("localhost").expect("a name");
+    let Ok(mut stream) = TlsConnector::from(Arc::new(config)).connect(name, stream).await else { return false };
+    let request = b"GET /v1/kv/x HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let mut answer = String::new();
+    let asked = stream.write_all(request).await.is_ok() && stream.read_to_string(&mut answer).await.is_ok();
+    asked && answer.contains("\"certificates\":1")
+}
+
+#[tokio::test]
+async fn a_certificate_of_the_first_version_is_taken_of_who_has_its_key() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (trusted, other_key) = certificate(dir.path(), "one");
+    let first = of_first_version(dir.path());
+    let another = tempfile::tempdir().expect("a directory");
+    let stolen = (first.0.clone(), of_first_version(another.path()).1);
+    let tls = Tls::load(files(dir.path(), ClientCertificates::Requested)).expect("loads");
+    let served = Served::start(Some(Arc::new(tls)), ListenerLimits::default()).await;
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        assert!(is_taken(&served, &trusted, &first, version).await, "{version:?}");
+        assert!(!is_taken(&served, &trusted, &stolen, version).await, "another key, {version:?}");
+        let of_another_kind = (first.0.clone(), other_key.clone_key());
+        assert!(!is_taken(&served, &trusted, &of_another_kind, version).await, "a key of another kind, {version:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_clients_certificate_can_be_required() {
     let (dir, other) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));

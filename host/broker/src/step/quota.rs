@@ -10,7 +10,6 @@ use bulkhead_model::quota::{Client, Limit, Taken, Verdict};
 use bulkhead_model::request::Request;
 
 use crate::book::config::Config;
-use crate::book::namespaces::Namespace;
 use crate::fault::Fault;
 use crate::node::Node;
 use crate::open::Open;
@@ -24,8 +23,7 @@ use crate::step::route;
 pub(crate) async fn admit(node: &Node, request: &Request) -> Result<Headers, Audited> {
     let Some(open) = node.open() else { return Ok(Headers::new()) };
     let Some(config) = open.known_config() else { return Ok(Headers::new()) };
-    let quotas = &config.quotas;
-    if quotas.rules.is_empty() {
+    if config.quotas.rules.is_empty() {
         return Ok(Headers::new());
     }
     // Header and path together, however the two share it out.
@@ -33,6 +31,28 @@ pub(crate) async fn admit(node: &Node, request: &Request) -> Result<Headers, Aud
         "" => request.path.clone(),
         name => request.path.below(&format!("{name}/")),
     };
+    let mut over = match judged(&open, &config, (&full, request)) {
+        Ok(headers) => return Ok(headers),
+        Err(over) => over,
+    };
+    // The limit may have been changed by way of another node, which this one learns by looking.
+    let fresh = open.refresh().ok().and_then(|()| open.known_config());
+    if let Some(fresh) = fresh.filter(|fresh| !Arc::ptr_eq(&fresh.quotas, &config.quotas)) {
+        over = match judged(&open, &fresh, (&full, request)) {
+            Ok(headers) => return Ok(headers),
+            Err(over) => over,
+        };
+    }
+    open.catalog.figures.rate_limited.add_one();
+    Err(refuse(&open, (&config, &full), request).await.with(over))
+}
+
+/// Counts a request by the limit for its path, from the root; gives the header lines of its answer.
+///
+/// # Errors
+/// The header lines, where it is over the limit.
+fn judged(open: &Open, config: &Config, (full, request): (&ApiPath, &Request)) -> Result<Headers, Headers> {
+    let quotas = &config.quotas;
     let path = route::folded(&config.mounts, full.as_str()).path;
     let (namespace, _) = config.namespaces.locate(config.namespaces.root(), full.as_str());
     let Some((rule, limit)) = quotas.rules.find(&path, namespace.path()) else { return Ok(Headers::new()) };
@@ -41,10 +61,7 @@ pub(crate) async fn admit(node: &Node, request: &Request) -> Result<Headers, Aud
     let headers = if quotas.config.response_headers { headers(limit, &taken) } else { Headers::new() };
     match taken.verdict {
         Verdict::Admitted => Ok(headers),
-        Verdict::Over(_) | Verdict::Blocked(_) => {
-            open.catalog.figures.rate_limited.add_one();
-            Err(refuse(&open, (&config, &full, &namespace), request).await.with(headers))
-        }
+        Verdict::Over(_) | Verdict::Blocked(_) => Err(headers),
     }
 }
 
@@ -69,18 +86,14 @@ fn whole_secs(ms: u64) -> String {
 }
 
 /// The answer, recorded if the operator asked for that: a flood would else fill the disk.
-async fn refuse(
-    open: &Open,
-    (config, full, namespace): (&Config, &ApiPath, &Arc<Namespace>),
-    request: &Request,
-) -> Audited {
+async fn refuse(open: &Open, (config, full): (&Config, &ApiPath), request: &Request) -> Audited {
     let path = request.path.as_str();
     let failure = Failure::new(FailureKind::Limited, format!("request path {path:?}: rate limit quota exceeded"));
     if !config.quotas.config.audit_logging {
         return Audited::unrecorded(failure.into());
     }
     let mut trail = Trail::new(open, request);
-    trail.located(namespace);
+    trail.located(&config.namespaces.locate(config.namespaces.root(), full.as_str()).0);
     trail.routed(open, &route::find(&config.mounts, full, (request.verb, request.help)));
     trail.too_often();
     match record::request(open, request, &mut trail).await {
