@@ -118,11 +118,7 @@ impl Open {
             return Ok(config.clone());
         }
         self.notice_replacement(tx)?;
-        let mut config = Config::load(tx, &self.catalog)?;
-        if let Some(before) = known {
-            config.go_on_from(&before);
-        }
-        let config = Arc::new(config);
+        let config = Arc::new(Config::load(tx, &self.catalog, known.as_deref())?);
         *self.config.write() = Some(config.clone());
         Ok(config)
     }

@@ -12,6 +12,7 @@ mod leases;
 mod leave;
 mod lifecycle;
 mod lockout;
+mod namespaces;
 mod oidc;
 mod peers;
 mod plugin;

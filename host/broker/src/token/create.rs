@@ -52,12 +52,6 @@ fn create_by_role(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     make(visit, ask, role.orphan, Some(role))
 }
 
-/// Whether the caller may do what needs root or sudo on this path.
-pub(super) fn is_privileged(visit: &Visit, ask: &Ask<'_>) -> Result<bool, Fault> {
-    let acl = &visit.who()?.acl;
-    Ok(acl.is_root() || acl.capabilities(ask.request.path.as_str(), &[]).contains(&"sudo"))
-}
-
 fn make(visit: &mut Visit, ask: &Ask<'_>, orphan_path: bool, role: Option<RoleRecord>) -> Result<Reply, Fault> {
     let fields = &ask.fields;
     let parent = visit.who()?.record.clone();
@@ -72,7 +66,7 @@ fn make(visit: &mut Visit, ask: &Ask<'_>, orphan_path: bool, role: Option<RoleRe
         return Err(Failure::new(FailureKind::Unavailable, text).into());
     }
     let batch = is_batch(ask, role.as_ref())?;
-    let privileged = is_privileged(visit, ask)?;
+    let privileged = visit.has_sudo(ask.request)?;
     let no_parent = fields.flag("no_parent")?.unwrap_or(false);
     if no_parent && !privileged {
         return Err(Fault::invalid("root or sudo privileges required to create orphan token"));
@@ -119,6 +113,7 @@ fn make(visit: &mut Visit, ask: &Ask<'_>, orphan_path: bool, role: Option<RoleRe
         renewable: renewable && ttl_secs > 0,
         role: role.as_ref().map(|r| r.name.clone()).unwrap_or_default(),
         bound_cidrs: role.map(|r| r.bound_cidrs).unwrap_or_default(),
+        namespace: visit.namespace.record.id.clone(),
         ..TokenRecord::default()
     };
     let auth = if batch { mint::mint_batch(visit, record)? } else { mint::mint(visit, record, id)? };
@@ -177,7 +172,7 @@ fn entity_id(visit: &mut Visit, ask: &Ask<'_>, role: Option<&RoleRecord>) -> Res
     if !role.allows_alias(&alias) {
         return Err(Fault::invalid("invalid 'entity_alias' value"));
     }
-    let accessor = visit.config.mounts.at("auth/token/").map(|mount| mount.entry.accessor.clone()).unwrap_or_default();
+    let accessor = visit.mount_at("auth/token/").map(|mount| mount.entry.accessor.clone()).unwrap_or_default();
     let entity = login::entity_of(visit, &accessor, &alias, None).map_err(|fault| match fault {
         Fault::Answer(Failure { kind: FailureKind::Denied, .. }) => {
             Failure::new(FailureKind::Denied, "entity from given entity alias is disabled").into()
@@ -227,6 +222,10 @@ fn policies(
     if named.iter().any(|name| name == "response-wrapping") {
         return Err(Fault::invalid("cannot assign policy \"response-wrapping\""));
     }
+    // Full power is over all namespaces, and so no other than the root can give it out.
+    if named.iter().any(|name| name == "root") && !visit.namespace.is_root() {
+        return Err(Fault::invalid("root tokens may not be created from a parent namespace"));
+    }
     // Sudo on this path or a role may give much, but only root begets root.
     if named.iter().any(|name| name == "root") && !visit.who()?.acl.is_root() {
         return Err(Fault::invalid("root tokens may not be created without parent token being root"));
@@ -245,7 +244,7 @@ fn subset(asked: &[String], parent: &[String], with_default: bool) -> Result<Vec
 }
 
 fn token_mount_ttls(visit: &Visit) -> (u64, u64) {
-    let mount = visit.config.mounts.at("auth/token/");
+    let mount = visit.mount_at("auth/token/");
     mount.map_or((0, 0), |m| m.ttls())
 }
 

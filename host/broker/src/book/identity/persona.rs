@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use bulkhead_barrier::{StoreError, Transaction, UNCOMMITTED};
+use bulkhead_barrier::{Realm, StoreError, Transaction, UNCOMMITTED};
 use bulkhead_model::acl::Acl;
 use bulkhead_model::change::Version;
 use bulkhead_model::template::{Subject, SubjectAlias, SubjectGroup};
@@ -84,7 +84,7 @@ type Versions = (Option<Version>, Option<Version>);
 
 /// Personas the node has put together.
 #[derive(Default)]
-pub(crate) struct Personas(RwLock<HashMap<Id, (Versions, Arc<Persona>)>>);
+pub(crate) struct Personas(RwLock<HashMap<(Realm, Id), (Versions, Arc<Persona>)>>);
 
 impl Personas {
     /// The persona behind a token's entity id, also where that entity was merged into
@@ -110,7 +110,7 @@ impl Personas {
         version: Option<Version>,
     ) -> Result<Option<Arc<Persona>>, StoreError> {
         let versions = (version, groups::version(tx)?);
-        if let Some((of, persona)) = self.0.read().get(id)
+        if let Some((of, persona)) = self.0.read().get(&(tx.realm(), *id))
             && *of == versions
         {
             return Ok(Some(persona.clone()));
@@ -123,7 +123,7 @@ impl Personas {
             if personas.len() >= PERSONAS_MAX {
                 personas.clear();
             }
-            personas.insert(*id, (versions, persona.clone()));
+            personas.insert((tx.realm(), *id), (versions, persona.clone()));
         }
         Ok(Some(persona))
     }
