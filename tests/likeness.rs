@@ -37,7 +37,9 @@ static VARYING: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         varying(r"\b[a-z0-9_-]+_[0-9a-f]{8}\b", "<accessor>"),
         varying(r"^[A-Za-z0-9]{24}$", "<accessor>"),
         varying(r"^[A-Za-z0-9]{24}\.[A-Za-z0-9]{6}$", "<accessor>.<ns>"),
-        varying(r"(?P<id><(token|uuid|accessor)>)\.[A-Za-z0-9]{6}\b", "$id.<ns>"),
+        varying(r"(?P<id><(token|accessor)>)\.[A-Za-z0-9]{6}\b", "$id.<ns>"),
+        // Only one of the two ends the ids of entities with that of their namespace.
+        varying(r"<uuid>\.[A-Za-z0-9]{6}\b", "<uuid>"),
         varying(r"v?\d+\.\d+\.\d+(\+builtin\.\w+)?", "<version>"),
         varying(r"\b[0-9a-f]{40,}\b", "<hex>"),
         varying(r"^[A-Za-z0-9+/]{40,}=*$", "<base64>"),
