@@ -25,6 +25,7 @@ mod found;
 mod listing;
 mod outside;
 mod ranges;
+mod realm;
 
 /// What [`Transaction::version`] says of a record this transaction wrote itself. Nothing
 /// may be cached under it.
@@ -101,30 +102,6 @@ impl Transaction {
     #[must_use]
     pub fn afresh(&self) -> Self {
         Self { realm: self.realm, ..Self::new(Arc::clone(&self.view), Arc::clone(&self.keyring)) }
-    }
-
-    /// Whose books it is over.
-    #[must_use]
-    pub fn realm(&self) -> Realm {
-        self.realm
-    }
-
-    /// From here on it is over the books of this realm; before that, over those of the root.
-    pub fn enter(&mut self, realm: Realm) {
-        if self.realm != realm {
-            self.realm = realm;
-            // They are of books that are now others.
-            self.found.forget();
-        }
-    }
-
-    /// Does something over the books of another realm.
-    pub fn within<T>(&mut self, realm: Realm, work: impl FnOnce(&mut Self) -> T) -> T {
-        let before = self.realm;
-        self.enter(realm);
-        let done = work(self);
-        self.enter(before);
-        done
     }
 
     /// A record's value.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bulkhead_barrier::StoreError;
+use bulkhead_barrier::{StoreError, Transaction};
 use bulkhead_model::answer::Answer;
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::limits::CONFLICT_RETRIES_MAX;
@@ -13,6 +13,8 @@ use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Request;
 use tokio::time::Instant;
 
+use crate::book::config::Config;
+use crate::book::namespaces::Namespace;
 use crate::book::tokens::TokenHash;
 use crate::cluster::consistency::{self, Consistency, Place};
 use crate::cluster::forward;
@@ -225,15 +227,7 @@ async fn once(
     let mut tx = open.begin()?;
     let config = open.config(&mut tx)?;
     let now_ms = open.parts.clock.now_ms();
-    let namespace = match place::find(&config, request) {
-        Ok(namespace) => namespace,
-        Err(refused) => {
-            record::request(open, request, trail).await?;
-            return Err(refused.into());
-        }
-    };
-    tx.enter(namespace.realm());
-    trail.located(&namespace);
+    let namespace = located((open, &config), &mut tx, request, trail).await?;
     let routed = route::route(&config.mounts, &namespace, request);
     if let Target::Loading { mount } = &routed.target {
         components::serving(open, mount).await?;
@@ -286,6 +280,27 @@ async fn once(
         Ok(reply) => settle_visit(course, visit, reply).await,
         Err(Fault::AnswerAndCommit(failure)) => settle_visit(course, visit, Reply::Failed(failure)).await,
         Err(fault) => refuse(open, limited, fault).await,
+    }
+}
+
+/// The namespace of a request; the transaction is over its books from then on.
+async fn located(
+    (open, config): (&Open, &Config),
+    tx: &mut Transaction,
+    request: &mut Request,
+    trail: &mut Trail,
+) -> Result<Arc<Namespace>, Fault> {
+    match place::find(config, request) {
+        Ok(namespace) => {
+            tx.enter(namespace.realm());
+            trail.located(&namespace);
+            Ok(namespace)
+        }
+        Err(refused) => {
+            trail.unlocated(request);
+            record::request(open, request, trail).await?;
+            Err(refused.into())
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::book::cluster_key;
 use crate::book::config::Config;
 use crate::book::identity::Names;
 use crate::book::mounts::{Catalog, Mount};
+use crate::book::namespaces::Namespace;
 use crate::book::tokens::Salt;
 use crate::ceremony::Ceremonies;
 use crate::cluster::Peering;
@@ -107,6 +108,13 @@ impl Open {
     pub(crate) fn begin(&self) -> Result<Transaction, Fault> {
         self.fence.refuse_shut()?;
         Ok(self.barrier.begin(self.ledger().view()?))
+    }
+
+    /// A transaction over the books of a namespace.
+    pub(crate) fn begin_in(&self, namespace: &Namespace) -> Result<Transaction, Fault> {
+        let mut tx = self.begin()?;
+        tx.enter(namespace.realm());
+        Ok(tx)
     }
 
     /// What is parsed of the transaction's epoch.

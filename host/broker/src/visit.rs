@@ -131,9 +131,7 @@ impl Visit {
     /// # Errors
     /// [`Fault`] from the store.
     pub(crate) fn begin(&self) -> Result<Transaction, Fault> {
-        let mut tx = self.open.begin()?;
-        tx.enter(self.namespace.realm());
-        Ok(tx)
+        self.open.begin_in(&self.namespace)
     }
 
     /// Goes on in another namespace.

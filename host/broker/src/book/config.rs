@@ -13,7 +13,7 @@ use bulkhead_model::policy::{Policy, PolicyError, PolicyName};
 
 use parking_lot::RwLock;
 
-use super::identity::persona::{Persona, Personas};
+use super::identity::persona::{Persona, Personas, Rules};
 use super::mounts::{self, Catalog, Mount, MountEntry, MountTable};
 use super::namespaces::{Namespace, Namespaces};
 use super::quotas::Quotas;
@@ -42,7 +42,7 @@ pub(crate) struct Config {
     pub settings: Settings,
     personas: Personas,
     /// Rules of tokens without an entity, of each namespace.
-    acls: RwLock<HashMap<Realm, HashMap<Vec<String>, Arc<Acl>>>>,
+    acls: RwLock<HashMap<Realm, Rules>>,
 }
 
 /// Why the rules of a token could not be put together.

@@ -105,7 +105,11 @@ impl Target {
 
 /// Finds the target of a request in this namespace.
 pub(crate) fn route(mounts: &MountTable, namespace: &Namespace, request: &Request) -> Routed {
-    find(mounts, &request.path.below(namespace.path()), (request.verb, request.help))
+    let asks = (request.verb, request.help);
+    match namespace.path() {
+        "" => find(mounts, &request.path, asks),
+        path => find(mounts, &request.path.below(path), asks),
+    }
 }
 
 /// Finds what a path from the root leads to, with this verb, or if it is asked what it is.

@@ -239,3 +239,64 @@ async fn nothing_is_mounted_into_a_namespace_from_outside_or_named_like_one() {
     let still = within(&kit, "a", (Verb::Read, "sys/mounts/m"), ROOT, Value::Null).await;
     assert_eq!(still.failed, None);
 }
+
+#[tokio::test]
+async fn a_policys_name_gives_nothing_in_another_namespace() {
+    let kit = furnished().await;
+    let weak = json!({ "policy": r#"path "b/auth/token/create" { capabilities = ["update"] }"# });
+    assert_eq!(within(&kit, "a", (Verb::Write, "sys/policies/acl/weak"), ROOT, weak).await.failed, None);
+    let strong = json!({ "policy": ALL });
+    assert_eq!(within(&kit, "a/b", (Verb::Write, "sys/policies/acl/weak"), ROOT, strong).await.failed, None);
+    let made = within(&kit, "a", (Verb::Write, "auth/token/create"), ROOT, json!({ "policies": ["weak"] })).await;
+    let token = made.token();
+    let asked = json!({ "policies": ["weak"] });
+    let refused = within(&kit, "a/b", (Verb::Write, "auth/token/create"), &token, asked).await;
+    assert_eq!(refused.kind(), Some(FailureKind::Invalid));
+    let made = within(&kit, "a/b", (Verb::Write, "auth/token/create"), &token, Value::Null).await;
+    assert_eq!(made.envelope.auth.as_ref().expect("a token was made").token_policies, ["default"]);
+    let below = made.token();
+    assert!(within(&kit, "a/b", (Verb::Read, "sys/mounts"), &below, Value::Null).await.failed.is_some());
+    assert_eq!(within(&kit, "", (Verb::Write, "auth/token/revoke-self"), &token, Value::Null).await.failed, None);
+    assert!(!kit.is_valid(&below).await, "it ends with its parent, whatever its namespace");
+}
+
+#[tokio::test]
+async fn who_tokens_are_said_to_come_from_is_set_for_one_namespace() {
+    let kit = furnished().await;
+    let issuer = json!({ "issuer": "https://a.example" });
+    assert_eq!(within(&kit, "a", (Verb::Write, "identity/oidc/config"), ROOT, issuer).await.failed, None);
+    for (namespace, expected) in [("a", "https://a.example"), ("", ""), ("a/b", "")] {
+        let read = within(&kit, namespace, (Verb::Read, "identity/oidc/config"), ROOT, Value::Null).await;
+        assert_eq!(read.data()["issuer"], expected, "{namespace:?}");
+    }
+}
+
+#[tokio::test]
+async fn batch_tokens_are_of_their_namespace_and_have_one_spelling() {
+    let kit = furnished().await;
+    let asked = json!({ "policies": ["all"], "type": "batch", "ttl": "1h" });
+    let token = within(&kit, "a", (Verb::Write, "auth/token/create"), ROOT, asked).await.token();
+    assert_eq!(within(&kit, "a", (Verb::Read, "sys/mounts"), &token, Value::Null).await.failed, None);
+    for namespace in ["", "o"] {
+        let answer = within(&kit, namespace, (Verb::Read, "sys/mounts"), &token, Value::Null).await;
+        assert_eq!(answer.kind(), Some(FailureKind::Denied), "{namespace:?}");
+    }
+    let (bare, id) = token.rsplit_once('.').expect("it is marked");
+    for other in [bare.to_owned(), format!("{bare}.{}", "x".repeat(id.len())), format!("{token}.{id}")] {
+        let answer = within(&kit, "a", (Verb::Read, "sys/mounts"), &other, Value::Null).await;
+        assert_eq!(answer.kind(), Some(FailureKind::Denied), "{other}");
+    }
+}
+
+#[tokio::test]
+async fn a_child_is_bound_to_its_parents_networks() {
+    let kit = Kit::new().await;
+    let role = json!({ "token_bound_cidrs": ["127.0.0.0/8"] });
+    assert_eq!(kit.ask(Verb::Write, "auth/token/roles/near", ROOT, role).await.failed, None);
+    let parent = kit.ask(Verb::Write, "auth/token/create/near", ROOT, json!({ "ttl": "1h" })).await;
+    let parent = parent.token();
+    // A token may make others only as far as its policies say: the root one's do.
+    let child = kit.ask(Verb::Write, "auth/token/create", &parent, json!({ "ttl": "1h" })).await;
+    let told = kit.ask(Verb::Write, "auth/token/lookup", ROOT, json!({ "token": child.token() })).await;
+    assert_eq!(told.data()["bound_cidrs"], json!(["127.0.0.0/8"]));
+}

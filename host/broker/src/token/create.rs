@@ -54,17 +54,7 @@ fn create_by_role(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 
 fn make(visit: &mut Visit, ask: &Ask<'_>, orphan_path: bool, role: Option<RoleRecord>) -> Result<Reply, Fault> {
     let fields = &ask.fields;
-    let parent = visit.who()?.record.clone();
-    if parent.is_batch() {
-        return Err(Fault::invalid("batch tokens cannot create more tokens"));
-    }
-    if parent.num_uses > 0 {
-        return Err(Fault::invalid("restricted use token cannot generate child tokens"));
-    }
-    if tree::is_below_ended(&mut visit.tx, &parent)? {
-        let text = "the parent of this token was revoked just now; try again";
-        return Err(Failure::new(FailureKind::Unavailable, text).into());
-    }
+    let parent = parent(visit)?;
     let batch = is_batch(ask, role.as_ref())?;
     let privileged = visit.has_sudo(ask.request)?;
     let no_parent = fields.flag("no_parent")?.unwrap_or(false);
@@ -98,6 +88,8 @@ fn make(visit: &mut Visit, ask: &Ask<'_>, orphan_path: bool, role: Option<RoleRe
     let orphan = orphan_path || no_parent;
     let entity_id =
         entity_id(visit, ask, role.as_ref())?.unwrap_or(if orphan { String::new() } else { parent.entity_id });
+    // What binds the parent to networks binds its child, unless a role makes that, or it has no end.
+    let inherited = if orphan || ttl_secs == 0 { Vec::new() } else { parent.bound_cidrs };
     let record = TokenRecord {
         parent: (!orphan).then_some(who),
         entity_id,
@@ -112,12 +104,32 @@ fn make(visit: &mut Visit, ask: &Ask<'_>, orphan_path: bool, role: Option<RoleRe
         period_secs: own.period_secs,
         renewable: renewable && ttl_secs > 0,
         role: role.as_ref().map(|r| r.name.clone()).unwrap_or_default(),
-        bound_cidrs: role.map(|r| r.bound_cidrs).unwrap_or_default(),
+        bound_cidrs: role.map_or(inherited, |role| role.bound_cidrs),
         namespace: visit.namespace.record.id.clone(),
         ..TokenRecord::default()
     };
     let auth = if batch { mint::mint_batch(visit, record)? } else { mint::mint(visit, record, id)? };
     Ok(enveloped(Envelope { auth: Some(auth), warnings, ..Envelope::default() }))
+}
+
+/// The caller as the parent of a new token. In a namespace below its own, its policies and entity
+/// mean nothing, whatever they are called.
+fn parent(visit: &mut Visit) -> Result<TokenRecord, Fault> {
+    let parent = visit.who()?.record.clone();
+    if parent.is_batch() {
+        return Err(Fault::invalid("batch tokens cannot create more tokens"));
+    }
+    if parent.num_uses > 0 {
+        return Err(Fault::invalid("restricted use token cannot generate child tokens"));
+    }
+    if tree::is_below_ended(&mut visit.tx, &parent)? {
+        let text = "the parent of this token was revoked just now; try again";
+        return Err(Failure::new(FailureKind::Unavailable, text).into());
+    }
+    if parent.namespace == visit.namespace.record.id {
+        return Ok(parent);
+    }
+    Ok(TokenRecord { policies: vec!["default".into()], entity_id: String::new(), ..parent })
 }
 
 /// How often the token may be used: as asked, but no more often than its role allows.

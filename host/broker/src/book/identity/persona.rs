@@ -29,11 +29,11 @@ pub(crate) struct Persona {
     /// What policies' templates may speak of.
     pub subject: Subject,
     /// Rules of this persona's tokens, by the policies on the token.
-    pub acls: Acls,
+    pub acls: RwLock<Rules>,
 }
 
 /// Parsed rules by names of policies.
-pub(crate) type Acls = RwLock<HashMap<Vec<String>, Arc<Acl>>>;
+pub(crate) type Rules = HashMap<Vec<String>, Arc<Acl>>;
 
 impl Persona {
     /// Of an entity as the transaction has it.
@@ -82,9 +82,12 @@ fn subject(entity: &EntityRecord, groups: &[GroupRecord]) -> Subject {
 /// Versions of the entity and of all groups.
 type Versions = (Option<Version>, Option<Version>);
 
-/// Personas the node has put together.
+/// A persona with what it was put together from.
+type Known = (Versions, Arc<Persona>);
+
+/// Personas the node has put together, of each namespace.
 #[derive(Default)]
-pub(crate) struct Personas(RwLock<HashMap<(Realm, Id), (Versions, Arc<Persona>)>>);
+pub(crate) struct Personas(RwLock<HashMap<(Realm, Id), Known>>);
 
 impl Personas {
     /// The persona behind a token's entity id, also where that entity was merged into

@@ -174,6 +174,11 @@ impl Trail {
         self.namespace = Some(namespace.clone());
     }
 
+    /// There is no such namespace, or it is locked.
+    pub(crate) fn unlocated(&mut self, request: &Request) {
+        self.path = vec![PathPart::Name(request.path.as_str().to_owned())];
+    }
+
     pub(crate) fn routed(&mut self, open: &Open, routed: &Routed) {
         self.counted.figures = routed.target.mount().map(|mount| Arc::clone(&mount.figures));
         self.counted.login = matches!(routed.target, Target::Guest(_)) && routed.target.is_unauthenticated();
