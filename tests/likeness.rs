@@ -34,7 +34,7 @@ static VARYING: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         varying(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", "<time>"),
         varying(r"\b(hv)?[sb]\.[A-Za-z0-9_-]{20,}", "<token>"),
         varying("hmac-sha256:[0-9a-f]{64}", "<hmac>"),
-        varying(r"\b[a-z0-9_-]+_[0-9a-f]{8}\b", "<accessor>"),
+        varying(r"\b[a-z0-9_-]+_([0-9a-f]{8}){1,2}\b", "<accessor>"),
         varying(r"^[A-Za-z0-9]{24}$", "<accessor>"),
         varying(r"^[A-Za-z0-9]{24}\.[A-Za-z0-9]{6}$", "<accessor>.<ns>"),
         varying(r"(?P<id><(token|accessor)>)\.[A-Za-z0-9]{6}\b", "$id.<ns>"),

@@ -16,7 +16,7 @@ static VARYING: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z| ?[+-]\d\d:?\d\d( UTC)?)", "<time>"),
         (r"\d\d \w{3} \d\d \d\d:\d\d UTC", "<time>"),
         (r"\b(hv)?[sb]\.[A-Za-z0-9_-]{20,}", "<token>"),
-        (r"\b[a-z0-9_-]+_[0-9a-f]{8}\b", "<accessor>"),
+        (r"\b[a-z0-9_-]+_([0-9a-f]{8}){1,2}\b", "<accessor>"),
         (r"(vault|bulkhead)-cluster-[0-9a-f]{8}", "<cluster>"),
         (r"v?\d+\.\d+\.\d+([+-][\w.]+)?", "<version>"),
         (r#""[A-Za-z0-9+/]{44}"|"[0-9a-f]{66}""#, "\"<share>\""),

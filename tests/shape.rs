@@ -20,7 +20,7 @@ static PLACEHOLDERS: LazyLock<Vec<(&str, Regex)>> = LazyLock::new(|| {
         pattern("<uuid>", "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
         pattern("<time>", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"),
         pattern("<token>", r"(hv)?[sb]\.[A-Za-z0-9_-]{20,}"),
-        pattern("<accessor>", "[A-Za-z0-9]{24}|[a-z0-9_-]+_[0-9a-f]{8}"),
+        pattern("<accessor>", "[A-Za-z0-9]{24}|[a-z0-9_-]+_([0-9a-f]{8}){1,2}"),
         pattern("<version>", r"v?\d+\.\d+\.\d+.*"),
         pattern("<hmac>", "hmac-sha256:[0-9a-f]{64}"),
         pattern("<hex>", "([0-9a-f]{2})+"),
