@@ -16,6 +16,8 @@ pub struct CaseFile {
     pub server: Kind,
     /// In order; later ones see what earlier ones did.
     pub cases: Vec<Case>,
+    /// Why it is about a node alone, where it is.
+    pub alone: Option<String>,
 }
 
 /// A kind of server.
@@ -38,6 +40,10 @@ pub struct Case {
     pub source: String,
     /// In order.
     pub steps: Vec<Step>,
+    /// Why it is about a node alone, where it is.
+    pub alone: Option<String>,
+    /// Why all of it is asked of one and the same node, where it is.
+    pub one_node: Option<String>,
 }
 
 /// One request and its answer.
@@ -59,10 +65,19 @@ pub struct Step {
     pub expect: Expect,
     /// What Bulkhead answers instead, with the reason.
     pub differs: Option<Differs>,
+    /// What a node of a cluster answers that does not lead it, with the reason.
+    pub standby: Option<Differs>,
     /// Parts of the answer in which the two servers need not be alike, with the reason.
     pub unlike: Vec<(String, String)>,
     /// Variables to take from the answer: name and dotted path.
     pub save: Vec<(String, String)>,
+    /// When it is asked, and how often.
+    pub pace: Pace,
+}
+
+/// When a step is asked, and how often.
+#[derive(Debug)]
+pub struct Pace {
     /// Milliseconds to wait first.
     pub wait_millis: u64,
     /// Repeat until the answer is as expected.
@@ -72,8 +87,8 @@ pub struct Step {
 /// A listed difference.
 #[derive(Debug)]
 pub struct Differs {
-    /// Bulkhead's answer; `None` where it need not answer yet.
-    pub bulkhead: Option<Expect>,
+    /// The other answer; `None` where nothing is asked.
+    pub answer: Option<Expect>,
     /// Why.
     pub reason: String,
 }
@@ -111,7 +126,7 @@ pub fn load(path: &Path) -> Result<CaseFile, String> {
 }
 
 fn file(name: &str, document: &Value) -> Result<CaseFile, String> {
-    known(document, &["server", "source", "cases"])?;
+    known(document, &["server", "source", "cases", "alone"])?;
     let server = match document.get("server").and_then(Value::as_str) {
         Some("dev") => Kind::Dev,
         Some("raft") => Kind::Raft,
@@ -120,11 +135,11 @@ fn file(name: &str, document: &Value) -> Result<CaseFile, String> {
     };
     let source = document.get("source").and_then(Value::as_str).unwrap_or_default();
     let cases = list(document, "cases")?.iter().map(|entry| case(entry, source)).collect::<Result<_, _>>()?;
-    Ok(CaseFile { name: name.to_owned(), server, cases })
+    Ok(CaseFile { name: name.to_owned(), server, cases, alone: text(document, "alone") })
 }
 
 fn case(entry: &Value, file_source: &str) -> Result<Case, String> {
-    known(entry, &["case", "source", "steps"])?;
+    known(entry, &["case", "source", "steps", "alone", "one_node"])?;
     let name = text(entry, "case").ok_or("a case without a name")?;
     let source = text(entry, "source").unwrap_or_else(|| file_source.to_owned());
     if source.is_empty() {
@@ -132,13 +147,25 @@ fn case(entry: &Value, file_source: &str) -> Result<Case, String> {
     }
     let steps =
         list(entry, "steps")?.iter().map(step).collect::<Result<_, _>>().map_err(|error| format!("{name}: {error}"))?;
-    Ok(Case { name, source, steps })
+    Ok(Case { name, source, steps, alone: text(entry, "alone"), one_node: text(entry, "one_node") })
 }
 
 const EXPECT_KEYS: [&str; 12] =
     ["status", "is", "has", "lacks", "text", "header", "no_header", "data", "errors", "top", "envelope", "empty"];
-const STEP_KEYS: [&str; 11] =
-    ["do", "namespace", "token", "headers", "json", "body", "differs", "unlike", "save", "wait_millis", "until"];
+const STEP_KEYS: [&str; 12] = [
+    "do",
+    "namespace",
+    "token",
+    "headers",
+    "json",
+    "body",
+    "differs",
+    "standby",
+    "unlike",
+    "save",
+    "wait_millis",
+    "until",
+];
 
 fn step(entry: &Value) -> Result<Step, String> {
     let line = text(entry, "do").ok_or_else(|| format!("a step without `do`: {entry}"))?;
@@ -154,27 +181,31 @@ fn step(entry: &Value) -> Result<Step, String> {
         headers: [pairs(entry, "headers"), namespace.into_iter().collect()].concat(),
         body: entry.get("json").map(Value::to_string).or_else(|| entry.get("body").map(spelled)),
         expect: expect(entry).map_err(wrong)?,
-        differs: entry.get("differs").map(differs).transpose().map_err(wrong)?,
+        differs: entry.get("differs").map(|entry| differs(entry, "bulkhead", "later")).transpose().map_err(wrong)?,
+        standby: entry.get("standby").map(|entry| differs(entry, "answer", "unasked")).transpose().map_err(wrong)?,
         unlike: pairs(entry, "unlike"),
         save: pairs(entry, "save"),
-        wait_millis: entry.get("wait_millis").and_then(Value::as_u64).unwrap_or(0),
-        until: entry.get("until").and_then(Value::as_bool).unwrap_or(false),
+        pace: Pace {
+            wait_millis: entry.get("wait_millis").and_then(Value::as_u64).unwrap_or(0),
+            until: entry.get("until").and_then(Value::as_bool).unwrap_or(false),
+        },
         line,
     })
 }
 
-fn differs(entry: &Value) -> Result<Differs, String> {
-    known(entry, &["bulkhead", "reason"])?;
+/// A difference: the other answer under `key`, or this word where nothing is asked.
+fn differs(entry: &Value, key: &str, unasked: &str) -> Result<Differs, String> {
+    known(entry, &[key, "reason"])?;
     let reason = text(entry, "reason").filter(|reason| reason.len() > 10).ok_or("a difference without a reason")?;
-    let bulkhead = match entry.get("bulkhead") {
-        Some(Value::String(later)) if later == "later" => None,
+    let answer = match entry.get(key) {
+        Some(Value::String(word)) if word == unasked => None,
         Some(answer) => {
             known(answer, &EXPECT_KEYS)?;
             Some(expect(answer)?)
         }
-        None => return Err("a difference without Bulkhead's answer".to_owned()),
+        None => return Err("a difference without the other answer".to_owned()),
     };
-    Ok(Differs { bulkhead, reason })
+    Ok(Differs { answer, reason })
 }
 
 fn expect(entry: &Value) -> Result<Expect, String> {

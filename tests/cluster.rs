@@ -8,9 +8,11 @@ use bulkhead_tests::node::{Node, READY_SECS_MAX, Start, free_port};
 use bulkhead_tests::programs::Program;
 use serde_json::{Value, json};
 
+mod cases;
 mod catalog;
 mod client;
 mod consistency;
+mod exact;
 mod example;
 mod failover;
 mod join;
@@ -36,22 +38,35 @@ impl Cluster {
 
     /// The same, each with another config.
     fn open_with(edit: impl Fn(String) -> String) -> Self {
-        let cluster = Self::prepared(3);
-        for at in 0..3 {
-            cluster.nodes[at].write_config(&edit(cluster.config(at, &[0])));
-        }
-        cluster.opened()
+        Self::voting(edit).with_kv()
     }
 
     /// Starts three nodes that are prepared.
     fn opened(self) -> Self {
+        self.voted().with_kv()
+    }
+
+    fn with_kv(self) -> Self {
+        self.nodes[0].put("sys/mounts/kv", &json!({"type": "kv", "options": {"version": "2"}}));
+        self
+    }
+
+    /// Three nodes, unsealed and voting, each with another config.
+    fn voting(edit: impl Fn(String) -> String) -> Self {
+        let cluster = Self::prepared(3);
+        for at in 0..3 {
+            cluster.nodes[at].write_config(&edit(cluster.config(at, &[0])));
+        }
+        cluster.voted()
+    }
+
+    fn voted(self) -> Self {
         let cluster = self.started(1, 1);
         cluster.put_fast_autopilot();
         for at in 1..3 {
             cluster.join(at);
         }
         cluster.until_voters(3);
-        cluster.nodes[0].put("sys/mounts/kv", &json!({"type": "kv", "options": {"version": "2"}}));
         cluster
     }
 

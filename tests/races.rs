@@ -8,10 +8,10 @@ use bulkhead_tests::node::Node;
 use bulkhead_tests::programs::Program;
 use serde_json::{Value, json};
 
-const CLIENTS: usize = 16;
+pub(crate) const CLIENTS: usize = 16;
 
 /// Runs the same on all clients at once, and collects what each says.
-fn together<T: Send>(job: impl Fn(usize) -> T + Sync) -> Vec<T> {
+pub(crate) fn together<T: Send>(job: impl Fn(usize) -> T + Sync) -> Vec<T> {
     thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)
             .map(|client| {

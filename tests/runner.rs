@@ -1,16 +1,16 @@
-//! Runs a case file against Bulkhead and against the real peer, side by side.
-//! What lives here: the order of things and the report. What must not: any rule
-//! of the API.
+//! Runs a case file against Bulkhead and against the real peer, side by side; or against a
+//! cluster, beside a node that is alone. What lives here: the order of things and the report.
+//! What must not: any rule of the API.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::case::{Case, CaseFile, Kind, Step};
+use crate::case::{Case, CaseFile, Expect, Kind, Step};
 use crate::http::{Reply, Request};
 use crate::likeness;
-use crate::node::{Node, READY_SECS_MAX};
+use crate::node::{DEV_ROOT, Node, READY_SECS_MAX};
 use crate::programs::{self, Program};
 use crate::shape::{Variables, faults, fill};
 
@@ -25,11 +25,46 @@ pub struct Report {
     pub exceptions: Vec<String>,
 }
 
-/// One server and what was learnt from it.
-struct Side {
+/// Who of a cluster is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// One node that does not lead.
+    Standby,
+    /// Each in its turn, so that what one has done another tells.
+    InTurn,
+}
+
+/// Nodes of one cluster, unsealed.
+pub struct Members<'a> {
+    /// All of them.
+    pub nodes: &'a [Node],
+    /// The place of the one that leads.
+    pub leader: usize,
+    /// Who is asked.
+    pub asked: Asked,
+}
+
+impl Members<'_> {
+    /// The place of the node that is asked next.
+    fn next(&self, requests: usize, one_node: bool) -> usize {
+        let turn = if self.asked == Asked::InTurn && !one_node { requests } else { 0 };
+        (self.leader + 1 + turn) % self.nodes.len()
+    }
+}
+
+/// Who answers.
+enum Server<'a> {
+    Alone(Node),
+    Several(Members<'a>),
+}
+
+/// One server, or several that are one, and what was learnt from them.
+struct Side<'a> {
+    name: &'static str,
     program: Program,
-    node: Node,
+    server: Server<'a>,
     variables: Variables,
+    requests: usize,
 }
 
 /// Runs all cases of a file, in order, against both servers.
@@ -45,56 +80,90 @@ pub fn run(file: &CaseFile) -> Report {
     report
 }
 
-fn side(program: Program, kind: Kind) -> Side {
+/// Runs the cases of a file against a cluster in the state that a fresh node would be in, and
+/// beside it against such a node: what is not about a node alone is answered alike.
+pub fn run_on(file: &CaseFile, members: Members<'_>) -> Report {
+    let leader = &members.nodes[members.leader];
+    let mut variables = variables(leader);
+    if file.server == Kind::Dev {
+        variables.insert("root".to_owned(), DEV_ROOT.to_owned());
+    }
+    let cluster =
+        Side { name: "cluster", program: Program::Bulkhead, server: Server::Several(members), variables, requests: 0 };
+    let mut sides = vec![side(Program::Bulkhead, file.server), cluster];
+    let mut report = Report::default();
+    for case in &file.cases {
+        match &case.alone {
+            Some(reason) => report.exceptions.push(format!("{}: {reason}", case.name)),
+            None => run_case(case, &mut sides, &mut report),
+        }
+    }
+    report
+}
+
+fn side(program: Program, kind: Kind) -> Side<'static> {
     let node = match kind {
         Kind::Dev => Node::dev(program),
         Kind::Raft => Node::raft_open(program),
         Kind::Fresh => Node::raft(program),
     };
+    let variables = variables(&node);
+    Side { name: program.name(), program, server: Server::Alone(node), variables, requests: 0 }
+}
+
+fn variables(node: &Node) -> Variables {
     let mut variables = Variables::new();
     variables.insert("root".to_owned(), node.token.clone());
     variables.insert("dir".to_owned(), node.dir().display().to_string());
     variables.insert("port".to_owned(), node.port.to_string());
-    Side { program, node, variables }
+    variables
 }
 
-fn run_case(case: &Case, sides: &mut [Side], report: &mut Report) {
+fn run_case(case: &Case, sides: &mut [Side<'_>], report: &mut Report) {
     for (number, step) in case.steps.iter().enumerate() {
         let place = format!("{} / step {} `{}`", case.name, number + 1, step.line);
-        thread::sleep(Duration::from_millis(step.wait_millis));
+        thread::sleep(Duration::from_millis(step.pace.wait_millis));
         report.steps += 1;
-        let replies: Vec<Option<Reply>> = sides.iter_mut().map(|side| run_step(step, side, &place, report)).collect();
-        if let Some(differs) = &step.differs {
+        let one_node = case.one_node.is_some();
+        let replies: Vec<Option<Reply>> =
+            sides.iter_mut().map(|side| run_step(step, side, one_node, &place, report)).collect();
+        let of_peer = sides.iter().any(|side| side.program == Program::Bao);
+        if let Some(differs) = step.differs.as_ref().filter(|_| of_peer) {
             report.exceptions.push(format!("{place}: {}", differs.reason));
-        } else if let [Some(peer), Some(ours)] = &replies[..] {
-            compare(step, peer, ours, &place, report);
+        } else if let [Some(first), Some(second)] = &replies[..] {
+            compare(step, [(&sides[0], first), (&sides[1], second)], &place, report);
         }
     }
 }
 
-/// One request to one server. `None` where it is not asked, or its answer is reported already.
-fn run_step(step: &Step, side: &mut Side, place: &str, report: &mut Report) -> Option<Reply> {
-    let ours = side.program == Program::Bulkhead;
-    let expect = match &step.differs {
-        Some(differs) if ours => differs.bulkhead.as_ref()?,
-        _ => &step.expect,
-    };
-    let deadline = Instant::now() + Duration::from_secs(if step.until { READY_SECS_MAX } else { 0 });
+/// One request to one server. `None` where it is not asked, its answer is reported already, or
+/// another one than that of a node alone.
+fn run_step(step: &Step, side: &mut Side<'_>, one_node: bool, place: &str, report: &mut Report) -> Option<Reply> {
+    let deadline = Instant::now() + Duration::from_secs(if step.pace.until { READY_SECS_MAX } else { 0 });
     loop {
-        let reply = match send(step, side) {
+        let (node, is_standby) = side.asked(one_node);
+        let name = if is_standby { "standby" } else { side.name };
+        let differs = step.standby.as_ref().filter(|_| is_standby);
+        let expect = match differs {
+            Some(differs) => differs.answer.as_ref()?,
+            None => side.expected(step)?,
+        };
+        let reply = match send(step, node, &side.variables) {
             Ok(reply) => reply,
             Err(error) => {
-                report.faults.push(format!("{place} [{}]: no answer: {error}", side.program.name()));
+                report.faults.push(format!("{place} [{name}]: no answer: {error}"));
                 return None;
             }
         };
+        side.requests += 1;
         let wrong = faults(expect, &reply, &side.variables);
         if wrong.is_empty() {
             save(step, &reply, &mut side.variables);
-            return Some(reply);
+            report.exceptions.extend(differs.map(|differs| format!("{place} [{name}]: {}", differs.reason)));
+            return Some(reply).filter(|_| differs.is_none());
         }
         if Instant::now() >= deadline {
-            report.faults.push(format!("{place} [{}]:\n      {}", side.program.name(), wrong.join("\n      ")));
+            report.faults.push(format!("{place} [{name}]:\n      {}", wrong.join("\n      ")));
             save(step, &reply, &mut side.variables);
             return None;
         }
@@ -102,12 +171,33 @@ fn run_step(step: &Step, side: &mut Side, place: &str, report: &mut Report) -> O
     }
 }
 
-fn send(step: &Step, side: &Side) -> std::io::Result<Reply> {
-    let filled = |text: &str| fill(text, &side.variables);
+impl Side<'_> {
+    /// The node that is asked now, and whether it is one that does not lead.
+    fn asked(&self, one_node: bool) -> (&Node, bool) {
+        match &self.server {
+            Server::Alone(node) => (node, false),
+            Server::Several(members) => {
+                let at = members.next(self.requests, one_node);
+                (&members.nodes[at], at != members.leader)
+            }
+        }
+    }
+
+    /// What this program must answer; `None` where it need not be asked yet.
+    fn expected<'a>(&self, step: &'a Step) -> Option<&'a Expect> {
+        match &step.differs {
+            Some(differs) if self.program == Program::Bulkhead => differs.answer.as_ref(),
+            _ => Some(&step.expect),
+        }
+    }
+}
+
+fn send(step: &Step, node: &Node, variables: &Variables) -> std::io::Result<Reply> {
+    let filled = |text: &str| fill(text, variables);
     let mut request = Request::new(&step.method, &filled(&step.target));
     match step.token.as_str() {
         "none" => {}
-        "root" => request = request.token(&side.variables["root"]),
+        "root" => request = request.token(&variables["root"]),
         token => request = request.token(&filled(token)),
     }
     for (name, value) in &step.headers {
@@ -116,7 +206,7 @@ fn send(step: &Step, side: &Side) -> std::io::Result<Reply> {
     if let Some(body) = &step.body {
         request = request.body(filled(body).into_bytes());
     }
-    request.send(side.node.port)
+    request.send(node.port)
 }
 
 fn save(step: &Step, reply: &Reply, variables: &mut Variables) {
@@ -130,14 +220,15 @@ fn save(step: &Step, reply: &Reply, variables: &mut Variables) {
     }
 }
 
-/// The servers' answers side by side: more than the case asked for.
-fn compare(step: &Step, peer: &Reply, ours: &Reply, place: &str, report: &mut Report) {
-    for (at, what) in likeness::differences(peer, ours) {
+/// The two answers side by side: more than the case asked for.
+fn compare(step: &Step, answers: [(&Side<'_>, &Reply); 2], place: &str, report: &mut Report) {
+    let [(first, one), (second, other)] = answers;
+    for (at, what) in likeness::differences(one, other) {
         let listed =
             step.unlike.iter().find(|(path, _)| path.is_empty() || at == *path || at.starts_with(&format!("{path}.")));
         match listed {
             Some((_, reason)) => report.exceptions.push(format!("{place}: {at}: {reason}")),
-            None => report.faults.push(format!("{place} [bao and bulkhead]: {at}: {what}")),
+            None => report.faults.push(format!("{place} [{} and {}]: {at}: {what}", first.name, second.name)),
         }
     }
 }

@@ -130,7 +130,7 @@ impl Components {
 /// What is registered under this digest, and its bytes.
 fn stored(open: &Open, sha256: &str) -> Result<Option<(Registered, Vec<u8>)>, Fault> {
     let mut tx = open.begin()?;
-    let Some(registered) = Registry::load(&mut tx)?.with_digest(sha256).cloned() else { return Ok(None) };
+    let Some(registered) = Registry::load(&tx)?.with_digest(sha256).cloned() else { return Ok(None) };
     let component = registry::component(&mut tx, &registered)?;
     Ok(Some((registered, component)))
 }

@@ -105,6 +105,20 @@ impl Fields {
         Ok(self.converted(name, FieldKind::Duration)?.and_then(|value| value.as_u64()))
     }
 
+    /// A moment, in milliseconds since 1970: RFC 3339, or seconds.
+    pub(crate) fn moment_ms(&self, name: &str) -> Result<Option<u64>, Fault> {
+        use time::OffsetDateTime;
+        use time::format_description::well_known::Rfc3339;
+        let Some(text) = self.text(name)?.filter(|text| !text.is_empty()) else { return Ok(None) };
+        let moment = match text.parse::<i64>() {
+            Ok(secs) => OffsetDateTime::from_unix_timestamp(secs).ok(),
+            Err(_) => OffsetDateTime::parse(&text, &Rfc3339).ok(),
+        };
+        let moment = moment.ok_or_else(|| self.unfit(name, "could not parse string as date and time"))?;
+        // One before 1970 is over too.
+        Ok(Some(u64::try_from(moment.unix_timestamp_nanos() / 1_000_000).unwrap_or(1)))
+    }
+
     /// A list of strings; a single string is a list of one, split at commas if asked.
     pub(crate) fn strings(&self, name: &str, split_commas: bool) -> Result<Option<Vec<String>>, Fault> {
         match self.sent(name) {

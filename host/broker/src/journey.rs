@@ -296,8 +296,8 @@ async fn located(
             trail.located(&namespace);
             Ok(namespace)
         }
-        Err(refused) => {
-            trail.unlocated(request);
+        Err((refused, namespace)) => {
+            trail.unlocated(request, namespace.as_ref());
             record::request(open, request, trail).await?;
             Err(refused.into())
         }

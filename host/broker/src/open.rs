@@ -58,6 +58,8 @@ pub(crate) struct Open {
     /// How long it may go on.
     pub fence: Fence,
     config: RwLock<Option<Arc<Config>>>,
+    /// Held by who parses it anew.
+    parsing: Mutex<()>,
     locks: Mutex<HashMap<(SpaceId, String), AdvisoryLock>>,
 }
 
@@ -95,6 +97,7 @@ impl Open {
             snapshots: Snapshots::default(),
             fence: Fence::new(from.moment),
             config: RwLock::new(None),
+            parsing: Mutex::default(),
             locks: Mutex::default(),
         }
     }
@@ -125,7 +128,15 @@ impl Open {
         {
             return Ok(config.clone());
         }
-        self.notice_replacement(tx)?;
+        // One reads, and the others have it from that one.
+        let _one = self.parsing.lock();
+        let known = self.config.read().clone();
+        if let Some(config) = &known
+            && config.holds(tx)?
+        {
+            return Ok(config.clone());
+        }
+        let known = if self.notice_replacement(tx)? { None } else { known };
         let config = Arc::new(Config::load(tx, &self.catalog, known.as_deref())?);
         *self.config.write() = Some(config.clone());
         Ok(config)
@@ -133,10 +144,10 @@ impl Open {
 
     /// Notices that a snapshot took the state's place, in which all records have other versions.
     /// Of one that is another cluster's, or of other keys, nothing can be read: the node closes.
-    fn notice_replacement(&self, tx: &mut Transaction) -> Result<(), StoreError> {
+    fn notice_replacement(&self, tx: &mut Transaction) -> Result<bool, StoreError> {
         let moment = tx.version_untracked(&cluster_key())?;
         if moment == Some(self.fence.moment()) {
-            return Ok(());
+            return Ok(false);
         }
         let Some(moment) = moment.filter(|_| self.is_of_state().unwrap_or(false)) else {
             self.fence.close();
@@ -145,7 +156,7 @@ impl Open {
         };
         self.cache.clear();
         self.fence.moved(moment);
-        Ok(())
+        Ok(true)
     }
 
     fn is_of_state(&self) -> Result<bool, Fault> {

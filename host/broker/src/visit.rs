@@ -145,12 +145,12 @@ impl Visit {
         self.config.mounts.at(&self.namespace.full(path)).filter(|mount| self.is_here(mount))
     }
 
-    /// What is in the way of a new mount at this path in the visit's namespace: a mount above or
-    /// below it, or a namespace.
-    pub(crate) fn taken_at(&self, path: &str) -> Option<String> {
+    /// What is in the way of a new mount at this path in the visit's namespace, or of one that is
+    /// moved there: a mount above or below it, or a namespace.
+    pub(crate) fn taken_at(&self, path: &str, moved: Option<SpaceId>) -> Option<String> {
         let (at, _) = self.config.namespaces.locate(&self.namespace, path);
         let namespace = (at.path() != self.namespace.path()).then_some(at.path());
-        let taken = namespace.or_else(|| self.config.mounts.collision(&self.namespace.full(path)))?;
+        let taken = namespace.or_else(|| self.config.mounts.collision(&self.namespace.full(path), moved))?;
         Some(taken.strip_prefix(self.namespace.path()).unwrap_or(taken).to_owned())
     }
 

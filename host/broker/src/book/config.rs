@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bulkhead_barrier::{Realm, StoreError, Transaction, UNCOMMITTED};
+use bulkhead_barrier::{Realm, StoreError, Transaction};
 use bulkhead_model::acl::Acl;
 use bulkhead_model::change::Version;
 use bulkhead_model::policy::{Policy, PolicyError, PolicyName};
@@ -63,14 +63,17 @@ impl From<StoreError> for AclError {
 
 impl Config {
     /// Reads what the transaction's snapshot has. What was parsed before is taken over where it is
-    /// the same, and so are the counts of quotas.
+    /// the same, and so are the counts of quotas. The transaction is bound to the epoch alone.
     ///
     /// # Errors
     /// [`StoreError`] from the barrier.
     pub(crate) fn load(tx: &mut Transaction, catalog: &Catalog, before: Option<&Self>) -> Result<Self, StoreError> {
         let (version, structure) = (tx.version(&epoch_key())?, tx.version(&structure_key())?);
-        let same = before.filter(|before| before.structure == structure && !before.outdated.load(Ordering::Acquire));
-        let (namespaces, registry, mounts) = match same.filter(|_| structure != Some(UNCOMMITTED)) {
+        // A state from before there was that record says nothing by not having it.
+        let is_same = |before: &&Self| {
+            structure.is_some() && before.structure == structure && !before.outdated.load(Ordering::Acquire)
+        };
+        let (namespaces, registry, mounts) = match before.filter(is_same) {
             Some(before) => (before.namespaces.clone(), before.registry.clone(), before.mounts.clone()),
             None => {
                 let (namespaces, registry) = (Namespaces::load(tx)?, Registry::load(tx)?);
@@ -78,7 +81,7 @@ impl Config {
                 (Arc::new(namespaces), Arc::new(registry), Arc::new(mounts))
             }
         };
-        let quotas = Arc::new(Quotas::load(tx)?);
+        let quotas = Arc::new(Quotas::load(&mut tx.afresh())?);
         let quotas = before.map(|before| before.quotas.clone()).filter(|old| old.same(&quotas)).unwrap_or(quotas);
         Ok(Self {
             version,
@@ -88,7 +91,7 @@ impl Config {
             mounts,
             registry,
             quotas,
-            settings: Settings::load(tx)?,
+            settings: Settings::load(&mut tx.afresh())?,
             personas: Personas::default(),
             acls: RwLock::default(),
         })

@@ -22,6 +22,7 @@ pub(crate) mod settings;
 pub(crate) mod tokens;
 
 use bulkhead_barrier::{Folder, Key, Realm, SpaceId, StoreError, Transaction};
+use serde::de::DeserializeOwned;
 
 /// The spaces of the host's own books.
 pub(crate) mod space {
@@ -136,6 +137,29 @@ pub(crate) fn opaque(space: SpaceId, bytes: &[u8]) -> Key {
 /// A record of a book that does not decode.
 pub(crate) fn damaged(space: SpaceId, what: &'static str) -> StoreError {
     StoreError::Damaged { space, what }
+}
+
+/// Records read in one transaction where all of a book are. Source: ours, far below what one
+/// transaction may read.
+const RECORDS_A_READING: usize = 20_000;
+
+/// All records of a book that are JSON, as the snapshot of a transaction has them: what that wrote
+/// itself is not among them, and nothing of it is bound to what is read.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+fn each_of<T: DeserializeOwned>(tx: &Transaction, space: SpaceId, what: &'static str) -> Result<Vec<T>, StoreError> {
+    let names = tx.afresh().list_untracked(&Folder::root(space), None, usize::MAX)?.keys;
+    let mut records = Vec::with_capacity(names.len());
+    for names in names.chunks(RECORDS_A_READING) {
+        let mut reading = tx.afresh();
+        for name in names {
+            let key = Key::leaf(space, name).expect("a listed name is a key");
+            let Some(bytes) = reading.get_untracked(&key)? else { continue };
+            records.push(serde_json::from_slice(bytes.expose()).map_err(|_| damaged(space, what))?);
+        }
+    }
+    Ok(records)
 }
 
 /// The record whose version changes with every change to mounts, policies, quotas or settings. One look at it tells a request whether what the node has parsed still holds.

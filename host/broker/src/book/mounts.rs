@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use bulkhead_barrier::{Folder, Key, SpaceId, StoreError, Transaction};
+use bulkhead_barrier::{Key, SpaceId, StoreError, Transaction};
 use bulkhead_model::framework::RouteTable;
 use bulkhead_model::limits::TTL_DEFAULT_SECS;
 use bulkhead_model::lockout::{LockoutRule, LockoutRules, LockoutTuning, Tally};
@@ -199,11 +199,21 @@ impl MountTable {
         mounts
     }
 
-    /// The mount that a new one at this path would collide with, above or below it. Ids of
-    /// leases begin with the path, so one that leaves keeps its path until it is gone.
-    pub(crate) fn collision(&self, full_path: &str) -> Option<&str> {
-        let paths = self.with_leaving().map(|mount| mount.full_path.as_str());
-        paths.into_iter().find(|have| have.starts_with(full_path) || full_path.starts_with(*have))
+    /// The mount that one at this path would collide with, above or below it; the one that is to be
+    /// moved there is none. Ids of leases begin with the path, so one that leaves keeps its path
+    /// until it is gone.
+    pub(crate) fn collision(&self, full_path: &str, moved: Option<SpaceId>) -> Option<&str> {
+        let others = self.with_leaving().filter(|mount| moved.is_none_or(|space| mount.space != space));
+        let mut paths = others.map(|mount| mount.full_path.as_str());
+        paths.find(|have| have.starts_with(full_path) || full_path.starts_with(*have))
+    }
+
+    /// The mount that a namespace at this path would collide with. Where one was, leases of it may
+    /// be left, which are not the namespace's.
+    pub(crate) fn collision_of_namespace(&self, full_path: &str) -> Option<String> {
+        let collides = |have: &String| have.starts_with(full_path) || full_path.starts_with(have.as_str());
+        let now = self.collision(full_path, None).map(str::to_owned);
+        now.or_else(|| self.with_leaving().flat_map(|mount| mount.lease_paths()).find(collides))
     }
 
     /// The mount with this accessor, unless it leaves.
@@ -270,22 +280,17 @@ impl SystemTtls {
     }
 }
 
-/// Reads the mount table.
+/// Reads the mount table, as the snapshot of the transaction has it.
 ///
 /// # Errors
 /// [`StoreError`] from the barrier.
 pub(crate) fn load(
-    tx: &mut Transaction,
+    tx: &Transaction,
     catalog: &Catalog,
     (namespaces, registry): (&Namespaces, &Registry),
 ) -> Result<MountTable, StoreError> {
-    let folder = Folder::new(space::MOUNTS, "").expect("the empty folder is one");
     let mut table = MountTable::default();
-    for name in tx.list(&folder, None, usize::MAX)?.keys {
-        let key = Key::leaf(space::MOUNTS, &name).expect("a listed name is a key");
-        let Some(bytes) = tx.get(&key)? else { continue };
-        let entry: MountEntry =
-            serde_json::from_slice(bytes.expose()).map_err(|_| super::damaged(space::MOUNTS, "a mount entry"))?;
+    for entry in super::each_of::<MountEntry>(tx, space::MOUNTS, "a mount entry")? {
         let namespace = namespaces.with_id(&entry.namespace);
         let namespace = namespace.ok_or(super::damaged(space::MOUNTS, "the namespace of a mount entry"))?.clone();
         let mount = Arc::new(bind(entry, namespace, catalog, registry));
@@ -322,7 +327,9 @@ pub(crate) fn bind(entry: MountEntry, namespace: Arc<Namespace>, catalog: &Catal
         data_version: entry.data_version,
     };
     let full_path = namespace.full(&facts.path);
-    let figures = catalog.figures.mounts.of(&full_path, &entry.kind);
+    // What the host brings itself is counted once for all namespaces.
+    let is_hosts = matches!(engine, Engine::System | Engine::Cubbyhole | Engine::Identity | Engine::Token);
+    let figures = catalog.figures.mounts.of(if is_hosts { &facts.path } else { &full_path }, &entry.kind);
     let lockout =
         can_lock(&engine).then(|| catalog.lockout_rules.of(&entry.kind, entry.tuning.lockout.as_ref())).flatten();
     Mount { full_path, namespace, space: entry.space(), engine, facts, lockout, figures, entry }

@@ -5,14 +5,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use bulkhead_barrier::{Folder, Key, Realm, StoreError, Transaction};
+use bulkhead_barrier::{Key, Realm, StoreError, Transaction};
 use serde::{Deserialize, Serialize};
 
 use super::space;
 
 /// Most namespaces. Source: ours, a multiple of what large clusters are known to have. Why: every
-/// node keeps the list in memory.
-pub(crate) const NAMESPACES_MAX: usize = 20_000;
+/// node keeps the list in memory, with four mounts each.
+pub(crate) const NAMESPACES_MAX: usize = 10_000;
 
 /// A namespace as it is stored.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -105,20 +105,12 @@ pub(crate) struct Namespaces {
 }
 
 impl Namespaces {
-    /// Reads all of them.
+    /// Reads all of them, as the snapshot of the transaction has them.
     ///
     /// # Errors
     /// [`StoreError`] from the barrier.
-    pub(crate) fn load(tx: &mut Transaction) -> Result<Self, StoreError> {
-        let mut records = Vec::new();
-        for name in tx.list(&Folder::root(space::NAMESPACES), None, usize::MAX)?.keys {
-            let key = Key::leaf(space::NAMESPACES, &name).expect("a listed name is a key");
-            let Some(bytes) = tx.get(&key)? else { continue };
-            let record: NamespaceRecord =
-                serde_json::from_slice(bytes.expose()).map_err(|_| super::damaged(space::NAMESPACES, "a namespace"))?;
-            records.push(record);
-        }
-        Ok(Self::of(records))
+    pub(crate) fn load(tx: &Transaction) -> Result<Self, StoreError> {
+        Ok(Self::of(super::each_of(tx, space::NAMESPACES, "a namespace")?))
     }
 
     fn of(mut records: Vec<NamespaceRecord>) -> Self {

@@ -1,6 +1,6 @@
 //! Plugins that operators registered: what is known of each, and the bytes of its component.
 
-use bulkhead_barrier::{Folder, Key, StoreError, Transaction};
+use bulkhead_barrier::{Key, StoreError, Transaction};
 use bulkhead_model::limits::CHANGE_BYTES_MAX;
 use semver::Version;
 use serde::{Deserialize, Serialize};
@@ -64,15 +64,8 @@ impl Registry {
     ///
     /// # Errors
     /// [`StoreError`] from the barrier.
-    pub(crate) fn load(tx: &mut Transaction) -> Result<Self, StoreError> {
-        let folder = Folder::new(space::REGISTERED, "").expect("the empty folder is one");
-        let mut all = Vec::new();
-        for name in tx.list(&folder, None, usize::MAX)?.keys {
-            let key = Key::leaf(space::REGISTERED, &name).expect("a listed name is a key");
-            let Some(bytes) = tx.get(&key)? else { continue };
-            let record = serde_json::from_slice(bytes.expose());
-            all.push(record.map_err(|_| damaged(space::REGISTERED, "a registered plugin"))?);
-        }
+    pub(crate) fn load(tx: &Transaction) -> Result<Self, StoreError> {
+        let mut all = super::each_of(tx, space::REGISTERED, "a registered plugin")?;
         all.sort_by(|one: &Registered, other| {
             (one.table as u8, &one.name, &one.version).cmp(&(other.table as u8, &other.name, &other.version))
         });

@@ -175,7 +175,11 @@ fn furnish_each(tx: &mut Transaction, parts: &Parts, namespace: &str, now_ms: u6
         (Table::Secret, "cubbyhole/", "cubbyhole", "per-token private secret storage"),
         (Table::Auth, "token/", "token", "token based credentials"),
     ] {
-        let entry = default_mount(parts, table, path, kind, description);
+        let mut entry = default_mount(parts, table, path, kind, description);
+        if !namespace.is_empty() {
+            // There are many: that two are called alike must be out of the question.
+            entry.accessor.push_str(&hex::encode(random::<4>(&*parts.entropy)));
+        }
         mounts::save(tx, &MountEntry { namespace: namespace.to_owned(), ..entry })?;
     }
     for (name, text) in [("default", policies::DEFAULT_POLICY), ("response-wrapping", policies::WRAPPING_POLICY)] {

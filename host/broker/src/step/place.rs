@@ -17,13 +17,16 @@ const OF_THE_TOKEN: [&str; 3] = ["auth/token/lookup-self", "auth/token/renew-sel
 /// Where a locked namespace can be unlocked, by the key if nothing else.
 const UNLOCK: &str = "sys/namespaces/api-lock/unlock";
 
+/// Why a request is in no namespace that it can be served in, and in which it would be.
+pub(crate) type Refused = (Failure, Option<Arc<Namespace>>);
+
 /// The namespace of a request, whose path is from here on the one within it.
 ///
 /// # Errors
-/// 404: there is none of this name; 503: it is locked.
-pub(crate) fn find(config: &Config, request: &mut Request) -> Result<Arc<Namespace>, Failure> {
+/// 404: there is none of this name; 503: it is locked. With it the namespace, if it is known.
+pub(crate) fn find(config: &Config, request: &mut Request) -> Result<Arc<Namespace>, Refused> {
     let all = &config.namespaces;
-    let missing = || Failure::new(FailureKind::NotFound, "namespace not found");
+    let missing = || (Failure::new(FailureKind::NotFound, "namespace not found"), None);
     let from = match request.namespace.as_str() {
         "" => all.root(),
         name => all.at(&format!("{name}/")).ok_or_else(missing)?,
@@ -31,7 +34,7 @@ pub(crate) fn find(config: &Config, request: &mut Request) -> Result<Arc<Namespa
     let (mut found, rest) = all.locate(from, request.path.as_str());
     if rest.len() != request.path.as_str().len() {
         let rest = rest.to_owned();
-        request.path = ApiPath::checked(rest).map_err(|error| Failure::invalid(error.to_string()))?;
+        request.path = ApiPath::checked(rest).map_err(|error| (Failure::invalid(error.to_string()), None))?;
     }
     if OF_THE_TOKEN.contains(&request.path.as_str())
         && let Some(home) = request.token.as_ref().and_then(|token| home(all, token.expose()))
@@ -42,10 +45,10 @@ pub(crate) fn find(config: &Config, request: &mut Request) -> Result<Arc<Namespa
         found.path().trim_end_matches('/').clone_into(&mut request.namespace);
     }
     if found.record.leaving {
-        return Err(missing());
+        return Err((missing().0, Some(found)));
     }
     match &found.locked_by {
-        Some(by) if !is_unlock(request.path.as_str()) => Err(locked(by)),
+        Some(by) if !is_unlock(request.path.as_str()) => Err((locked(by), Some(found.clone()))),
         _ => Ok(found),
     }
 }

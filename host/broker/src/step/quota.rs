@@ -1,6 +1,8 @@
 //! Turns away a client that asks too often, before anything is looked up for it. Where no
 //! limit is set this costs next to nothing.
 
+use std::sync::Arc;
+
 use bulkhead_model::answer::Headers;
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::path::ApiPath;
@@ -8,6 +10,7 @@ use bulkhead_model::quota::{Client, Limit, Taken, Verdict};
 use bulkhead_model::request::Request;
 
 use crate::book::config::Config;
+use crate::book::namespaces::Namespace;
 use crate::fault::Fault;
 use crate::node::Node;
 use crate::open::Open;
@@ -40,7 +43,7 @@ pub(crate) async fn admit(node: &Node, request: &Request) -> Result<Headers, Aud
         Verdict::Admitted => Ok(headers),
         Verdict::Over(_) | Verdict::Blocked(_) => {
             open.catalog.figures.rate_limited.add_one();
-            Err(refuse(&open, (&config, &full), request).await.with(headers))
+            Err(refuse(&open, (&config, &full, &namespace), request).await.with(headers))
         }
     }
 }
@@ -66,13 +69,18 @@ fn whole_secs(ms: u64) -> String {
 }
 
 /// The answer, recorded if the operator asked for that: a flood would else fill the disk.
-async fn refuse(open: &Open, (config, full): (&Config, &ApiPath), request: &Request) -> Audited {
+async fn refuse(
+    open: &Open,
+    (config, full, namespace): (&Config, &ApiPath, &Arc<Namespace>),
+    request: &Request,
+) -> Audited {
     let path = request.path.as_str();
     let failure = Failure::new(FailureKind::Limited, format!("request path {path:?}: rate limit quota exceeded"));
     if !config.quotas.config.audit_logging {
         return Audited::unrecorded(failure.into());
     }
     let mut trail = Trail::new(open, request);
+    trail.located(namespace);
     trail.routed(open, &route::find(&config.mounts, full, (request.verb, request.help)));
     trail.too_often();
     match record::request(open, request, &mut trail).await {

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use crate::book::jobs;
 use crate::book::leases::{self, Due};
 use crate::book::removals::{self, LeaseEnd, Pace, RemovalRecord, Slice, What};
+use crate::book::space;
 use crate::book::tokens::{self, tree};
 use crate::fault::Fault;
 use crate::open::Open;
@@ -143,13 +144,15 @@ pub(crate) fn retry_later(
     removals::put_off(tx, due, due_ms, failures)
 }
 
-/// The space of the mount that is being removed, if it is one.
+/// The space of the mount that is being removed, if it is one, or of namespaces.
 ///
 /// # Errors
 /// [`StoreError`] from the barrier.
 pub(crate) fn mount_of(tx: &mut Transaction, due: &Due) -> Result<Option<[u8; 16]>, StoreError> {
     Ok(match removals::at(tx, due)? {
         Some(RemovalRecord { what: What::Mount { space }, .. }) => Some(space),
+        // It looks at every token: what else the host ends does not wait behind it.
+        Some(RemovalRecord { what: What::Namespace { .. }, .. }) => Some(space::NAMESPACES.0),
         _ => None,
     })
 }

@@ -35,6 +35,7 @@ pub(crate) async fn rotate_due(open: &Arc<Open>) {
             Ok(()) | Err(Fault::Conflict) => {}
             Err(fault) => tell(&fault),
         }
+        tokio::task::yield_now().await;
     }
 }
 
@@ -57,7 +58,10 @@ fn tell(fault: &Fault) {
 
 async fn rotate(open: &Arc<Open>, namespace: &Arc<Namespace>, name: &str) -> Result<(), Fault> {
     let mut visit = expire::visit(open, open.parts.clock.now_ms())?;
-    visit.enter(namespace);
+    // It may have gone meanwhile.
+    let found = visit.config.namespaces.with_id(&namespace.record.id).filter(|found| !found.record.leaving);
+    let Some(namespace) = found.cloned() else { return Ok(()) };
+    visit.enter(&namespace);
     if key::rotate_if_due(&mut visit, name).await? {
         let after = settle::commit(visit).await?;
         settle::after(open, after).await;

@@ -19,6 +19,9 @@ use crate::visit::{After, Visit};
 /// without leases go with it.
 const MOUNTS_A_CHANGE: usize = 32;
 
+/// Longest time between two looks whether the mounts are gone, in milliseconds. Source: ours.
+const LOOK_MS_MAX: u64 = 60_000;
+
 /// Puts the end of a namespace on record; what is below it must be gone. One that leaves already
 /// is tried again.
 ///
@@ -63,7 +66,7 @@ pub(crate) async fn step(
     if !all.is_empty() {
         // The mounts wait for their leases, and this waits for them.
         let failures = record.failures.saturating_add(1);
-        let next_ms = visit.now_ms.saturating_add(expire::back_off(failures));
+        let next_ms = visit.now_ms.saturating_add(expire::back_off(failures).min(LOOK_MS_MAX));
         removals::put_off(&mut visit.tx, due, next_ms, failures)?;
         return committed(visit, true).await;
     }

@@ -6,7 +6,7 @@ use bulkhead_model::request::Verb;
 use serde_json::{Map, Value, json};
 
 use super::mounts::mount_json;
-use super::table::{Handler, HostRoute};
+use super::table::{Answer, Handler, HostRoute};
 use crate::book::identity::entities::ENTITIES;
 use crate::book::mounts::{Mount, Table};
 use crate::book::tokens;
@@ -21,7 +21,7 @@ pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("internal/ui/namespaces", &[Verb::Read], Handler::Now(namespaces), "List namespaces.")
         .unauthenticated(),
     HostRoute::new("internal/ui/resultant-acl", &[Verb::Read], Handler::Now(resultant), "Tell what one may do."),
-    HostRoute::new("internal/counters/tokens", &[Verb::Read], Handler::Now(token_count), "Count the tokens."),
+    HostRoute::new("internal/counters/tokens", &[Verb::Read], Handler::Later(token_count), "Count the tokens."),
     HostRoute::new("internal/counters/entities", &[Verb::Read], Handler::Now(entity_count), "Count the entities."),
     HostRoute::new(
         "internal/counters/requests",
@@ -94,7 +94,11 @@ fn resultant(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
     Ok(data(&json!({ "exact_paths": shown(exact), "glob_paths": shown(wild), "root": false })))
 }
 
-fn token_count(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+fn token_count<'a>(visit: &'a mut Visit, _ask: &'a Ask<'a>) -> Answer<'a> {
+    Box::pin(count_tokens(visit))
+}
+
+async fn count_tokens(visit: &Visit) -> Result<Reply, Fault> {
     let mut total = 0;
     let mut after = None;
     loop {
@@ -113,6 +117,8 @@ fn token_count(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
         if after.is_none() {
             break;
         }
+        drop(tx);
+        tokio::task::yield_now().await;
     }
     Ok(data(&json!({ "counters": { "service_tokens": { "total": total } } })))
 }

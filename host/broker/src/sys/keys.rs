@@ -53,6 +53,8 @@ fn config(tx: &mut Transaction) -> Result<RotateConfig, Fault> {
 }
 
 fn status(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+    // Another node may have rotated them, and this one met no record under a newer key since.
+    visit.open.learn_keys()?;
     let status = visit.open.barrier.key_status();
     Ok(flat(&json!({
         "encryptions": status.encryptions,

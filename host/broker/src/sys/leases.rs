@@ -75,17 +75,18 @@ fn asked(visit: &mut Visit, ask: &Ask<'_>) -> Result<Option<LeaseRecord>, Fault>
     if id.is_empty() {
         return Err(Fault::invalid("lease_id must be specified"));
     }
-    match visit.config.namespaces.lease_id(&visit.namespace, &id) {
-        Some(id) => Ok(leases::get(&mut visit.tx, &id)?),
-        None => Ok(None),
-    }
+    let Some(id) = visit.config.namespaces.lease_id(&visit.namespace, &id) else { return Ok(None) };
+    let record = leases::get(&mut visit.tx, &id)?;
+    // One whose mount was here before the namespace was is the mount's.
+    let mount = |record: &LeaseRecord| visit.config.mounts.with_space(SpaceId(record.mount)).cloned();
+    Ok(record.filter(|record| mount(record).is_none_or(|mount| visit.is_here(&mount))))
 }
 
 /// A beginning of ids from the root, of one that is asked for; `None`: what begins so is of other
-/// namespaces.
+/// namespaces. One that is being deleted cannot be asked itself any more, and is asked from above.
 fn beginning(visit: &Visit, path: &str) -> Option<String> {
     let (at, _) = visit.config.namespaces.locate(&visit.namespace, path);
-    (at.path() == visit.namespace.path()).then(|| visit.namespace.full(path))
+    (at.path() == visit.namespace.path() || at.record.leaving).then(|| visit.namespace.full(path))
 }
 
 fn lookup(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {

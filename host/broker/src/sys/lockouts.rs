@@ -37,9 +37,11 @@ fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         locked.entry(wanted).or_default();
     }
     let here = visit.namespace.clone();
-    // A method that is none any more is told of where it was asked for.
-    let home =
-        |accessor: &str| config.mounts.with_accessor(accessor).map_or(here.path(), |mount| mount.namespace.path());
+    // A method that is none any more, or none from here, is told of where it was asked for.
+    let home = |accessor: &str| {
+        let mount = config.mounts.with_accessor(accessor).filter(|mount| mount.namespace.is_within(&here));
+        mount.map_or(here.path(), |mount| mount.namespace.path())
+    };
     let mut told = Vec::new();
     let mut total = 0;
     for namespace in [&here].into_iter().chain(config.namespaces.below(&here, true)) {

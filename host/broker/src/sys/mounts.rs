@@ -5,6 +5,7 @@ mod tune;
 mod version;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bulkhead_barrier::SpaceId;
 use bulkhead_model::path::ApiPath;
@@ -125,10 +126,8 @@ async fn mount(visit: &mut Visit, ask: &Ask<'_>, table: Table) -> Result<Reply, 
     let entry = new_entry(visit, ask, table)?;
     mounts::save(&mut visit.tx, &entry)?;
     // The guest prepares its storage within the same transaction, as part of the mount.
-    let config = crate::book::config::Config::load(&mut visit.tx, &visit.open.catalog, None)?;
-    if let Some(mounted) = config.mounts.at(&visit.namespace.full(&entry.request_path())).cloned() {
-        version::begin(visit, &mounted, Reason::Mounted).await?;
-    }
+    let mounted = Arc::new(visit.config.bind(entry, &visit.open.catalog));
+    version::begin(visit, &mounted, Reason::Mounted).await?;
     visit.after.push(After::LookForDue);
     Ok(Reply::Empty)
 }
@@ -165,6 +164,7 @@ fn new_entry(visit: &Visit, ask: &Ask<'_>, table: Table) -> Result<MountEntry, F
     let version = config.and_then(|c| c.get("plugin_version")).and_then(Value::as_str).unwrap_or_default();
     let version::Chosen { plugin_version, data_version } = version::chosen(visit, plugin, table, version)?;
     let tuning = tune::from_config(config.unwrap_or(&Map::new()), table)?;
+    check_bounds(&description, &options)?;
     let entropy = &*visit.open.parts.entropy;
     let prefix = if table == Table::Auth { "auth_" } else { "" };
     Ok(MountEntry {
@@ -175,7 +175,9 @@ fn new_entry(visit: &Visit, ask: &Ask<'_>, table: Table) -> Result<MountEntry, F
         path,
         kind: plugin.to_owned(),
         description,
-        accessor: format!("{prefix}{plugin}_{}", hex::encode(random::<4>(entropy))),
+        accessor: std::iter::repeat_with(|| format!("{prefix}{plugin}_{}", hex::encode(random::<4>(entropy))))
+            .find(|accessor| visit.config.mounts.with_accessor(accessor).is_none())
+            .expect("there are far more accessors than mounts"),
         options,
         tuning,
         local,
@@ -188,6 +190,22 @@ fn new_entry(visit: &Visit, ask: &Ask<'_>, table: Table) -> Result<MountEntry, F
     })
 }
 
+/// Bytes of a mount's description, and of its options, at most. Source: ours. Why: every node keeps
+/// both in memory.
+const TEXT_BYTES_MAX: usize = 4096;
+const OPTIONS_BYTES_MAX: usize = 16 * 1024;
+
+/// Refuses a description or options that are too long.
+fn check_bounds(description: &str, options: &BTreeMap<String, String>) -> Result<(), Fault> {
+    let bytes: usize = options.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if description.len() > TEXT_BYTES_MAX || bytes > OPTIONS_BYTES_MAX {
+        return Err(Fault::invalid(format!(
+            "a mount's description may have {TEXT_BYTES_MAX} bytes, and its options {OPTIONS_BYTES_MAX} together"
+        )));
+    }
+    Ok(())
+}
+
 /// Refuses paths that are ours, or in use above or below.
 fn check_path(visit: &Visit, table: Table, path: &str) -> Result<(), Fault> {
     let canonical = ApiPath::checked(path.to_owned()).map_err(|e| Fault::invalid(e.to_string()))?;
@@ -195,7 +213,7 @@ fn check_path(visit: &Visit, table: Table, path: &str) -> Result<(), Fault> {
     if table == Table::Secret && matches!(first, "sys" | "auth" | "audit" | "identity" | "cubbyhole") {
         return Err(Fault::invalid(format!("cannot mount {path:?}")));
     }
-    match visit.taken_at(&full_path(table, path)) {
+    match visit.taken_at(&full_path(table, path), None) {
         Some(taken) => {
             let taken = taken.strip_prefix("auth/").filter(|_| table == Table::Auth).unwrap_or(&taken);
             Err(Fault::invalid(format!("path is already in use at {taken}")))

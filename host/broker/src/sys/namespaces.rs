@@ -47,9 +47,9 @@ pub(super) const ROUTES: &[HostRoute] = &[
 const ID_LEN: usize = 6;
 /// Characters of the key that unlocks a namespace. Source: OpenBao.
 const UNLOCK_KEY_LEN: usize = 24;
-/// Metadata of one namespace at most: names, and bytes of a name or value. Source: ours, as of
-/// kv's custom metadata. Why: every node keeps it in memory.
-const METADATA_MAX: (usize, usize) = (64, 512);
+/// Bytes of a namespace's metadata at most, names and values together. Source: ours. Why: every node
+/// keeps it in memory.
+const METADATA_BYTES_MAX: usize = 4096;
 /// Names that are the host's own in every namespace, or stand for the root. Source: OpenBao.
 const RESERVED: [&str; 6] = ["audit", "auth", "cubbyhole", "identity", "root", "sys"];
 
@@ -135,11 +135,9 @@ fn metadata(ask: &Ask<'_>) -> Result<Option<BTreeMap<String, Option<String>>>, F
 }
 
 fn bounded(metadata: &BTreeMap<String, String>) -> Result<(), Fault> {
-    let (names, bytes) = METADATA_MAX;
-    let is_long = |(name, value): (&String, &String)| name.len() > bytes || value.len() > bytes;
-    if metadata.len() > names || metadata.iter().any(is_long) {
-        let text = format!("custom_metadata may have {names} entries at most, of {bytes} bytes each");
-        return Err(Fault::invalid(text));
+    let bytes: usize = metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if bytes > METADATA_BYTES_MAX {
+        return Err(Fault::invalid(format!("custom_metadata may have {METADATA_BYTES_MAX} bytes at most")));
     }
     Ok(())
 }
@@ -159,7 +157,7 @@ fn create(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     }
     let path = format!("{}/", visit.namespace.full(name));
     let longest = ApiPath::checked(path.clone()).map_err(|error| Fault::invalid(error.to_string()))?;
-    if let Some(taken) = visit.config.mounts.collision(longest.as_str()) {
+    if let Some(taken) = visit.config.mounts.collision_of_namespace(longest.as_str()) {
         return Err(Fault::invalid(format!("new namespace conflicts with existing mount: {taken}")));
     }
     let id = std::iter::repeat_with(|| visit.random_text(ID_LEN))
@@ -169,6 +167,7 @@ fn create(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let mut record = NamespaceRecord::new(visit.uuid(), id, path, realm);
     record.metadata = sent.unwrap_or_default();
     birth::furnish_namespace(visit, &record)?;
+    visit.after.push(After::Refresh);
     written(visit, record)
 }
 

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use bulkhead_model::failure::Failure;
 use bulkhead_model::path;
 use bulkhead_model::policy::{Policy, PolicyError, PolicyName};
-use bulkhead_model::reply::Reply;
+use bulkhead_model::reply::{Envelope, Reply};
 use bulkhead_model::request::Verb;
 use serde_json::{Map, Value, json};
 
@@ -13,7 +13,7 @@ use super::table::{Handler, HostRoute};
 use crate::book::policies::{self, PolicyRecord};
 use crate::fault::Fault;
 use crate::fields::rfc3339;
-use crate::visit::{Ask, Visit, data, flat, warning};
+use crate::visit::{Ask, Visit, data, enveloped, flat, listed, warning};
 
 const FIELDS: &[&str] = &[
     "name",
@@ -29,12 +29,24 @@ const FIELDS: &[&str] = &[
 
 pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("policies/acl", &[Verb::List], Handler::Now(list), "List the policies."),
+    HostRoute::new("policies/acl/{name...}", &[Verb::List], Handler::Now(list), "List the policies below a path.")
+        .folded(form),
     HostRoute::new("policies/acl/{name...}", &[Verb::Read], Handler::Now(read), "Read a policy.").folded(form),
     HostRoute::new("policies/acl/{name...}", &[Verb::Write], Handler::Now(write), "Write a policy.")
         .fields(FIELDS)
         .folded(form),
+    HostRoute::new("policies/acl/{name...}", &[Verb::Patch], Handler::Now(patch), "Change parts of a policy.")
+        .fields(FIELDS)
+        .folded(form),
     HostRoute::new("policies/acl/{name...}", &[Verb::Delete], Handler::Now(delete), "Delete a policy.").folded(form),
     HostRoute::new("policies/detailed/acl", &[Verb::List], Handler::Now(detailed), "List the policies with texts."),
+    HostRoute::new(
+        "policies/detailed/acl/{name...}",
+        &[Verb::List],
+        Handler::Now(detailed),
+        "List the policies below a path with texts.",
+    )
+    .folded(form),
     HostRoute::new("policy", &[Verb::Read, Verb::List], Handler::Now(list_legacy), "List the policies."),
     HostRoute::new("policy/{name...}", &[Verb::Read], Handler::Now(read_legacy), "Read a policy.").folded(form),
     HostRoute::new("policy/{name...}", &[Verb::Write], Handler::Now(write), "Write a policy.")
@@ -50,12 +62,24 @@ fn form(name: &str) -> String {
 
 fn all(visit: &mut Visit) -> Result<Vec<String>, Fault> {
     let mut names = policies::names(&mut visit.tx)?;
-    names.push("root".into());
+    if visit.namespace.is_root() {
+        names.push("root".into());
+    }
     Ok(names)
 }
 
-fn list(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
-    Ok(data(&json!({ "keys": all(visit)? })))
+/// The names below the path that is asked for, or all of them.
+fn asked(visit: &mut Visit, ask: &Ask<'_>) -> Result<Vec<String>, Fault> {
+    let mut names = all(visit)?;
+    let folder = form(ask.capture("name"));
+    if !folder.is_empty() {
+        names.retain(|name| name.strip_prefix(&folder).is_some_and(|rest| rest.starts_with('/')));
+    }
+    Ok(names)
+}
+
+fn list(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    listed(asked(visit, ask)?)
 }
 
 fn list_legacy(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
@@ -63,8 +87,11 @@ fn list_legacy(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
     Ok(flat(&json!({ "keys": names, "policies": names })))
 }
 
-fn detailed(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let names = all(visit)?;
+fn detailed(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let names = asked(visit, ask)?;
+    if names.is_empty() {
+        return Err(Failure::absent().into());
+    }
     let mut info = Map::new();
     for name in &names {
         info.insert(name.clone(), described(visit, name, "policy")?.unwrap_or_default());
@@ -109,7 +136,8 @@ fn read_legacy(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     told.map(|told| flat(&told)).ok_or_else(|| Failure::absent().into())
 }
 
-fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+/// The name of a policy that may be written.
+fn writable(ask: &Ask<'_>) -> Result<PolicyName, Fault> {
     let name = PolicyName::parse(ask.capture("name")).map_err(|error| match error {
         PolicyError::Root => Fault::invalid("cannot update \"root\" policy"),
         other => Fault::invalid(other.to_string()),
@@ -117,14 +145,59 @@ fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     if name.as_str() == "response-wrapping" {
         return Err(Fault::invalid("cannot update \"response-wrapping\" policy"));
     }
-    let deprecated = !ask.fields.has("policy") && ask.fields.has("rules");
-    let sent = ask.fields.text_or_empty(if deprecated { "rules" } else { "policy" })?;
+    Ok(name)
+}
+
+/// A policy's text as it was sent. Vault takes base64 too, and tells the two apart by trying.
+fn text(sent: String) -> Result<String, Fault> {
     if sent.is_empty() {
         return Err(Fault::invalid("'policy' parameter not supplied or empty"));
     }
-    // Vault takes base64 here too, and tells the two apart by trying.
     let text = STANDARD.decode(&sent).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or(sent);
     Policy::parse(&text).map_err(|e| Fault::invalid(e.to_string()))?;
+    Ok(text)
+}
+
+/// When the policy is to end, if that was sent; 0: never.
+fn ends(visit: &Visit, ask: &Ask<'_>) -> Result<Option<u64>, Fault> {
+    let ttl = ask.fields.seconds_of_field("ttl")?.filter(|secs| *secs > 0);
+    let moment = ask.fields.moment_ms("expiration")?;
+    match (ttl, moment) {
+        (Some(_), Some(_)) => Err(Fault::invalid("cannot supply both 'expiration' and 'ttl' for policies")),
+        (None, Some(moment)) if moment <= visit.now_ms => {
+            Err(Fault::invalid("refusing to update policy as expiration time has already elapsed"))
+        }
+        (Some(secs), None) => Ok(Some(visit.now_ms.saturating_add(secs.saturating_mul(1000)))),
+        (None, moment) => Ok(moment),
+    }
+}
+
+fn patch(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let name = writable(ask)?;
+    let before = policies::read(&mut visit.tx, &name, visit.now_ms)?;
+    let before = before.ok_or_else(|| Fault::invalid("policy not found"))?;
+    if ask.fields.has("cas") {
+        check_and_set(ask, Some(&before))?;
+    }
+    let text = if ask.fields.has("policy") { text(ask.fields.text_or_empty("policy")?)? } else { before.text };
+    let record = PolicyRecord {
+        text,
+        version: before.version + 1,
+        modified_ms: visit.now_ms,
+        cas_required: ask.fields.flag("cas_required")?.unwrap_or(before.cas_required),
+        expires_ms: ends(visit, ask)?.unwrap_or(before.expires_ms),
+        allow_slashes: ask.fields.flag("allow_slashes_in_identity_templates")?.unwrap_or(before.allow_slashes),
+        allow_wildcards: ask.fields.flag("allow_wildcards_in_identity_templates")?.unwrap_or(before.allow_wildcards),
+    };
+    policies::write(&mut visit.tx, &name, &record)?;
+    Ok(enveloped(Envelope { status: Some(200), ..Envelope::default() }))
+}
+
+fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let name = writable(ask)?;
+    let deprecated = !ask.fields.has("policy") && ask.fields.has("rules");
+    let sent = ask.fields.text_or_empty(if deprecated { "rules" } else { "policy" })?;
+    let text = text(sent)?;
     let before = policies::read(&mut visit.tx, &name, visit.now_ms)?;
     check_and_set(ask, before.as_ref())?;
     let now_ms = visit.now_ms;
@@ -133,7 +206,7 @@ fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         version: before.as_ref().map_or(0, |b| b.version) + 1,
         modified_ms: now_ms,
         cas_required: ask.fields.flag("cas_required")?.unwrap_or(before.is_some_and(|b| b.cas_required)),
-        expires_ms: ask.fields.seconds_of_field("ttl")?.map_or(0, |secs| now_ms.saturating_add(secs * 1000)),
+        expires_ms: ends(visit, ask)?.unwrap_or(0),
         allow_slashes: ask.fields.flag("allow_slashes_in_identity_templates")?.unwrap_or(false),
         allow_wildcards: ask.fields.flag("allow_wildcards_in_identity_templates")?.unwrap_or(false),
     };
@@ -147,8 +220,9 @@ fn check_and_set(ask: &Ask<'_>, before: Option<&PolicyRecord>) -> Result<(), Fau
     match ask.fields.integer("cas")? {
         None if required => Err(Fault::invalid("check-and-set parameter required for this call")),
         Some(-1) if before.is_some() => Err(Fault::invalid("check-and-set parameter set to -1 on existing entry")),
-        Some(cas) if cas > 0 && u64::try_from(cas).ok() != Some(version) => {
-            Err(Fault::invalid("check-and-set parameter did not match the current version"))
+        Some(cas) if cas >= 0 && u64::try_from(cas).ok() != Some(version) => {
+            let text = format!("check-and-set parameter {cas} did not match the current version {version}");
+            Err(Fault::invalid(text))
         }
         _ => Ok(()),
     }

@@ -153,7 +153,9 @@ fn wrapping_token(visit: &mut Visit, ask: &Ask<'_>) -> Result<(TokenHash, TokenR
     let found = tokens::get(&mut visit.tx, &hash)?.filter(|r| !r.is_expired(visit.now_ms));
     let record = found.ok_or_else(not_valid)?;
     let home = visit.config.namespaces.with_id(&record.namespace);
-    if record.policies != ["response-wrapping"] || home.is_none_or(|home| home.record.leaving) {
+    if record.policies != ["response-wrapping"]
+        || home.is_none_or(|home| home.record.leaving || home.locked_by.is_some())
+    {
         return Err(not_valid());
     }
     Ok((hash, record))

@@ -300,3 +300,52 @@ async fn a_child_is_bound_to_its_parents_networks() {
     let told = kit.ask(Verb::Write, "auth/token/lookup", ROOT, json!({ "token": child.token() })).await;
     assert_eq!(told.data()["bound_cidrs"], json!(["127.0.0.0/8"]));
 }
+
+#[tokio::test]
+async fn a_token_id_of_ones_own_choice_is_taken_in_its_namespace_alone() {
+    let kit = furnished().await;
+    let asked = json!({ "id": "chosen", "policies": ["all"], "ttl": "1h" });
+    let make = |namespace: &'static str| {
+        let (kit, asked) = (&kit, asked.clone());
+        async move { within(kit, namespace, (Verb::Write, "auth/token/create"), ROOT, asked).await }
+    };
+    let first = make("a").await;
+    assert_eq!(first.failed, None);
+    assert!(first.token().starts_with("chosen."));
+    assert_eq!(make("a").await.kind(), Some(FailureKind::Invalid), "it would take the place of the first");
+    assert_eq!(make("o").await.failed, None, "nor is it told that another namespace has one");
+    assert_eq!(make("").await.failed, None);
+}
+
+#[tokio::test]
+async fn where_leases_of_a_moved_mount_are_left_no_namespace_is_made() {
+    let kit = furnished().await;
+    kit.mount("db").await;
+    kit.lease("db/", ROOT).await;
+    kit.plugin.behave("db2/", super::plugin::Manner::Refuses);
+    let moved = kit.ask(Verb::Write, "sys/remount", ROOT, json!({ "from": "db", "to": "db2" })).await;
+    assert_eq!(moved.failed, None);
+    kit.settle().await;
+    let refused = kit.ask(Verb::Write, "sys/namespaces/db", ROOT, Value::Null).await;
+    assert_eq!(refused.kind(), Some(FailureKind::Invalid));
+}
+
+#[tokio::test]
+async fn leases_that_keep_a_namespace_from_going_are_given_up_from_above() {
+    let kit = furnished().await;
+    let token = token_in(&kit, "o").await;
+    lease_in(&kit, "o", &token).await;
+    kit.plugin.behave("m/", super::plugin::Manner::Refuses);
+    assert_eq!(within(&kit, "", (Verb::Delete, "sys/namespaces/o"), ROOT, Value::Null).await.failed, None);
+    kit.settle().await;
+    let left = kit.ask(Verb::Read, "sys/namespaces/o", ROOT, Value::Null).await;
+    assert_eq!(left.data()["tainted"], true);
+    let forced = kit.ask(Verb::Write, "sys/leases/revoke-force/o/m", ROOT, Value::Null).await;
+    assert_eq!(forced.failed, None);
+    for _ in 0..3 {
+        kit.clock.advance_secs(120);
+        kit.settle().await;
+    }
+    let gone = kit.ask(Verb::Read, "sys/namespaces/o", ROOT, Value::Null).await;
+    assert_eq!(gone.kind(), Some(FailureKind::NotFound));
+}

@@ -206,7 +206,7 @@ fn custom_id(visit: &mut Visit, ask: &Ask<'_>, privileged: bool) -> Result<Optio
     if id.expose().contains('.') {
         return Err(Fault::invalid("custom token ID cannot have a '.' in the value"));
     }
-    let hash = visit.open.salt.hash(id.expose());
+    let hash = visit.open.salt.hash(&visit.namespace.marked(id.expose().clone()));
     if tree::is_taken(&mut visit.tx, &hash)? {
         return Err(Fault::invalid("cannot create a token with a duplicate ID"));
     }

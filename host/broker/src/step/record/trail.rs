@@ -174,9 +174,13 @@ impl Trail {
         self.namespace = Some(namespace.clone());
     }
 
-    /// There is no such namespace, or it is locked.
-    pub(crate) fn unlocated(&mut self, request: &Request) {
-        self.path = vec![PathPart::Name(request.path.as_str().to_owned())];
+    /// There is no such namespace, or it is locked. Of one that is not known the name is told with
+    /// the path, as it was sent.
+    pub(crate) fn unlocated(&mut self, request: &Request, namespace: Option<&Arc<Namespace>>) {
+        self.namespace = namespace.cloned();
+        let path = request.path.as_str();
+        let path = if namespace.is_some() { path.to_owned() } else { format!("{}/{path}", request.namespace) };
+        self.path = vec![PathPart::Name(path)];
     }
 
     pub(crate) fn routed(&mut self, open: &Open, routed: &Routed) {

@@ -119,6 +119,7 @@ async fn change(visit: &mut Visit, ask: &Ask<'_>, full: String) -> Result<Reply,
         entry.plugin_version = super::version::chosen(visit, &entry.kind, entry.table, &version)?.plugin_version;
     }
     let upgrading = options(&mut entry, &ask.fields)?;
+    super::check_bounds(&entry.description, &entry.options)?;
     mounts::save(&mut visit.tx, &entry)?;
     if entry.plugin_version != mount.entry.plugin_version {
         super::version::change(visit, entry).await?;
