@@ -152,8 +152,20 @@ fn case(entry: &Value, file_source: &str) -> Result<Case, String> {
 
 const EXPECT_KEYS: [&str; 12] =
     ["status", "is", "has", "lacks", "text", "header", "no_header", "data", "errors", "top", "envelope", "empty"];
-const STEP_KEYS: [&str; 11] =
-    ["do", "token", "headers", "json", "body", "differs", "standby", "unlike", "save", "wait_millis", "until"];
+const STEP_KEYS: [&str; 12] = [
+    "do",
+    "namespace",
+    "token",
+    "headers",
+    "json",
+    "body",
+    "differs",
+    "standby",
+    "unlike",
+    "save",
+    "wait_millis",
+    "until",
+];
 
 fn step(entry: &Value) -> Result<Step, String> {
     let line = text(entry, "do").ok_or_else(|| format!("a step without `do`: {entry}"))?;
@@ -161,11 +173,12 @@ fn step(entry: &Value) -> Result<Step, String> {
     known(entry, &[&EXPECT_KEYS[..], &STEP_KEYS[..]].concat()).map_err(wrong)?;
     let (method, path) = line.split_once(' ').ok_or_else(|| wrong("`do` is METHOD path".to_owned()))?;
     let target = if path.starts_with('/') { path.to_owned() } else { format!("/v1/{path}") };
+    let namespace = text(entry, "namespace").map(|namespace| ("X-Vault-Namespace".to_owned(), namespace));
     Ok(Step {
         method: method.to_owned(),
         target: repeated(&target),
         token: entry.get("token").map_or("root".to_owned(), spelled),
-        headers: pairs(entry, "headers"),
+        headers: [pairs(entry, "headers"), namespace.into_iter().collect()].concat(),
         body: entry.get("json").map(Value::to_string).or_else(|| entry.get("body").map(spelled)),
         expect: expect(entry).map_err(wrong)?,
         differs: entry.get("differs").map(|entry| differs(entry, "bulkhead", "later")).transpose().map_err(wrong)?,

@@ -34,8 +34,12 @@ static VARYING: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         varying(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", "<time>"),
         varying(r"\b(hv)?[sb]\.[A-Za-z0-9_-]{20,}", "<token>"),
         varying("hmac-sha256:[0-9a-f]{64}", "<hmac>"),
-        varying(r"\b[a-z0-9_-]+_[0-9a-f]{8}\b", "<accessor>"),
+        varying(r"\b[a-z0-9_-]+_([0-9a-f]{8}){1,2}\b", "<accessor>"),
         varying(r"^[A-Za-z0-9]{24}$", "<accessor>"),
+        varying(r"^[A-Za-z0-9]{24}\.[A-Za-z0-9]{6}$", "<accessor>.<ns>"),
+        varying(r"(?P<id><(token|accessor)>)\.[A-Za-z0-9]{6}\b", "$id.<ns>"),
+        // Only one of the two ends the ids of entities with that of their namespace.
+        varying(r"<uuid>\.[A-Za-z0-9]{6}\b", "<uuid>"),
         varying(r"v?\d+\.\d+\.\d+(\+builtin\.\w+)?", "<version>"),
         varying(r"\b[0-9a-f]{40,}\b", "<hex>"),
         varying(r"^[A-Za-z0-9+/]{40,}=*$", "<base64>"),
@@ -44,6 +48,10 @@ static VARYING: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         varying(r"vault-cluster-[0-9a-f]{8}|bulkhead-cluster-[0-9a-f]{8}", "<cluster>"),
     ]
 });
+
+/// Fields that may hold the id of a namespace, and what such an id looks like.
+const NAMESPACES: [&str; 2] = ["id", "namespace_id"];
+static NAMESPACE: LazyLock<Regex> = LazyLock::new(|| Regex::new("^[A-Za-z0-9]{6}$").expect("a pattern of ours"));
 
 /// Fields whose texts are each product's own.
 const OWN: [&str; 1] = ["running_sha256"];
@@ -89,6 +97,10 @@ fn values(one: &Value, other: &Value, at: &str, found: &mut Vec<(String, String)
         }
         (Value::String(_), Value::String(_))
             if OWN.iter().any(|name| at.ends_with(&format!(".{name}")) || at == *name) => {}
+        (Value::String(text), Value::String(theirs))
+            if NAMESPACES.contains(&at.rsplit('.').next().unwrap_or_default())
+                && NAMESPACE.is_match(text)
+                && NAMESPACE.is_match(theirs) => {}
         (Value::String(text), Value::String(theirs)) => texts(text, theirs, at, found),
         (Value::Number(_), Value::Number(_))
             if MOMENTS.iter().any(|name| at == *name || at.ends_with(&format!(".{name}"))) => {}

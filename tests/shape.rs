@@ -20,11 +20,12 @@ static PLACEHOLDERS: LazyLock<Vec<(&str, Regex)>> = LazyLock::new(|| {
         pattern("<uuid>", "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
         pattern("<time>", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"),
         pattern("<token>", r"(hv)?[sb]\.[A-Za-z0-9_-]{20,}"),
-        pattern("<accessor>", "[A-Za-z0-9]{24}|[a-z0-9_-]+_[0-9a-f]{8}"),
+        pattern("<accessor>", "[A-Za-z0-9]{24}|[a-z0-9_-]+_([0-9a-f]{8}){1,2}"),
         pattern("<version>", r"v?\d+\.\d+\.\d+.*"),
         pattern("<hmac>", "hmac-sha256:[0-9a-f]{64}"),
         pattern("<hex>", "([0-9a-f]{2})+"),
         pattern("<base64>", "[A-Za-z0-9+/]+=*"),
+        pattern("<ns>", "[A-Za-z0-9]{6}"),
         pattern("<string>", "(?s).*"),
     ]
 });
@@ -151,8 +152,8 @@ fn is_within_secs(expected: &str, got: Option<i64>) -> bool {
 }
 
 fn text_difference(expected: &str, got: &str, at: &str, found: &mut Vec<String>) {
-    if let Some((_, pattern)) = PLACEHOLDERS.iter().find(|(name, _)| *name == expected) {
-        if !pattern.is_match(got) {
+    if let Some((pattern, tail)) = placeholder(expected) {
+        if !got.strip_suffix(tail).is_some_and(|got| pattern.is_match(got)) {
             found.push(format!("{at} is {:?} instead of {expected}", shortened(got)));
         }
     } else if let Some(pattern) = expected.strip_prefix("<re ").and_then(|rest| rest.strip_suffix('>')) {
@@ -162,6 +163,14 @@ fn text_difference(expected: &str, got: &str, at: &str, found: &mut Vec<String>)
     } else if expected != "<any>" && expected != got {
         found.push(format!("{at} is {:?} instead of {:?}", shortened(got), shortened(expected)));
     }
+}
+
+/// The placeholder that a text is, or begins with where the id of a namespace follows it.
+fn placeholder(expected: &str) -> Option<(&'static Regex, &str)> {
+    PLACEHOLDERS.iter().find_map(|(name, pattern)| {
+        let tail = expected.strip_prefix(name)?;
+        (tail.is_empty() || tail.starts_with('.')).then_some((pattern, tail))
+    })
 }
 
 fn below(at: &str, key: &str) -> String {
@@ -175,4 +184,19 @@ pub fn shortened(text: &str) -> String {
         Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
         None => text.trim_end().to_owned(),
     }
+}
+
+#[test]
+fn what_follows_a_placeholder_is_the_namespace_that_an_id_belongs_to() {
+    let wrong = |expected: &str, got: &str| {
+        let mut found = Vec::new();
+        text_difference(expected, got, "at", &mut found);
+        found.len()
+    };
+    let token = "s.AAAAAAAAAAAAAAAAAAAAAAAA";
+    assert_eq!(wrong("<token>", token), 0);
+    assert_eq!(wrong("<token>.abc123", &format!("{token}.abc123")), 0);
+    assert_eq!(wrong("<token>.abc123", &format!("{token}.abc124")), 1);
+    assert_eq!(wrong("<token>.abc123", token), 1);
+    assert_eq!(wrong("<token>", &format!("{token}.abc123")), 1);
 }

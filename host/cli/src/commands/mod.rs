@@ -9,6 +9,7 @@ mod lease;
 mod list;
 mod login;
 mod mounts;
+mod namespace;
 mod operator;
 mod patch;
 mod path_help;
@@ -108,6 +109,14 @@ pub(crate) const COMMANDS: &[&Command] = &[
     &lease::REVOKE,
     &list::COMMAND,
     &login::COMMAND,
+    &namespace::CREATE,
+    &namespace::DELETE,
+    &namespace::LIST,
+    &namespace::LOCK,
+    &namespace::LOOKUP,
+    &namespace::PATCH,
+    &namespace::SCAN,
+    &namespace::UNLOCK,
     &operator::diagnose::COMMAND,
     &operator::init::COMMAND,
     &operator::key_status::COMMAND,
@@ -168,6 +177,7 @@ pub(crate) const GROUPS: &[&Group] = &[
     &kv::GROUP,
     &kv::metadata::GROUP,
     &lease::GROUP,
+    &namespace::GROUP,
     &operator::GROUP,
     &operator::raft::GROUP,
     &operator::raft::AUTOPILOT_GROUP,

@@ -13,14 +13,14 @@ pub(crate) const HTTP: &[Flag] = &[
     Flag::switch("disable-redirects", "Treat a redirect as the answer instead of following it.").env("DISABLE_REDIRECTS"),
     Flag::pairs("header", "Header to add to every request, as name=value; names that begin with X-Vault- are refused."),
     Flag::list("mfa", "Credentials for the X-Vault-MFA header; a Bulkhead server does not read it.").env("MFA"),
-    Flag::text("namespace", "Namespace to work in; paths are then relative to it. A Bulkhead server has only the root.").alias("ns").env("NAMESPACE"),
+    Flag::text("namespace", "Namespace to work in, such as team/app; paths are then relative to it. The default is the root.").alias("ns").env("NAMESPACE"),
     Flag::switch("non-interactive", "Never ask on the terminal and never read stdin."),
     Flag::switch("output-curl-string", "Print the request as a curl command line instead of sending it."),
     Flag::switch("output-policy", "Print a policy that would allow the request instead of sending it."),
     Flag::switch("policy-override", "Ask to override soft-mandatory policies; a Bulkhead server has none."),
     Flag::text("tls-server-name", "Name to expect in the server's certificate, and to send as SNI.").env("TLS_SERVER_NAME"),
     Flag::switch("tls-skip-verify", "Accept any server certificate. Anyone on the way can then read and change everything.").env("SKIP_VERIFY"),
-    Flag::text("unlock-key", "Key to unlock a locked namespace; a Bulkhead server has none."),
+    Flag::text("unlock-key", "Key that opens a locked namespace; \"bulkhead namespace unlock\" alone sends it."),
     Flag::span("wrap-ttl", "Ask for the answer wrapped in a single-use token that lives this long; \"bulkhead unwrap\" opens it.").env("WRAP_TTL"),
 ];
 
