@@ -233,7 +233,7 @@ async fn once(
         components::serving(open, mount).await?;
     }
     trail.routed(open, &routed);
-    let who = match identify::identify(open, (&config, &namespace), &mut tx, request, now_ms) {
+    let who = match identify::identify(open, (&config, &namespace, &routed.target), &mut tx, request, now_ms) {
         Ok(who) => who,
         Err(Fault::Answer(_)) if routed.target.is_open_to_bad_tokens(request) => None,
         Err(fault) => {

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 use bulkhead_barrier::{Barrier, HmacKey, SealConfig, SpaceId, StoreError, Transaction};
 use bulkhead_model::change::{Verdict, Version};
 use bulkhead_model::seam::ledger::Ledger;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, RwLock, RwLockUpgradableReadGuard};
 use tokio::sync::Notify;
 
 use crate::book::audits::Device;
@@ -58,8 +58,6 @@ pub(crate) struct Open {
     /// How long it may go on.
     pub fence: Fence,
     config: RwLock<Option<Arc<Config>>>,
-    /// Held by who parses it anew.
-    parsing: Mutex<()>,
     locks: Mutex<HashMap<(SpaceId, String), AdvisoryLock>>,
 }
 
@@ -97,7 +95,6 @@ impl Open {
             snapshots: Snapshots::default(),
             fence: Fence::new(from.moment),
             config: RwLock::new(None),
-            parsing: Mutex::default(),
             locks: Mutex::default(),
         }
     }
@@ -129,16 +126,15 @@ impl Open {
             return Ok(config.clone());
         }
         // One reads, and the others have it from that one.
-        let _one = self.parsing.lock();
-        let known = self.config.read().clone();
-        if let Some(config) = &known
+        let latest = self.config.upgradable_read();
+        if let Some(config) = &*latest
             && config.holds(tx)?
         {
             return Ok(config.clone());
         }
-        let known = if self.notice_replacement(tx)? { None } else { known };
-        let config = Arc::new(Config::load(tx, &self.catalog, known.as_deref())?);
-        *self.config.write() = Some(config.clone());
+        let before = if self.notice_replacement(tx)? { None } else { latest.as_deref() };
+        let config = Arc::new(Config::load(tx, &self.catalog, before)?);
+        *RwLockUpgradableReadGuard::upgrade(latest) = Some(config.clone());
         Ok(config)
     }
 

@@ -17,7 +17,7 @@ use crate::sys::{self, at_gate};
 /// the path, and goes the usual way.
 pub(crate) async fn answer_free(node: &Arc<Node>, request: &Request) -> Option<Reply> {
     let rest = request.path.as_str().strip_prefix("sys/").filter(|_| !request.help)?;
-    if rest == "metrics" && request.origin.open_metrics {
+    if rest == "metrics" && request.origin.open_metrics && request.namespace.is_empty() {
         return Some(sys::metrics::free(node, request));
     }
     let route = at_gate::find(rest).filter(|route| !route.verbs.is_empty())?;

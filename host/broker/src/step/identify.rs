@@ -13,6 +13,7 @@ use crate::book::removals::Slice;
 use crate::book::tokens::{self, TokenHash, TokenRecord, tree};
 use crate::fault::Fault;
 use crate::open::Open;
+use crate::step::route::Target;
 use crate::visit::Who;
 
 /// The caller, if a token was sent.
@@ -22,7 +23,7 @@ use crate::visit::Who;
 /// one asked is not within.
 pub(crate) fn identify(
     open: &Open,
-    (config, here): (&Config, &Namespace),
+    (config, here, target): (&Config, &Namespace, &Target),
     tx: &mut Transaction,
     request: &Request,
     now_ms: u64,
@@ -34,8 +35,10 @@ pub(crate) fn identify(
     let found = found.filter(|(_, record)| address_fits(record, request));
     let (hash, record) = found.ok_or_else(Failure::bad_token)?;
     let home = config.namespaces.with_id(&record.namespace).cloned().ok_or_else(Failure::bad_token)?;
-    // A token reaches down, as far as its policies say, and never up or aside.
-    if !here.is_within(&home) {
+    // A token reaches down, as far as its policies say, and never up or aside. What the host tells
+    // everybody it tells this caller too, by the policies it has, which are about its own namespace.
+    let is_for_all = matches!(target, Target::Host { .. }) && target.is_unauthenticated();
+    if !here.is_within(&home) && !is_for_all {
         return Err(Failure::denied().into());
     }
     let persona = match record.entity_id.as_str() {

@@ -4,15 +4,22 @@
 use std::sync::Arc;
 
 use bulkhead_model::failure::{Failure, FailureKind};
+use bulkhead_model::hidden::Hidden;
 use bulkhead_model::path::ApiPath;
-use bulkhead_model::request::Request;
+use bulkhead_model::request::{Body, Request};
+use serde::Deserialize;
 
 use crate::book::config::Config;
 use crate::book::namespaces::{Namespace, Namespaces};
 
 /// Paths about the caller's token alone: they are answered where that token is, wherever it is
 /// asked, as whoever holds a token need not know its namespace. Source: OpenBao.
-const OF_THE_TOKEN: [&str; 3] = ["auth/token/lookup-self", "auth/token/renew-self", "auth/token/revoke-self"];
+const OF_THE_CALLERS_TOKEN: [&str; 3] = ["auth/token/lookup-self", "auth/token/renew-self", "auth/token/revoke-self"];
+
+/// Paths about a token that is named: they are answered where that is, so that who may do so there
+/// decides. Source: OpenBao.
+const OF_A_TOKEN: [&str; 4] =
+    ["auth/token/lookup", "auth/token/renew", "auth/token/revoke", "auth/token/revoke-orphan"];
 
 /// Where a locked namespace can be unlocked, by the key if nothing else.
 const UNLOCK: &str = "sys/namespaces/api-lock/unlock";
@@ -36,10 +43,10 @@ pub(crate) fn find(config: &Config, request: &mut Request) -> Result<Arc<Namespa
         let rest = rest.to_owned();
         request.path = ApiPath::checked(rest).map_err(|error| (Failure::invalid(error.to_string()), None))?;
     }
-    if OF_THE_TOKEN.contains(&request.path.as_str())
-        && let Some(home) = request.token.as_ref().and_then(|token| home(all, token.expose()))
+    if all.len() > 0
+        && let Some(token) = token_meant(request)
     {
-        found = home;
+        found = home(all, token.expose());
     }
     if found.path().trim_end_matches('/') != request.namespace {
         found.path().trim_end_matches('/').clone_into(&mut request.namespace);
@@ -48,19 +55,36 @@ pub(crate) fn find(config: &Config, request: &mut Request) -> Result<Arc<Namespa
         return Err((missing().0, Some(found)));
     }
     match &found.locked_by {
-        Some(by) if !is_unlock(request.path.as_str()) => Err((locked(by), Some(found.clone()))),
+        Some(by) if by != found.path() || request.path.as_str() != UNLOCK => Err((locked(by), Some(found.clone()))),
         _ => Ok(found),
     }
 }
 
-/// The namespace that a token says it is of. Whether it is, its record says.
-fn home(all: &Namespaces, token: &str) -> Option<Arc<Namespace>> {
-    let id = token.rsplit_once('.').map_or("", |(_, id)| id);
-    Some(all.with_id(id).unwrap_or_else(|| all.root()).clone())
+/// The token that a request is about, if it is about one.
+fn token_meant(request: &Request) -> Option<Hidden<String>> {
+    let path = request.path.as_str();
+    let own = || request.token.as_ref().map(Hidden::duplicate);
+    if OF_THE_CALLERS_TOKEN.contains(&path) {
+        return own();
+    }
+    if !OF_A_TOKEN.contains(&path) {
+        return None;
+    }
+    let Body::Json(text) = &request.body else { return own() };
+    let named = serde_json::from_slice::<Named>(text.expose()).ok()?.token.map(Hidden::new);
+    named.filter(|token| !token.expose().is_empty()).or_else(own)
 }
 
-fn is_unlock(path: &str) -> bool {
-    path.strip_prefix(UNLOCK).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+/// What of a body says which token is meant.
+#[derive(Deserialize)]
+struct Named {
+    token: Option<String>,
+}
+
+/// The namespace that a token says it is of. Whether it is, its record says.
+fn home(all: &Namespaces, token: &str) -> Arc<Namespace> {
+    let id = token.rsplit_once('.').map_or("", |(_, id)| id);
+    all.with_id(id).unwrap_or_else(|| all.root()).clone()
 }
 
 fn locked(by: &str) -> Failure {

@@ -69,7 +69,8 @@ fn mount(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         return Err(Failure::new(FailureKind::Denied, text).into());
     };
     let mut shown = mount_json(visit, &mount);
-    shown["path"] = mount.entry.path.as_str().into();
+    // Of a namespace below it is told from the root, as clients put it before what they ask for next.
+    shown["path"] = if visit.is_here(&mount) { &mount.entry.path } else { &mount.full_path }.as_str().into();
     Ok(data(&shown))
 }
 

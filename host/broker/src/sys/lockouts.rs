@@ -1,11 +1,14 @@
 //! `sys/locked-users`: who is locked out, and letting them in again.
 
+use std::sync::Arc;
+
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Verb;
 use serde_json::{Value, json};
 
 use super::table::{Handler, HostRoute};
 use crate::book::lockouts::{self, LockRecord};
+use crate::book::mounts::Mount;
 use crate::fault::Fault;
 use crate::step::lockout;
 use crate::visit::{Ask, Visit, data};
@@ -25,26 +28,31 @@ pub(super) const ROUTES: &[HostRoute] = &[
 /// Locks that are in the leader's memory alone, because too many are stored, are not told.
 fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let wanted = ask.fields.text_or_empty("mount_accessor")?;
-    let (config, now_ms) = (visit.config.clone(), visit.now_ms);
+    let (config, here, now_ms) = (visit.config.clone(), visit.namespace.clone(), visit.now_ms);
     let holds = |lock: &LockRecord| {
         let mount = config.mounts.with_accessor(&lock.mount_accessor);
-        let rule = mount.filter(|mount| mount.namespace.is_within(&visit.namespace)).and_then(|mount| mount.lockout);
+        let is_near = |mount: &&Arc<Mount>| match wanted.as_str() {
+            "" => mount.namespace.is_within(&here),
+            _ => mount.namespace.path() == here.path(),
+        };
+        let rule = mount.filter(is_near).and_then(|mount| mount.lockout);
         let is_wanted = wanted.is_empty() || lock.mount_accessor == wanted;
         is_wanted && rule.is_some_and(|rule| rule.holds(lock.failed_ms, now_ms))
     };
     let mut locked = lockouts::by_method(&mut visit.tx, holds)?;
-    if !wanted.is_empty() {
+    let of_one = !wanted.is_empty();
+    if of_one {
         locked.entry(wanted).or_default();
     }
-    let here = visit.namespace.clone();
     // A method that is none any more, or none from here, is told of where it was asked for.
     let home = |accessor: &str| {
-        let mount = config.mounts.with_accessor(accessor).filter(|mount| mount.namespace.is_within(&here));
+        let mount = config.mounts.with_accessor(accessor).filter(|mount| mount.namespace.is_within(&here) && !of_one);
         mount.map_or(here.path(), |mount| mount.namespace.path())
     };
     let mut told = Vec::new();
     let mut total = 0;
-    for namespace in [&here].into_iter().chain(config.namespaces.below(&here, true)) {
+    let below = if of_one { Vec::new() } else { config.namespaces.below(&here, true) };
+    for namespace in [&here].into_iter().chain(below) {
         let own = locked.iter().filter(|(accessor, _)| home(accessor) == namespace.path());
         let mut methods: Vec<_> = own.collect();
         methods.sort_by_key(|(_, aliases)| usize::MAX - aliases.len());

@@ -68,7 +68,7 @@ fn shown(namespace: &Namespace) -> Value {
 
 /// The name of a namespace in the one that is asked.
 fn name<'a>(ask: &'a Ask<'_>) -> Result<&'a str, Fault> {
-    let name = ask.capture("name");
+    let name = ask.capture("name").trim_end_matches('/');
     if name.contains('/') { Err(Fault::invalid("namespace name cannot contain /")) } else { Ok(name) }
 }
 
@@ -145,12 +145,13 @@ fn bounded(metadata: &BTreeMap<String, String>) -> Result<(), Fault> {
 fn create(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let name = name(ask)?;
     checked(name)?;
-    let sent = metadata(ask)?;
+    let sent = metadata(ask)?.unwrap_or_default();
     let sent: Option<BTreeMap<String, String>> =
-        sent.map(|sent| sent.into_iter().filter_map(|(name, value)| Some((name, value?))).collect());
+        sent.into_iter().map(|(name, value)| value.map(|value| (name, value))).collect();
+    let sent = sent.ok_or_else(|| Fault::invalid("custom_metadata values must be strings"))?;
     if let Some(found) = named(visit, name) {
         refuse_leaving(&found)?;
-        return written(visit, NamespaceRecord { metadata: sent.unwrap_or_default(), ..found.record.clone() });
+        return written(visit, NamespaceRecord { metadata: sent, ..found.record.clone() });
     }
     if visit.config.namespaces.len() >= NAMESPACES_MAX {
         return Err(Fault::invalid(format!("there are {NAMESPACES_MAX} namespaces, and no more can be made")));
@@ -165,7 +166,7 @@ fn create(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         .expect("there are far more ids than namespaces");
     let realm = Realm::random(&*visit.open.parts.entropy);
     let mut record = NamespaceRecord::new(visit.uuid(), id, path, realm);
-    record.metadata = sent.unwrap_or_default();
+    record.metadata = sent;
     birth::furnish_namespace(visit, &record)?;
     visit.after.push(After::Refresh);
     written(visit, record)
@@ -175,6 +176,9 @@ fn patch(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let found = named(visit, name(ask)?).ok_or_else(|| Fault::invalid("namespace not found"))?;
     refuse_leaving(&found)?;
     let mut record = found.record.clone();
+    if ask.fields.all().get("custom_metadata") == Some(&Value::Null) {
+        record.metadata.clear();
+    }
     for (name, value) in metadata(ask)?.unwrap_or_default() {
         match value {
             Some(value) => record.metadata.insert(name, value),
@@ -229,8 +233,15 @@ fn meant(visit: &Visit, ask: &Ask<'_>) -> Result<Arc<Namespace>, Fault> {
 
 fn lock(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let found = meant(visit, ask)?;
-    if let Some(by) = &found.locked_by {
-        return Err(Fault::invalid(format!("cannot lock namespace {:?}: is already locked", by)));
+    match &found.locked_by {
+        Some(by) if by == found.path() => {
+            return Err(Fault::invalid(format!("cannot lock namespace {by:?}: is already locked")));
+        }
+        Some(by) => {
+            let text = format!("cannot lock namespace {:?}: ancestor namespace {by:?} is already locked", found.path());
+            return Err(Fault::invalid(text));
+        }
+        None => {}
     }
     let key = visit.random_text(UNLOCK_KEY_LEN);
     let lock = Some(visit.open.salt.hash(&key));
@@ -244,7 +255,11 @@ fn unlock(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let Some(digest) = found.record.lock else {
         return Err(Fault::invalid(format!("namespace {:?} is not locked", found.path())));
     };
-    let key = ask.fields.text("unlock_key")?.map(Hidden::new);
+    if let Some(by) = found.locked_by.as_ref().filter(|by| *by != found.path()) {
+        let text = format!("cannot unlock {:?} with namespace {by:?} being locked", found.path());
+        return Err(Fault::invalid(text));
+    }
+    let key = ask.fields.text("unlock_key")?.filter(|key| !key.is_empty()).map(Hidden::new);
     let by_key = key.is_some();
     match key {
         Some(key)

@@ -114,6 +114,9 @@ struct Moved {
     /// Missing in those from before they were ever forgotten.
     #[serde(default)]
     at_ms: u64,
+    /// Id of the namespace it was in.
+    #[serde(default)]
+    namespace: String,
     #[serde(flatten)]
     info: Value,
 }
@@ -140,7 +143,8 @@ fn keep(visit: &mut Visit, id: &str, info: Value) -> Result<(), Fault> {
     for (_, key) in kept.iter().take((kept.len() + 1).saturating_sub(MOVED_MAX)) {
         visit.tx.delete(key)?;
     }
-    let moved = serde_json::to_vec(&Moved { at_ms: visit.now_ms, info }).expect("a move is plain data");
+    let moved = serde_json::to_vec(&Moved { at_ms: visit.now_ms, namespace: visit.namespace.record.id.clone(), info })
+        .expect("a move is plain data");
     visit.tx.put(&moved_key(id), &moved).map_err(Fault::from)
 }
 
@@ -148,6 +152,7 @@ fn status(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let id = ask.capture("migration_id");
     let stored = visit.tx.get(&moved_key(id))?;
     let moved: Option<Moved> = stored.and_then(|bytes| serde_json::from_slice(bytes.expose()).ok());
+    let moved = moved.filter(|moved| moved.namespace == visit.namespace.record.id);
     let info = moved.ok_or_else(|| Fault::from(Failure::absent()))?.info;
     Ok(data(&json!({ "migration_id": id, "migration_info": info })))
 }

@@ -302,22 +302,6 @@ async fn a_child_is_bound_to_its_parents_networks() {
 }
 
 #[tokio::test]
-async fn a_token_id_of_ones_own_choice_is_taken_in_its_namespace_alone() {
-    let kit = furnished().await;
-    let asked = json!({ "id": "chosen", "policies": ["all"], "ttl": "1h" });
-    let make = |namespace: &'static str| {
-        let (kit, asked) = (&kit, asked.clone());
-        async move { within(kit, namespace, (Verb::Write, "auth/token/create"), ROOT, asked).await }
-    };
-    let first = make("a").await;
-    assert_eq!(first.failed, None);
-    assert!(first.token().starts_with("chosen."));
-    assert_eq!(make("a").await.kind(), Some(FailureKind::Invalid), "it would take the place of the first");
-    assert_eq!(make("o").await.failed, None, "nor is it told that another namespace has one");
-    assert_eq!(make("").await.failed, None);
-}
-
-#[tokio::test]
 async fn where_leases_of_a_moved_mount_are_left_no_namespace_is_made() {
     let kit = furnished().await;
     kit.mount("db").await;
@@ -348,4 +332,20 @@ async fn leases_that_keep_a_namespace_from_going_are_given_up_from_above() {
     }
     let gone = kit.ask(Verb::Read, "sys/namespaces/o", ROOT, Value::Null).await;
     assert_eq!(gone.kind(), Some(FailureKind::NotFound));
+}
+
+#[tokio::test]
+async fn what_is_done_with_a_token_is_done_where_it_is() {
+    let kit = furnished().await;
+    let (of_a, of_o) = (token_in(&kit, "a").await, token_in(&kit, "o").await);
+    for path in ["lookup", "renew", "revoke-orphan", "revoke"] {
+        let path = format!("auth/token/{path}");
+        let refused = within(&kit, "o", (Verb::Write, &path), &of_o, json!({ "token": of_a })).await;
+        assert_eq!(refused.kind(), Some(FailureKind::Denied), "{path}");
+    }
+    assert!(kit.is_valid(&of_a).await);
+    let above = within(&kit, "o", (Verb::Write, "auth/token/lookup"), ROOT, json!({ "token": of_a })).await;
+    assert_eq!(above.data()["namespace_path"], "a/");
+    let chosen = within(&kit, "a", (Verb::Write, "auth/token/create"), ROOT, json!({ "id": "mine" })).await;
+    assert_eq!(chosen.kind(), Some(FailureKind::Invalid));
 }

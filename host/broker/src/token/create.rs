@@ -200,13 +200,16 @@ fn custom_id(visit: &mut Visit, ask: &Ask<'_>, privileged: bool) -> Result<Optio
     if !privileged {
         return Err(Fault::invalid("root or sudo privileges required to specify token id"));
     }
+    if !visit.namespace.is_root() {
+        return Err(Fault::invalid("token IDs can only be manually specified in the root namespace"));
+    }
     if id.expose().starts_with("s.") {
         return Err(Fault::invalid("custom token ID cannot have the 's.' prefix"));
     }
     if id.expose().contains('.') {
         return Err(Fault::invalid("custom token ID cannot have a '.' in the value"));
     }
-    let hash = visit.open.salt.hash(&visit.namespace.marked(id.expose().clone()));
+    let hash = visit.open.salt.hash(id.expose());
     if tree::is_taken(&mut visit.tx, &hash)? {
         return Err(Fault::invalid("cannot create a token with a duplicate ID"));
     }
