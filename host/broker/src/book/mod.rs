@@ -9,6 +9,7 @@ pub(crate) mod jobs;
 pub(crate) mod kept;
 pub(crate) mod leases;
 pub(crate) mod lockouts;
+pub(crate) mod mfa;
 pub(crate) mod mounts;
 pub(crate) mod oidc;
 pub(crate) mod passwords;
@@ -78,6 +79,12 @@ pub(crate) mod space {
     pub(crate) const OIDC_ROLES: SpaceId = SpaceId::host(48);
     /// Name of a key and name of a role that uses it, without a value.
     pub(crate) const OIDC_USES: SpaceId = SpaceId::host(49);
+    /// Enforcements of MFA by name.
+    pub(crate) const MFA_ENFORCEMENTS: SpaceId = SpaceId::host(51);
+    /// MFA methods, secrets, and every way to them and to enforcements.
+    pub(crate) const MFA: SpaceId = SpaceId::host(52);
+    /// Logins that wait for their second factor.
+    pub(crate) const MFA_WAITING: SpaceId = SpaceId::host(53);
 }
 
 /// What a record of the ledger is of, by its key, which says no more than that: one of the
@@ -118,6 +125,9 @@ const NAMES: &[(SpaceId, &str)] = &[
     (space::OIDC_PRIVATE, "private keys of identity tokens"),
     (space::OIDC_ROLES, "roles of identity tokens"),
     (space::OIDC_USES, "uses of keys of identity tokens"),
+    (space::MFA_ENFORCEMENTS, "enforcements of MFA"),
+    (space::MFA, "MFA methods and secrets"),
+    (space::MFA_WAITING, "logins that wait for MFA"),
 ];
 
 /// A key whose bytes say nothing: hashes, and indexes over such.

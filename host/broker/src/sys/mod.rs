@@ -16,6 +16,7 @@ pub(crate) mod leader;
 pub(crate) mod leases;
 mod lockouts;
 pub(crate) mod metrics;
+mod mfa;
 pub(crate) mod misc;
 pub(crate) mod mounts;
 pub(crate) mod passwords;
@@ -67,6 +68,7 @@ pub(crate) fn routes() -> &'static HostTable {
             tools::ROUTES,
             plugins::ROUTES,
             metrics::ROUTES,
+            mfa::ROUTES,
             misc::ROUTES,
         ])
     });

@@ -12,6 +12,8 @@ mod leases;
 mod leave;
 mod lifecycle;
 mod lockout;
+mod mfa;
+mod mfa_bounds;
 mod oidc;
 mod peers;
 mod plugin;
