@@ -38,7 +38,7 @@ macro_rules! files {
 
 files! {
     approle auth_mounts batch_tokens capabilities cubbyhole_and_wrapping identity_entities identity_groups
-    identity_tokens init_unseal key_ceremonies kv_v1 kv_v2_metadata kv_v2_versions metrics mounts password_policies
+    identity_tokens init_unseal key_ceremonies kv_v1 kv_v2_metadata kv_v2_versions login_mfa metrics mounts password_policies
     policies quotas request_shapes settings snapshots spellings status token_children token_ends token_lives tokens
     tools_and_leases user_lockout userpass
 }

@@ -17,6 +17,7 @@ mod join;
 mod lockout;
 mod members;
 mod metrics;
+mod mfa;
 mod rolling;
 mod seal;
 mod snapshot;

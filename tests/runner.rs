@@ -13,6 +13,7 @@ use crate::likeness;
 use crate::node::{Node, READY_SECS_MAX};
 use crate::programs::{self, Program};
 use crate::shape::{Variables, faults, fill};
+use crate::totp;
 
 /// What came of a file.
 #[derive(Debug, Default)]
@@ -103,7 +104,7 @@ fn run_step(step: &Step, side: &mut Side, place: &str, report: &mut Report) -> O
 }
 
 fn send(step: &Step, side: &Side) -> std::io::Result<Reply> {
-    let filled = |text: &str| fill(text, &side.variables);
+    let filled = |text: &str| fill(&totp::filled(text, &side.variables), &side.variables);
     let mut request = Request::new(&step.method, &filled(&step.target));
     match step.token.as_str() {
         "none" => {}

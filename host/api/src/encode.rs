@@ -3,7 +3,7 @@
 
 mod json;
 
-use bulkhead_model::reply::{AuthInfo, Envelope, MfaRequirement, Reply, ToldRequirement, WrapInfo};
+use bulkhead_model::reply::{AuthInfo, Envelope, MfaRequirement, Reply, WrapInfo};
 use hyper::StatusCode;
 use hyper::header::{HeaderName, HeaderValue};
 use zeroize::Zeroize;
@@ -250,8 +250,7 @@ fn push_requirement(out: &mut Vec<u8>, requirement: &MfaRequirement) {
         br#"{"client_token":"","accessor":"","policies":null,"metadata":null,"lease_duration":0,"renewable":false,"#,
     );
     out.extend_from_slice(br#""entity_id":"","token_type":"default","orphan":false,"mfa_requirement":"#);
-    let text = serde_json::to_vec(&ToldRequirement(requirement)).expect("a requirement is plain data");
-    out.extend_from_slice(&text);
+    out.extend_from_slice(&requirement.to_json());
     out.extend_from_slice(br#","num_uses":0}"#);
 }
 

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 
 use zeroize::Zeroize;
 
-pub use requirement::{MfaConstraint, MfaMethod, MfaRequirement, ToldRequirement};
+pub use requirement::{MfaConstraint, MfaMethod, MfaRequirement};
 
 use crate::failure::Failure;
 use crate::hidden::{Hidden, HiddenBuffer};

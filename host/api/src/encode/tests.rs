@@ -1,6 +1,6 @@
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::hidden::Hidden;
-use bulkhead_model::reply::LeaseInfo;
+use bulkhead_model::reply::{LeaseInfo, MfaConstraint, MfaMethod};
 use proptest::prelude::*;
 
 use super::*;

@@ -34,10 +34,21 @@ pub struct MfaMethod {
     pub name: String,
 }
 
-/// As Vault tells it.
-pub struct ToldRequirement<'a>(pub &'a MfaRequirement);
+impl MfaRequirement {
+    /// JSON text of it, as Vault has it.
+    ///
+    /// # Panics
+    /// Never: it is plain data.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(&Told(self)).expect("a requirement is plain data")
+    }
+}
 
-impl Serialize for ToldRequirement<'_> {
+/// As Vault tells it.
+struct Told<'a>(&'a MfaRequirement);
+
+impl Serialize for Told<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(2))?;
         map.serialize_entry("mfa_request_id", &self.0.mfa_request_id)?;
