@@ -16,7 +16,9 @@ const ABOVE_STEPS: &[&str] = &["journey"];
 
 /// Books that use another one, and why. This list only shrinks.
 const NEIGHBOURS: &[(&str, &str, &str)] = &[
+    ("batch", "kept", "what was stored is read whether or not it has the last field"),
     ("batch", "tokens", "a batch token is a token's record, sealed instead of stored"),
+    ("config", "namespaces", "it keeps the namespaces of one epoch, parsed"),
     ("config", "mounts", "it keeps the mount table of one epoch, parsed"),
     ("config", "policies", "it keeps the policies of one epoch, parsed"),
     ("config", "quotas", "it keeps the quotas of one epoch, parsed"),
@@ -28,6 +30,7 @@ const NEIGHBOURS: &[(&str, &str, &str)] = &[
     ("leases", "tokens", "leases are found by the hash of their token"),
     ("lockouts", "leases", "locks stand in the one list of what falls due"),
     ("mfa", "kept", "the type of secrets in records"),
+    ("mounts", "namespaces", "a mount is in one"),
     ("mounts", "registry", "it is a registered plugin that may serve a mount"),
     ("registry", "mounts", "a plugin is registered for one of the two tables of mounts"),
     ("removals", "jobs", "removals stand in the one list of what falls due"),

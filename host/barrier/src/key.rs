@@ -26,10 +26,66 @@ impl SpaceId {
         Self(id)
     }
 
+    /// One of the books that every namespace has for itself. Which namespace's it is, the
+    /// transaction knows ([`Realm`]): whoever works within one cannot name another's.
+    ///
+    /// # Panics
+    /// On 0, as [`host`](Self::host).
+    #[must_use]
+    pub const fn of_each(book: u8) -> Self {
+        let mut id = Self::host(book).0;
+        id[EACH_AT] = 1;
+        Self(id)
+    }
+
     /// A new space, for a mount.
     #[must_use]
     pub fn random(entropy: &dyn Entropy) -> Self {
         Self(random(entropy))
+    }
+}
+
+/// Where the mark of a book that every namespace has for itself is; in front of it are zeros.
+const EACH_AT: usize = 14;
+
+/// Which namespace's books a transaction is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Realm([u8; 15]);
+
+impl Realm {
+    /// The root namespace: its books are the host's own.
+    pub const ROOT: Self = Self([0; 15]);
+
+    /// Of a new namespace.
+    #[must_use]
+    pub fn random(entropy: &dyn Entropy) -> Self {
+        Self(random(entropy))
+    }
+
+    /// The realm that these bytes are, which [`bytes`](Self::bytes) gave.
+    #[must_use]
+    pub fn of(bytes: [u8; 15]) -> Self {
+        Self(bytes)
+    }
+
+    /// What it is stored as.
+    #[must_use]
+    pub fn bytes(self) -> [u8; 15] {
+        self.0
+    }
+
+    /// The space of a book in this realm; any other space is what it is.
+    #[must_use]
+    pub fn place(self, space: SpaceId) -> SpaceId {
+        match space.0 {
+            [front @ .., 1, book] if front == [0; EACH_AT] => {
+                let mut id = [0; 16];
+                id[..15].copy_from_slice(&self.0);
+                id[15] = book;
+                SpaceId(id)
+            }
+            _ => space,
+        }
     }
 }
 

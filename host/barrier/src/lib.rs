@@ -43,7 +43,7 @@ pub use barrier::{Barrier, KeyStatus, Rotated};
 pub use derive::HmacKey;
 pub use error::StoreError;
 pub use joining::joining_key_of;
-pub use key::{Folder, Key, KeyError, SpaceId};
+pub use key::{Folder, Key, KeyError, Realm, SpaceId};
 pub use keyring::ENCRYPTIONS_MAX;
 pub use letter::{LetterAbout, Letters, letter_name};
 pub use outside::{Outside, Recovery, read_sealed_joining_key, read_sealed_key, sealed_joining_key, unseal_key_of};

@@ -23,7 +23,7 @@ use parking_lot::RwLock;
 use zeroize::Zeroize;
 
 use crate::error::StoreError;
-use crate::key::{Folder, Key, KeyError, Place, SpaceId};
+use crate::key::{Folder, Key, KeyError, Place, Realm, SpaceId};
 use crate::keybytes::KeyBytes;
 use crate::siv::{BLOCK, Siv};
 
@@ -91,21 +91,27 @@ impl Names {
 
     /// The ledger key of a record.
     pub(crate) fn ledger_key(&self, key: &Key) -> Result<Vec<u8>, StoreError> {
+        self.ledger_key_in(Realm::ROOT, key)
+    }
+
+    /// The ledger key of a record that may be of a realm's books.
+    pub(crate) fn ledger_key_in(&self, realm: Realm, key: &Key) -> Result<Vec<u8>, StoreError> {
+        let space = realm.place(key.space);
         let path = match &key.place {
             Place::Name(path) => path,
-            Place::Opaque(bytes) => return Ok(opaque_key(key.space, bytes)),
+            Place::Opaque(bytes) => return Ok(opaque_key(space, bytes)),
         };
         let (folder, name) = path.split_at(path.rfind('/').map_or(0, |slash| slash + 1));
-        let prefix = self.prefix(key.space, folder)?;
+        let prefix = self.prefix(space, folder)?;
         let mut bytes = Vec::with_capacity(prefix.bytes.len() + name.len() + 2 + 2 * BLOCK);
         bytes.extend_from_slice(&prefix.bytes);
         push_name(&self.cipher, &mut bytes, &prefix, name, LEAF)?;
         Ok(bytes)
     }
 
-    /// The prefix of a folder.
-    pub(crate) fn folder(&self, folder: &Folder) -> Result<Arc<Prefix>, StoreError> {
-        self.prefix(folder.space, &folder.path)
+    /// The prefix of a folder that may be of a realm's books.
+    pub(crate) fn folder(&self, realm: Realm, folder: &Folder) -> Result<Arc<Prefix>, StoreError> {
+        self.prefix(realm.place(folder.space), &folder.path)
     }
 
     /// The name in a component found below this prefix.

@@ -13,7 +13,7 @@ use bulkhead_model::seam::ledger::View;
 
 use crate::count;
 use crate::error::StoreError;
-use crate::key::Key;
+use crate::key::{Key, Realm};
 use crate::keyring::Keyring;
 use crate::names::plain_key;
 use crate::record::{self, NONCE, OVERHEAD};
@@ -25,6 +25,7 @@ mod found;
 mod listing;
 mod outside;
 mod ranges;
+mod realm;
 
 /// What [`Transaction::version`] says of a record this transaction wrote itself. Nothing
 /// may be cached under it.
@@ -44,6 +45,7 @@ const WALKED_MAX: usize = LIST_NAMES_MAX;
 pub struct Transaction {
     view: Arc<dyn View>,
     keyring: Arc<Keyring>,
+    realm: Realm,
     reads: Vec<ReadCheck>,
     ranges: Ranges,
     /// By ledger key, so that a walk can merge them in.
@@ -83,6 +85,7 @@ impl Transaction {
         Self {
             view,
             keyring,
+            realm: Realm::ROOT,
             reads: Vec::new(),
             ranges: Ranges::default(),
             writes: BTreeMap::new(),
@@ -94,10 +97,11 @@ impl Transaction {
         }
     }
 
-    /// A transaction on the same snapshot in which nothing was read or written.
+    /// A transaction on the same snapshot, over the same books, in which nothing was read or
+    /// written.
     #[must_use]
     pub fn afresh(&self) -> Self {
-        Self::new(Arc::clone(&self.view), Arc::clone(&self.keyring))
+        Self { realm: self.realm, ..Self::new(Arc::clone(&self.view), Arc::clone(&self.keyring)) }
     }
 
     /// A record's value.
@@ -249,7 +253,7 @@ impl Transaction {
     }
 
     fn ledger_key(&self, key: &Key) -> Result<Vec<u8>, StoreError> {
-        self.keyring.names().ledger_key(key)
+        self.keyring.names().ledger_key_in(self.realm, key)
     }
 
     fn read_value(&mut self, key: &Key, track: Track) -> Result<Option<Hidden<Vec<u8>>>, StoreError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bulkhead_barrier::StoreError;
+use bulkhead_barrier::{StoreError, Transaction};
 use bulkhead_model::answer::Answer;
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::limits::CONFLICT_RETRIES_MAX;
@@ -13,6 +13,8 @@ use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Request;
 use tokio::time::Instant;
 
+use crate::book::config::Config;
+use crate::book::namespaces::Namespace;
 use crate::book::tokens::TokenHash;
 use crate::cluster::consistency::{self, Consistency, Place};
 use crate::cluster::forward;
@@ -23,11 +25,11 @@ use crate::open::Open;
 use crate::step::authorize::{Denied, authorize};
 use crate::step::record::{Audited, Trail};
 use crate::step::route::Target;
-use crate::step::{dispatch, gate, identify, quota, record, route, settle};
+use crate::step::{dispatch, gate, identify, place, quota, record, route, settle};
 use crate::visit::{After, Visit};
 
 /// Answers one request: here, or by way of the leader.
-pub(crate) async fn run(node: &Arc<Node>, request: Request, time_max: Duration) -> Audited {
+pub(crate) async fn run(node: &Arc<Node>, mut request: Request, time_max: Duration) -> Audited {
     // One for all of it, wherever it is served.
     let deadline = Instant::now() + time_max;
     let (consistency, place) = match placed(node, &request, deadline).await {
@@ -39,7 +41,7 @@ pub(crate) async fn run(node: &Arc<Node>, request: Request, time_max: Duration) 
     {
         return Audited::by_leader(answer);
     }
-    match served(node, &request, (deadline, consistency)).await {
+    match served(node, &mut request, (deadline, consistency)).await {
         Served::Here(audited) => audited,
         Served::NotHere(open, trail) if forward::is_of_this_node(&request) => {
             let text = "this node cannot count a use of the token: use one without a limit";
@@ -76,7 +78,8 @@ async fn placed(node: &Node, request: &Request, deadline: Instant) -> Result<(Co
 
 /// Answers a request that another member handed to this one. `None`: this node does not lead
 /// any more, and nothing was done.
-pub(crate) async fn run_here(node: &Arc<Node>, request: &Request, time_max: Duration) -> Option<Audited> {
+pub(crate) async fn run_here(node: &Arc<Node>, mut request: Request, time_max: Duration) -> Option<Audited> {
+    let request = &mut request;
     let consistency = node.open().and_then(|open| Consistency::of(request, &open).ok()).unwrap_or_default();
     match served(node, request, (Instant::now() + time_max, consistency)).await {
         Served::Here(audited) => Some(audited),
@@ -95,7 +98,7 @@ enum Served {
     NotHere(Arc<Open>, Box<Trail>),
 }
 
-async fn served(node: &Arc<Node>, request: &Request, terms: (Instant, Consistency)) -> Served {
+async fn served(node: &Arc<Node>, request: &mut Request, terms: (Instant, Consistency)) -> Served {
     match quota::admit(node, request).await {
         Ok(headers) => match admitted(node, request, terms).await {
             Served::Here(audited) => Served::Here(audited.with(headers)),
@@ -105,7 +108,7 @@ async fn served(node: &Arc<Node>, request: &Request, terms: (Instant, Consistenc
     }
 }
 
-async fn admitted(node: &Arc<Node>, request: &Request, (deadline, consistency): (Instant, Consistency)) -> Served {
+async fn admitted(node: &Arc<Node>, request: &mut Request, (deadline, consistency): (Instant, Consistency)) -> Served {
     let open = match entered(node, request).await {
         Ok(open) => open,
         Err(reply) => return Served::Here(Audited::unrecorded(reply)),
@@ -147,9 +150,6 @@ async fn entered(node: &Arc<Node>, request: &Request) -> Result<Arc<Open>, Reply
     if let Some(refused) = gate::refuse(request) {
         return Err(refused);
     }
-    if !request.namespace.is_empty() && request.namespace != "root" {
-        return Err(Failure::new(FailureKind::NotFound, "namespace not found").into());
-    }
     Ok(open)
 }
 
@@ -181,7 +181,7 @@ impl Course {
 async fn within(
     course: &Course,
     open: &Arc<Open>,
-    request: &Request,
+    request: &mut Request,
     trail: &mut Trail,
 ) -> Result<(Reply, Vec<After>), Fault> {
     let mut work = pin!(attempts(course, open, request, trail));
@@ -198,7 +198,7 @@ async fn within(
 async fn attempts(
     course: &Course,
     open: &Arc<Open>,
-    request: &Request,
+    request: &mut Request,
     trail: &mut Trail,
 ) -> Result<(Reply, Vec<After>), Fault> {
     for attempt in 0..CONFLICT_RETRIES_MAX {
@@ -220,19 +220,20 @@ async fn attempts(
 async fn once(
     (course, attempt): (&Course, u32),
     open: &Arc<Open>,
-    request: &Request,
+    request: &mut Request,
     trail: &mut Trail,
 ) -> Result<(Reply, Vec<After>), Fault> {
     course.consistency.fresh(open).await?;
     let mut tx = open.begin()?;
     let config = open.config(&mut tx)?;
     let now_ms = open.parts.clock.now_ms();
-    let routed = route::route(&config.mounts, request);
+    let namespace = located((open, &config), &mut tx, request, trail).await?;
+    let routed = route::route(&config.mounts, &namespace, request);
     if let Target::Loading { mount } = &routed.target {
         components::serving(open, mount).await?;
     }
     trail.routed(open, &routed);
-    let who = match identify::identify(open, &config, &mut tx, request, now_ms) {
+    let who = match identify::identify(open, (&config, &namespace), &mut tx, request, now_ms) {
         Ok(who) => who,
         Err(Fault::Answer(_)) if routed.target.is_open_to_bad_tokens(request) => None,
         Err(fault) => {
@@ -248,6 +249,7 @@ async fn once(
     let mut visit = Visit {
         open: open.clone(),
         config,
+        namespace,
         tx,
         now_ms,
         who,
@@ -278,6 +280,27 @@ async fn once(
         Ok(reply) => settle_visit(course, visit, reply).await,
         Err(Fault::AnswerAndCommit(failure)) => settle_visit(course, visit, Reply::Failed(failure)).await,
         Err(fault) => refuse(open, limited, fault).await,
+    }
+}
+
+/// The namespace of a request; the transaction is over its books from then on.
+async fn located(
+    (open, config): (&Open, &Config),
+    tx: &mut Transaction,
+    request: &mut Request,
+    trail: &mut Trail,
+) -> Result<Arc<Namespace>, Fault> {
+    match place::find(config, request) {
+        Ok(namespace) => {
+            tx.enter(namespace.realm());
+            trail.located(&namespace);
+            Ok(namespace)
+        }
+        Err(refused) => {
+            trail.unlocated(request);
+            record::request(open, request, trail).await?;
+            Err(refused.into())
+        }
     }
 }
 

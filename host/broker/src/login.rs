@@ -76,7 +76,7 @@ pub(crate) fn new_id(visit: &Visit) -> Id {
 /// The name of a thing that nobody named, as Vault makes them up.
 pub(crate) fn made_up_name(visit: &Visit, kind: &str) -> String {
     let id: [u8; 4] = bulkhead_model::seam::entropy::random(&*visit.open.parts.entropy);
-    format!("{kind}_{}.root", hex::encode(id))
+    format!("{kind}_{}.{}", hex::encode(id), visit.namespace.shown_id())
 }
 
 /// Has the entity in just those external groups of a mount that its auth method names.

@@ -19,7 +19,7 @@ use crate::book::identity::id_text;
 use crate::book::kept::Kept;
 use crate::book::mounts::Mount;
 use crate::book::tokens::{self, TokenHash, TokenRecord};
-use crate::book::{batch, policies};
+use crate::book::{Cubby, batch, policies};
 use crate::fault::Fault;
 use crate::fields::rfc3339;
 use crate::figures::{MadeToken, TokenKind};
@@ -86,7 +86,11 @@ fn make(
     let began = Instant::now();
     let entropy = &*open.parts.entropy;
     let token = id.unwrap_or_else(|| Hidden::new(format!("s.{}", base62(entropy, 24))));
+    let token = marked(token, &record.namespace);
     record.accessor = base62(entropy, 24);
+    if !record.namespace.is_empty() {
+        record.accessor = format!("{}.{}", record.accessor, record.namespace);
+    }
     record.created_ms = now_ms;
     record.creation_ttl_secs = record.ttl_secs;
     if record.ttl_secs > 0 {
@@ -96,6 +100,11 @@ fn make(
     tokens::create(tx, &open.salt, &hash, &record)?;
     open.catalog.figures.tokens.create.record(began.elapsed());
     Ok(Made { record, token, hash })
+}
+
+/// A token with its namespace's id behind it, where that is not the root.
+fn marked(token: Hidden<String>, namespace: &str) -> Hidden<String> {
+    if namespace.is_empty() { token } else { Hidden::new([token.expose(), ".", namespace].concat()) }
 }
 
 /// A batch token of this record: nothing is written. What such a token cannot have must
@@ -121,7 +130,7 @@ pub(crate) fn mint_batch(visit: &mut Visit, mut record: TokenRecord) -> Result<A
 
 /// Has a token counted, once it is committed, as one of the mount that the path is below.
 fn count(visit: &mut Visit, path: &str, kind: TokenKind, ttl_secs: u64) {
-    if let Some((mount, _)) = visit.config.mounts.route(path) {
+    if let Some((mount, _)) = visit.config.mounts.route(&visit.namespace.full(path)) {
         let figures = mount.figures.clone();
         visit.after.push(After::Count(MadeToken { figures, kind, ttl_secs }));
     }
@@ -133,7 +142,7 @@ pub(crate) fn auth_info(
     record: &TokenRecord,
     client_token: Hidden<String>,
 ) -> Result<AuthInfo, Fault> {
-    let persona = visit.config.clone().persona(&mut visit.tx, &record.entity_id)?;
+    let persona = visit.persona_of(record)?;
     let mut identity_policies = persona.map(|persona| persona.policies.clone()).unwrap_or_default();
     identity_policies.sort();
     let mut policies = [&record.policies[..], &identity_policies[..]].concat();
@@ -256,6 +265,7 @@ pub(crate) fn granted(visit: &mut Visit, request: &Request, mount: &Mount, grant
         bound_cidrs: grant.bound_cidrs,
         internal: Kept::from(grant.internal),
         mount_accessor: mount.entry.accessor.clone(),
+        namespace: mount.entry.namespace.clone(),
         entity_id,
         ..TokenRecord::default()
     };
@@ -315,7 +325,8 @@ pub(crate) fn wrap_envelope(visit: &mut Visit, ttl_secs: u64, path: &str, envelo
     let wrapped_accessor = accessor.filter(|accessor| !accessor.is_empty());
     let content = crate::sys::wrapping::stored(envelope);
     let display_name = display_name(visit);
-    let asked = WrapAsk { ttl_secs, creation_path: path, display_name, wrapped_accessor };
+    let namespace = visit.namespace.record.id.clone();
+    let asked = WrapAsk { ttl_secs, creation_path: path, display_name, wrapped_accessor, namespace };
     let wrap = wrap(&visit.open, &mut visit.tx, visit.now_ms, asked, &content)?;
     count(visit, path, TokenKind::Wrapping, ttl_secs);
     Ok(wrapped(wrap))
@@ -339,6 +350,8 @@ pub(crate) struct WrapAsk<'a> {
     pub display_name: String,
     /// Accessor of the wrapped token, if the answer holds one.
     pub wrapped_accessor: Option<String>,
+    /// Id of the namespace it is of; of the root: nothing.
+    pub namespace: String,
 }
 
 /// Keeps content in the cubbyhole of a single-use token.
@@ -356,10 +369,11 @@ pub(crate) fn wrap(
         num_uses: 1,
         ttl_secs: asked.ttl_secs,
         explicit_max_ttl_secs: asked.ttl_secs,
+        namespace: asked.namespace,
         ..TokenRecord::default()
     };
     let made = make(open, tx, now_ms, record, None)?;
-    let key = crate::book::cubby_key(&made.hash, "response").expect("the name is plain");
+    let key = Cubby::of(&made.hash).key("response").expect("the name is plain");
     tx.put(&key, content.expose())?;
     Ok(WrapInfo {
         token: made.token,

@@ -15,6 +15,7 @@ use crate::book::cluster_key;
 use crate::book::config::Config;
 use crate::book::identity::Names;
 use crate::book::mounts::{Catalog, Mount};
+use crate::book::namespaces::Namespace;
 use crate::book::tokens::Salt;
 use crate::ceremony::Ceremonies;
 use crate::cluster::Peering;
@@ -109,6 +110,13 @@ impl Open {
         Ok(self.barrier.begin(self.ledger().view()?))
     }
 
+    /// A transaction over the books of a namespace.
+    pub(crate) fn begin_in(&self, namespace: &Namespace) -> Result<Transaction, Fault> {
+        let mut tx = self.begin()?;
+        tx.enter(namespace.realm());
+        Ok(tx)
+    }
+
     /// What is parsed of the transaction's epoch.
     pub(crate) fn config(&self, tx: &mut Transaction) -> Result<Arc<Config>, StoreError> {
         let known = self.config.read().clone();
@@ -118,11 +126,7 @@ impl Open {
             return Ok(config.clone());
         }
         self.notice_replacement(tx)?;
-        let mut config = Config::load(tx, &self.catalog)?;
-        if let Some(before) = known {
-            config.go_on_from(&before);
-        }
-        let config = Arc::new(config);
+        let config = Arc::new(Config::load(tx, &self.catalog, known.as_deref())?);
         *self.config.write() = Some(config.clone());
         Ok(config)
     }

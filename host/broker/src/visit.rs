@@ -13,6 +13,8 @@ use serde_json::Value;
 
 use crate::book::config::Config;
 use crate::book::identity::persona::Persona;
+use crate::book::mounts::Mount;
+use crate::book::namespaces::Namespace;
 use crate::book::tokens::{TokenHash, TokenRecord};
 use crate::fault::Fault;
 use crate::fields::Fields;
@@ -23,6 +25,8 @@ use crate::open::Open;
 pub(crate) struct Who {
     pub hash: TokenHash,
     pub record: TokenRecord,
+    /// That of the token: the request's, or one above.
+    pub namespace: Arc<Namespace>,
     pub acl: Arc<Acl>,
     /// The entity behind the token, with its groups.
     pub persona: Option<Arc<Persona>>,
@@ -56,6 +60,8 @@ pub(crate) enum After {
 pub(crate) struct Visit {
     pub open: Arc<Open>,
     pub config: Arc<Config>,
+    /// The one it is in; the transaction is in its realm.
+    pub namespace: Arc<Namespace>,
     pub tx: Transaction,
     pub now_ms: u64,
     pub who: Option<Who>,
@@ -88,6 +94,74 @@ impl Visit {
     /// The caller; a route that needs none must not ask.
     pub(crate) fn who(&self) -> Result<&Who, Fault> {
         self.who.as_ref().ok_or(Fault::Answer(Failure::bad_token()))
+    }
+
+    /// Whether the caller may do what needs root or sudo on the path asked for.
+    ///
+    /// # Errors
+    /// 403 without a caller.
+    pub(crate) fn has_sudo(&self, request: &Request) -> Result<bool, Fault> {
+        let acl = &self.who()?.acl;
+        let path = self.namespace.full(request.path.as_str());
+        Ok(acl.is_root() || acl.capabilities(&path, &[]).contains(&"sudo"))
+    }
+
+    /// Goes on in the namespace of a token, as what is done with one is done where it is.
+    ///
+    /// # Errors
+    /// 403: there is no such namespace any more.
+    pub(crate) fn enter_home(&mut self, record: &TokenRecord) -> Result<(), Fault> {
+        let home = self.config.namespaces.with_id(&record.namespace).cloned().ok_or_else(Failure::bad_token)?;
+        self.enter(&home);
+        Ok(())
+    }
+
+    /// The entity behind a token, of the token's namespace.
+    ///
+    /// # Errors
+    /// [`Fault`] from the store.
+    pub(crate) fn persona_of(&mut self, record: &TokenRecord) -> Result<Option<Arc<Persona>>, Fault> {
+        let config = self.config.clone();
+        let Some(home) = config.namespaces.with_id(&record.namespace) else { return Ok(None) };
+        Ok(self.tx.within(home.realm(), |tx| config.persona(tx, &record.entity_id))?)
+    }
+
+    /// A transaction of its own, over the books of the same namespace.
+    ///
+    /// # Errors
+    /// [`Fault`] from the store.
+    pub(crate) fn begin(&self) -> Result<Transaction, Fault> {
+        self.open.begin_in(&self.namespace)
+    }
+
+    /// Goes on in another namespace.
+    pub(crate) fn enter(&mut self, namespace: &Arc<Namespace>) {
+        self.tx.enter(namespace.realm());
+        self.namespace = namespace.clone();
+    }
+
+    /// The mount at this path in the visit's namespace.
+    pub(crate) fn mount_at(&self, path: &str) -> Option<&Arc<Mount>> {
+        self.config.mounts.at(&self.namespace.full(path)).filter(|mount| self.is_here(mount))
+    }
+
+    /// What is in the way of a new mount at this path in the visit's namespace: a mount above or
+    /// below it, or a namespace.
+    pub(crate) fn taken_at(&self, path: &str) -> Option<String> {
+        let (at, _) = self.config.namespaces.locate(&self.namespace, path);
+        let namespace = (at.path() != self.namespace.path()).then_some(at.path());
+        let taken = namespace.or_else(|| self.config.mounts.collision(&self.namespace.full(path)))?;
+        Some(taken.strip_prefix(self.namespace.path()).unwrap_or(taken).to_owned())
+    }
+
+    /// Whether a mount is in the visit's namespace.
+    pub(crate) fn is_here(&self, mount: &Mount) -> bool {
+        mount.entry.namespace == self.namespace.record.id
+    }
+
+    /// The mount with this accessor, if it is in the visit's namespace.
+    pub(crate) fn mount_with(&self, accessor: &str) -> Option<&Arc<Mount>> {
+        self.config.mounts.with_accessor(accessor).filter(|mount| self.is_here(mount))
     }
 
     /// Random text of the kind tokens and lease ids are made of.

@@ -81,6 +81,12 @@ impl ApiPath {
         self.0.ends_with('/')
     }
 
+    /// The path from the root, of one in a namespace whose path ends in a slash.
+    #[must_use]
+    pub fn below(&self, namespace: &str) -> Self {
+        Self([namespace, &self.0].concat())
+    }
+
     /// The path with a slash at its end: what LIST asks for.
     #[must_use]
     pub fn to_folder(&self) -> Self {

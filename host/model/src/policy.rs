@@ -181,6 +181,16 @@ impl Policy {
         self
     }
 
+    /// The policy as it is from the root, of one that is in a namespace: its paths are below that of
+    /// the namespace, which ends in a slash and has no wildcards.
+    #[must_use]
+    pub fn within(mut self, namespace: &str) -> Self {
+        if !namespace.is_empty() {
+            self.rules.iter_mut().for_each(|rule| rule.pattern.insert_str(0, namespace));
+        }
+        self
+    }
+
     /// The policy as it is for this subject. A rule about something the subject does not
     /// have is left out, as in Vault.
     ///

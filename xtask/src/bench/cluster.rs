@@ -118,6 +118,8 @@ impl Side {
             token: self.cluster.token.clone(),
             mount: "kv",
             pids,
+            role_id: String::new(),
+            secret_id: String::new(),
         })
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::lanes::Lanes;
 use super::{ANSWER_MAX, Phase, process};
-use crate::http::{Connection, request};
+use crate::http::{Connection, request, request_with};
 use crate::shell::{Done, Failed, Tried};
 
 /// How many secrets the phases touch. Why: enough that writers seldom meet on one.
@@ -22,6 +22,9 @@ pub(crate) struct Asked {
     pub(crate) token: String,
     /// Where KV version 2 is.
     pub(crate) mount: &'static str,
+    /// Of the AppRole to log in with; empty: there is none.
+    pub(crate) role_id: String,
+    pub(crate) secret_id: String,
     /// All processes, the leader's first.
     pub(crate) pids: Vec<String>,
 }
@@ -41,10 +44,26 @@ pub(crate) enum Plan {
     Write,
     Mixed,
     Lookup,
+    WrappedRead,
+    TokenCreate,
+    AppRole,
+    Userpass,
 }
 
-/// All phases, in their order.
-pub(crate) const PLANS: [Plan; 4] = [Plan::Read, Plan::Write, Plan::Mixed, Plan::Lookup];
+/// All phases, in their order: those that leave tokens behind come last.
+pub(crate) const PLANS: [Plan; 8] = [
+    Plan::Read,
+    Plan::Write,
+    Plan::Mixed,
+    Plan::Lookup,
+    Plan::WrappedRead,
+    Plan::TokenCreate,
+    Plan::AppRole,
+    Plan::Userpass,
+];
+
+/// The user that logs in.
+pub(crate) const USER: (&str, &str) = ("ann", "correct-horse-battery");
 
 impl Plan {
     pub(crate) fn name(self) -> &'static str {
@@ -53,6 +72,10 @@ impl Plan {
             Self::Write => "kv write",
             Self::Mixed => "mixed 4:1",
             Self::Lookup => "lookup-self",
+            Self::WrappedRead => "wrapped read",
+            Self::TokenCreate => "token create",
+            Self::AppRole => "approle login",
+            Self::Userpass => "userpass login",
         }
     }
 }
@@ -109,6 +132,22 @@ pub(crate) fn requests(asked: &Asked, plan: Plan) -> Vec<Vec<u8>> {
             Plan::Mixed if number % 5 == 0 => write(number, asked),
             Plan::Mixed => read(number, asked),
             Plan::Lookup => request("GET", "auth/token/lookup-self", &asked.token, ""),
+            Plan::WrappedRead => {
+                let headers = format!("X-Vault-Token: {}\r\nX-Vault-Wrap-TTL: 60\r\n", asked.token);
+                request_with(&headers, "GET", &format!("{}/data/bench/app-{number}", asked.mount), "")
+            }
+            Plan::TokenCreate => {
+                request("POST", "auth/token/create", &asked.token, r#"{"ttl":"60s","policies":["default"]}"#)
+            }
+            Plan::AppRole => {
+                let (role, secret) = (&asked.role_id, &asked.secret_id);
+                let body = format!(r#"{{"role_id":"{role}","secret_id":"{secret}"}}"#);
+                request("POST", "auth/approle/login", "", &body)
+            }
+            Plan::Userpass => {
+                let (name, password) = USER;
+                request("POST", &format!("auth/userpass/login/{name}"), "", &format!(r#"{{"password":"{password}"}}"#))
+            }
         })
         .collect()
 }

@@ -3,10 +3,12 @@
 //! them, so that whatever else the machine does hits both alike. `--cluster` measures three
 //! nodes of each instead (`cluster`).
 
+mod breadth;
 mod cluster;
 mod lanes;
 mod load;
 mod process;
+mod refused;
 mod server;
 mod table;
 
@@ -55,6 +57,14 @@ pub(crate) struct Options {
     /// With --cluster: measure failover again with so many tokens stored
     #[arg(long, default_value_t = 0)]
     tokens: u64,
+    /// With ten policies and ten namespaces, and with ten thousand and a thousand: memory, and what
+    /// a request costs
+    #[arg(long)]
+    breadth: bool,
+    /// So many requests that are refused (denied, malformed, without a token): what becomes of the
+    /// memory
+    #[arg(long, default_value_t = 0, value_name = "REQUESTS")]
+    refused: u64,
     /// Our binary (to measure another build, or the peer against itself)
     #[arg(long, value_name = "FILE")]
     ours: Option<PathBuf>,
@@ -124,10 +134,20 @@ pub(crate) fn run(options: &Options) -> Done {
             Server::start("bulkhead", ours, scratch.path(), options.audit)?,
             Server::start("bao", bao, scratch.path(), options.audit)?,
         ];
-        let measured = measure(&mut servers, options)?;
-        let table = table::render(&measured, options);
-        print!("{table}");
-        (save("bench.json", &measured)?, table)
+        if options.breadth {
+            let (measured, table) = breadth::run(&mut servers, options)?;
+            print!("{table}");
+            (save("bench-breadth.json", &measured)?, table)
+        } else if options.refused > 0 {
+            let (measured, table) = refused::run(&mut servers, options)?;
+            print!("{table}");
+            (save("bench-refused.json", &measured)?, table)
+        } else {
+            let measured = measure(&mut servers, options)?;
+            let table = table::render(&measured, options);
+            print!("{table}");
+            (save("bench.json", &measured)?, table)
+        }
     };
     println!("\n  {}", name.display());
     if table::misses(&table) { Err(Failed::new("a bar was missed: see above")) } else { Ok(()) }
@@ -149,8 +169,9 @@ fn measure(servers: &mut [Server; 2], options: &Options) -> Done<[Measured; 2]> 
     // At rest: what start-up left behind has been freed, and nothing was asked yet.
     std::thread::sleep(Duration::from_secs(3));
     let rest = [servers[0].rss_kib()?, servers[1].rss_kib()?];
-    for server in servers.iter() {
+    for server in servers.iter_mut() {
         load::seed(&server.asked())?;
+        server.enable_logins()?;
     }
     let mut phases = [Vec::new(), Vec::new()];
     for plan in load::PLANS {

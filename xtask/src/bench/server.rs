@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::load::Asked;
+use super::load::{Asked, USER};
 use super::{ANSWER_MAX, process};
 use crate::http::{Connection, request};
 use crate::shell::{Done, Failed, Tried};
@@ -37,6 +37,8 @@ pub(crate) struct Server {
     ready_ms: f64,
     key: String,
     token: String,
+    role_id: String,
+    secret_id: String,
 }
 
 impl Server {
@@ -50,7 +52,18 @@ impl Server {
         let file = folder.join("config.hcl");
         std::fs::write(&file, config(&folder, address, cluster, audit)).tried("writing the configuration")?;
         let (child, ready_ms) = spawn(&binary, &folder, address)?;
-        Ok(Self { name, binary, folder, address, child, ready_ms, key: String::new(), token: String::new() })
+        Ok(Self {
+            name,
+            binary,
+            folder,
+            address,
+            child,
+            ready_ms,
+            key: String::new(),
+            token: String::new(),
+            role_id: String::new(),
+            secret_id: String::new(),
+        })
     }
 
     /// Initialises, unseals and mounts KV v2 at secret/.
@@ -62,6 +75,26 @@ impl Server {
         self.call("POST", "sys/mounts/secret", &json!({"type": "kv", "options": {"version": "2"}}), &[200, 204])?;
         self.until_ready()?;
         Ok(Startup { ready_ms: self.ready_ms, unseal_ms })
+    }
+
+    /// Enables the auth methods whose logins are measured, alike on both: the same cost of a
+    /// password's hash, no limit of uses.
+    pub(crate) fn enable_logins(&mut self) -> Done {
+        let (name, password) = USER;
+        let role = json!({"token_policies": ["default"], "token_ttl": "60s"});
+        for (path, body) in [
+            ("sys/auth/approle", json!({"type": "approle"})),
+            ("sys/auth/userpass", json!({"type": "userpass"})),
+            ("auth/approle/role/bench", role.clone()),
+            (&format!("auth/userpass/users/{name}"), json!({"password": password, "token_ttl": "60s"})),
+        ] {
+            self.call("POST", path, &body, &[200, 204])?;
+        }
+        let (_, role_id) = self.call("GET", "auth/approle/role/bench/role-id", &Value::Null, &[200])?;
+        let (_, secret_id) = self.call("POST", "auth/approle/role/bench/secret-id", &json!({}), &[200])?;
+        self.role_id = text_at(&role_id, "/data/role_id")?;
+        self.secret_id = text_at(&secret_id, "/data/secret_id")?;
+        Ok(())
     }
 
     /// Stops it and starts it again on its data, cold.
@@ -80,6 +113,8 @@ impl Server {
             addresses: vec![self.address],
             token: self.token.clone(),
             mount: "secret",
+            role_id: self.role_id.clone(),
+            secret_id: self.secret_id.clone(),
             pids: vec![self.pid()],
         }
     }
@@ -119,10 +154,11 @@ impl Server {
             .map_err(|()| Failed::new(format!("{} did not {what} within {} s", self.name, PATIENCE.as_secs())))
     }
 
-    fn call(&self, method: &str, path: &str, body: &Value, wanted: &[u16]) -> Done<(u16, Value)> {
+    pub(crate) fn call(&self, method: &str, path: &str, body: &Value, wanted: &[u16]) -> Done<(u16, Value)> {
         let what = format!("{method} {path} on {}", self.name);
         let mut connection = Connection::open(self.address, ANSWER_MAX).tried(&what)?;
-        let answer = connection.exchange(&request(method, path, &self.token, &body.to_string())).tried(&what)?;
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let answer = connection.exchange(&request(method, path, &self.token, &body)).tried(&what)?;
         if !wanted.contains(&answer.status) {
             let text = String::from_utf8_lossy(answer.body).into_owned();
             return Err(Failed::new(format!("{what}: status {}: {text}", answer.status)));
@@ -212,7 +248,7 @@ fn millis(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1000.0
 }
 
-fn text_at(value: &Value, pointer: &str) -> Done<String> {
+pub(crate) fn text_at(value: &Value, pointer: &str) -> Done<String> {
     let text = value.pointer(pointer).and_then(Value::as_str);
-    text.map(str::to_owned).ok_or_else(|| Failed::new(format!("the answer to sys/init has no {pointer}")))
+    text.map(str::to_owned).ok_or_else(|| Failed::new(format!("an answer has no {pointer}")))
 }

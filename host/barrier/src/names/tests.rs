@@ -86,7 +86,7 @@ fn a_ledger_key_tells_a_names_length_in_steps_of_sixteen_only() {
 fn a_component_moved_to_another_folder_does_not_open() {
     let names = names(1);
     let space = SpaceId([3; 16]);
-    let folder = |path| names.folder(&Folder::new(space, path).expect("a folder")).expect("a prefix");
+    let folder = |path| names.folder(Realm::ROOT, &Folder::new(space, path).expect("a folder")).expect("a prefix");
     let (home, other) = (folder("home/"), folder("other/"));
     let key = ledger_key(&names, space, "home/name");
     let moved = [&other.bytes, &key[home.bytes.len()..]].concat();

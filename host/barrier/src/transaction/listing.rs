@@ -104,6 +104,7 @@ impl Transaction {
         end: &[u8],
         limit: u32,
     ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let space = self.realm.place(space);
         let stretch = [opaque_key(space, from), opaque_key(space, end)];
         Ok(without_front(self.first_keys(&stretch[0], &stretch[1], limit, Track::Recorded)?))
     }
@@ -120,6 +121,7 @@ impl Transaction {
         end: &[u8],
         limit: u32,
     ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let space = self.realm.place(space);
         let stretch = [opaque_key(space, from), opaque_key(space, end)];
         Ok(without_front(self.first_keys(&stretch[0], &stretch[1], limit, Track::Unrecorded)?))
     }
@@ -145,7 +147,7 @@ impl Transaction {
     }
 
     fn prefix(&self, folder: &Folder) -> Result<Arc<Prefix>, StoreError> {
-        self.keyring.names().folder(folder)
+        self.keyring.names().folder(self.realm, folder)
     }
 
     fn list_page(

@@ -9,6 +9,8 @@ use bulkhead_model::hidden::Hidden;
 use bulkhead_model::seam::entropy::Entropy;
 use serde::{Deserialize, Serialize};
 
+use super::kept;
+use super::space;
 use super::tokens::{TokenHash, TokenRecord};
 
 /// How every batch token begins; no service token does, unless an operator chose it.
@@ -31,9 +33,13 @@ struct Sealed {
     role: String,
     bound_cidrs: Vec<String>,
     mount_accessor: String,
+    namespace: String,
 }
 
+/// Without what says the namespace, as of every token of the root: older versions read it.
 const FORMAT: u8 = 1;
+/// With it.
+const FORMAT_IN_NAMESPACE: u8 = 2;
 
 impl TokenRecord {
     /// Whether it is of a batch token: nothing else is without an accessor.
@@ -65,18 +71,29 @@ pub(crate) fn seal(
         role: record.role.clone(),
         bound_cidrs: record.bound_cidrs.clone(),
         mount_accessor: record.mount_accessor.clone(),
+        namespace: record.namespace.clone(),
     };
-    let bytes = postcard::to_extend(&sealed, vec![FORMAT]).expect("what a token says is plain data");
-    let bytes = tx.seal_outside(PURPOSE, Hidden::new(bytes).expose(), entropy)?;
-    Ok(Hidden::new(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))))
+    let in_root = record.namespace.is_empty();
+    let bytes = kept::encoded(&[if in_root { FORMAT } else { FORMAT_IN_NAMESPACE }], &sealed);
+    let bytes = if in_root { kept::shortened(bytes) } else { bytes };
+    let bytes = tx.seal_outside(PURPOSE, bytes.expose(), entropy)?;
+    let mark = if in_root { String::new() } else { format!(".{}", record.namespace) };
+    Ok(Hidden::new(format!("{PREFIX}{}{mark}", URL_SAFE_NO_PAD.encode(bytes))))
 }
 
 /// What a batch token says of itself; `None` if it is none of ours. Whether its time is
 /// over and its parent still there is for the caller to see.
 pub(crate) fn open(tx: &mut Transaction, token: &str) -> Option<TokenRecord> {
-    let bytes = URL_SAFE_NO_PAD.decode(token.strip_prefix(PREFIX)?).ok()?;
-    let bytes = tx.open_outside(PURPOSE, bytes)?;
-    let sealed: Sealed = postcard::from_bytes(bytes.expose().strip_prefix(&[FORMAT])?).ok()?;
+    let text = token.strip_prefix(PREFIX)?;
+    let (text, mark) = text.split_once('.').unwrap_or((text, ""));
+    let bytes = tx.open_outside(PURPOSE, URL_SAFE_NO_PAD.decode(text).ok()?)?;
+    let bytes = if bytes.expose().first() == Some(&FORMAT) { kept::lengthened(&bytes) } else { bytes };
+    let format = bytes.expose().first().filter(|first| [FORMAT, FORMAT_IN_NAMESPACE].contains(first))?;
+    let sealed: Sealed = kept::decoded(&bytes, *format, (space::TOKENS, "a batch token")).ok()?;
+    // One token, one spelling.
+    if sealed.namespace != mark {
+        return None;
+    }
     Some(TokenRecord {
         parent: sealed.parent,
         policies: sealed.policies,
@@ -91,6 +108,7 @@ pub(crate) fn open(tx: &mut Transaction, token: &str) -> Option<TokenRecord> {
         role: sealed.role,
         bound_cidrs: sealed.bound_cidrs,
         mount_accessor: sealed.mount_accessor,
+        namespace: sealed.namespace,
         ..TokenRecord::default()
     })
 }

@@ -2,20 +2,24 @@
 //! and settings of one epoch. Requests share it and check the epoch's version, which is
 //! exact: a change shows to the first request after its commit.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bulkhead_barrier::{StoreError, Transaction};
+use bulkhead_barrier::{Realm, StoreError, Transaction, UNCOMMITTED};
 use bulkhead_model::acl::Acl;
 use bulkhead_model::change::Version;
 use bulkhead_model::policy::{Policy, PolicyError, PolicyName};
 
-use super::identity::persona::{Acls, Persona, Personas};
-use super::mounts::{self, Catalog, MountTable};
+use parking_lot::RwLock;
+
+use super::identity::persona::{Persona, Personas, Rules};
+use super::mounts::{self, Catalog, Mount, MountEntry, MountTable};
+use super::namespaces::{Namespace, Namespaces};
 use super::quotas::Quotas;
 use super::registry::Registry;
 use super::settings::Settings;
-use super::{epoch_key, policies};
+use super::{epoch_key, policies, structure_key};
 
 /// ACLs kept parsed at most; beyond this they are parsed anew. Source: ours.
 const ACLS_MAX: usize = 4_096;
@@ -26,16 +30,19 @@ const ACLS_OF_PERSONA_MAX: usize = 16;
 /// Everything parsed in one epoch.
 pub(crate) struct Config {
     version: Option<Version>,
+    /// Of its namespaces, mounts and plugins.
+    structure: Option<Version>,
     /// It does not hold any more, though the epoch is the same.
     outdated: AtomicBool,
-    pub mounts: MountTable,
+    pub namespaces: Arc<Namespaces>,
+    pub mounts: Arc<MountTable>,
     /// Plugins that operators registered.
-    pub registry: Registry,
+    pub registry: Arc<Registry>,
     pub quotas: Arc<Quotas>,
     pub settings: Settings,
     personas: Personas,
-    /// Rules of tokens without an entity.
-    acls: Acls,
+    /// Rules of tokens without an entity, of each namespace.
+    acls: RwLock<HashMap<Realm, Rules>>,
 }
 
 /// Why the rules of a token could not be put together.
@@ -55,24 +62,36 @@ impl From<StoreError> for AclError {
 }
 
 impl Config {
-    /// Reads the mount table of the transaction's snapshot.
+    /// Reads what the transaction's snapshot has. What was parsed before is taken over where it is
+    /// the same, and so are the counts of quotas.
     ///
     /// # Errors
     /// [`StoreError`] from the barrier.
-    pub(crate) fn load(tx: &mut Transaction, catalog: &Catalog) -> Result<Self, StoreError> {
-        let version = tx.version(&epoch_key())?;
-        let registry = Registry::load(tx)?;
-        let (mounts, quotas) = (mounts::load(tx, catalog, &registry)?, Arc::new(Quotas::load(tx)?));
-        let settings = Settings::load(tx)?;
-        let (personas, acls) = (Personas::default(), Acls::default());
-        Ok(Self { version, outdated: AtomicBool::new(false), mounts, registry, quotas, settings, personas, acls })
-    }
-
-    /// Takes over the counts of the epoch before, if its quotas were the same.
-    pub(crate) fn go_on_from(&mut self, before: &Self) {
-        if self.quotas.same(&before.quotas) {
-            self.quotas = before.quotas.clone();
-        }
+    pub(crate) fn load(tx: &mut Transaction, catalog: &Catalog, before: Option<&Self>) -> Result<Self, StoreError> {
+        let (version, structure) = (tx.version(&epoch_key())?, tx.version(&structure_key())?);
+        let same = before.filter(|before| before.structure == structure && !before.outdated.load(Ordering::Acquire));
+        let (namespaces, registry, mounts) = match same.filter(|_| structure != Some(UNCOMMITTED)) {
+            Some(before) => (before.namespaces.clone(), before.registry.clone(), before.mounts.clone()),
+            None => {
+                let (namespaces, registry) = (Namespaces::load(tx)?, Registry::load(tx)?);
+                let mounts = mounts::load(tx, catalog, (&namespaces, &registry))?;
+                (Arc::new(namespaces), Arc::new(registry), Arc::new(mounts))
+            }
+        };
+        let quotas = Arc::new(Quotas::load(tx)?);
+        let quotas = before.map(|before| before.quotas.clone()).filter(|old| old.same(&quotas)).unwrap_or(quotas);
+        Ok(Self {
+            version,
+            structure,
+            outdated: AtomicBool::new(false),
+            namespaces,
+            mounts,
+            registry,
+            quotas,
+            settings: Settings::load(tx)?,
+            personas: Personas::default(),
+            acls: RwLock::default(),
+        })
     }
 
     /// Whether this is still what the transaction's snapshot says. Recorded in the read
@@ -89,7 +108,14 @@ impl Config {
         self.outdated.store(true, Ordering::Release);
     }
 
-    /// The persona behind a token's entity id; `None`: there is none any more.
+    /// A mount of this entry, as it is with what is known.
+    pub(crate) fn bind(&self, entry: MountEntry, catalog: &Catalog) -> Mount {
+        let namespace = self.namespaces.with_id(&entry.namespace).unwrap_or_else(|| self.namespaces.root()).clone();
+        mounts::bind(entry, namespace, catalog, &self.registry)
+    }
+
+    /// The persona behind a token's entity id, of the transaction's namespace; `None`: there is none
+    /// any more.
     ///
     /// # Errors
     /// [`StoreError`] from the barrier.
@@ -97,52 +123,79 @@ impl Config {
         self.personas.get(tx, entity_id)
     }
 
-    /// The rules of these policies together, and of those that come with the persona; a
-    /// policy that does not exist grants nothing.
+    /// The rules of these policies of a namespace together, and of those that come with the
+    /// persona; a policy that does not exist grants nothing.
     ///
     /// # Errors
     /// [`AclError`]: also where a value in a template would change what a policy means.
     pub(crate) fn acl(
         &self,
         tx: &mut Transaction,
-        names: &[String],
+        (namespace, names): (&Namespace, &[String]),
         persona: Option<&Persona>,
         now_ms: u64,
     ) -> Result<Arc<Acl>, AclError> {
-        if names.iter().any(|n| n == "root") {
+        // Invariant: full power is over all namespaces, and so no other than the root gives it.
+        if names.iter().any(|n| n == "root") && namespace.is_root() {
             return Ok(Arc::new(Acl::root()));
         }
-        let (acls, most) = persona.map_or((&self.acls, ACLS_MAX), |persona| (&persona.acls, ACLS_OF_PERSONA_MAX));
-        if let Some(acl) = acls.read().get(names) {
-            return Ok(acl.clone());
-        }
-        let through = persona.map_or(&[][..], |persona| &persona.policies);
-        let mut parsed = Vec::new();
-        let mut ends = false;
-        for name in names.iter().chain(through.iter().filter(|name| !names.contains(name))) {
-            let Ok(policy_name) = PolicyName::parse(name) else { continue };
-            let Some(record) = policies::read(tx, &policy_name, now_ms)? else { continue };
-            ends |= record.expires_ms != 0;
-            // Checked when it was written; a rule that this version cannot read grants nothing.
-            let policy = Policy::parse(&record.text).unwrap_or_default();
-            ends |= policy.ends();
-            let subject = persona.map(|persona| &persona.subject);
-            let policy = policy
-                .at(now_ms)
-                .resolved(subject, record.template_values())
-                .map_err(|error| AclError::Policy { name: name.clone(), error })?;
-            parsed.push((name.as_str(), policy));
-        }
-        let acl = Arc::new(Acl::of(parsed.iter().map(|(name, policy)| (*name, policy))));
-        if ends {
-            // A policy that ends is looked at anew by every request.
+        let known = match persona {
+            Some(persona) => persona.acls.read().get(names).cloned(),
+            None => self.acls.read().get(&namespace.realm()).and_then(|acls| acls.get(names).cloned()),
+        };
+        if let Some(acl) = known {
             return Ok(acl);
         }
-        let mut acls = acls.write();
-        if acls.len() >= most {
+        let (acl, ends) = tx.within(namespace.realm(), |tx| parsed(tx, (namespace, names), persona, now_ms))?;
+        // A policy that ends is looked at anew by every request.
+        if !ends {
+            self.keep(namespace.realm(), names, persona, &acl);
+        }
+        Ok(acl)
+    }
+
+    fn keep(&self, realm: Realm, names: &[String], persona: Option<&Persona>, acl: &Arc<Acl>) {
+        let Some(persona) = persona else {
+            let mut acls = self.acls.write();
+            if acls.values().map(HashMap::len).sum::<usize>() >= ACLS_MAX {
+                acls.clear();
+            }
+            acls.entry(realm).or_default().insert(names.to_vec(), acl.clone());
+            return;
+        };
+        let mut acls = persona.acls.write();
+        if acls.len() >= ACLS_OF_PERSONA_MAX {
             acls.clear();
         }
         acls.insert(names.to_vec(), acl.clone());
-        Ok(acl)
     }
+}
+
+/// The rules of these policies, as the transaction has them, and whether any of them ends.
+fn parsed(
+    tx: &mut Transaction,
+    (namespace, names): (&Namespace, &[String]),
+    persona: Option<&Persona>,
+    now_ms: u64,
+) -> Result<(Arc<Acl>, bool), AclError> {
+    let through = persona.map_or(&[][..], |persona| &persona.policies);
+    let mut parsed = Vec::new();
+    let mut ends = false;
+    for name in names.iter().chain(through.iter().filter(|name| !names.contains(name))) {
+        let Ok(policy_name) = PolicyName::parse(name) else { continue };
+        let Some(record) = policies::read(tx, &policy_name, now_ms)? else { continue };
+        ends |= record.expires_ms != 0;
+        // Checked when it was written; a rule that this version cannot read grants nothing.
+        let policy = Policy::parse(&record.text).unwrap_or_default();
+        ends |= policy.ends();
+        let subject = persona.map(|persona| &persona.subject);
+        let policy = policy
+            .at(now_ms)
+            .resolved(subject, record.template_values())
+            .map_err(|error| AclError::Policy { name: name.clone(), error })?
+            .within(namespace.path());
+        parsed.push((name.as_str(), policy));
+    }
+    let acl = Acl::of(parsed.iter().map(|(name, policy)| (*name, policy)));
+    Ok((Arc::new(acl), ends))
 }

@@ -112,5 +112,20 @@ pub(crate) fn decoded<T: DeserializeOwned>(
     record.and_then(|(_, record)| postcard::from_bytes(record).ok()).ok_or(super::damaged(space, what))
 }
 
+/// What is stored of a record whose last field is an empty text: nothing of that, so that who does
+/// not know the field reads it.
+pub(crate) fn shortened(mut stored: Hidden<Vec<u8>>) -> Hidden<Vec<u8>> {
+    stored.expose_mut().pop();
+    stored
+}
+
+/// A record that was [`shortened`], or was stored before there was that field.
+pub(crate) fn lengthened(stored: &Hidden<Vec<u8>>) -> Hidden<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(stored.expose().len() + 1);
+    bytes.extend_from_slice(stored.expose());
+    bytes.push(0);
+    Hidden::new(bytes)
+}
+
 #[cfg(test)]
 mod tests;

@@ -164,17 +164,6 @@ pub(crate) fn remove(tx: &mut Transaction, record: &LeaseRecord) -> Result<(), S
 ///
 /// # Errors
 /// [`StoreError`] from the barrier.
-pub(crate) fn expire_now(tx: &mut Transaction, id: &str, now_ms: u64) -> Result<(), StoreError> {
-    match get(tx, id)? {
-        Some(old) => fall_due(tx, &old, now_ms),
-        None => Ok(()),
-    }
-}
-
-/// As [`expire_now`], for a lease that was read.
-///
-/// # Errors
-/// [`StoreError`] from the barrier.
 pub(crate) fn fall_due(tx: &mut Transaction, old: &LeaseRecord, now_ms: u64) -> Result<(), StoreError> {
     let new = LeaseRecord { expires_ms: old.expires_ms.min(now_ms), due_ms: now_ms, ..old.clone() };
     save(tx, Some(old), &new)

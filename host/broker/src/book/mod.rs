@@ -11,6 +11,7 @@ pub(crate) mod leases;
 pub(crate) mod lockouts;
 pub(crate) mod mfa;
 pub(crate) mod mounts;
+pub(crate) mod namespaces;
 pub(crate) mod oidc;
 pub(crate) mod passwords;
 pub(crate) mod plans;
@@ -21,7 +22,7 @@ pub(crate) mod removals;
 pub(crate) mod settings;
 pub(crate) mod tokens;
 
-use bulkhead_barrier::{Folder, Key, SpaceId, StoreError};
+use bulkhead_barrier::{Folder, Key, Realm, SpaceId, StoreError, Transaction};
 
 /// The spaces of the host's own books.
 pub(crate) mod space {
@@ -31,8 +32,8 @@ pub(crate) mod space {
     pub(crate) const HOST: SpaceId = SpaceId::host(1);
     /// Mount entries by id.
     pub(crate) const MOUNTS: SpaceId = SpaceId::host(2);
-    /// Policy texts by name.
-    pub(crate) const POLICIES: SpaceId = SpaceId::host(3);
+    /// Policy texts by name, of each namespace.
+    pub(crate) const POLICIES: SpaceId = SpaceId::of_each(3);
     /// Token records by salted hash.
     pub(crate) const TOKENS: SpaceId = SpaceId::host(4);
     /// Token hashes by hash of the accessor.
@@ -51,12 +52,12 @@ pub(crate) mod space {
     pub(crate) const JOBS: SpaceId = SpaceId::host(11);
     /// Cubbyholes: token hash, then name.
     pub(crate) const CUBBYHOLE: SpaceId = SpaceId::host(12);
-    /// Token roles by name.
-    pub(crate) const TOKEN_ROLES: SpaceId = SpaceId::host(13);
+    /// Token roles by name, of each namespace.
+    pub(crate) const TOKEN_ROLES: SpaceId = SpaceId::of_each(13);
     /// Intents by id.
     pub(crate) const INTENTS: SpaceId = SpaceId::host(14);
-    /// Texts of password policies by name.
-    pub(crate) const PASSWORD_POLICIES: SpaceId = SpaceId::host(40);
+    /// Texts of password policies by name, of each namespace.
+    pub(crate) const PASSWORD_POLICIES: SpaceId = SpaceId::of_each(40);
     /// Rate limits by name.
     pub(crate) const QUOTAS: SpaceId = SpaceId::host(41);
     /// Snapshots to be taken regularly, by name.
@@ -69,31 +70,47 @@ pub(crate) mod space {
     pub(crate) const COMPONENTS: SpaceId = SpaceId::host(45);
     /// Locks of aliases, by keyed digest.
     pub(crate) const LOCKED_ALIASES: SpaceId = SpaceId::host(50);
-    /// Entities, groups, and every way to them.
-    pub(crate) const IDENTITY: SpaceId = SpaceId::host(15);
-    /// Keys of identity tokens by name, with their public halves.
-    pub(crate) const OIDC_KEYS: SpaceId = SpaceId::host(46);
-    /// Private halves of those keys by id.
-    pub(crate) const OIDC_PRIVATE: SpaceId = SpaceId::host(47);
-    /// Roles of identity tokens by name.
-    pub(crate) const OIDC_ROLES: SpaceId = SpaceId::host(48);
-    /// Name of a key and name of a role that uses it, without a value.
-    pub(crate) const OIDC_USES: SpaceId = SpaceId::host(49);
-    /// Enforcements of MFA by name.
-    pub(crate) const MFA_ENFORCEMENTS: SpaceId = SpaceId::host(51);
-    /// MFA methods, secrets, and every way to them and to enforcements.
-    pub(crate) const MFA: SpaceId = SpaceId::host(52);
-    /// Logins that wait for their second factor.
+    /// Logins that wait for their second factor, of all namespaces.
     pub(crate) const MFA_WAITING: SpaceId = SpaceId::host(53);
+    /// Namespaces by UUID.
+    pub(crate) const NAMESPACES: SpaceId = SpaceId::host(54);
+    /// Entities, groups, and every way to them, of each namespace; as are those that follow.
+    pub(crate) const IDENTITY: SpaceId = SpaceId::of_each(15);
+    /// Keys of identity tokens by name, with their public halves.
+    pub(crate) const OIDC_KEYS: SpaceId = SpaceId::of_each(46);
+    /// Private halves of those keys by id.
+    pub(crate) const OIDC_PRIVATE: SpaceId = SpaceId::of_each(47);
+    /// Roles of identity tokens by name.
+    pub(crate) const OIDC_ROLES: SpaceId = SpaceId::of_each(48);
+    /// Name of a key and name of a role that uses it, without a value.
+    pub(crate) const OIDC_USES: SpaceId = SpaceId::of_each(49);
+    /// Enforcements of MFA by name.
+    pub(crate) const MFA_ENFORCEMENTS: SpaceId = SpaceId::of_each(51);
+    /// MFA methods, secrets, and every way to them and to enforcements.
+    pub(crate) const MFA: SpaceId = SpaceId::of_each(52);
+
+    /// The books that every namespace has for itself, all of which go with it.
+    pub(crate) const OF_EACH: [SpaceId; 10] = [
+        POLICIES,
+        TOKEN_ROLES,
+        PASSWORD_POLICIES,
+        IDENTITY,
+        OIDC_KEYS,
+        OIDC_PRIVATE,
+        OIDC_ROLES,
+        OIDC_USES,
+        MFA_ENFORCEMENTS,
+        MFA,
+    ];
 }
 
 /// What a record of the ledger is of, by its key, which says no more than that: one of the
-/// host's books, or a mount.
+/// host's books, or a mount or namespace.
 #[must_use]
 pub fn space_name(ledger_key: &[u8]) -> String {
     let Some(id) = ledger_key.first_chunk().map(|id| SpaceId(*id)) else { return "unknown".to_owned() };
-    let name = NAMES.iter().find(|(space, _)| *space == id).map(|(_, name)| (*name).to_owned());
-    name.unwrap_or_else(|| format!("mount {}", hex::encode(id.0)))
+    let name = NAMES.iter().find(|(space, _)| Realm::ROOT.place(*space) == id).map(|(_, name)| (*name).to_owned());
+    name.unwrap_or_else(|| format!("mount or namespace {}", hex::encode(id.0)))
 }
 
 /// The books, each with a space of its own.
@@ -101,6 +118,7 @@ const NAMES: &[(SpaceId, &str)] = &[
     (SpaceId::BARRIER, "keys"),
     (space::HOST, "cluster"),
     (space::MOUNTS, "mounts"),
+    (space::NAMESPACES, "namespaces"),
     (space::POLICIES, "policies"),
     (space::TOKENS, "tokens"),
     (space::ACCESSORS, "token accessors"),
@@ -145,31 +163,76 @@ pub(crate) fn epoch_key() -> Key {
     opaque(space::HOST, b"epoch")
 }
 
+/// The record whose version changes with every change to namespaces, mounts or plugins: the part
+/// of an epoch that takes long to parse and seldom changes.
+pub(crate) fn structure_key() -> Key {
+    opaque(space::HOST, b"structure")
+}
+
+/// Starts a new epoch whose namespaces, mounts or plugins are others.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn restructure(tx: &mut Transaction) -> Result<(), StoreError> {
+    tx.put(&structure_key(), &[])?;
+    tx.put(&epoch_key(), &[])
+}
+
 /// What the cluster is called: written once, so that another version is of another state.
 pub(crate) fn cluster_key() -> Key {
     opaque(space::HOST, b"cluster")
 }
 
-/// A key in a token's cubbyhole.
-pub(crate) fn cubby_key(token: &tokens::TokenHash, name: &str) -> Option<Key> {
-    Key::leaf(space::CUBBYHOLE, &format!("{}/{name}", hex::encode(token))).ok()
+/// Where what a token keeps in its cubbyhole is. All of it goes with the token.
+#[derive(Clone)]
+pub(crate) struct Cubby(String);
+
+impl Cubby {
+    /// Of the namespace that the token is of.
+    pub(crate) fn of(token: &tokens::TokenHash) -> Self {
+        Self(format!("{}/", hex::encode(token)))
+    }
+
+    /// Of another namespace, by its id: what a token keeps there is not seen here.
+    pub(crate) fn elsewhere(token: &tokens::TokenHash, namespace: &str) -> Self {
+        Self(format!("{}/{ELSEWHERE}{namespace}/", hex::encode(token)))
+    }
+
+    /// Whether a name that is listed is that of another namespace's part.
+    pub(crate) fn is_elsewhere(name: &str) -> bool {
+        name.starts_with(ELSEWHERE)
+    }
+
+    pub(crate) fn key(&self, name: &str) -> Option<Key> {
+        Key::leaf(space::CUBBYHOLE, &[&self.0, name].concat()).ok()
+    }
+
+    pub(crate) fn folder(&self, name: &str) -> Option<Folder> {
+        Folder::new(space::CUBBYHOLE, &[&self.0, name].concat()).ok()
+    }
 }
 
-/// A folder in a token's cubbyhole.
-pub(crate) fn cubby_folder(token: &tokens::TokenHash, name: &str) -> Option<Folder> {
-    Folder::new(space::CUBBYHOLE, &format!("{}/{name}", hex::encode(token))).ok()
-}
+/// What begins the name of another namespace's part of a cubbyhole. No name of a caller has it:
+/// a path has no backslash.
+const ELSEWHERE: &str = "\\";
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{NAMES, space_name};
+    use super::{NAMES, Realm, SpaceId, space, space_name};
 
     #[test]
     fn each_book_has_a_space_of_its_own() {
         let spaces: BTreeSet<_> = NAMES.iter().map(|(space, _)| space.0).collect();
         assert_eq!(spaces.len(), NAMES.len());
-        assert!(NAMES.iter().all(|(space, name)| space_name(&space.0) == *name));
+        assert!(NAMES.iter().all(|(space, name)| space_name(&Realm::ROOT.place(*space).0) == *name));
+    }
+
+    #[test]
+    fn every_book_of_each_namespace_goes_with_it() {
+        let placed = |space: &SpaceId| Realm::of([7; 15]).place(*space) != *space;
+        let of_each: BTreeSet<_> = NAMES.iter().map(|(space, _)| *space).filter(placed).collect();
+        assert_eq!(of_each, space::OF_EACH.into_iter().collect());
     }
 }

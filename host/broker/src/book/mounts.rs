@@ -12,6 +12,7 @@ use bulkhead_model::seam::plugin::Plugin;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+use super::namespaces::{Namespace, Namespaces};
 use super::registry::{Registered, Registry};
 use super::space;
 use crate::components::{Compiled, Components};
@@ -58,6 +59,9 @@ pub(crate) struct Tuning {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct MountEntry {
     pub uuid: String,
+    /// Id of the namespace it is in; of the root: nothing.
+    #[serde(default)]
+    pub namespace: String,
     /// The storage space, 16 bytes, hexadecimal.
     pub space: String,
     pub table: Table,
@@ -78,27 +82,18 @@ pub(crate) struct MountEntry {
     /// Disabled: no request reaches it, but some of its leases are still to be revoked.
     #[serde(default)]
     pub leaving: bool,
-    /// Full paths it was moved from, as long as leases may be left there.
+    /// Paths in its namespace that it was moved from, as long as leases may be left there.
     #[serde(default)]
     pub former_paths: Vec<String>,
 }
 
 impl MountEntry {
-    /// The path as requests have it: `auth/userpass/` for an auth method.
-    pub(crate) fn full_path(&self) -> String {
+    /// The path as requests in its namespace have it: `auth/userpass/` for an auth method.
+    pub(crate) fn request_path(&self) -> String {
         match self.table {
             Table::Secret => self.path.clone(),
             Table::Auth => format!("auth/{}", self.path),
         }
-    }
-
-    /// What the ids of its leases begin with: its path, and those it was moved from. None of
-    /// them is below another. Leases of other mounts may be there as well.
-    pub(crate) fn lease_paths(&self) -> Vec<String> {
-        let mut all = self.former_paths.clone();
-        all.push(self.full_path());
-        let is_outermost = |path: &&String| !all.iter().any(|other| other != *path && path.starts_with(other.as_str()));
-        all.iter().filter(is_outermost).cloned().collect()
     }
 
     pub(crate) fn space(&self) -> SpaceId {
@@ -130,6 +125,8 @@ pub(crate) enum Engine {
 /// A mount with what answers below it.
 pub(crate) struct Mount {
     pub entry: MountEntry,
+    pub namespace: Arc<Namespace>,
+    /// Its path from the root.
     pub full_path: String,
     pub space: SpaceId,
     pub engine: Engine,
@@ -141,13 +138,27 @@ pub(crate) struct Mount {
 }
 
 impl Mount {
+    /// Its path as requests in its namespace have it.
+    pub(crate) fn request_path(&self) -> &str {
+        &self.facts.path
+    }
+
+    /// What the ids of its leases begin with: its path, and those it was moved from. None of
+    /// them is below another. Leases of other mounts may be there as well.
+    pub(crate) fn lease_paths(&self) -> Vec<String> {
+        let mut all: Vec<_> = self.entry.former_paths.iter().map(|path| self.namespace.full(path)).collect();
+        all.push(self.full_path.clone());
+        let is_outermost = |path: &&String| !all.iter().any(|other| other != *path && path.starts_with(other.as_str()));
+        all.iter().filter(is_outermost).cloned().collect()
+    }
+
     /// Default and longest lifetime below this mount, in seconds.
     pub(crate) fn ttls(&self) -> (u64, u64) {
         (self.facts.default_ttl, self.facts.max_ttl)
     }
 }
 
-/// Every mount, by full path.
+/// Every mount, by its path from the root.
 #[derive(Default)]
 pub(crate) struct MountTable {
     by_path: HashMap<String, Arc<Mount>>,
@@ -180,9 +191,10 @@ impl MountTable {
         self.by_path.values().chain(&self.leaving)
     }
 
-    /// Mounts of one table, in order of their paths.
-    pub(crate) fn of(&self, table: Table) -> Vec<&Arc<Mount>> {
-        let mut mounts: Vec<_> = self.by_path.values().filter(|m| m.entry.table == table).collect();
+    /// Mounts of one namespace and table, in order of their paths.
+    pub(crate) fn of(&self, namespace: &Namespace, table: Table) -> Vec<&Arc<Mount>> {
+        let is_meant = |m: &&Arc<Mount>| m.entry.table == table && m.entry.namespace == namespace.record.id;
+        let mut mounts: Vec<_> = self.by_path.values().filter(is_meant).collect();
         mounts.sort_by(|a, b| a.entry.path.cmp(&b.entry.path));
         mounts
     }
@@ -264,7 +276,11 @@ impl SystemTtls {
 ///
 /// # Errors
 /// [`StoreError`] from the barrier.
-pub(crate) fn load(tx: &mut Transaction, catalog: &Catalog, registry: &Registry) -> Result<MountTable, StoreError> {
+pub(crate) fn load(
+    tx: &mut Transaction,
+    catalog: &Catalog,
+    (namespaces, registry): (&Namespaces, &Registry),
+) -> Result<MountTable, StoreError> {
     let folder = Folder::new(space::MOUNTS, "").expect("the empty folder is one");
     let mut table = MountTable::default();
     for name in tx.list(&folder, None, usize::MAX)?.keys {
@@ -272,7 +288,9 @@ pub(crate) fn load(tx: &mut Transaction, catalog: &Catalog, registry: &Registry)
         let Some(bytes) = tx.get(&key)? else { continue };
         let entry: MountEntry =
             serde_json::from_slice(bytes.expose()).map_err(|_| super::damaged(space::MOUNTS, "a mount entry"))?;
-        let mount = Arc::new(bind(entry, catalog, registry));
+        let namespace = namespaces.with_id(&entry.namespace);
+        let namespace = namespace.ok_or(super::damaged(space::MOUNTS, "the namespace of a mount entry"))?.clone();
+        let mount = Arc::new(bind(entry, namespace, catalog, registry));
         if mount.entry.leaving {
             table.leaving.push(mount);
         } else {
@@ -284,7 +302,7 @@ pub(crate) fn load(tx: &mut Transaction, catalog: &Catalog, registry: &Registry)
 }
 
 /// A mount of this entry, with what answers below it.
-pub(crate) fn bind(entry: MountEntry, catalog: &Catalog, registry: &Registry) -> Mount {
+pub(crate) fn bind(entry: MountEntry, namespace: Arc<Namespace>, catalog: &Catalog, registry: &Registry) -> Mount {
     let engine = match (entry.table, entry.kind.as_str()) {
         (Table::Secret, "system") => Engine::System,
         (Table::Secret, "cubbyhole") => Engine::Cubbyhole,
@@ -297,18 +315,19 @@ pub(crate) fn bind(entry: MountEntry, catalog: &Catalog, registry: &Registry) ->
     let facts = MountFacts {
         id: entry.uuid.clone(),
         accessor: entry.accessor.clone(),
-        path: entry.full_path(),
-        namespace: String::new(),
+        path: entry.request_path(),
+        namespace: namespace.path().to_owned(),
         plugin_version: entry.plugin_version.clone(),
         options: entry.options.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
         default_ttl,
         max_ttl,
         data_version: entry.data_version,
     };
-    let figures = catalog.figures.mounts.of(&facts.path, &entry.kind);
+    let full_path = namespace.full(&facts.path);
+    let figures = catalog.figures.mounts.of(&full_path, &entry.kind);
     let lockout =
         can_lock(&engine).then(|| catalog.lockout_rules.of(&entry.kind, entry.tuning.lockout.as_ref())).flatten();
-    Mount { full_path: entry.full_path(), space: entry.space(), engine, facts, lockout, figures, entry }
+    Mount { full_path, namespace, space: entry.space(), engine, facts, lockout, figures, entry }
 }
 
 /// Whether logins name their alias before they are looked at.
@@ -377,7 +396,7 @@ fn key_of(entry: &MountEntry) -> Key {
 pub(crate) fn save(tx: &mut Transaction, entry: &MountEntry) -> Result<(), StoreError> {
     let bytes = serde_json::to_vec(entry).expect("a mount entry is plain data");
     tx.put(&key_of(entry), &bytes)?;
-    tx.put(&super::epoch_key(), &[])
+    super::restructure(tx)
 }
 
 /// Removes an entry and starts a new epoch. What it stored is dropped afterwards.
@@ -386,5 +405,5 @@ pub(crate) fn save(tx: &mut Transaction, entry: &MountEntry) -> Result<(), Store
 /// [`StoreError`] from the barrier.
 pub(crate) fn remove(tx: &mut Transaction, entry: &MountEntry) -> Result<(), StoreError> {
     tx.delete(&key_of(entry))?;
-    tx.put(&super::epoch_key(), &[])
+    super::restructure(tx)
 }

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use super::{opaque, space};
 
 fn issuer_key() -> Key {
-    opaque(space::HOST, b"oidc issuer")
+    opaque(space::OIDC_KEYS, b"issuer")
 }
 
 /// The address that tokens are said to come from; empty: the cluster's own.
@@ -22,7 +22,7 @@ fn issuer_key() -> Key {
 /// [`StoreError`] from the barrier.
 pub(crate) fn issuer(tx: &mut Transaction) -> Result<String, StoreError> {
     let Some(bytes) = tx.get(&issuer_key())? else { return Ok(String::new()) };
-    let text = std::str::from_utf8(bytes.expose()).map_err(|_| super::damaged(space::HOST, "an issuer"))?;
+    let text = std::str::from_utf8(bytes.expose()).map_err(|_| super::damaged(space::OIDC_KEYS, "an issuer"))?;
     Ok(text.to_owned())
 }
 

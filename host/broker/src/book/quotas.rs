@@ -19,7 +19,7 @@ pub(crate) struct LimitRecord {
     /// At least 1.
     pub interval_secs: u64,
     pub block_secs: u64,
-    /// Whether it is for the namespaces below, too.
+    /// Of a namespace: whether it is for those below, too.
     pub inheritable: bool,
 }
 
@@ -33,7 +33,7 @@ impl LimitRecord {
             interval_ms: self.interval_secs.max(1).saturating_mul(1000),
             block_ms: self.block_secs.saturating_mul(1000),
         };
-        LimitRule { path: self.path.clone(), limit }
+        LimitRule { path: self.path.clone(), limit, inheritable: self.inheritable }
     }
 }
 
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn a_node_without_quotas_has_vaults_exemptions_and_no_rule() {
         let quotas = Quotas::load(&mut empty()).expect("reads");
-        assert!(quotas.rules.find("kv/x").is_none());
+        assert!(quotas.rules.find("kv/x", "").is_none());
         assert!(quotas.config.exempt_paths.contains(&"sys/health".to_owned()));
     }
 
@@ -228,7 +228,11 @@ mod tests {
         let mut tx = empty();
         save(&mut tx, &record("a", "kv/", 1.5)).expect("writes");
         let first = Quotas::load(&mut tx).expect("reads");
-        assert_eq!(first.rules.find("kv/x").map(|(_, limit)| limit.requests), Some(2), "half a request counts as one");
+        assert_eq!(
+            first.rules.find("kv/x", "").map(|(_, limit)| limit.requests),
+            Some(2),
+            "half a request counts as one"
+        );
         assert!(first.same(&Quotas::load(&mut tx).expect("reads")));
         save_config(&mut tx, &QuotaConfig { response_headers: true, ..QuotaConfig::default() }).expect("writes");
         assert!(!first.same(&Quotas::load(&mut tx).expect("reads")));

@@ -122,7 +122,7 @@ pub(crate) fn save(tx: &mut Transaction, registered: &Registered, component: &[u
     }
     let known = serde_json::to_vec(registered).expect("what is known of a plugin is plain data");
     tx.put(&registered.key(), &known)?;
-    tx.put(&super::epoch_key(), &[])
+    super::restructure(tx)
 }
 
 /// Forgets a component, and starts a new epoch.
@@ -134,7 +134,7 @@ pub(crate) fn remove(tx: &mut Transaction, registered: &Registered) -> Result<()
         tx.delete(&piece_key(&registered.sha256, piece))?;
     }
     tx.delete(&registered.key())?;
-    tx.put(&super::epoch_key(), &[])
+    super::restructure(tx)
 }
 
 /// The bytes of a component.

@@ -38,6 +38,8 @@ pub(crate) enum What {
     Leases { prefix: String, after: Option<String>, of: Option<[u8; 16]>, end: LeaseEnd },
     /// The leases of a mount, then the mount.
     Mount { space: [u8; 16] },
+    /// The tokens and mounts of a namespace, then the namespace.
+    Namespace { id: String },
 }
 
 /// How leases are ended.
@@ -57,7 +59,7 @@ pub(crate) struct RemovalRecord {
     pub failures: u32,
     /// Of a mount: all leases up to this one were tried.
     pub tried: Option<String>,
-    /// Of an auth method: how far its tokens are ended.
+    /// Of an auth method or a namespace: how far its tokens are ended.
     pub tokens: TokensEnded,
     /// Of a mount: whoever disabled it did so without its plugin, so that its leases are given
     /// up where nobody can revoke them.
@@ -87,6 +89,7 @@ pub(crate) fn begin(tx: &mut Transaction, now_ms: u64, what: What) -> Result<Due
     let id = match &what {
         What::Tree { root: id, .. } | What::Orphans { parent: id } => *id,
         What::Leases { prefix, .. } => leases::digest(prefix),
+        What::Namespace { id } => leases::digest(&format!("namespace {id}")),
         What::Mount { space } => {
             let mut id = [0; 32];
             id[..16].copy_from_slice(space);

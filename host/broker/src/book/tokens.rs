@@ -56,9 +56,14 @@ pub(crate) struct TokenRecord {
     pub internal: Kept,
     /// Accessor of the auth mount behind a login; empty: `auth/token`.
     pub mount_accessor: String,
+    /// Id of the namespace it is of; of the root: nothing.
+    pub namespace: String,
 }
 
+/// Without what says the namespace, as of every token of the root: older versions read it.
 const FORMAT: u8 = 1;
+/// With it.
+const FORMAT_IN_NAMESPACE: u8 = 2;
 
 /// Kind byte of a token in the due index.
 pub(crate) const DUE_TOKEN: u8 = b't';
@@ -100,7 +105,11 @@ pub(crate) fn get(tx: &mut Transaction, hash: &TokenHash) -> Result<Option<Token
 }
 
 fn decoded(bytes: &Hidden<Vec<u8>>) -> Result<TokenRecord, StoreError> {
-    kept::decoded(bytes, FORMAT, (space::TOKENS, "a token record"))
+    let what = (space::TOKENS, "a token record");
+    if bytes.expose().first() != Some(&FORMAT) {
+        return kept::decoded(bytes, FORMAT_IN_NAMESPACE, what);
+    }
+    kept::decoded(&kept::lengthened(bytes), FORMAT, what)
 }
 
 /// The hash of the token that an accessor belongs to.
@@ -117,7 +126,11 @@ pub(crate) fn by_accessor(tx: &mut Transaction, salt: &Salt, accessor: &str) -> 
 /// # Errors
 /// [`StoreError`] from the barrier.
 pub(crate) fn update(tx: &mut Transaction, hash: &TokenHash, record: &TokenRecord) -> Result<(), StoreError> {
-    tx.put(&key(hash), kept::encoded(&[FORMAT], record).expose())
+    let stored = match record.namespace.as_str() {
+        "" => kept::shortened(kept::encoded(&[FORMAT], record)),
+        _ => kept::encoded(&[FORMAT_IN_NAMESPACE], record),
+    };
+    tx.put(&key(hash), stored.expose())
 }
 
 /// Writes a new token with everything that leads to it.

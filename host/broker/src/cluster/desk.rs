@@ -91,7 +91,7 @@ async fn told(node: &Arc<Node>, open: &Open, from: u64, question: &[u8]) -> Opti
 async fn serve(node: &Arc<Node>, asked: Asked, within_ms: u64) -> Told {
     let Some(request) = asked.into_request() else { return Told::Refused("the request could not be read".to_owned()) };
     let time_max = Duration::from_millis(within_ms.min(REQUEST_MS_MAX));
-    match journey::run_here(node, &request, time_max).await {
+    match journey::run_here(node, request, time_max).await {
         Some(audited) => Told::Served(Box::new(Given::from(audited.into_answer()))),
         None => Told::NotServed,
     }

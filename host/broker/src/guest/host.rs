@@ -295,9 +295,10 @@ impl CallHost for GuestHost {
         let content = crate::sys::wrapping::stored(&envelope);
         let asked = WrapAsk {
             ttl_secs: ttl.min(self.mount.facts.max_ttl),
-            creation_path: &self.mount.full_path,
+            creation_path: self.mount.request_path(),
             display_name: String::new(),
             wrapped_accessor: None,
+            namespace: self.mount.entry.namespace.clone(),
         };
         match mint::wrap(&self.open, &mut self.tx, self.now_ms, asked, &content) {
             Ok(wrapped) => Ok(wrapped.token.expose().clone()),

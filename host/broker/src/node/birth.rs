@@ -16,12 +16,14 @@ use bulkhead_model::seam::seal::SealError;
 use super::{ConfiguredAudit, Node, Parts};
 use crate::book::audits::{self, AuditEntry, Device};
 use crate::book::mounts::{self, MountEntry, Table, Tuning};
+use crate::book::namespaces::NamespaceRecord;
 use crate::book::policies::{self, PolicyRecord};
 use crate::book::tokens::{self, Salt, TokenRecord};
 use crate::book::{cluster_key, space};
 use crate::fault::Fault;
 use crate::open::{Open, OpenParts};
 use crate::step::record;
+use crate::visit::Visit;
 
 /// How to initialise.
 #[derive(Default)]
@@ -141,19 +143,7 @@ fn furnish(
     let cluster = ClusterRecord { id: uuid(entropy), name: cluster_name(parts) };
     let cluster = serde_json::to_vec(&cluster).expect("the record is plain data");
     tx.put(&cluster_key(), &cluster)?;
-    for (table, path, kind, description) in [
-        (Table::Secret, "sys/", "system", "system endpoints used for control, policy and debugging"),
-        (Table::Secret, "identity/", "identity", "identity store"),
-        (Table::Secret, "cubbyhole/", "cubbyhole", "per-token private secret storage"),
-        (Table::Auth, "token/", "token", "token based credentials"),
-    ] {
-        mounts::save(tx, &default_mount(parts, table, path, kind, description))?;
-    }
-    for (name, text) in [("default", policies::DEFAULT_POLICY), ("response-wrapping", policies::WRAPPING_POLICY)] {
-        let name = PolicyName::parse(name).expect("the name is plain");
-        let record = PolicyRecord { text: text.to_owned(), version: 1, modified_ms: now_ms, ..PolicyRecord::default() };
-        policies::write(tx, &name, &record)?;
-    }
+    furnish_each(tx, parts, "", now_ms)?;
     let salt = Salt::of(barrier);
     let record = TokenRecord {
         accessor: base62(entropy, 24),
@@ -165,6 +155,34 @@ fn furnish(
         ..TokenRecord::default()
     };
     tokens::create(tx, &salt, &salt.hash(root_token.expose()), &record)?;
+    Ok(())
+}
+
+/// Writes what a new namespace has.
+///
+/// # Errors
+/// [`Fault`] from the store.
+pub(crate) fn furnish_namespace(visit: &mut Visit, record: &NamespaceRecord) -> Result<(), Fault> {
+    let (open, now_ms) = (visit.open.clone(), visit.now_ms);
+    visit.tx.within(record.realm(), |tx| furnish_each(tx, &open.parts, &record.id, now_ms))
+}
+
+/// Writes what every namespace has: mounts of the host's own, and policies.
+fn furnish_each(tx: &mut Transaction, parts: &Parts, namespace: &str, now_ms: u64) -> Result<(), Fault> {
+    for (table, path, kind, description) in [
+        (Table::Secret, "sys/", "system", "system endpoints used for control, policy and debugging"),
+        (Table::Secret, "identity/", "identity", "identity store"),
+        (Table::Secret, "cubbyhole/", "cubbyhole", "per-token private secret storage"),
+        (Table::Auth, "token/", "token", "token based credentials"),
+    ] {
+        let entry = default_mount(parts, table, path, kind, description);
+        mounts::save(tx, &MountEntry { namespace: namespace.to_owned(), ..entry })?;
+    }
+    for (name, text) in [("default", policies::DEFAULT_POLICY), ("response-wrapping", policies::WRAPPING_POLICY)] {
+        let name = PolicyName::parse(name).expect("the name is plain");
+        let record = PolicyRecord { text: text.to_owned(), version: 1, modified_ms: now_ms, ..PolicyRecord::default() };
+        policies::write(tx, &name, &record)?;
+    }
     Ok(())
 }
 
@@ -187,6 +205,7 @@ fn default_mount(parts: &Parts, table: Table, path: &str, kind: &str, descriptio
     };
     MountEntry {
         uuid: uuid(&*parts.entropy),
+        namespace: String::new(),
         space: hex::encode(SpaceId::random(&*parts.entropy).0),
         table,
         path: path.to_owned(),

@@ -47,12 +47,13 @@ pub(crate) async fn dispatch(visit: &mut Visit, request: &Request, passed: &Auth
         }
         Target::NoPath { .. } => Err(Failure::new(FailureKind::NotFound, wrapped("unsupported path")).into()),
         Target::NoOperation { .. } => Err(unsupported_operation()),
+        Target::NotHere { route, .. } => Err(Fault::invalid(route.refusal_in_namespaces())),
         // The journey waits for it, and comes here no more with this target.
         Target::Loading { .. } => Err(Fault::Conflict),
         Target::NoPlugin { why, .. } => Err(Failure::new(FailureKind::Unavailable, why.clone()).into()),
         Target::NoMount => Err(Failure::new(
             FailureKind::NotFound,
-            format!("no handler for route {:?}. route entry not found.", passed.routed.path),
+            format!("no handler for route {:?}. route entry not found.", request.path.as_str()),
         )
         .into()),
     }
@@ -174,6 +175,7 @@ pub(crate) async fn call(
 ) -> Result<Result<Returned, GuestError>, Fault> {
     // While the guest has the visit's transaction, an empty one stands in its place. If
     // the guest never gives it back, nothing can be committed by mistake.
+    visit.enter(&mount.namespace);
     let aside = visit.tx.afresh();
     let tx = std::mem::replace(&mut visit.tx, aside);
     let host = GuestHost::new(visit.open.clone(), mount.clone(), tx, visit.now_ms, request_id)

@@ -312,12 +312,13 @@ fn set_aside(tx: &mut Transaction, due: &Due, now_ms: u64) -> Result<(), StoreEr
     tx.put(&leases::due_key(now_ms.saturating_add(RETRY_MS_MAX), due.kind, &due.id), place.expose())
 }
 
-/// A visit that no request asked for.
+/// A visit that no request asked for, in the root namespace.
 pub(crate) fn visit(open: &Arc<Open>, now_ms: u64) -> Result<Visit, Fault> {
     let mut tx = open.begin()?;
     let config = open.config(&mut tx)?;
     Ok(Visit {
         open: open.clone(),
+        namespace: config.namespaces.root().clone(),
         config,
         tx,
         now_ms,
@@ -356,7 +357,7 @@ pub(crate) async fn revoke(visit: &mut Visit, record: &LeaseRecord) -> Result<()
     let Some(plugin) = components::serving(&visit.open, &mount).await? else {
         return Err(Fault::invalid("the plugin of this lease's mount is not on this server"));
     };
-    let lease = guest_lease(record, mount.entry.leaving);
+    let lease = guest_lease(record, &mount);
     match dispatch::call(visit, &mount, &plugin, Call::RevokeLease(lease), &record.id).await? {
         Ok(_) => Ok(()),
         Err(error) => {
@@ -367,16 +368,17 @@ pub(crate) async fn revoke(visit: &mut Visit, record: &LeaseRecord) -> Result<()
 }
 
 /// A lease as its guest gets it back.
-pub(crate) fn guest_lease(record: &LeaseRecord, unmounting: bool) -> GuestLease {
+pub(crate) fn guest_lease(record: &LeaseRecord, mount: &Mount) -> GuestLease {
+    let within = |path: &str| path.strip_prefix(mount.namespace.path()).unwrap_or(path).to_owned();
     GuestLease {
-        id: record.id.clone(),
+        id: mount.namespace.shown_lease(&record.id),
         kind: record.kind.clone(),
-        path: record.path.clone(),
+        path: within(&record.path),
         issued_at: record.issued_ms,
         expires_at: record.expires_ms,
         internal: record.internal.duplicate(),
         data_version: record.data_version,
-        unmounting,
+        unmounting: mount.entry.leaving,
     }
 }
 

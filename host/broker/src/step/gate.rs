@@ -21,6 +21,9 @@ pub(crate) async fn answer_free(node: &Arc<Node>, request: &Request) -> Option<R
         return Some(sys::metrics::free(node, request));
     }
     let route = at_gate::find(rest).filter(|route| !route.verbs.is_empty())?;
+    if !request.namespace.is_empty() && !matches!(rest, "seal-status" | "leader") {
+        return Some(Reply::Failed(Failure::invalid(route.refusal_in_namespaces())));
+    }
     if !route.verbs.contains(&request.verb) {
         return Some(Reply::Failed(Failure { kind: FailureKind::Unsupported, errors: Vec::new() }));
     }
@@ -47,6 +50,9 @@ pub(crate) fn refuse(request: &Request) -> Option<Reply> {
     let failed = |kind, errors: &[&str]| {
         Some(Reply::Failed(Failure { kind, errors: errors.iter().map(|e| (*e).to_owned()).collect() }))
     };
+    if !request.namespace.is_empty() {
+        return None;
+    }
     let lists = matches!(request.verb, Verb::List | Verb::Scan);
     match request.path.as_str().strip_prefix("sys/")? {
         "replication/status"

@@ -8,6 +8,7 @@ use bulkhead_model::request::Request;
 
 use crate::book::batch;
 use crate::book::config::{AclError, Config};
+use crate::book::namespaces::Namespace;
 use crate::book::removals::Slice;
 use crate::book::tokens::{self, TokenHash, TokenRecord, tree};
 use crate::fault::Fault;
@@ -17,10 +18,11 @@ use crate::visit::Who;
 /// The caller, if a token was sent.
 ///
 /// # Errors
-/// 403 for a token that is unknown, over, or used from the wrong address.
+/// 403 for a token that is unknown, over, used from the wrong address, or of a namespace that the
+/// one asked is not within.
 pub(crate) fn identify(
     open: &Open,
-    config: &Config,
+    (config, here): (&Config, &Namespace),
     tx: &mut Transaction,
     request: &Request,
     now_ms: u64,
@@ -31,12 +33,20 @@ pub(crate) fn identify(
     open.catalog.figures.tokens.lookup.record(began.elapsed());
     let found = found.filter(|(_, record)| address_fits(record, request));
     let (hash, record) = found.ok_or_else(Failure::bad_token)?;
+    let home = config.namespaces.with_id(&record.namespace).cloned().ok_or_else(Failure::bad_token)?;
+    // A token reaches down, as far as its policies say, and never up or aside.
+    if !here.is_within(&home) {
+        return Err(Failure::denied().into());
+    }
     let persona = match record.entity_id.as_str() {
         "" => None,
         // With its entity a token ends, or rests.
-        id => Some(config.persona(tx, id)?.filter(|p| !p.entity.disabled).ok_or_else(Failure::bad_token)?),
+        id => {
+            let found = tx.within(home.realm(), |tx| config.persona(tx, id))?;
+            Some(found.filter(|p| !p.entity.disabled).ok_or_else(Failure::bad_token)?)
+        }
     };
-    let acl = match config.acl(tx, &record.policies, persona.as_deref(), now_ms) {
+    let acl = match config.acl(tx, (&home, &record.policies), persona.as_deref(), now_ms) {
         Ok(acl) => acl,
         Err(AclError::Store(error)) => return Err(error.into()),
         Err(AclError::Policy { name, error }) => {
@@ -45,11 +55,12 @@ pub(crate) fn identify(
             return Err(Failure::denied().into());
         }
     };
-    Ok(Some(Who { hash, record, acl, persona }))
+    Ok(Some(Who { hash, record, namespace: home, acl, persona }))
 }
 
 /// The record of a token that may be used now: a stored one, or what a batch token says of
-/// itself while its parent is there. With the auth method behind its login a token ends.
+/// itself while its parent is there. With the auth method behind its login, and with its
+/// namespace, a token ends.
 ///
 /// # Errors
 /// [`StoreError`] from the barrier.
@@ -60,7 +71,9 @@ pub(crate) fn live(
     now_ms: u64,
 ) -> Result<Option<(TokenHash, TokenRecord)>, StoreError> {
     let method = |accessor: &str| accessor.is_empty() || config.mounts.with_accessor(accessor).is_some();
-    let is_live = |record: &TokenRecord| !record.is_expired(now_ms) && method(&record.mount_accessor);
+    let home = |id: &str| config.namespaces.with_id(id).is_some_and(|home| !home.record.leaving);
+    let is_live =
+        |record: &TokenRecord| !record.is_expired(now_ms) && method(&record.mount_accessor) && home(&record.namespace);
     let hash = open.salt.hash(token);
     let found = match batch::open(tx, token) {
         Some(record) => match record.parent {

@@ -13,7 +13,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use crate::book::leases::{self, Due, LeaseRecord};
 use crate::book::mounts::{self, Engine, Mount, MountEntry, Table};
 use crate::book::removals::{self, LeaseEnd, RemovalRecord, Slice, TokensEnded, What};
-use crate::book::tokens::{self, tree};
+use crate::book::tokens::{self, TokenRecord, tree};
 use crate::book::{jobs, quotas};
 use crate::fault::Fault;
 use crate::open::Open;
@@ -41,16 +41,7 @@ const LOOK_EVERY_MS: u64 = 60_000;
 /// 400: the mount is disabled, but some leases could not be revoked. Else as of
 /// [`remove::finish`].
 pub(crate) async fn mount(visit: &mut Visit, mount: &Mount) -> Result<(), Fault> {
-    if mount.entry.table == Table::Secret && is_bare(&mut visit.tx, mount)? {
-        return take_away(visit, mount);
-    }
-    mounts::save(&mut visit.tx, &MountEntry { leaving: true, ..mount.entry.clone() })?;
-    let what = What::Mount { space: mount.space.0 };
-    let due = removals::begin(&mut visit.tx, visit.now_ms, what.clone())?;
-    if !has_plugin(mount) && !is_registered(visit, mount) {
-        let record = RemovalRecord { without_plugin: true, ..RemovalRecord::new(what) };
-        removals::save(&mut visit.tx, &due, &record)?;
-    }
+    let Some(due) = begin(visit, mount)? else { return Ok(()) };
     let begun = match mount.entry.table {
         Table::Secret => "the mount is disabled; the revocation of its leases takes longer",
         Table::Auth => "the auth method is disabled; the end of its tokens takes longer",
@@ -59,10 +50,29 @@ pub(crate) async fn mount(visit: &mut Visit, mount: &Mount) -> Result<(), Fault>
     told_of_rest(&visit.open, mount).await
 }
 
+/// Puts the end of a mount on record, and gives back its place; none: it has gone at once.
+///
+/// # Errors
+/// [`Fault`] from the store.
+pub(crate) fn begin(visit: &mut Visit, mount: &Mount) -> Result<Option<Due>, Fault> {
+    if mount.entry.table == Table::Secret && is_bare(&mut visit.tx, mount)? {
+        take_away(visit, mount)?;
+        return Ok(None);
+    }
+    mounts::save(&mut visit.tx, &MountEntry { leaving: true, ..mount.entry.clone() })?;
+    let what = What::Mount { space: mount.space.0 };
+    let due = removals::begin(&mut visit.tx, visit.now_ms, what.clone())?;
+    if !has_plugin(mount) && !is_registered(visit, mount) {
+        let record = RemovalRecord { without_plugin: true, ..RemovalRecord::new(what) };
+        removals::save(&mut visit.tx, &due, &record)?;
+    }
+    Ok(Some(due))
+}
+
 /// Whether there are no leases where those of this mount would be. Bound to what it sees: with
 /// one that is made meanwhile it is another matter.
 fn is_bare(tx: &mut Transaction, mount: &Mount) -> Result<bool, StoreError> {
-    for path in mount.entry.lease_paths() {
+    for path in mount.lease_paths() {
         if !leases::page(tx, &path, None, 1)?.0.is_empty() {
             return Ok(false);
         }
@@ -83,7 +93,7 @@ fn is_registered(visit: &Visit, mount: &Mount) -> bool {
 /// Ids of up to `limit` leases of a mount, behind `after`; in no order, but always the same.
 /// Read in transactions of their own: leases that go meanwhile are no conflict.
 async fn left(open: &Open, mount: &Mount, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {
-    let paths = mount.entry.lease_paths();
+    let paths = mount.lease_paths();
     let begin = after.and_then(|id| paths.iter().position(|path| id.starts_with(path.as_str()))).unwrap_or(0);
     let mut after = after.map(str::to_owned);
     let (mut left, mut a_page) = (Vec::new(), IDS_A_PAGE.min(limit));
@@ -129,6 +139,7 @@ async fn told_of_rest(open: &Open, mount: &Mount) -> Result<(), Fault> {
     // Where the mount was before, another may be now.
     let is_here = first.starts_with(&mount.full_path);
     let path = if is_here { mount.full_path.trim_end_matches('/') } else { first };
+    let (path, first) = (path.strip_prefix(mount.namespace.path()).unwrap_or(path), mount.namespace.shown_lease(first));
     Err(Fault::invalid(format!(
         "failed to revoke {first:?}, one of {count} leases left of this mount; see the server's log. The mount is \
          disabled, its leases are tried again later and later, and it goes with the last of them. To try again now, \
@@ -167,7 +178,8 @@ pub(crate) async fn step(
         return Ok(true);
     };
     if mount.entry.table == Table::Auth && record.tokens != TokensEnded::All {
-        return end_tokens(open, due, &mount, record, slice).await;
+        let accessor = &mount.entry.accessor;
+        return end_tokens(open, due, |token| token.mount_accessor == *accessor, (record, slice)).await;
     }
     let has_plugin = has_plugin(&mount);
     let after = record.tried.as_deref().filter(|_| has_plugin);
@@ -190,14 +202,13 @@ pub(crate) async fn step(
     Ok(false)
 }
 
-/// Ends the next tokens of an auth method with all below them. What does not fit goes on as a
+/// Ends the next tokens that are meant with all below them. What does not fit goes on as a
 /// removal of its own.
-async fn end_tokens(
+pub(crate) async fn end_tokens(
     open: &Open,
     due: &Due,
-    mount: &Mount,
-    record: RemovalRecord,
-    mut slice: Slice,
+    meant: impl Fn(&TokenRecord) -> bool,
+    (record, mut slice): (RemovalRecord, Slice),
 ) -> Result<bool, Fault> {
     let now_ms = open.parts.clock.now_ms();
     let mut tx = open.begin()?;
@@ -211,7 +222,7 @@ async fn end_tokens(
         let is_meant = match tokens::get_untracked(&mut tx, &hash) {
             // Nobody can use it.
             Err(StoreError::Damaged { .. }) => false,
-            found => found?.is_some_and(|token| token.mount_accessor == mount.entry.accessor),
+            found => found?.is_some_and(|token| meant(&token)),
         };
         if is_meant {
             if !slice.has_room() {

@@ -12,7 +12,7 @@ use bulkhead_model::request::Request;
 use crate::book::identity::persona::Persona;
 use crate::book::identity::{Id, id_text};
 use crate::book::mfa::enforcements::{self, EnforcementRecord, Target};
-use crate::book::mfa::methods;
+use crate::book::mfa::methods::{self, MethodRecord};
 use crate::book::mfa::waiting::{self, WAIT_MS, WAITING_MAX, WaitingRecord};
 use crate::book::mounts::Mount;
 use crate::fault::Fault;
@@ -58,7 +58,7 @@ pub(crate) fn demand(
     mount: &Mount,
     granted: Granted,
 ) -> Result<Standing, Fault> {
-    if !enforcements::may_be(&mut visit.tx)? {
+    if !may_be(visit)? {
         return Ok(Standing::Proven(Proven(granted)));
     }
     let persona = visit.config.clone().persona(&mut visit.tx, &granted.record.entity_id)?;
@@ -83,14 +83,58 @@ pub(crate) fn demand(
     }
 }
 
-/// What is demanded of the logins of somebody at a mount, in the order of names.
+/// What is demanded of the logins of somebody at a mount, in the order of names. What a namespace
+/// above demands of a type of auth method, it demands of those below as well.
 fn demanded(visit: &mut Visit, mount: &Mount, persona: Option<&Persona>) -> Result<Vec<EnforcementRecord>, Fault> {
     let mut targets = vec![Target::Accessor(&mount.entry.accessor), Target::Type(&mount.entry.kind)];
     if let Some(persona) = persona {
         targets.push(Target::Entity(&persona.entity.id));
         targets.extend(persona.groups.iter().map(|group| Target::Group(&group.id)));
     }
-    Ok(enforcements::about(&mut visit.tx, &visit.open.names, &targets)?)
+    let names = &visit.open.names;
+    let mut demanded = enforcements::about(&mut visit.tx, names, &targets)?;
+    for above in visit.config.clone().namespaces.above(&visit.namespace) {
+        let of_type = [Target::Type(&mount.entry.kind)];
+        let inherited = visit.tx.within(above.realm(), |tx| enforcements::about(tx, names, &of_type))?;
+        for mut enforcement in inherited {
+            // One of the same name is another.
+            if demanded.iter().any(|have| have.name == enforcement.name) {
+                enforcement.name = format!("{}@{}", enforcement.name, above.shown_id());
+            }
+            demanded.push(enforcement);
+        }
+    }
+    demanded.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(demanded)
+}
+
+/// Whether anything may be demanded in the visit's namespace.
+fn may_be(visit: &mut Visit) -> Result<bool, Fault> {
+    if enforcements::may_be(&mut visit.tx)? {
+        return Ok(true);
+    }
+    for above in visit.config.clone().namespaces.above(&visit.namespace) {
+        if visit.tx.within(above.realm(), enforcements::may_be)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// A method of the visit's namespace, or of one above.
+///
+/// # Errors
+/// [`Fault`] from the store.
+pub(crate) fn method(visit: &mut Visit, id: &Id) -> Result<Option<MethodRecord>, Fault> {
+    if let Some(method) = methods::get(&mut visit.tx, id)? {
+        return Ok(Some(method));
+    }
+    for above in visit.config.clone().namespaces.above(&visit.namespace) {
+        if let Some(method) = visit.tx.within(above.realm(), |tx| methods::get(tx, id))? {
+            return Ok(Some(method));
+        }
+    }
+    Ok(None)
 }
 
 /// Has a login wait.
@@ -113,7 +157,7 @@ fn wait(
     for enforcement in demanded {
         let mut any = Vec::with_capacity(enforcement.methods.len());
         for id in &enforcement.methods {
-            let Some(method) = methods::get(&mut visit.tx, id)? else { continue };
+            let Some(method) = method(visit, id)? else { continue };
             any.push(MfaMethod { kind: TOTP.to_owned(), id: id_text(id), uses_passcode: true, name: method.name });
         }
         mfa_constraints.push(MfaConstraint { name: enforcement.name.clone(), any });
@@ -144,14 +188,16 @@ fn take_room(open: &Open, now_ms: u64) -> Result<bool, Fault> {
 pub(crate) fn go_on(visit: &mut Visit, request_id: &str, sent: &Credentials) -> Result<(Proven, Option<u64>), Fault> {
     let (id, now_ms) = (visit.open.salt.hash(request_id), visit.now_ms);
     let found = waiting::get(&mut visit.tx, &id)?.filter(|record| record.due_ms > now_ms);
+    // A login goes on in the namespace that it is of.
+    let found = found.filter(|record| record.token.namespace == visit.namespace.record.id);
     let nothing_waits = || Fault::invalid("invalid request ID");
     let WaitingRecord { entity, token, is_batch, warnings, wrap_secs, .. } = found.ok_or_else(nothing_waits)?;
     let config = visit.config.clone();
-    let mount = config.mounts.with_accessor(&token.mount_accessor).ok_or_else(nothing_waits)?;
+    let mount = visit.mount_with(&token.mount_accessor).cloned().ok_or_else(nothing_waits)?;
     let persona = config.persona(&mut visit.tx, &id_text(&entity))?.filter(|persona| !persona.entity.disabled);
     let denied = || Failure::new(FailureKind::Denied, "permission denied");
     let persona = persona.ok_or_else(denied)?;
-    let demanded = demanded(visit, mount, Some(&persona))?;
+    let demanded = demanded(visit, &mount, Some(&persona))?;
     if demanded.is_empty() {
         return Err(Fault::invalid("nothing is demanded of this login any more: log in again"));
     }

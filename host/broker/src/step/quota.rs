@@ -3,6 +3,7 @@
 
 use bulkhead_model::answer::Headers;
 use bulkhead_model::failure::{Failure, FailureKind};
+use bulkhead_model::path::ApiPath;
 use bulkhead_model::quota::{Client, Limit, Taken, Verdict};
 use bulkhead_model::request::Request;
 
@@ -24,8 +25,14 @@ pub(crate) async fn admit(node: &Node, request: &Request) -> Result<Headers, Aud
     if quotas.rules.is_empty() {
         return Ok(Headers::new());
     }
-    let path = route::folded(&config.mounts, request.path.as_str()).path;
-    let Some((rule, limit)) = quotas.rules.find(&path) else { return Ok(Headers::new()) };
+    // Header and path together, however the two share it out.
+    let full = match request.namespace.as_str() {
+        "" => request.path.clone(),
+        name => request.path.below(&format!("{name}/")),
+    };
+    let path = route::folded(&config.mounts, full.as_str()).path;
+    let (namespace, _) = config.namespaces.locate(config.namespaces.root(), full.as_str());
+    let Some((rule, limit)) = quotas.rules.find(&path, namespace.path()) else { return Ok(Headers::new()) };
     let client = Client::from(request.origin.address);
     let taken = quotas.counts.lock().take(rule, client, limit, open.parts.clock.now_ms());
     let headers = if quotas.config.response_headers { headers(limit, &taken) } else { Headers::new() };
@@ -33,7 +40,7 @@ pub(crate) async fn admit(node: &Node, request: &Request) -> Result<Headers, Aud
         Verdict::Admitted => Ok(headers),
         Verdict::Over(_) | Verdict::Blocked(_) => {
             open.catalog.figures.rate_limited.add_one();
-            Err(refuse(&open, &config, request).await.with(headers))
+            Err(refuse(&open, (&config, &full), request).await.with(headers))
         }
     }
 }
@@ -59,14 +66,14 @@ fn whole_secs(ms: u64) -> String {
 }
 
 /// The answer, recorded if the operator asked for that: a flood would else fill the disk.
-async fn refuse(open: &Open, config: &Config, request: &Request) -> Audited {
+async fn refuse(open: &Open, (config, full): (&Config, &ApiPath), request: &Request) -> Audited {
     let path = request.path.as_str();
     let failure = Failure::new(FailureKind::Limited, format!("request path {path:?}: rate limit quota exceeded"));
     if !config.quotas.config.audit_logging {
         return Audited::unrecorded(failure.into());
     }
     let mut trail = Trail::new(open, request);
-    trail.routed(open, &route::route(&config.mounts, request));
+    trail.routed(open, &route::find(&config.mounts, full, (request.verb, request.help)));
     trail.too_often();
     match record::request(open, request, &mut trail).await {
         Ok(()) => record::response(open, request, trail, failure.into()).await,

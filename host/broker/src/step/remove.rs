@@ -15,7 +15,7 @@ use crate::book::removals::{self, LeaseEnd, Pace, RemovalRecord, Slice, What};
 use crate::book::tokens::{self, tree};
 use crate::fault::Fault;
 use crate::open::Open;
-use crate::step::leave;
+use crate::step::{leave, vacate};
 use crate::visit::Visit;
 
 /// Slices that the scheduler removes before it lets others have their turn. Source: ours.
@@ -63,7 +63,8 @@ impl Drop for Hold {
 pub(crate) async fn finish(visit: &mut Visit, due: Due, begun: &str) -> Result<(), Fault> {
     // Before the commit, so that the scheduler never sees it free.
     let hold = Hold::of(&visit.open, due);
-    let first = std::mem::replace(&mut visit.tx, visit.open.begin()?);
+    let next = visit.begin()?;
+    let first = std::mem::replace(&mut visit.tx, next);
     visit.open.commit(first).await?;
     let ended = match visit.ends {
         Some(ends) => tokio::time::timeout_at(ends, to_the_end(&visit.open, &due)).await,
@@ -71,7 +72,7 @@ pub(crate) async fn finish(visit: &mut Visit, due: Due, begun: &str) -> Result<(
     };
     drop(hold);
     // What the visit has read may be among what is gone.
-    visit.tx = visit.open.begin()?;
+    visit.tx = visit.begin()?;
     ended.unwrap_or_else(|_| Err(Failure::new(FailureKind::Timeout, format!("{begun}, and goes on")).into()))
 }
 
@@ -184,6 +185,10 @@ async fn attempt(open: &Arc<Open>, due: &Due, pace: &Pace) -> Result<bool, Fault
                 *place = after;
             }
             done
+        }
+        What::Namespace { id } => {
+            let id = id.clone();
+            return vacate::step(open, due, &id, record, pace.slice()).await;
         }
         What::Mount { space } => return leave::step(open, due, SpaceId(*space), record, pace.slice()).await,
     };

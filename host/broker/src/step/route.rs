@@ -9,11 +9,12 @@ use bulkhead_model::request::{Request, Verb};
 use bulkhead_model::seam::plugin::Plugin;
 
 use crate::book::mounts::{Engine, Mount, MountTable};
+use crate::book::namespaces::Namespace;
 use crate::sys::table::{HostRoute, HostTable};
 
 /// Where a request goes.
 pub(crate) struct Routed {
-    /// The path as policies see it: LIST and SCAN end in a slash, and of spellings that mean the
+    /// The path from the root, as policies see it: LIST and SCAN end in a slash, and of spellings that mean the
     /// same it has the one in lower case.
     pub path: String,
     /// The segments of the path that have other spellings.
@@ -31,6 +32,8 @@ pub(crate) enum Target {
     NoPath { mount: Arc<Mount> },
     /// The path is there, the operation is not.
     NoOperation { mount: Arc<Mount> },
+    /// The path is there, but in the root namespace alone.
+    NotHere { mount: Arc<Mount>, route: &'static HostRoute },
     /// The mount's component is not compiled yet.
     Loading { mount: Arc<Mount> },
     /// The mount's component is not on this node.
@@ -60,6 +63,7 @@ impl Target {
         match self {
             Self::Guest(guest) => Some(&guest.mount),
             Self::Host { mount, .. }
+            | Self::NotHere { mount, .. }
             | Self::NoPath { mount }
             | Self::NoOperation { mount }
             | Self::Loading { mount }
@@ -99,12 +103,16 @@ impl Target {
     }
 }
 
-/// Finds the target of a request.
-pub(crate) fn route(mounts: &MountTable, request: &Request) -> Routed {
-    find(mounts, &request.path, (request.verb, request.help))
+/// Finds the target of a request in this namespace.
+pub(crate) fn route(mounts: &MountTable, namespace: &Namespace, request: &Request) -> Routed {
+    let asks = (request.verb, request.help);
+    match namespace.path() {
+        "" => find(mounts, &request.path, asks),
+        path => find(mounts, &request.path.below(path), asks),
+    }
 }
 
-/// Finds what a path leads to, with this verb, or if it is asked what it is.
+/// Finds what a path from the root leads to, with this verb, or if it is asked what it is.
 pub(crate) fn find(mounts: &MountTable, path: &ApiPath, asks: (Verb, bool)) -> Routed {
     let folder = matches!(asks.0, Verb::List | Verb::Scan);
     let path = if folder { path.to_folder() } else { path.clone() };
@@ -164,6 +172,7 @@ fn asked(mount: &Arc<Mount>, rest: &str, asks: (Verb, bool)) -> Target {
     let (verb, help) = asks;
     let found = if help { table.about(rest).ok_or(false) } else { table.find(rest, verb) };
     match found {
+        Ok((route, _)) if !route.each && !mount.namespace.is_root() => Target::NotHere { mount: mount.clone(), route },
         Ok((route, captures)) => Target::Host { route, captures, mount: mount.clone() },
         Err(true) => Target::NoOperation { mount: mount.clone() },
         Err(false) => Target::NoPath { mount: mount.clone() },

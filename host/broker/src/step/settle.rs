@@ -149,6 +149,7 @@ fn grant_lease(
     let (ttl_secs, longest) = (ttl_secs.min(left_secs), longest.min(left_secs));
     let token = batch.map_or_else(|| visit.who.as_ref().map(|who| who.hash), |who| who.record.parent);
     let expires_ms = visit.now_ms.saturating_add(ttl_secs.saturating_mul(1000));
+    // From the root, so that leases of one namespace are never among those of another.
     let path = format!("{}{}", guest.mount.full_path, guest.rest.trim_end_matches('/'));
     let record = LeaseRecord {
         id: format!("{path}/{}", visit.random_text(24)),
@@ -170,7 +171,11 @@ fn grant_lease(
     };
     leases::save(&mut visit.tx, None, &record)?;
     tracing::debug!(request = %request.id, "lease granted");
-    Ok(LeaseInfo { id: record.id.clone(), renewable: record.renewable, duration_secs: ttl_secs })
+    Ok(LeaseInfo {
+        id: guest.mount.namespace.shown_lease(&record.id),
+        renewable: record.renewable,
+        duration_secs: ttl_secs,
+    })
 }
 
 fn login(

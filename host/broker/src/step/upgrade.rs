@@ -105,7 +105,7 @@ pub(crate) async fn step(visit: &mut Visit, due: &Due) -> Result<(), Fault> {
             visit.tx.delete(&key_of(space))?;
             let entry = MountEntry { data_version: plugin.descriptor().data_version, ..mount.entry.clone() };
             mounts::save(&mut visit.tx, &entry)?;
-            let upgraded = mounts::bind(entry, &visit.open.catalog, &visit.config.registry);
+            let upgraded = visit.config.bind(entry, &visit.open.catalog);
             super::duties::initialise(visit, &upgraded.into(), &plugin, Reason::Upgraded).await
         }
         Ok(_) => Err(mismatched()),

@@ -56,9 +56,12 @@ pub(super) fn acl_of_accessor(visit: &mut Visit, ask: &Ask<'_>) -> Result<Arc<Ac
     let Some(accessor) = ask.fields.text("accessor")? else { return Err(Fault::invalid("missing accessor")) };
     let found = tokens::by_accessor(&mut visit.tx, &visit.open.salt, &accessor)?;
     let record = match found {
-        Some(hash) => tokens::get(&mut visit.tx, &hash)?.filter(|record| !record.is_expired(visit.now_ms)),
+        Some(hash) => tokens::get(&mut visit.tx, &hash)?,
         None => None,
     };
+    let is_meant =
+        |record: &TokenRecord| !record.is_expired(visit.now_ms) && record.namespace == visit.namespace.record.id;
+    let record = record.filter(is_meant);
     acl_of(visit, record)?.ok_or_else(|| Fault::invalid_wrapped("invalid accessor"))
 }
 
@@ -66,14 +69,15 @@ pub(super) fn acl_of_accessor(visit: &mut Visit, ask: &Ask<'_>) -> Result<Arc<Ac
 fn acl_of(visit: &mut Visit, record: Option<TokenRecord>) -> Result<Option<Arc<Acl>>, Fault> {
     let Some(record) = record else { return Ok(None) };
     let config = visit.config.clone();
+    let Some(home) = config.namespaces.with_id(&record.namespace) else { return Ok(None) };
     let persona = match record.entity_id.as_str() {
         "" => None,
-        id => match config.persona(&mut visit.tx, id)?.filter(|persona| !persona.entity.disabled) {
+        _ => match visit.persona_of(&record)?.filter(|persona| !persona.entity.disabled) {
             None => return Ok(None),
             found => found,
         },
     };
-    Ok(Some(config.acl(&mut visit.tx, &record.policies, persona.as_deref(), visit.now_ms)?))
+    Ok(Some(config.acl(&mut visit.tx, (home, &record.policies), persona.as_deref(), visit.now_ms)?))
 }
 
 fn answer(visit: &Visit, acl: &Acl, ask: &Ask<'_>) -> Result<Reply, Fault> {
@@ -86,7 +90,8 @@ fn answer(visit: &Visit, acl: &Acl, ask: &Ask<'_>) -> Result<Reply, Fault> {
     }
     let mut told = Map::new();
     for path in &paths {
-        let Folded { path: asked, segments } = route::folded(&visit.config.mounts, path.trim_start_matches('/'));
+        let full = visit.namespace.full(path.trim_start_matches('/'));
+        let Folded { path: asked, segments } = route::folded(&visit.config.mounts, &full);
         told.insert(path.clone(), json!(acl.capabilities(&asked, &segments)));
     }
     if let [only] = &paths[..] {

@@ -9,8 +9,7 @@ use bulkhead_model::reply::{Envelope, Reply, hidden_json_within};
 use bulkhead_model::request::Verb;
 
 use super::table::{Handler, HostRoute, HostTable};
-use crate::book::tokens::TokenHash;
-use crate::book::{cubby_folder, cubby_key};
+use crate::book::Cubby;
 use crate::fault::{Fault, wrapped};
 use crate::visit::{Ask, Visit, enveloped, listed};
 
@@ -26,27 +25,27 @@ const ROUTES: &[HostRoute] = &[
 
 /// The routes below `cubbyhole/`.
 pub(crate) fn routes() -> &'static HostTable {
-    static TABLE: LazyLock<HostTable> = LazyLock::new(|| HostTable::new(&[ROUTES]));
+    static TABLE: LazyLock<HostTable> = LazyLock::new(|| HostTable::of_each(&[ROUTES]));
     &TABLE
 }
 
-/// The token whose store it is. One that is not stored itself has none.
-fn owner(visit: &Visit) -> Result<TokenHash, Fault> {
+/// The caller's store in this namespace. A token that is not stored itself has none.
+fn own(visit: &Visit) -> Result<Cubby, Fault> {
     let who = visit.who()?;
     if who.record.is_batch() {
         return Err(Fault::invalid("cubbyhole operations are only supported by 'service' type tokens"));
     }
-    Ok(who.hash)
+    let here = &visit.namespace.record.id;
+    Ok(if who.record.namespace == *here { Cubby::of(&who.hash) } else { Cubby::elsewhere(&who.hash, here) })
 }
 
 fn key(visit: &Visit, path: &str) -> Result<bulkhead_barrier::Key, Fault> {
-    let hash = owner(visit)?;
-    cubby_key(&hash, path).ok_or_else(|| Fault::invalid("cannot write to a path ending in '/'"))
+    own(visit)?.key(path).ok_or_else(|| Fault::invalid("cannot write to a path ending in '/'"))
 }
 
 fn exists(visit: &mut Visit, captures: &[(&'static str, String)]) -> Result<bool, Fault> {
     let path = captures.first().map_or("", |(_, path)| path.as_str());
-    match visit.who.as_ref().and_then(|who| cubby_key(&who.hash, path)) {
+    match own(visit).ok().and_then(|own| own.key(path)) {
         Some(key) => Ok(visit.tx.version(&key)?.is_some()),
         None => Ok(true),
     }
@@ -80,7 +79,8 @@ fn list(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         "" => String::new(),
         path => format!("{path}/"),
     };
-    let hash = owner(visit)?;
-    let Some(folder) = cubby_folder(&hash, &prefix) else { return listed(Vec::new()) };
-    listed(visit.tx.list(&folder, None, LIST_NAMES_MAX)?.keys)
+    let Some(folder) = own(visit)?.folder(&prefix) else { return listed(Vec::new()) };
+    let mut names = visit.tx.list(&folder, None, LIST_NAMES_MAX)?.keys;
+    names.retain(|name| !Cubby::is_elsewhere(name));
+    listed(names)
 }

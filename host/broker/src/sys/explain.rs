@@ -48,7 +48,7 @@ fn explain(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let path = ApiPath::checked(path.trim_start_matches('/').to_owned())
         .map_err(|error| Fault::invalid(format!("path is not one of this API: {error}")))?;
     let (acl, templated) = whose(visit, ask)?;
-    let routed = route::find(&visit.config.mounts, &path, (verb, false));
+    let routed = route::find(&visit.config.mounts, &path.below(visit.namespace.path()), (verb, false));
     let parameters = ask.fields.object("parameters")?.cloned().unwrap_or_default();
     let sent = || Some(parameters.clone());
     let asked = acl::Ask {
@@ -122,7 +122,7 @@ fn whose(visit: &mut Visit, ask: &Ask<'_>) -> Result<(Arc<Acl>, Vec<String>), Fa
                 }
             }
             let config = visit.config.clone();
-            Ok((config.acl(&mut visit.tx, &names, None, visit.now_ms)?, templated))
+            Ok((config.acl(&mut visit.tx, (&visit.namespace, &names), None, visit.now_ms)?, templated))
         }
         _ => Err(Fault::invalid("give one of token, accessor and policies, or none of them for your own token")),
     }

@@ -19,10 +19,10 @@ use crate::visit::{Visit, bare};
 pub(crate) fn answer(visit: &Visit, request: &Request, passed: &Authorized) -> Result<Reply, Fault> {
     let target = &passed.routed.target;
     let Some(mount) = target.mount() else {
-        let text = format!("no handler for route {:?}. route entry not found.", passed.routed.path);
+        let text = format!("no handler for route {:?}. route entry not found.", request.path.as_str());
         return Err(Failure::new(FailureKind::NotFound, text).into());
     };
-    let rest = request.path.as_str().strip_prefix(&mount.full_path).unwrap_or_default();
+    let rest = request.path.as_str().strip_prefix(mount.request_path()).unwrap_or_default();
     let mut paths = Map::new();
     let text = match target {
         _ if rest.is_empty() => {
@@ -90,7 +90,7 @@ fn mount_help(mount: &Mount) -> String {
     for (pattern, summary) in paths {
         // Of several operations on a path each has a line of its own.
         if pattern != last {
-            text.push_str(&format!("\n    {}{pattern}\n", mount.full_path));
+            text.push_str(&format!("\n    {}{pattern}\n", mount.request_path()));
         }
         text.push_str(&format!("        {summary}\n"));
         last = pattern;
@@ -142,7 +142,7 @@ pub(crate) fn openapi(visit: &Visit) -> Value {
     let mut paths = Map::new();
     let reaches = |mount: &Mount| visit.who.as_ref().is_some_and(|who| who.acl.reaches(&mount.full_path));
     for table in [Table::Secret, Table::Auth] {
-        for mount in visit.config.mounts.of(table).into_iter().filter(|m| reaches(m)) {
+        for mount in visit.config.mounts.of(&visit.namespace, table).into_iter().filter(|m| reaches(m)) {
             add_mount(&mut paths, mount);
         }
     }
@@ -168,13 +168,14 @@ fn add_mount(paths: &mut Map<String, Value>, mount: &Mount) {
         guest_routes(plugin.descriptor(), mount).for_each(|route| add_guest(paths, mount, route));
     }
     if let Some(table) = host_routes(&mount.engine) {
-        table.all().for_each(|route| add_host(paths, mount, route));
+        let is_here = |route: &&HostRoute| route.each || mount.namespace.is_root();
+        table.all().filter(is_here).for_each(|route| add_host(paths, mount, route));
     }
 }
 
 /// `/mount/pattern`, in the form OpenAPI writes parameters.
 fn openapi_path(mount: &Mount, pattern: &str) -> String {
-    format!("/{}{}", mount.full_path, pattern.replace("...}", "}").replace("?}", "}"))
+    format!("/{}{}", mount.request_path(), pattern.replace("...}", "}").replace("?}", "}"))
 }
 
 /// Parameters in the path itself.
@@ -334,7 +335,7 @@ fn tag(mount: &Mount) -> &'static str {
 
 /// Unique in the document: verb, mount and pattern.
 fn operation_id(mount: &Mount, word: &str, pattern: &str) -> String {
-    let place = format!("{}{pattern}", mount.full_path);
+    let place = format!("{}{pattern}", mount.request_path());
     let parts = place.split(|c: char| !c.is_ascii_alphanumeric()).filter(|p| !p.is_empty());
     format!("{word}-{}", parts.collect::<Vec<_>>().join("-").to_lowercase())
 }

@@ -41,7 +41,7 @@ fn reaches(visit: &Visit, mount: &Mount) -> bool {
 fn mounts(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
     let table = |table: Table| -> Map<String, Value> {
         let mut shown = Map::new();
-        for mount in visit.config.mounts.of(table) {
+        for mount in visit.config.mounts.of(&visit.namespace, table) {
             let listed = mount.entry.tuning.listing_visibility == "unauth";
             if reaches(visit, mount) || (listed && visit.who.is_some()) {
                 shown.insert(mount.entry.path.clone(), mount_json(visit, mount));
@@ -59,7 +59,8 @@ fn mounts(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
 fn mount(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     visit.who()?;
     let asked = format!("{}/", ask.capture("path").trim_end_matches('/'));
-    let found = visit.config.mounts.route(&asked).map(|(m, _)| m.clone());
+    let asked_full = visit.namespace.full(&asked);
+    let found = visit.config.mounts.route(&asked_full).map(|(m, _)| m.clone());
     let allowed = found.filter(|m| reaches(visit, m) || m.entry.tuning.listing_visibility == "unauth");
     let Some(mount) = allowed else {
         let text = format!(
@@ -72,10 +73,13 @@ fn mount(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     Ok(data(&shown))
 }
 
-/// Namespaces are not offered by this version; the root has no children.
+/// The namespaces directly below, as far as the caller could do anything in them.
 fn namespaces(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
-    visit.who()?;
-    Ok(data(&json!({})))
+    let (acl, here) = (&visit.who()?.acl, &visit.namespace);
+    let below = visit.config.namespaces.below(here, false);
+    let below = below.iter().filter(|one| !one.record.leaving && acl.reaches(one.path()));
+    let keys: Vec<_> = below.filter_map(|one| one.path().strip_prefix(here.path())).collect();
+    Ok(data(&if keys.is_empty() { json!({}) } else { json!({ "keys": keys }) }))
 }
 
 fn resultant(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
@@ -94,8 +98,17 @@ fn token_count(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
     let mut total = 0;
     let mut after = None;
     loop {
-        let page = tokens::page(&mut visit.open.begin()?, after.as_ref(), 4_096)?;
-        total += page.len();
+        let mut tx = visit.begin()?;
+        let page = tokens::page(&mut tx, after.as_ref(), 4_096)?;
+        // Where there is but one namespace, all tokens are of it.
+        if visit.config.namespaces.len() == 0 {
+            total += page.len();
+        } else {
+            for hash in &page {
+                let record = tokens::get_untracked(&mut tx, hash)?;
+                total += usize::from(record.is_some_and(|record| record.namespace == visit.namespace.record.id));
+            }
+        }
         after = page.last().copied();
         if after.is_none() {
             break;
@@ -107,7 +120,7 @@ fn token_count(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
 fn entity_count(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
     let (mut total, mut after) = (0, None);
     loop {
-        let page = ENTITIES.ids(&mut visit.open.begin()?, after.as_ref())?;
+        let page = ENTITIES.ids(&mut visit.begin()?, after.as_ref())?;
         total += page.len();
         after = page.last().copied();
         if after.is_none() {

@@ -14,6 +14,7 @@ use super::table::{Answer, Handler, HostRoute};
 use crate::book::kept::Kept;
 use crate::book::leases::{self, LeaseRecord};
 use crate::book::mounts::{Mount, MountTable};
+use crate::book::namespaces::Namespace;
 use crate::book::removals::{LeaseEnd, Slice};
 use crate::book::tokens::{self, TokenHash, TokenRecord, tree};
 use crate::components;
@@ -65,24 +66,38 @@ const LEASES_A_LOOK: usize = 1_000;
 /// Tokens looked at for one change that ends those of a path. Source: ours, as of leases.
 const TOKENS_A_CHANGE: u32 = 500;
 
-fn asked_id(ask: &Ask<'_>) -> Result<String, Fault> {
+/// The lease that is asked for, if it is one of this namespace.
+fn asked(visit: &mut Visit, ask: &Ask<'_>) -> Result<Option<LeaseRecord>, Fault> {
     let id = match ask.capture("path") {
         "" => ask.fields.text_or_empty("lease_id")?,
         path => path.to_owned(),
     };
-    if id.is_empty() { Err(Fault::invalid("lease_id must be specified")) } else { Ok(id) }
+    if id.is_empty() {
+        return Err(Fault::invalid("lease_id must be specified"));
+    }
+    match visit.config.namespaces.lease_id(&visit.namespace, &id) {
+        Some(id) => Ok(leases::get(&mut visit.tx, &id)?),
+        None => Ok(None),
+    }
+}
+
+/// A beginning of ids from the root, of one that is asked for; `None`: what begins so is of other
+/// namespaces.
+fn beginning(visit: &Visit, path: &str) -> Option<String> {
+    let (at, _) = visit.config.namespaces.locate(&visit.namespace, path);
+    (at.path() == visit.namespace.path()).then(|| visit.namespace.full(path))
 }
 
 fn lookup(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let id = asked_id(ask)?;
-    let record = leases::get(&mut visit.tx, &id)?.ok_or_else(|| Fault::invalid("invalid lease"))?;
+    let record = asked(visit, ask)?.ok_or_else(|| Fault::invalid("invalid lease"))?;
+    let path = record.path.strip_prefix(visit.namespace.path()).unwrap_or(&record.path);
     let renewed = if record.renewed_ms == 0 { Value::Null } else { rfc3339(record.renewed_ms).into() };
     Ok(data(&json!({
         "expire_time": rfc3339(record.expires_ms),
-        "id": record.id,
+        "id": visit.namespace.shown_lease(&record.id),
         "issue_time": rfc3339(record.issued_ms),
         "last_renewal": renewed,
-        "path": record.path,
+        "path": path,
         "renewable": record.renewable,
         "ttl": record.expires_ms.saturating_sub(visit.now_ms) / 1000,
     })))
@@ -93,14 +108,18 @@ fn list(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         "" => String::new(),
         path => format!("{path}/"),
     };
-    listed(leases::list(&mut visit.tx, &prefix)?)
+    let Some(full) = beginning(visit, &prefix) else { return listed(Vec::new()) };
+    let mut names = leases::list(&mut visit.tx, &full)?;
+    // Those of namespaces below are their own.
+    names.retain(|name| !name.ends_with('/') || beginning(visit, &[&prefix, name.as_str()].concat()).is_some());
+    let shown = |name: String| if name.ends_with('/') { name } else { visit.namespace.marked(name) };
+    listed(names.into_iter().map(shown).collect())
 }
 
 fn renew<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
     Box::pin(async move {
-        let id = asked_id(ask)?;
         let increment = ask.fields.seconds_of_field("increment")?;
-        let record = leases::get(&mut visit.tx, &id)?.ok_or_else(|| Fault::invalid("lease not found"))?;
+        let record = asked(visit, ask)?.ok_or_else(|| Fault::invalid("lease not found"))?;
         if record.expires_ms <= visit.now_ms {
             return Err(Fault::invalid("lease expired"));
         }
@@ -120,7 +139,7 @@ async fn renew_lease(visit: &mut Visit, record: LeaseRecord, increment: Option<u
     let (Some(mount), Some(plugin)) = (mount, plugin) else {
         return Err(Fault::invalid("the mount of this lease has no plugin on this server"));
     };
-    let call = Call::RenewLease { lease: expire::guest_lease(&record, false), increment };
+    let call = Call::RenewLease { lease: expire::guest_lease(&record, &mount), increment };
     let renewal = match dispatch::call(visit, &mount, &plugin, call, &record.id).await? {
         Ok(Returned::Renewed(renewal)) => renewal,
         Ok(_) => return Err(mismatched()),
@@ -147,7 +166,11 @@ async fn renew_lease(visit: &mut Visit, record: LeaseRecord, increment: Option<u
         LeaseRecord { expires_ms, due_ms: expires_ms, ttl_secs, renewed_ms: now_ms, internal, data, ..record.clone() };
     leases::save(&mut visit.tx, Some(&record), &renewed)?;
     Ok(enveloped(Envelope {
-        lease: Some(LeaseInfo { id: renewed.id.clone(), renewable: renewed.renewable, duration_secs: ttl_secs }),
+        lease: Some(LeaseInfo {
+            id: visit.namespace.shown_lease(&renewed.id),
+            renewable: renewed.renewable,
+            duration_secs: ttl_secs,
+        }),
         data: (!renewed.data.is_empty()).then(|| renewed.data.duplicate()),
         warnings,
         ..Envelope::default()
@@ -170,14 +193,13 @@ fn refusal<'e>(mount: &Mount, error: &'e GuestError) -> &'e str {
 
 fn revoke<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
     Box::pin(async move {
-        let id = asked_id(ask)?;
-        let Some(record) = leases::get(&mut visit.tx, &id)? else { return Ok(Reply::Empty) };
+        let Some(record) = asked(visit, ask)? else { return Ok(Reply::Empty) };
         if ask.fields.flag("sync")?.unwrap_or(false) {
             expire::revoke(visit, &record).await?;
             leases::remove(&mut visit.tx, &record)?;
         } else {
             let now_ms = visit.now_ms;
-            leases::expire_now(&mut visit.tx, &id, now_ms)?;
+            leases::fall_due(&mut visit.tx, &record, now_ms)?;
             visit.after.push(After::LookForDue);
         }
         Ok(Reply::Empty)
@@ -186,9 +208,11 @@ fn revoke<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
 
 /// Ends all leases whose id is, or begins with, the path asked for, and the tokens made there.
 async fn end_all(visit: &mut Visit, ask: &Ask<'_>, end: LeaseEnd) -> Result<Reply, Fault> {
-    let path = route::folded(&visit.config.mounts, ask.capture("path").trim_end_matches('/')).path;
+    let asked = ask.capture("path").trim_end_matches('/');
+    let Some(full) = beginning(visit, &format!("{asked}/")) else { return Ok(Reply::Empty) };
+    let path = route::folded(&visit.config.mounts, full.trim_end_matches('/')).path;
     let path = path.as_str();
-    if path == "auth" || path.starts_with("auth/") {
+    if asked == "auth" || asked.starts_with("auth/") {
         end_tokens(visit, path).await?;
     }
     if let Some(lease) = leases::get(&mut visit.tx, path)? {
@@ -208,7 +232,8 @@ async fn end_all(visit: &mut Visit, ask: &Ask<'_>, end: LeaseEnd) -> Result<Repl
 /// pages, each of which is a change: there may be a million of them.
 async fn end_tokens(visit: &mut Visit, path: &str) -> Result<(), Fault> {
     let (open, config, own) = (visit.open.clone(), visit.config.clone(), visit.who()?.hash);
-    let sweep = Sweep { open: &open, mounts: &config.mounts, path, now_ms: visit.now_ms };
+    let namespace = visit.namespace.clone();
+    let sweep = Sweep { open: &open, mounts: &config.mounts, namespace: &namespace, path, now_ms: visit.now_ms };
     let mut after = None;
     loop {
         let page = tokens::page(&mut open.begin()?, after.as_ref(), TOKENS_A_CHANGE)?;
@@ -233,7 +258,8 @@ async fn end_tokens(visit: &mut Visit, path: &str) -> Result<(), Fault> {
 struct Sweep<'a> {
     open: &'a Arc<Open>,
     mounts: &'a MountTable,
-    /// In the form that stands for all its spellings.
+    namespace: &'a Namespace,
+    /// From the root, in the form that stands for all its spellings.
     path: &'a str,
     now_ms: u64,
 }
@@ -278,7 +304,10 @@ impl Sweep<'_> {
     /// Whether a token was made below the path, and would end at all. It keeps the spelling of
     /// its login.
     fn is_meant(&self, record: &TokenRecord) -> bool {
-        let made = route::folded(self.mounts, &record.path).path;
+        if record.namespace != self.namespace.record.id {
+            return false;
+        }
+        let made = route::folded(self.mounts, &self.namespace.full(&record.path)).path;
         let below = made.strip_prefix(self.path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         below && record.expires_ms > self.now_ms
     }
@@ -298,6 +327,12 @@ fn revoke_force<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
     Box::pin(end_all(visit, ask, LeaseEnd::Forgotten))
 }
 
+/// Whether an id that begins with the path of the visit's namespace is of none below it.
+fn is_of(visit: &Visit, id: &str) -> bool {
+    let within = id.strip_prefix(visit.namespace.path()).unwrap_or(id);
+    visit.config.namespaces.locate(&visit.namespace, within).0.path() == visit.namespace.path()
+}
+
 /// Ids of the leases that failed too often, and how often that was. Looked for in pages:
 /// there may be more leases than one transaction can read.
 async fn failed(visit: &Visit) -> Result<Vec<(String, u32)>, Fault> {
@@ -305,11 +340,11 @@ async fn failed(visit: &Visit) -> Result<Vec<(String, u32)>, Fault> {
     let mut after = None;
     loop {
         let mut tx = visit.open.begin()?;
-        let (ids, next) = leases::page(&mut tx, "", after.as_deref(), LEASES_A_LOOK)?;
-        for id in ids {
+        let (ids, next) = leases::page(&mut tx, visit.namespace.path(), after.as_deref(), LEASES_A_LOOK)?;
+        for id in ids.into_iter().filter(|id| is_of(visit, id)) {
             let failures = leases::get(&mut tx, &id)?.map_or(0, |lease| lease.failures);
             if failures >= IRREVOCABLE_FAILURES {
-                found.push((id, failures));
+                found.push((visit.namespace.shown_lease(&id), failures));
             }
         }
         after = next;

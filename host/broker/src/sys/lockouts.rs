@@ -27,7 +27,8 @@ fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let wanted = ask.fields.text_or_empty("mount_accessor")?;
     let (config, now_ms) = (visit.config.clone(), visit.now_ms);
     let holds = |lock: &LockRecord| {
-        let rule = config.mounts.with_accessor(&lock.mount_accessor).and_then(|mount| mount.lockout);
+        let mount = config.mounts.with_accessor(&lock.mount_accessor);
+        let rule = mount.filter(|mount| mount.namespace.is_within(&visit.namespace)).and_then(|mount| mount.lockout);
         let is_wanted = wanted.is_empty() || lock.mount_accessor == wanted;
         is_wanted && rule.is_some_and(|rule| rule.holds(lock.failed_ms, now_ms))
     };
@@ -35,12 +36,27 @@ fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     if !wanted.is_empty() {
         locked.entry(wanted).or_default();
     }
-    let mut methods: Vec<_> = locked.into_iter().collect();
-    methods.sort_by_key(|(_, aliases)| usize::MAX - aliases.len());
-    let total: usize = methods.iter().map(|(_, aliases)| aliases.len()).sum();
-    let methods: Vec<Value> = methods.iter().map(|(accessor, aliases)| method(accessor, aliases)).collect();
-    let root = json!({ "counts": total, "mount_accessors": methods, "namespace_id": "root", "namespace_path": "" });
-    Ok(data(&json!({ "by_namespace": [root], "total": total })))
+    let here = visit.namespace.clone();
+    // A method that is none any more is told of where it was asked for.
+    let home =
+        |accessor: &str| config.mounts.with_accessor(accessor).map_or(here.path(), |mount| mount.namespace.path());
+    let mut told = Vec::new();
+    let mut total = 0;
+    for namespace in [&here].into_iter().chain(config.namespaces.below(&here, true)) {
+        let own = locked.iter().filter(|(accessor, _)| home(accessor) == namespace.path());
+        let mut methods: Vec<_> = own.collect();
+        methods.sort_by_key(|(_, aliases)| usize::MAX - aliases.len());
+        let counts: usize = methods.iter().map(|(_, aliases)| aliases.len()).sum();
+        let methods: Vec<Value> = methods.into_iter().map(|(accessor, aliases)| method(accessor, aliases)).collect();
+        told.push(json!({
+            "counts": counts,
+            "mount_accessors": methods,
+            "namespace_id": namespace.shown_id(),
+            "namespace_path": namespace.path(),
+        }));
+        total += counts;
+    }
+    Ok(data(&json!({ "by_namespace": told, "total": total })))
 }
 
 fn method(accessor: &str, aliases: &[String]) -> Value {
@@ -50,6 +66,10 @@ fn method(accessor: &str, aliases: &[String]) -> Value {
 }
 
 fn unlock(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    lockout::unlock(visit, ask.capture("mount_accessor"), ask.capture("alias_identifier"))?;
+    let accessor = ask.capture("mount_accessor");
+    // Of a method elsewhere there is nothing to be unlocked here, as of one that is none.
+    if visit.config.mounts.with_accessor(accessor).is_none_or(|mount| visit.is_here(mount)) {
+        lockout::unlock(visit, accessor, ask.capture("alias_identifier"))?;
+    }
     Ok(Reply::Empty)
 }

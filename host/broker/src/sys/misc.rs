@@ -9,14 +9,13 @@ use serde_json::{Value, json};
 use super::table::{Handler, HostRoute};
 use crate::fault::Fault;
 use crate::fields::rfc3339;
-use crate::visit::{Ask, Visit, bare, data, listed};
+use crate::visit::{Ask, Visit, bare, data};
 
 pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("version-history", &[Verb::List], Handler::Now(versions), "List the versions that ran here."),
     HostRoute::new("host-info", &[Verb::Read], Handler::Now(host), "Tell about the machine."),
     HostRoute::new("in-flight-req", &[Verb::Read], Handler::Now(in_flight), "Count requests being served."),
     HostRoute::new("config/state/sanitized", &[Verb::Read], Handler::Now(config), "Read the config without secrets."),
-    HostRoute::new("namespaces", &[Verb::List, Verb::Scan], Handler::Now(nothing), "List namespaces."),
 ];
 
 fn versions(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
@@ -51,8 +50,4 @@ fn in_flight(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
 
 fn config(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
     Ok(data(&Value::Object(visit.open.parts.facts.config.clone())))
-}
-
-fn nothing(_visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
-    listed(Vec::new())
 }

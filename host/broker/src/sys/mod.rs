@@ -19,6 +19,7 @@ pub(crate) mod metrics;
 mod mfa;
 pub(crate) mod misc;
 pub(crate) mod mounts;
+mod namespaces;
 pub(crate) mod passwords;
 pub(crate) mod plugins;
 pub(crate) mod policies;
@@ -41,36 +42,41 @@ use table::HostTable;
 /// Every route below `sys/`.
 pub(crate) fn routes() -> &'static HostTable {
     static ROUTES: LazyLock<HostTable> = LazyLock::new(|| {
-        HostTable::new(&[
-            at_gate::ROUTES,
-            mounts::ROUTES,
-            remount::ROUTES,
-            policies::ROUTES,
-            explain::ROUTES,
-            passwords::ROUTES,
-            quotas::ROUTES,
-            lockouts::ROUTES,
-            settings::ROUTES,
-            generate_root::ROUTES,
-            resplit::ROUTES,
-            capabilities::ROUTES,
-            internal::ROUTES,
-            keys::ROUTES,
-            seal::ROUTES,
-            leader::ROUTES,
-            raft::ROUTES,
-            snapshot::ROUTES,
-            snapshot_auto::ROUTES,
-            crate::cluster::admission::ROUTES,
-            leases::ROUTES,
-            audit::ROUTES,
-            wrapping::ROUTES,
-            tools::ROUTES,
-            plugins::ROUTES,
-            metrics::ROUTES,
-            mfa::ROUTES,
-            misc::ROUTES,
-        ])
+        HostTable::new(
+            &[
+                mounts::ROUTES,
+                remount::ROUTES,
+                namespaces::ROUTES,
+                policies::ROUTES,
+                explain::ROUTES,
+                passwords::ROUTES,
+                lockouts::ROUTES,
+                capabilities::ROUTES,
+                internal::ROUTES,
+                leases::ROUTES,
+                mfa::ROUTES,
+                wrapping::ROUTES,
+                tools::ROUTES,
+            ],
+            &[
+                at_gate::ROUTES,
+                quotas::ROUTES,
+                settings::ROUTES,
+                generate_root::ROUTES,
+                resplit::ROUTES,
+                keys::ROUTES,
+                seal::ROUTES,
+                leader::ROUTES,
+                raft::ROUTES,
+                snapshot::ROUTES,
+                snapshot_auto::ROUTES,
+                crate::cluster::admission::ROUTES,
+                audit::ROUTES,
+                plugins::ROUTES,
+                metrics::ROUTES,
+                misc::ROUTES,
+            ],
+        )
     });
     &ROUTES
 }

@@ -80,7 +80,7 @@ fn list_auth(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
 
 fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let path = mount_path(ask.capture("path"));
-    match visit.config.mounts.at(&path).filter(|m| m.entry.table == Table::Secret) {
+    match visit.mount_at(&path).filter(|m| m.entry.table == Table::Secret) {
         Some(mount) => Ok(flat(&mount_json(visit, mount))),
         None => Err(Fault::invalid(format!("No secret engine mount at {path}"))),
     }
@@ -88,7 +88,7 @@ fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 
 fn read_auth(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let path = mount_path(ask.capture("path"));
-    match visit.config.mounts.at(&full_path(Table::Auth, &path)) {
+    match visit.mount_at(&full_path(Table::Auth, &path)) {
         Some(mount) => Ok(flat(&mount_json(visit, mount))),
         None => Err(Fault::invalid(format!("No auth engine at {path}"))),
     }
@@ -125,8 +125,8 @@ async fn mount(visit: &mut Visit, ask: &Ask<'_>, table: Table) -> Result<Reply, 
     let entry = new_entry(visit, ask, table)?;
     mounts::save(&mut visit.tx, &entry)?;
     // The guest prepares its storage within the same transaction, as part of the mount.
-    let config = crate::book::config::Config::load(&mut visit.tx, &visit.open.catalog)?;
-    if let Some(mounted) = config.mounts.at(&entry.full_path()).cloned() {
+    let config = crate::book::config::Config::load(&mut visit.tx, &visit.open.catalog, None)?;
+    if let Some(mounted) = config.mounts.at(&visit.namespace.full(&entry.request_path())).cloned() {
         version::begin(visit, &mounted, Reason::Mounted).await?;
     }
     visit.after.push(After::LookForDue);
@@ -169,6 +169,7 @@ fn new_entry(visit: &Visit, ask: &Ask<'_>, table: Table) -> Result<MountEntry, F
     let prefix = if table == Table::Auth { "auth_" } else { "" };
     Ok(MountEntry {
         uuid: visit.uuid(),
+        namespace: visit.namespace.record.id.clone(),
         space: hex::encode(SpaceId::random(entropy).0),
         table,
         path,
@@ -194,11 +195,9 @@ fn check_path(visit: &Visit, table: Table, path: &str) -> Result<(), Fault> {
     if table == Table::Secret && matches!(first, "sys" | "auth" | "audit" | "identity" | "cubbyhole") {
         return Err(Fault::invalid(format!("cannot mount {path:?}")));
     }
-    let full = full_path(table, path);
-    let clash = visit.config.mounts.collision(&full);
-    match clash {
+    match visit.taken_at(&full_path(table, path)) {
         Some(taken) => {
-            let taken = taken.strip_prefix("auth/").filter(|_| table == Table::Auth).unwrap_or(taken);
+            let taken = taken.strip_prefix("auth/").filter(|_| table == Table::Auth).unwrap_or(&taken);
             Err(Fault::invalid(format!("path is already in use at {taken}")))
         }
         None => Ok(()),
@@ -207,16 +206,21 @@ fn check_path(visit: &Visit, table: Table, path: &str) -> Result<(), Fault> {
 
 async fn unmount(visit: &mut Visit, ask: &Ask<'_>, table: Table) -> Result<Reply, Fault> {
     let path = mount_path(ask.capture("path"));
-    let full = full_path(table, &path);
+    let within = full_path(table, &path);
+    let full = visit.namespace.full(&within);
     let ours = matches!(path.as_str(), "sys/" | "cubbyhole/" | "identity/") || path.starts_with("auth/");
     if table == Table::Secret && ours {
         return Err(Fault::invalid(format!("cannot unmount {path:?}")));
     }
-    if full == "auth/token/" {
+    if within == "auth/token/" {
         return Err(Fault::invalid("token credential backend cannot be disabled"));
     }
     // One that leaves already, but could not yet, is tried again.
-    let found = visit.config.mounts.at(&full).or_else(|| visit.config.mounts.leaving(&full)).cloned();
+    let found = visit
+        .mount_at(&within)
+        .or_else(|| visit.config.mounts.leaving(&full))
+        .filter(|mount| visit.is_here(mount))
+        .cloned();
     let Some(mount) = found else { return Ok(Reply::Empty) };
     leave::mount(visit, &mount).await?;
     Ok(Reply::Empty)

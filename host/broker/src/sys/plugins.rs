@@ -193,8 +193,7 @@ fn to_reload(visit: &Visit, ask: &Ask<'_>) -> Result<Reload, Fault> {
         if !Table::BOTH.iter().any(|table| names(visit, *table).contains(&plugin)) {
             return Err(Fault::invalid(format!("plugin not found in the catalog: {plugin:?}")));
         }
-        let tables = Table::BOTH.map(|table| visit.config.mounts.of(table));
-        tables.iter().flatten().filter(|mount| mount.entry.kind == plugin).for_each(|mount| found.add(mount));
+        visit.config.mounts.all().filter(|mount| mount.entry.kind == plugin).for_each(|mount| found.add(mount));
     }
     for path in paths {
         let path = if path.ends_with('/') { path } else { format!("{path}/") };
@@ -236,8 +235,10 @@ fn mounts_of(visit: &Visit, ask: &Ask<'_>) -> Result<Vec<Arc<Mount>>, Fault> {
     if !names(visit, table).iter().any(|known| known == name) {
         return Err(Fault::invalid(format!("plugin not found in the catalog: {name:?}")));
     }
-    let mounts = visit.config.mounts.of(table).into_iter().filter(|mount| mount.entry.kind == name);
-    Ok(mounts.cloned().collect())
+    let is_meant = |mount: &&Arc<Mount>| mount.entry.table == table && mount.entry.kind == name;
+    let mut mounts: Vec<_> = visit.config.mounts.all().filter(is_meant).cloned().collect();
+    mounts.sort_by(|one, other| one.full_path.cmp(&other.full_path));
+    Ok(mounts)
 }
 
 /// The layout of data that a mount's plugin writes now.

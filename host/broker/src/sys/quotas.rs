@@ -87,6 +87,9 @@ fn path(visit: &Visit, raw: &str) -> Result<String, Fault> {
         return Ok(String::new());
     }
     let folder = format!("{bare}/");
+    if visit.config.namespaces.at(&folder).is_some_and(|found| !found.record.leaving) {
+        return Ok(folder);
+    }
     match visit.config.mounts.route(&folder) {
         None => Err(Fault::invalid(format!("invalid mount path {folder:?}"))),
         Some((_, "")) => Ok(folder),

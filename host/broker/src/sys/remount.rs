@@ -61,21 +61,21 @@ fn remount(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         return Err(Fault::invalid(format!("cannot remount to destination {to_full}")));
     }
     bulkhead_model::path::ApiPath::checked(to_full.clone()).map_err(|e| Fault::invalid(e.to_string()))?;
-    let Some(mount) = visit.config.mounts.at(&from_full).cloned() else {
+    let Some(mount) = visit.mount_at(&from_full).cloned() else {
         return Err(Fault::invalid(format!("no matching mount at {from_full:?}")));
     };
-    if let Some(taken) = visit.config.mounts.collision(&to_full).filter(|t| *t != from_full || to_full == from_full) {
+    if let Some(taken) = visit.taken_at(&to_full).filter(|t| *t != from_full || to_full == from_full) {
         return Err(Fault::invalid(format!("path already in use at {taken:?}")));
     }
     // Lease ids begin with the path, so they end with it.
     // Where they are many, the scheduler goes on.
-    let _ = remove::begin_leases(visit, &from_full, Some(mount.space), LeaseEnd::FallDue)?;
+    let _ = remove::begin_leases(visit, &mount.full_path, Some(mount.space), LeaseEnd::FallDue)?;
     visit.after.push(After::LookForDue);
     let mut entry = mount.entry.clone();
     entry.path.clone_from(&to_path);
     entry.former_paths = former_paths(visit, &mount, &to_full)?;
     mounts::save(&mut visit.tx, &entry)?;
-    quotas::mount_moved(&mut visit.tx, &from_full, &to_full)?;
+    quotas::mount_moved(&mut visit.tx, &mount.full_path, &visit.namespace.full(&to_full))?;
     visit.after.push(After::Refresh);
     let id = visit.uuid();
     let info = json!({ "source_mount": from_full, "target_mount": to_full, "status": "success" });
@@ -99,11 +99,12 @@ fn former_paths(visit: &Visit, mount: &Mount, to_full: &str) -> Result<Vec<Strin
     let mut tx = visit.open.begin()?;
     let mut paths = Vec::new();
     for path in &mount.entry.former_paths {
-        if path != to_full && !leases::page(&mut tx, path, None, 1)?.0.is_empty() {
+        let full = mount.namespace.full(path);
+        if path != to_full && !leases::page(&mut tx, &full, None, 1)?.0.is_empty() {
             paths.push(path.clone());
         }
     }
-    paths.push(mount.full_path.clone());
+    paths.push(mount.request_path().to_owned());
     Ok(paths)
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct HostRoute {
     pub fields: Option<&'static [&'static str]>,
     pub sudo: bool,
     pub unauthenticated: bool,
+    /// Whether every namespace has it; else the root alone.
+    pub each: bool,
     pub exists: Option<Exists>,
     /// Gives the one form of what it captures, where the handler takes several spellings for it.
     pub fold: Option<fn(&str) -> String>,
@@ -55,7 +57,8 @@ impl HostRoute {
         summary: &'static str,
     ) -> Self {
         let (fields, exists, fold) = (Some(&[] as &[&str]), None, None);
-        Self { pattern, verbs, handler, summary, fields, sudo: false, unauthenticated: false, exists, fold }
+        let (sudo, unauthenticated, each) = (false, false, false);
+        Self { pattern, verbs, handler, summary, fields, sudo, unauthenticated, each, exists, fold }
     }
 
     pub(crate) const fn fields(self, names: &'static [&'static str]) -> Self {
@@ -82,12 +85,34 @@ impl HostRoute {
         Self { fold: Some(fold), ..self }
     }
 
+    /// Why it cannot be used in a namespace, where it is the root's alone.
+    pub(crate) fn refusal_in_namespaces(&self) -> &'static str {
+        let of_the_node = OF_THE_NODE.iter().any(|front| self.pattern.starts_with(front));
+        if of_the_node { "operation unavailable in namespaces" } else { "operation only available in root namespace" }
+    }
+
     /// Whether what this capture holds may be the name of a secret: `{path...}` is,
     /// while `{name...}` names a policy or another thing of the operator's.
     pub(crate) fn hashes(&self, capture: &str) -> bool {
         capture == "path" && !self.pattern.starts_with("mounts/") && !self.pattern.starts_with("auth/")
     }
 }
+
+/// Fronts of patterns that OpenBao's text says are for no namespace.
+const OF_THE_NODE: [&str; 12] = [
+    "generate-root",
+    "health",
+    "in-flight-req",
+    "init",
+    "metrics",
+    "monitor",
+    "pprof",
+    "raw",
+    "rekey",
+    "seal",
+    "step-down",
+    "storage/",
+];
 
 #[derive(PartialEq)]
 enum Part {
@@ -105,10 +130,17 @@ pub(crate) struct HostTable {
 pub(crate) type Captures = Vec<(&'static str, String)>;
 
 impl HostTable {
-    /// Puts the families together; more literal patterns are tried first.
-    pub(crate) fn new(families: &[&[HostRoute]]) -> Self {
-        let mut routes: Vec<_> =
-            families.iter().flat_map(|f| f.iter()).map(|route| (parts(route.pattern), *route)).collect();
+    /// Puts families together that every namespace has.
+    pub(crate) fn of_each(families: &[&[HostRoute]]) -> Self {
+        Self::new(families, &[])
+    }
+
+    /// Puts the families together that every namespace has, and those that are the root's alone;
+    /// more literal patterns are tried first.
+    pub(crate) fn new(of_each: &[&[HostRoute]], of_root: &[&[HostRoute]]) -> Self {
+        let of_each = of_each.iter().flat_map(|f| f.iter()).map(|route| HostRoute { each: true, ..*route });
+        let all = of_each.chain(of_root.iter().flat_map(|f| f.iter()).copied());
+        let mut routes: Vec<_> = all.map(|route| (parts(route.pattern), route)).collect();
         let literals = |parts: &[Part]| parts.iter().filter(|p| matches!(p, Part::Literal(_))).count();
         routes
             .sort_by_key(|(parts, _)| (parts.iter().any(|p| matches!(p, Part::Rest(_))), usize::MAX - literals(parts)));

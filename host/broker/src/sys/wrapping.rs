@@ -11,7 +11,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::table::{Handler, HostRoute};
-use crate::book::cubby_key;
+use crate::book::Cubby;
 use crate::book::removals::Slice;
 use crate::book::tokens::{self, TokenHash, TokenRecord, tree};
 use crate::fault::Fault;
@@ -152,7 +152,8 @@ fn wrapping_token(visit: &mut Visit, ask: &Ask<'_>) -> Result<(TokenHash, TokenR
     let hash = visit.open.salt.hash(token.expose());
     let found = tokens::get(&mut visit.tx, &hash)?.filter(|r| !r.is_expired(visit.now_ms));
     let record = found.ok_or_else(not_valid)?;
-    if record.policies != ["response-wrapping"] {
+    let home = visit.config.namespaces.with_id(&record.namespace);
+    if record.policies != ["response-wrapping"] || home.is_none_or(|home| home.record.leaving) {
         return Err(not_valid());
     }
     Ok((hash, record))
@@ -161,7 +162,7 @@ fn wrapping_token(visit: &mut Visit, ask: &Ask<'_>) -> Result<(TokenHash, TokenR
 /// Takes the content out and ends the token, in one change: it opens exactly once.
 fn take(visit: &mut Visit, ask: &Ask<'_>) -> Result<(Hidden<Vec<u8>>, TokenRecord), Fault> {
     let (hash, record) = wrapping_token(visit, ask)?;
-    let key = cubby_key(&hash, "response").ok_or_else(not_valid)?;
+    let key = Cubby::of(&hash).key("response").ok_or_else(not_valid)?;
     let content = visit.tx.get(&key)?.ok_or_else(not_valid)?;
     let now_ms = visit.now_ms;
     // Where much is left of it, the scheduler goes on.
@@ -181,6 +182,7 @@ fn rewrap(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         creation_path: &record.path,
         display_name: mint::display_name(visit),
         wrapped_accessor: None,
+        namespace: record.namespace.clone(),
     };
     mint::wrap(&visit.open, &mut visit.tx, visit.now_ms, asked, &content).map(mint::wrapped)
 }

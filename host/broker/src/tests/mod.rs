@@ -14,6 +14,8 @@ mod lifecycle;
 mod lockout;
 mod mfa;
 mod mfa_bounds;
+mod mfa_namespaces;
+mod namespaces;
 mod oidc;
 mod peers;
 mod plugin;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::kit::{Kit, ROOT, is_conflict, put_token, request};
 use crate::book::removals::Slice;
 use crate::book::tokens::{self, tree};
-use crate::book::{cubby_key, space};
+use crate::book::{Cubby, space};
 
 /// A kit with the token `top`.
 async fn with_top() -> Kit {
@@ -91,7 +91,7 @@ async fn a_token_with_many_leases_and_a_full_cubbyhole_goes() {
     }
     kit.write(|tx, open| {
         for n in 0..700 {
-            let key = cubby_key(&open.salt.hash("top"), &format!("folder/{n}")).expect("a name");
+            let key = Cubby::of(&open.salt.hash("top")).key(&format!("folder/{n}")).expect("a name");
             tx.put(&key, b"{}").expect("within limits");
         }
     })

@@ -52,27 +52,11 @@ fn create_by_role(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     make(visit, ask, role.orphan, Some(role))
 }
 
-/// Whether the caller may do what needs root or sudo on this path.
-pub(super) fn is_privileged(visit: &Visit, ask: &Ask<'_>) -> Result<bool, Fault> {
-    let acl = &visit.who()?.acl;
-    Ok(acl.is_root() || acl.capabilities(ask.request.path.as_str(), &[]).contains(&"sudo"))
-}
-
 fn make(visit: &mut Visit, ask: &Ask<'_>, orphan_path: bool, role: Option<RoleRecord>) -> Result<Reply, Fault> {
     let fields = &ask.fields;
-    let parent = visit.who()?.record.clone();
-    if parent.is_batch() {
-        return Err(Fault::invalid("batch tokens cannot create more tokens"));
-    }
-    if parent.num_uses > 0 {
-        return Err(Fault::invalid("restricted use token cannot generate child tokens"));
-    }
-    if tree::is_below_ended(&mut visit.tx, &parent)? {
-        let text = "the parent of this token was revoked just now; try again";
-        return Err(Failure::new(FailureKind::Unavailable, text).into());
-    }
+    let parent = parent(visit)?;
     let batch = is_batch(ask, role.as_ref())?;
-    let privileged = is_privileged(visit, ask)?;
+    let privileged = visit.has_sudo(ask.request)?;
     let no_parent = fields.flag("no_parent")?.unwrap_or(false);
     if no_parent && !privileged {
         return Err(Fault::invalid("root or sudo privileges required to create orphan token"));
@@ -104,6 +88,8 @@ fn make(visit: &mut Visit, ask: &Ask<'_>, orphan_path: bool, role: Option<RoleRe
     let orphan = orphan_path || no_parent;
     let entity_id =
         entity_id(visit, ask, role.as_ref())?.unwrap_or(if orphan { String::new() } else { parent.entity_id });
+    // What binds the parent to networks binds its child, unless a role makes that, or it has no end.
+    let inherited = if orphan || ttl_secs == 0 { Vec::new() } else { parent.bound_cidrs };
     let record = TokenRecord {
         parent: (!orphan).then_some(who),
         entity_id,
@@ -118,11 +104,32 @@ fn make(visit: &mut Visit, ask: &Ask<'_>, orphan_path: bool, role: Option<RoleRe
         period_secs: own.period_secs,
         renewable: renewable && ttl_secs > 0,
         role: role.as_ref().map(|r| r.name.clone()).unwrap_or_default(),
-        bound_cidrs: role.map(|r| r.bound_cidrs).unwrap_or_default(),
+        bound_cidrs: role.map_or(inherited, |role| role.bound_cidrs),
+        namespace: visit.namespace.record.id.clone(),
         ..TokenRecord::default()
     };
     let auth = if batch { mint::mint_batch(visit, record)? } else { mint::mint(visit, record, id)? };
     Ok(enveloped(Envelope { auth: Some(auth), warnings, ..Envelope::default() }))
+}
+
+/// The caller as the parent of a new token. In a namespace below its own, its policies and entity
+/// mean nothing, whatever they are called.
+fn parent(visit: &mut Visit) -> Result<TokenRecord, Fault> {
+    let parent = visit.who()?.record.clone();
+    if parent.is_batch() {
+        return Err(Fault::invalid("batch tokens cannot create more tokens"));
+    }
+    if parent.num_uses > 0 {
+        return Err(Fault::invalid("restricted use token cannot generate child tokens"));
+    }
+    if tree::is_below_ended(&mut visit.tx, &parent)? {
+        let text = "the parent of this token was revoked just now; try again";
+        return Err(Failure::new(FailureKind::Unavailable, text).into());
+    }
+    if parent.namespace == visit.namespace.record.id {
+        return Ok(parent);
+    }
+    Ok(TokenRecord { policies: vec!["default".into()], entity_id: String::new(), ..parent })
 }
 
 /// How often the token may be used: as asked, but no more often than its role allows.
@@ -177,7 +184,7 @@ fn entity_id(visit: &mut Visit, ask: &Ask<'_>, role: Option<&RoleRecord>) -> Res
     if !role.allows_alias(&alias) {
         return Err(Fault::invalid("invalid 'entity_alias' value"));
     }
-    let accessor = visit.config.mounts.at("auth/token/").map(|mount| mount.entry.accessor.clone()).unwrap_or_default();
+    let accessor = visit.mount_at("auth/token/").map(|mount| mount.entry.accessor.clone()).unwrap_or_default();
     let entity = login::entity_of(visit, &accessor, &alias, None).map_err(|fault| match fault {
         Fault::Answer(Failure { kind: FailureKind::Denied, .. }) => {
             Failure::new(FailureKind::Denied, "entity from given entity alias is disabled").into()
@@ -227,6 +234,10 @@ fn policies(
     if named.iter().any(|name| name == "response-wrapping") {
         return Err(Fault::invalid("cannot assign policy \"response-wrapping\""));
     }
+    // Full power is over all namespaces, and so no other than the root can give it out.
+    if named.iter().any(|name| name == "root") && !visit.namespace.is_root() {
+        return Err(Fault::invalid("root tokens may not be created from a parent namespace"));
+    }
     // Sudo on this path or a role may give much, but only root begets root.
     if named.iter().any(|name| name == "root") && !visit.who()?.acl.is_root() {
         return Err(Fault::invalid("root tokens may not be created without parent token being root"));
@@ -245,7 +256,7 @@ fn subset(asked: &[String], parent: &[String], with_default: bool) -> Result<Vec
 }
 
 fn token_mount_ttls(visit: &Visit) -> (u64, u64) {
-    let mount = visit.config.mounts.at("auth/token/");
+    let mount = visit.mount_at("auth/token/");
     mount.map_or((0, 0), |m| m.ttls())
 }
 

@@ -28,14 +28,15 @@ pub(super) const ROUTES: &[HostRoute] = &[
 /// Tokens read at once where all are listed. Source: ours.
 const TOKENS_A_LOOK: u32 = 1_000;
 
-/// The token and record that a body's `accessor` leads to.
+/// The token and record that a body's `accessor` leads to, in the namespace that is asked.
 pub(super) fn by_accessor(visit: &mut Visit, ask: &Ask<'_>) -> Result<Option<(TokenHash, TokenRecord)>, Fault> {
     let accessor = ask.fields.text_or_empty("accessor")?;
     if accessor.is_empty() {
         return Err(Fault::invalid_wrapped("missing accessor"));
     }
     let Some(hash) = tokens::by_accessor(&mut visit.tx, &visit.open.salt, &accessor)? else { return Ok(None) };
-    let record = tokens::get(&mut visit.tx, &hash)?.filter(|r| !r.is_expired(visit.now_ms));
+    let here = visit.namespace.record.id.as_str();
+    let record = tokens::get(&mut visit.tx, &hash)?.filter(|r| !r.is_expired(visit.now_ms) && r.namespace == here);
     Ok(record.map(|record| (hash, record)))
 }
 
@@ -66,7 +67,10 @@ fn lookup_accessor(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 /// What is told of a token, with the policies it has through its entity.
 fn told(visit: &mut Visit, record: &TokenRecord, id: &str) -> Result<Reply, Fault> {
     let mut told = shown(record, id, visit.now_ms);
-    let persona = visit.config.clone().persona(&mut visit.tx, &record.entity_id)?;
+    if let Some(home) = visit.config.namespaces.with_id(&record.namespace).filter(|home| !home.is_root()) {
+        told.0["namespace_path"] = home.path().into();
+    }
+    let persona = visit.persona_of(record)?;
     if let Some(persona) = persona.filter(|persona| !persona.policies.is_empty()) {
         told.0["external_namespace_policies"] = json!({});
         told.0["identity_policies"] = json!(persona.policies);
@@ -114,7 +118,7 @@ fn shown(record: &TokenRecord, id: &str, now_ms: u64) -> WipedJson {
     WipedJson(told)
 }
 
-/// Accessors of all tokens. The tokens are read in pages, and each accessor is written into
+/// Accessors of all tokens of the namespace. The tokens are read in pages, and each accessor is written into
 /// the answer at once: there may be a million of them.
 fn accessors<'a>(visit: &'a mut Visit, _ask: &'a Ask<'a>) -> Answer<'a> {
     Box::pin(async move {
@@ -125,7 +129,10 @@ fn accessors<'a>(visit: &'a mut Visit, _ask: &'a Ask<'a>) -> Answer<'a> {
             let mut tx = visit.open.begin()?;
             let page = tokens::page(&mut tx, after.as_ref(), TOKENS_A_LOOK)?;
             for hash in &page {
-                let Some(record) = tokens::get_untracked(&mut tx, hash)? else { continue };
+                let record = tokens::get_untracked(&mut tx, hash)?;
+                let Some(record) = record.filter(|record| record.namespace == visit.namespace.record.id) else {
+                    continue;
+                };
                 if told > 0 {
                     text.push(b',');
                 }

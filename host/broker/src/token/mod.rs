@@ -13,7 +13,7 @@ use crate::sys::table::HostTable;
 /// The routes below `auth/token/`.
 pub(crate) fn routes() -> &'static HostTable {
     static TABLE: LazyLock<HostTable> = LazyLock::new(|| {
-        HostTable::new(&[create::ROUTES, lookup::ROUTES, renew::ROUTES, revoke::ROUTES, roles::ROUTES])
+        HostTable::of_each(&[create::ROUTES, lookup::ROUTES, renew::ROUTES, revoke::ROUTES, roles::ROUTES])
     });
     &TABLE
 }

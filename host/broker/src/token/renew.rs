@@ -9,7 +9,6 @@ use bulkhead_model::seam::plugin::{Call, Returned};
 
 use super::roles;
 use crate::book::identity;
-use crate::book::mounts::Table;
 use crate::book::tokens::{self, TokenHash, TokenRecord};
 use crate::components;
 use crate::fault::{Fault, wrapped};
@@ -64,6 +63,7 @@ async fn extend(
     (hash, mut record): (TokenHash, TokenRecord),
     shown: Hidden<String>,
 ) -> Result<Reply, Fault> {
+    visit.enter_home(&record)?;
     let increment = ask.fields.seconds_of_field("increment")?;
     if record.is_batch() {
         return Err(Fault::invalid("batch tokens cannot be renewed"));
@@ -98,7 +98,7 @@ async fn extend(
 
 /// Has the entity in the external groups that its auth method names now.
 fn refresh_groups(visit: &mut Visit, record: &TokenRecord, granted: &AuthGrant) -> Result<(), Fault> {
-    let persona = visit.config.clone().persona(&mut visit.tx, &record.entity_id)?;
+    let persona = visit.persona_of(record)?;
     let Some(persona) = persona else { return Ok(()) };
     let mut entity = persona.entity.clone();
     login::refresh_groups(visit, &mut entity, &record.mount_accessor, &granted.group_aliases)
@@ -143,8 +143,8 @@ fn renewed_ttl(
     (increment, bounds): (Option<u64>, Bounds),
 ) -> (u64, Vec<String>) {
     let mount = match record.mount_accessor.as_str() {
-        "" => visit.config.mounts.at("auth/token/").cloned(),
-        accessor => visit.config.mounts.of(Table::Auth).into_iter().find(|m| m.entry.accessor == accessor).cloned(),
+        "" => visit.mount_at("auth/token/").cloned(),
+        accessor => visit.mount_with(accessor).cloned(),
     };
     let (default_secs, max_secs) = mount.map_or((0, 0), |m| m.ttls());
     let max_granted = granted.and_then(|g| g.max_ttl).filter(|t| *t > 0);
@@ -167,8 +167,7 @@ async fn ask_method(
     record: &TokenRecord,
     increment: Option<u64>,
 ) -> Result<Option<AuthGrant>, Fault> {
-    let mounts = visit.config.mounts.of(Table::Auth);
-    let mount = mounts.into_iter().find(|m| m.entry.accessor == record.mount_accessor).cloned();
+    let mount = visit.mount_with(&record.mount_accessor).cloned();
     let plugin = match &mount {
         Some(mount) => components::serving(&visit.open, mount).await?,
         None => None,
@@ -176,7 +175,7 @@ async fn ask_method(
     let (Some(mount), Some(plugin)) = (mount, plugin) else {
         return Err(Fault::invalid("the auth method of this token is not enabled any more"));
     };
-    let persona = visit.config.clone().persona(&mut visit.tx, &record.entity_id)?;
+    let persona = visit.persona_of(record)?;
     let mut aliases = persona.iter().flat_map(|persona| &persona.entity.aliases);
     let alias = aliases.find(|alias| alias.mount_accessor == record.mount_accessor);
     let plain = |alias: &identity::Alias| Alias { name: alias.name.clone(), metadata: alias.metadata.clone() };

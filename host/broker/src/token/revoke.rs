@@ -82,7 +82,7 @@ fn revoke_orphan<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
         let token = named(ask)?;
         // Not the policies' step: without a token named there is nothing to ask sudo for, which
         // is how OpenBao tells a mistake from a lack of permission.
-        if !super::create::is_privileged(visit, ask)? {
+        if !visit.has_sudo(ask.request)? {
             return Err(Fault::invalid("root or sudo privileges required to revoke and orphan"));
         }
         refuse_batch(visit, &token)?;

@@ -7,11 +7,13 @@ use super::bucket::Limit;
 /// A limit and the paths it is for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LimitRule {
-    /// Empty: every path. With a slash at the end: a mount. With a star at the end: all
+    /// Empty: every path. With a slash at the end: a mount, or a namespace. With a star at the end: all
     /// that begins so. Else this path alone.
     pub path: String,
     /// What a client may do there.
     pub limit: Limit,
+    /// Of a namespace, the root among them: whether it is for those below, too.
+    pub inheritable: bool,
 }
 
 /// All limits of a node, ready to be asked.
@@ -56,20 +58,24 @@ impl QuotaRules {
     }
 
     /// The number of the rule for this path, with its limit. The path itself is nearest,
-    /// then the longest beginning, then the mount.
+    /// then the longest beginning, then the mount, then the namespace and those above it. `namespace`:
+    /// the one the path is in, with a slash at its end; of the root: nothing.
     #[must_use]
-    pub fn find(&self, path: &str) -> Option<(usize, &Limit)> {
+    pub fn find(&self, path: &str, namespace: &str) -> Option<(usize, &Limit)> {
         if self.rules.is_empty() || self.is_exempt(path) {
             return None;
         }
         let bare = path.strip_suffix('/').unwrap_or(path);
         let beginning = || self.beginnings.iter().find(|(b, _)| path.starts_with(b.as_str())).map(|(_, place)| *place);
-        // Mounts do not nest, so at most one of these is there.
+        // The mount is below its namespace, which is below others.
         let mount = || {
-            let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
-            ends.filter_map(|end| self.mounts.get(&path[..end]).copied()).next()
+            let ends = path.rmatch_indices('/').map(|(at, _)| at);
+            let mut ends = [path.len()].into_iter().chain(ends);
+            let holds = |end: usize, place: usize| end + 1 >= namespace.len() || self.rules[place].inheritable;
+            ends.find_map(|end| self.mounts.get(&path[..end]).copied().filter(|place| holds(end, *place)))
         };
-        let place = self.exact.get(bare).copied().or_else(beginning).or_else(mount).or(self.everywhere)?;
+        let everywhere = self.everywhere.filter(|place| namespace.is_empty() || self.rules[*place].inheritable);
+        let place = self.exact.get(bare).copied().or_else(beginning).or_else(mount).or(everywhere)?;
         Some((place, &self.rules[place].limit))
     }
 

@@ -15,7 +15,7 @@ fn client(text: &str) -> Client {
 }
 
 fn rules(paths: &[&str], exempt: &[&str]) -> QuotaRules {
-    let rule = |path: &&str| LimitRule { path: (*path).to_owned(), limit: limit(1, 1_000, 0) };
+    let rule = |path: &&str| LimitRule { path: (*path).to_owned(), limit: limit(1, 1_000, 0), inheritable: true };
     QuotaRules::new(paths.iter().map(rule).collect(), exempt.iter().map(|e| (*e).to_owned()).collect())
 }
 
@@ -37,8 +37,26 @@ fn the_nearest_rule_alone_counts() {
         ("auth/token/create", "auth/token/"),
         ("auth/tokens/create", ""),
     ] {
-        let (place, _) = rules.find(path).expect("there is one for all");
+        let (place, _) = rules.find(path, "").expect("there is one for all");
         assert_eq!(paths[place], expected, "{path}");
+    }
+}
+
+#[test]
+fn a_namespaces_limit_is_for_those_below_only_if_it_is_inheritable() {
+    let at = |path: &str, inheritable| LimitRule { path: path.to_owned(), limit: limit(1, 1_000, 0), inheritable };
+    let rules =
+        QuotaRules::new(vec![at("", false), at("a/", true), at("a/b/", false), at("a/b/kv/", false)], Vec::new());
+    for (path, namespace, expected) in [
+        ("kv/x", "", Some(0)),
+        ("c/kv/x", "c/", None),
+        ("a/kv/x", "a/", Some(1)),
+        ("a/d/kv/x", "a/d/", Some(1)),
+        ("a/b/sys/mounts", "a/b/", Some(2)),
+        ("a/b/kv/x", "a/b/", Some(3)),
+        ("a/b/c/kv/x", "a/b/c/", Some(1)),
+    ] {
+        assert_eq!(rules.find(path, namespace).map(|(place, _)| place), expected, "{path}");
     }
 }
 
@@ -54,7 +72,7 @@ fn exempt_paths_have_no_limit_and_the_longest_entry_decides() {
         ("kv/secret/open/x", false),
         ("kv", true),
     ] {
-        assert_eq!(rules.find(path).is_some(), limited, "{path}");
+        assert_eq!(rules.find(path, "").is_some(), limited, "{path}");
     }
 }
 

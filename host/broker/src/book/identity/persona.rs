@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use bulkhead_barrier::{StoreError, Transaction, UNCOMMITTED};
+use bulkhead_barrier::{Realm, StoreError, Transaction, UNCOMMITTED};
 use bulkhead_model::acl::Acl;
 use bulkhead_model::change::Version;
 use bulkhead_model::template::{Subject, SubjectAlias, SubjectGroup};
@@ -29,11 +29,11 @@ pub(crate) struct Persona {
     /// What policies' templates may speak of.
     pub subject: Subject,
     /// Rules of this persona's tokens, by the policies on the token.
-    pub acls: Acls,
+    pub acls: RwLock<Rules>,
 }
 
 /// Parsed rules by names of policies.
-pub(crate) type Acls = RwLock<HashMap<Vec<String>, Arc<Acl>>>;
+pub(crate) type Rules = HashMap<Vec<String>, Arc<Acl>>;
 
 impl Persona {
     /// Of an entity as the transaction has it.
@@ -82,9 +82,12 @@ fn subject(entity: &EntityRecord, groups: &[GroupRecord]) -> Subject {
 /// Versions of the entity and of all groups.
 type Versions = (Option<Version>, Option<Version>);
 
-/// Personas the node has put together.
+/// A persona with what it was put together from.
+type Known = (Versions, Arc<Persona>);
+
+/// Personas the node has put together, of each namespace.
 #[derive(Default)]
-pub(crate) struct Personas(RwLock<HashMap<Id, (Versions, Arc<Persona>)>>);
+pub(crate) struct Personas(RwLock<HashMap<(Realm, Id), Known>>);
 
 impl Personas {
     /// The persona behind a token's entity id, also where that entity was merged into
@@ -110,7 +113,7 @@ impl Personas {
         version: Option<Version>,
     ) -> Result<Option<Arc<Persona>>, StoreError> {
         let versions = (version, groups::version(tx)?);
-        if let Some((of, persona)) = self.0.read().get(id)
+        if let Some((of, persona)) = self.0.read().get(&(tx.realm(), *id))
             && *of == versions
         {
             return Ok(Some(persona.clone()));
@@ -123,7 +126,7 @@ impl Personas {
             if personas.len() >= PERSONAS_MAX {
                 personas.clear();
             }
-            personas.insert(*id, (versions, persona.clone()));
+            personas.insert((tx.realm(), *id), (versions, persona.clone()));
         }
         Ok(Some(persona))
     }

@@ -2,7 +2,7 @@
 //! it changes with the login that tries, so that no two can pass with the same code, and none is
 //! tried without being counted.
 
-use bulkhead_barrier::{Key, StoreError, Transaction};
+use bulkhead_barrier::{Key, Realm, StoreError, Transaction};
 use serde::{Deserialize, Serialize};
 
 use super::{Kind, ids, key, read, space, write};
@@ -102,6 +102,7 @@ pub(crate) fn forget_entity(tx: &mut Transaction, entity: &Id) -> Result<(), Sto
 pub(crate) fn schedule_removal(tx: &mut Transaction, method: &Id, now_ms: u64) -> Result<(), StoreError> {
     let mut id = [0; 32];
     id[..16].copy_from_slice(method);
+    id[16..31].copy_from_slice(&tx.realm().bytes());
     tx.put(&due_key(now_ms, DUE_SECRETS, &id), &[])
 }
 
@@ -111,12 +112,14 @@ pub(crate) fn schedule_removal(tx: &mut Transaction, method: &Id, now_ms: u64) -
 /// [`StoreError`] from the barrier.
 pub(crate) fn remove_slice(tx: &mut Transaction, due: &Due) -> Result<bool, StoreError> {
     let method = due.id.first_chunk::<16>().expect("an id is half of it");
-    let entities = ids(tx, Kind::Secret, method, SLICE)?;
-    for entity in &entities {
-        remove(tx, method, entity)?;
-    }
-    if entities.is_empty() {
+    let realm = Realm::of(due.id[16..31].try_into().expect("and a realm nearly the other"));
+    let has_more = tx.within(realm, |tx| {
+        let entities = ids(tx, Kind::Secret, method, SLICE)?;
+        entities.iter().try_for_each(|entity| remove(tx, method, entity))?;
+        Ok::<_, StoreError>(!entities.is_empty())
+    })?;
+    if !has_more {
         tx.delete(&due_key(due.at_ms, due.kind, &due.id))?;
     }
-    Ok(!entities.is_empty())
+    Ok(has_more)
 }

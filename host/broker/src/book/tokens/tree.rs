@@ -15,9 +15,9 @@ use std::collections::VecDeque;
 use bulkhead_barrier::{StoreError, Transaction};
 
 use super::{Salt, TokenHash, TokenRecord, children, children_untracked, get, get_untracked, key, strike, tie, untie};
+use crate::book::Cubby;
 use crate::book::leases::{self, Due, LeaseRecord};
 use crate::book::removals::{self, Slice, What};
-use crate::book::{cubby_folder, cubby_key};
 
 /// Children, leases or names read at once. Source: ours. Why: on a long way down a page of
 /// each level is in memory.
@@ -145,7 +145,7 @@ pub(crate) fn is_taken(tx: &mut Transaction, hash: &TokenHash) -> Result<bool, S
     if tx.version(&key(hash))?.is_some() || !children(tx, hash, 1)?.is_empty() {
         return Ok(true);
     }
-    let folder = cubby_folder(hash, "").expect("a hexadecimal name is a folder");
+    let folder = Cubby::of(hash).folder("").expect("a hexadecimal name is a folder");
     Ok(!leases::of_token(tx, hash, 1)?.is_empty() || !tx.walk(&folder, None, 1)?.keys.is_empty())
 }
 
@@ -337,7 +337,7 @@ impl<'a> Cut<'a> {
                 leases::leave_token(self.tx, &place, lease, self.now_ms)?;
             }
         }
-        let folder = cubby_folder(token, "").expect("a hexadecimal name is a folder");
+        let folder = Cubby::of(token).folder("").expect("a hexadecimal name is a folder");
         loop {
             let page = self.tx.walk(&folder, None, PAGE as usize)?.keys;
             if page.is_empty() {
@@ -347,7 +347,7 @@ impl<'a> Cut<'a> {
                 if !self.slice.take(0) {
                     return Ok(false);
                 }
-                self.tx.delete(&cubby_key(token, &name).expect("a listed name is a key"))?;
+                self.tx.delete(&Cubby::of(token).key(&name).expect("a listed name is a key"))?;
             }
         }
     }

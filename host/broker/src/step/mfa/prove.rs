@@ -6,7 +6,7 @@ use bulkhead_model::hidden::Hidden;
 use super::credentials::{Credentials, passcode};
 use crate::book::identity::{Id, id_text};
 use crate::book::mfa::enforcements::EnforcementRecord;
-use crate::book::mfa::methods::{self, MethodRecord};
+use crate::book::mfa::methods::MethodRecord;
 use crate::book::mfa::secrets::{self, SecretRecord};
 use crate::fault::{Fault, wrapped_all};
 use crate::visit::Visit;
@@ -57,7 +57,7 @@ fn satisfy(
 ) -> Result<Tried, Fault> {
     let (mut wrong, mut lacking) = (Vec::new(), Vec::new());
     for id in &enforcement.methods {
-        let (shown, method) = (id_text(id), methods::get(&mut visit.tx, id)?);
+        let (shown, method) = (id_text(id), super::method(visit, id)?);
         let Some(method) = method else {
             lacking.push(format!("failed to find MFA config for method ID {shown}"));
             continue;

@@ -148,7 +148,8 @@ fn caller(device: &Device, request: &Request, trail: &Trail) -> Value {
         }
     }
     if let Some(verdict) = &trail.verdict {
-        auth.insert("policy_results".into(), decided(device, verdict));
+        let namespace = trail.who.as_ref().map_or("root", |caller| caller.namespace.as_str());
+        auth.insert("policy_results".into(), decided(device, verdict, namespace));
     }
     if let Some(caller) = &trail.who {
         insert_metadata(device, &caller.metadata, &mut auth);
@@ -164,11 +165,11 @@ fn caller(device: &Device, request: &Request, trail: &Trail) -> Value {
     auth.into()
 }
 
-fn decided(device: &Device, verdict: &Verdict) -> Value {
+fn decided(device: &Device, verdict: &Verdict, namespace: &str) -> Value {
     let by = match verdict {
         Verdict::Allowed(granting) if granting.is_empty() => return json!({ "allowed": true }),
         Verdict::Allowed(granting) => {
-            let one = |name: &String| json!({ "name": name, "namespace_id": "root", "type": "acl" });
+            let one = |name: &String| json!({ "name": name, "namespace_id": namespace, "type": "acl" });
             let granting: Vec<_> = granting.iter().map(one).collect();
             return json!({ "allowed": true, "granting_policies": granting });
         }
@@ -221,7 +222,7 @@ fn about_request(device: &Device, request: &Request, trail: &Trail) -> Value {
     if let Some(caller) = &trail.who {
         about.insert("client_token_accessor".into(), accessor(device, &caller.accessor).into());
     }
-    about.insert("namespace".into(), json!({ "id": "root" }));
+    about.insert("namespace".into(), namespace(trail));
     about.insert("path".into(), path::shown(device, &trail.path).into());
     let plain = trail.mount.as_ref().map_or(&[][..], |mount| &mount.plain_request_keys[..]);
     match &request.body {
@@ -251,6 +252,13 @@ fn about_request(device: &Device, request: &Request, trail: &Trail) -> Value {
     about.into()
 }
 
+fn namespace(trail: &Trail) -> Value {
+    match &trail.namespace {
+        Some(namespace) if !namespace.is_root() => json!({ "id": namespace.shown_id(), "path": namespace.path() }),
+        _ => json!({ "id": "root" }),
+    }
+}
+
 /// What Vault counts clients by: the entity, or for tokens without one their policies.
 fn client_id(caller: &Caller) -> String {
     if !caller.entity_id.is_empty() {
@@ -258,7 +266,7 @@ fn client_id(caller: &Caller) -> String {
     }
     let mut policies: Vec<&str> = caller.policies.iter().map(String::as_str).collect();
     policies.sort_unstable();
-    let named = format!("{}\0root", policies.join("\x7f"));
+    let named = format!("{}\0{}", policies.join("\x7f"), caller.namespace);
     STANDARD.encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, named.as_bytes()))
 }
 

@@ -8,6 +8,7 @@ use bulkhead_model::request::Request;
 use super::line;
 use crate::book::audits::Device;
 use crate::book::mounts::{Engine, Mount};
+use crate::book::namespaces::Namespace;
 use crate::figures::Counted;
 use crate::mint;
 use crate::open::Open;
@@ -31,6 +32,8 @@ pub(crate) struct Trail {
     /// The path with what the caller chose below the mount hashed per device.
     pub(super) path: Vec<PathPart>,
     pub(super) names: Names,
+    /// `None`: there is none of the name that was sent, or it was not looked for.
+    pub(super) namespace: Option<Arc<Namespace>>,
     pub(super) mount: Option<MountFacts>,
     pub(super) who: Option<Caller>,
     pub(super) operation: &'static str,
@@ -96,7 +99,7 @@ impl MountFacts {
             point: mount.full_path.clone(),
             kind: mount.entry.kind.clone(),
             accessor: mount.entry.accessor.clone(),
-            class: if mount.full_path.starts_with("auth/") { "auth" } else { "secret" },
+            class: if mount.request_path().starts_with("auth/") { "auth" } else { "secret" },
             version,
             sha256,
             plain_request_keys: mount.entry.tuning.audit_non_hmac_request_keys.clone(),
@@ -119,6 +122,8 @@ pub(super) struct Caller {
     pub uses: u64,
     pub ttl_secs: u64,
     pub created_ms: u64,
+    /// Id of the token's namespace.
+    pub namespace: String,
 }
 
 impl Caller {
@@ -135,6 +140,7 @@ impl Caller {
             uses: record.num_uses,
             ttl_secs: record.ttl_secs,
             created_ms: record.created_ms,
+            namespace: who.namespace.shown_id().to_owned(),
         }
     }
 }
@@ -151,6 +157,7 @@ impl Trail {
             told: Vec::new(),
             path: Vec::new(),
             names: Names::default(),
+            namespace: None,
             mount: None,
             who: None,
             operation: "",
@@ -163,13 +170,23 @@ impl Trail {
         }
     }
 
+    pub(crate) fn located(&mut self, namespace: &Arc<Namespace>) {
+        self.namespace = Some(namespace.clone());
+    }
+
+    /// There is no such namespace, or it is locked.
+    pub(crate) fn unlocated(&mut self, request: &Request) {
+        self.path = vec![PathPart::Name(request.path.as_str().to_owned())];
+    }
+
     pub(crate) fn routed(&mut self, open: &Open, routed: &Routed) {
         self.counted.figures = routed.target.mount().map(|mount| Arc::clone(&mount.figures));
         self.counted.login = matches!(routed.target, Target::Guest(_)) && routed.target.is_unauthenticated();
         if self.recorded {
             return;
         }
-        self.path = line::path_parts(routed);
+        let namespace = self.namespace.as_ref().map_or("", |namespace| namespace.path());
+        self.path = line::path_parts(routed, namespace);
         self.names = line::names(routed);
         self.mount = routed.target.mount().map(|mount| MountFacts::of(mount, &open.parts.facts.version));
     }

@@ -59,7 +59,7 @@ async fn walk(
 ) -> Result<(), Fault> {
     let (mut after, mut seen) = (None, 0);
     loop {
-        let mut tx = visit.open.begin()?;
+        let mut tx = visit.begin()?;
         let ids = page(&mut tx, after.as_ref())?;
         seen += ids.len();
         if seen > LIST_NAMES_MAX {

@@ -119,14 +119,14 @@ fn take_aliases(
 }
 
 fn clashing(visit: &Visit, target: &EntityRecord, ours: &Alias, source: &EntityRecord, theirs: &Alias) -> Reply {
-    let mount = visit.config.mounts.with_accessor(&ours.mount_accessor);
+    let mount = visit.mount_with(&ours.mount_accessor);
     let told = |entity: &EntityRecord, alias: &Alias| -> Value {
         json!({
             "alias": alias.name,
             "entity": entity.name,
             "entity_id": id_text(&entity.id),
             "mount": mount.map_or("", |mount| mount.entry.kind.as_str()),
-            "mount_path": mount.map_or("", |mount| mount.full_path.as_str()),
+            "mount_path": mount.map_or("", |mount| mount.request_path()),
         })
     };
     let text = format!(

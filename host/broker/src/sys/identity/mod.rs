@@ -21,7 +21,7 @@ use super::table::HostTable;
 /// The routes below `identity/`.
 pub(crate) fn routes() -> &'static HostTable {
     static TABLE: LazyLock<HostTable> = LazyLock::new(|| {
-        HostTable::new(&[
+        HostTable::of_each(&[
             entity::ROUTES,
             merge::ROUTES,
             alias::ROUTES,

@@ -29,8 +29,8 @@ fn pairs(pairs: &Pairs) -> Value {
 /// Where an alias's mount is, unless it is gone.
 fn add_mount(visit: &Visit, alias: &Alias, told: &mut Value) {
     told["mount_accessor"] = alias.mount_accessor.as_str().into();
-    if let Some(mount) = visit.config.mounts.with_accessor(&alias.mount_accessor) {
-        told["mount_path"] = mount.full_path.as_str().into();
+    if let Some(mount) = visit.mount_with(&alias.mount_accessor) {
+        told["mount_path"] = mount.request_path().into();
         told["mount_type"] = mount.entry.kind.as_str().into();
     }
 }
@@ -60,7 +60,7 @@ fn of_entity(visit: &Visit, alias: &Alias, owner: &Id) -> Value {
 /// An alias by itself.
 pub(super) fn alias(visit: &Visit, alias: &Alias, owner: &Id) -> Value {
     let mut told = of_entity(visit, alias, owner);
-    told["namespace_id"] = "root".into();
+    told["namespace_id"] = visit.namespace.shown_id().into();
     told
 }
 
@@ -102,7 +102,7 @@ pub(super) fn entity(visit: &Visit, persona: &Persona) -> Value {
         "merged_entity_ids": or_null(ids(&entity.merged)),
         "metadata": pairs(&entity.metadata),
         "name": entity.name,
-        "namespace_id": "root",
+        "namespace_id": visit.namespace.shown_id(),
         "policies": entity.policies,
     })
 }
@@ -120,7 +120,7 @@ pub(super) fn group(visit: &Visit, group: &GroupRecord, members: &[Id]) -> Value
         "metadata": pairs(&group.metadata),
         "modify_index": group.modify_index,
         "name": group.name,
-        "namespace_id": "root",
+        "namespace_id": visit.namespace.shown_id(),
         "parent_group_ids": or_null(ids(&group.parents)),
         "policies": or_null(group.policies.clone()),
         "type": if group.external { "external" } else { "internal" },

@@ -89,7 +89,7 @@ pub(super) fn custom_metadata(fields: &Fields) -> Result<Option<Pairs>, Fault> {
 
 /// Checks that a mount has this accessor.
 pub(super) fn known_accessor(visit: &Visit, accessor: &str) -> Result<(), Fault> {
-    match visit.config.mounts.with_accessor(accessor) {
+    match visit.mount_with(accessor) {
         Some(_) => Ok(()),
         None => Err(Fault::invalid(format!("invalid mount accessor {accessor:?}"))),
     }

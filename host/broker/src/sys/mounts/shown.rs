@@ -9,7 +9,13 @@ use crate::visit::Visit;
 
 /// A whole table, by path.
 pub(super) fn table_json(visit: &Visit, table: Table) -> Value {
-    visit.config.mounts.of(table).into_iter().map(|m| (m.entry.path.clone(), mount_json(visit, m))).collect()
+    visit
+        .config
+        .mounts
+        .of(&visit.namespace, table)
+        .into_iter()
+        .map(|m| (m.entry.path.clone(), mount_json(visit, m)))
+        .collect()
 }
 
 /// One mount.

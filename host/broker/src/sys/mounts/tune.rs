@@ -43,7 +43,7 @@ pub(super) fn read_auth(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault
 }
 
 fn shown(visit: &Visit, full: &str) -> Result<Reply, Fault> {
-    let Some(mount) = visit.config.mounts.at(full) else {
+    let Some(mount) = visit.mount_at(full) else {
         return Err(Fault::invalid(format!("cannot fetch sysview for path {full:?}")));
     };
     let (tuning, (default_ttl, max_ttl)) = (&mount.entry.tuning, mount.ttls());
@@ -83,7 +83,7 @@ pub(super) fn write_auth<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'
 }
 
 async fn change(visit: &mut Visit, ask: &Ask<'_>, full: String) -> Result<Reply, Fault> {
-    let Some(mount) = visit.config.mounts.at(&full).cloned() else {
+    let Some(mount) = visit.mount_at(&full).cloned() else {
         return Err(Fault::invalid(format!("tune of path {full:?} failed: no mount entry found")));
     };
     let mut entry = mount.entry.clone();
@@ -153,7 +153,7 @@ const UPGRADING: &str = "Upgrading mount from version 1 to version 2. This mount
 
 /// Tells the guest of its new options; what follows from them, it does in jobs of its own.
 async fn reconfigured(visit: &mut Visit, entry: MountEntry) -> Result<(), Fault> {
-    let mount = Arc::new(mounts::bind(entry, &visit.open.catalog, &visit.config.registry));
+    let mount = Arc::new(visit.config.bind(entry, &visit.open.catalog));
     if let Some(plugin) = components::serving(&visit.open, &mount).await? {
         duties::initialise(visit, &mount, &plugin, Reason::Reconfigured).await?;
     }

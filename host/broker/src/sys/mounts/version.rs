@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bulkhead_model::plugin::Reason;
 
-use crate::book::mounts::{self, Engine, Mount, MountEntry, Table};
+use crate::book::mounts::{Engine, Mount, MountEntry, Table};
 use crate::book::registry::{Registered, parse_version};
 use crate::components;
 use crate::fault::Fault;
@@ -64,7 +64,7 @@ fn absent(visit: &Visit, name: &str, table: Table, asked: &str) -> String {
 /// # Errors
 /// [`Fault`]: it can't, or does not want to.
 pub(super) async fn change(visit: &mut Visit, entry: MountEntry) -> Result<(), Fault> {
-    let mount = Arc::new(mounts::bind(entry, &visit.open.catalog, &visit.config.registry));
+    let mount = Arc::new(visit.config.bind(entry, &visit.open.catalog));
     if upgrade::of(&mut visit.tx, mount.space)?.is_some() {
         // Half of the data is in the layout of the version that began it.
         return Err(Fault::invalid(format!(

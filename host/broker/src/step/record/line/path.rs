@@ -6,24 +6,25 @@ use crate::book::audits::Device;
 use crate::step::route::{Routed, Target};
 
 /// Splits a path into what the API itself says and the names a caller chose. A path
-/// that nothing answers is all names.
-pub(in super::super) fn path_parts(routed: &Routed) -> Vec<PathPart> {
-    let path = &routed.path;
+/// that nothing answers is all names. The namespace's own path, with which both begin, is left out.
+pub(in super::super) fn path_parts(routed: &Routed, namespace: &str) -> Vec<PathPart> {
+    let path = routed.path.strip_prefix(namespace).unwrap_or(&routed.path);
     let (point, names): (&str, Vec<&str>) = match &routed.target {
-        Target::NoMount => return vec![PathPart::Name(path.clone())],
+        Target::NoMount => return vec![PathPart::Name(path.to_owned())],
         Target::Guest(guest) => {
-            (&guest.mount.full_path, guest.captures.iter().map(|(_, value)| value.as_str()).collect())
+            (guest.mount.request_path(), guest.captures.iter().map(|(_, value)| value.as_str()).collect())
         }
         Target::Host { mount, captures, route } => {
             let secret = |(name, _): &&(&str, String)| route.hashes(name);
-            (&mount.full_path, captures.iter().filter(secret).map(|(_, value)| value.as_str()).collect())
+            (mount.request_path(), captures.iter().filter(secret).map(|(_, value)| value.as_str()).collect())
         }
-        Target::NoPath { mount }
+        Target::NotHere { mount, .. }
+        | Target::NoPath { mount }
         | Target::NoOperation { mount }
         | Target::Loading { mount }
         | Target::NoPlugin { mount, .. } => {
-            let rest = path.strip_prefix(mount.full_path.as_str()).unwrap_or_default();
-            return vec![PathPart::Plain(mount.full_path.clone()), PathPart::Name(rest.to_owned())];
+            let rest = path.strip_prefix(mount.request_path()).unwrap_or_default();
+            return vec![PathPart::Plain(mount.request_path().to_owned()), PathPart::Name(rest.to_owned())];
         }
     };
     let mut rest = path.strip_prefix(point).unwrap_or_default();

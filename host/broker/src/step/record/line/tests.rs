@@ -80,6 +80,7 @@ fn trail(headers: &[(&str, bool)]) -> Trail {
         recorded: false,
         path: Vec::new(),
         names: Names::default(),
+        namespace: None,
         mount: None,
         who: None,
         operation: "",

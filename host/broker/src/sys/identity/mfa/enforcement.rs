@@ -1,5 +1,7 @@
 //! `identity/mfa/login-enforcement`: whose logins need a second factor.
 
+use std::sync::Arc;
+
 use bulkhead_model::failure::Failure;
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Verb;
@@ -11,6 +13,7 @@ use crate::book::identity::groups::GROUPS;
 use crate::book::identity::{Id, id_text, parse_id};
 use crate::book::mfa::enforcements::{self, ENFORCEMENTS_MAX, EnforcementRecord, TARGETS_MAX};
 use crate::book::mfa::methods;
+use crate::book::mounts::Mount;
 use crate::fault::Fault;
 use crate::login;
 use crate::sys::table::{Handler, HostRoute};
@@ -51,7 +54,7 @@ fn list(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
     }
     for name in &names {
         if let Some(enforcement) = enforcements::get(&mut visit.tx, name)? {
-            about.insert(name.clone(), shown(&enforcement));
+            about.insert(name.clone(), shown(visit, &enforcement));
         }
     }
     Ok(data(&json!({ "key_info": about, "keys": names })))
@@ -59,10 +62,10 @@ fn list(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
 
 fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let found = enforcements::get(&mut visit.tx, name(ask)?)?;
-    Ok(data(&shown(&found.ok_or_else(Failure::absent)?)))
+    Ok(data(&shown(visit, &found.ok_or_else(Failure::absent)?)))
 }
 
-fn shown(enforcement: &EnforcementRecord) -> Value {
+fn shown(visit: &Visit, enforcement: &EnforcementRecord) -> Value {
     let ids = |ids: &[Id]| ids.iter().map(id_text).collect::<Vec<_>>();
     json!({
         "auth_method_accessors": enforcement.accessors,
@@ -72,8 +75,8 @@ fn shown(enforcement: &EnforcementRecord) -> Value {
         "identity_group_ids": ids(&enforcement.groups),
         "mfa_method_ids": ids(&enforcement.methods),
         "name": enforcement.name,
-        "namespace_id": "root",
-        "namespace_path": "",
+        "namespace_id": visit.namespace.shown_id(),
+        "namespace_path": visit.namespace.path(),
     })
 }
 
@@ -128,8 +131,9 @@ fn ids(sent: &[String], lacking: &str, mut is_there: impl FnMut(&Id) -> Result<b
 
 /// Whom it is about: what is not said stays as it is.
 fn take_targets(visit: &mut Visit, ask: &Ask<'_>, record: &mut EnforcementRecord) -> Result<(), Fault> {
-    let (fields, config) = (&ask.fields, visit.config.clone());
-    let methods = || config.mounts.all().filter(|mount| mount.full_path.starts_with("auth/"));
+    let (fields, config, here) = (&ask.fields, visit.config.clone(), visit.namespace.record.id.clone());
+    let is_here = |mount: &&Arc<Mount>| mount.entry.namespace == here && mount.request_path().starts_with("auth/");
+    let methods = || config.mounts.all().filter(is_here);
     let mut is_said = false;
     if let Some(accessors) = fields.strings("auth_method_accessors", false)? {
         if accessors.iter().any(|one| !methods().any(|mount| mount.entry.accessor == *one)) {

@@ -64,7 +64,7 @@ fn list(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
     let (mut keys, mut about) = (Vec::new(), Map::new());
     for method in methods::all(&mut visit.tx)? {
         let id = id_text(&method.id);
-        about.insert(id.clone(), shown(&method));
+        about.insert(id.clone(), shown(visit, &method));
         keys.push(id);
     }
     if keys.is_empty() { Err(Failure::absent().into()) } else { Ok(data(&json!({ "key_info": about, "keys": keys }))) }
@@ -81,10 +81,10 @@ pub(super) fn found(visit: &mut Visit, ask: &Ask<'_>) -> Result<(Id, Option<Meth
 
 fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let (_, method) = found(visit, ask)?;
-    Ok(data(&shown(&method.ok_or_else(Failure::absent)?)))
+    Ok(data(&shown(visit, &method.ok_or_else(Failure::absent)?)))
 }
 
-fn shown(method: &MethodRecord) -> Value {
+fn shown(visit: &Visit, method: &MethodRecord) -> Value {
     json!({
         "algorithm": method.scheme.algorithm.name(),
         "digits": method.scheme.digits.count(),
@@ -93,8 +93,8 @@ fn shown(method: &MethodRecord) -> Value {
         "key_size": method.key_bytes,
         "max_validation_attempts": method.attempts_max,
         "name": method.name,
-        "namespace_id": "root",
-        "namespace_path": "",
+        "namespace_id": visit.namespace.shown_id(),
+        "namespace_path": visit.namespace.path(),
         "period": method.scheme.period_secs,
         "qr_size": method.qr_pixels,
         "skew": method.scheme.skew,

@@ -10,9 +10,10 @@ use serde_json::json;
 
 use crate::book::identity::entities::{ENTITIES, EntityRecord};
 use crate::book::identity::{Id, id_text, parse_id};
-use crate::book::mfa::methods::{self, MethodRecord};
+use crate::book::mfa::methods::MethodRecord;
 use crate::book::mfa::secrets::{self, SecretRecord};
 use crate::fault::Fault;
+use crate::step::mfa;
 use crate::sys::table::{Handler, HostRoute};
 use crate::totp::qr;
 use crate::visit::{Ask, Visit, data, warning};
@@ -70,7 +71,7 @@ fn asked_method(ask: &Ask<'_>) -> Result<String, Fault> {
 
 fn existing(visit: &mut Visit, method_id: &str) -> Result<MethodRecord, Fault> {
     let found = match parse_id(method_id) {
-        Some(id) => methods::get(&mut visit.tx, &id)?,
+        Some(id) => mfa::method(visit, &id)?,
         None => None,
     };
     found.ok_or_else(|| Fault::invalid(format!("configuration for method ID {method_id:?} does not exist")))

@@ -24,7 +24,7 @@ pub(super) fn issuer(visit: &mut Visit) -> Result<String, StoreError> {
     if address.is_empty() {
         address = leader::api_address(&visit.open);
     }
-    Ok(format!("{address}/v1/identity/oidc"))
+    Ok(format!("{address}/v1/{}identity/oidc", visit.namespace.path()))
 }
 
 fn read(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {

@@ -54,7 +54,7 @@ fn make(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let now_secs = visit.now_ms / 1000;
     let own = json!({
         "iss": config::issuer(visit)?,
-        "namespace": "root",
+        "namespace": visit.namespace.shown_id(),
         "sub": persona.subject.id,
         "aud": role.client_id,
         "exp": now_secs.saturating_add(role.ttl_secs.min(key.verification_secs)),
