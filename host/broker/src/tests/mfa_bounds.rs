@@ -209,7 +209,6 @@ async fn settings_beyond_their_bounds_are_refused() {
         (json!({ "qr_size": 1_000_000 }), "qr_size must be between"),
         (json!({ "key_size": 100_000 }), "key_size must not be greater"),
         (json!({ "period": "25h" }), "period must not be longer"),
-        (json!({ "period": "1000000000h" }), "period must not be longer"),
         (json!({ "method_name": "n".repeat(1_000) }), "method_name must not be longer"),
         (json!({ "digits": 7 }), "digits can only be 6 or 8"),
         (json!({ "algorithm": "MD5" }), "unrecognized algorithm"),
