@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use bulkhead_tests::http::Request;
+use bulkhead_tests::http::{Reply, Request};
 use bulkhead_tests::node::{Node, Start};
 use bulkhead_tests::programs::Program;
+use bulkhead_tests::totp;
 use serde_json::json;
 
 /// Where a canary must not be found.
@@ -160,6 +161,7 @@ fn release(node: &Node, flock: &mut Flock) {
     node.call("DELETE", &format!("{two}/data/{folder}/{name}"), None);
     node.put(&format!("{two}/destroy/{folder}/{name}"), &json!({"versions": [1]}));
     release_around(node, flock, &one);
+    release_second_factor(node, flock);
     release_failing(node, flock, &one, &two);
 }
 
@@ -191,6 +193,41 @@ fn release_around(node: &Node, flock: &mut Flock, mount: &str) {
         what: "a share".to_owned(),
         nowhere: Nowhere::Anywhere,
     }));
+}
+
+/// A login with a second factor.
+fn release_second_factor(node: &Node, flock: &mut Flock) {
+    node.put("sys/auth/userpass", &json!({"type": "userpass"}));
+    node.put("auth/userpass/users/ann", &json!({"password": flock.secret("password")}));
+    let password = flock.0.last().unwrap().text.clone();
+    let text = |reply: &Reply, path: &str| reply.at(path).as_str().unwrap().to_owned();
+    let login = |headers: &[(&str, String)]| {
+        let asked = Request::new("POST", "/v1/auth/userpass/login/ann").json(&json!({"password": password}));
+        headers.iter().fold(asked, |asked, (name, value)| asked.header(name, value)).send(node.port).unwrap()
+    };
+    let entity = text(&login(&[]), "auth.entity_id");
+    let settings = json!({"issuer": flock.name("issuer"), "method_name": "phone", "period": "24h"});
+    let method = text(&node.call("POST", "identity/mfa/method/totp", Some(&settings)), "data.method_id");
+    let generate = json!({"method_id": method, "entity_id": entity});
+    let made = node.call("POST", "identity/mfa/method/totp/admin-generate", Some(&generate));
+    let url = text(&made, "data.url");
+    flock.made("a TOTP secret", url.rsplit_once("secret=").unwrap().1.to_owned());
+    flock.made("a TOTP secret's picture", text(&made, "data.barcode")[80..].to_owned());
+    node.put(
+        "identity/mfa/login-enforcement/all",
+        &json!({"mfa_method_ids": [method], "auth_method_types": ["userpass"]}),
+    );
+    login(&[("X-Vault-MFA", format!("phone:{}", flock.secret("passcode in a header")))]);
+    let waiting = text(&login(&[]), "auth.mfa_requirement.mfa_request_id");
+    for passcode in [flock.secret("wrong passcode"), totp::code(&url, 0)] {
+        let body = json!({"mfa_request_id": waiting, "mfa_payload": {&method: [passcode]}});
+        let answer = Request::new("POST", "/v1/sys/mfa/validate").json(&body).send(node.port).unwrap();
+        if answer.status == 200 {
+            flock.made("a token after a second factor", text(&answer, "auth.client_token"));
+        }
+    }
+    assert_eq!(flock.0.last().unwrap().what, "a token after a second factor");
+    flock.made("the id of a login that waits", waiting);
 }
 
 /// Requests that fail, in which secrets stand all the same.

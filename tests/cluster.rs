@@ -19,6 +19,7 @@ mod join;
 mod lockout;
 mod members;
 mod metrics;
+mod mfa;
 mod rolling;
 mod seal;
 mod snapshot;

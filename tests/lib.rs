@@ -5,7 +5,7 @@
 //! - `exposition` reads the text format of Prometheus.
 //! - `programs` finds executables, `node` starts and stops them, `http` speaks to them.
 //! - `case` reads `api/*.yaml`, `shape` compares an answer with what is expected,
-//!   `likeness` compares two servers' answers, `runner` does it all for a file.
+//!   `likeness` compares two servers' answers, `totp` makes passcodes, `runner` does it all for a file.
 //! - `transcript` runs a session at the command line, `beside` compares two clients, and
 //!   `masks` takes out what differs from run to run.
 
@@ -19,4 +19,5 @@ pub mod node;
 pub mod programs;
 pub mod runner;
 pub mod shape;
+pub mod totp;
 pub mod transcript;

@@ -13,6 +13,7 @@ use crate::likeness;
 use crate::node::{DEV_ROOT, Node, READY_SECS_MAX};
 use crate::programs::{self, Program};
 use crate::shape::{Variables, faults, fill};
+use crate::totp;
 
 /// What came of a file.
 #[derive(Debug, Default)]
@@ -193,7 +194,7 @@ impl Side<'_> {
 }
 
 fn send(step: &Step, node: &Node, variables: &Variables) -> std::io::Result<Reply> {
-    let filled = |text: &str| fill(text, variables);
+    let filled = |text: &str| fill(&totp::filled(text, variables), variables);
     let mut request = Request::new(&step.method, &filled(&step.target));
     match step.token.as_str() {
         "none" => {}

@@ -29,6 +29,7 @@ const NEIGHBOURS: &[(&str, &str, &str)] = &[
     ("leases", "kept", "the type of secrets in records"),
     ("leases", "tokens", "leases are found by the hash of their token"),
     ("lockouts", "leases", "locks stand in the one list of what falls due"),
+    ("mfa", "kept", "the type of secrets in records"),
     ("mounts", "namespaces", "a mount is in one"),
     ("mounts", "registry", "it is a registered plugin that may serve a mount"),
     ("registry", "mounts", "a plugin is registered for one of the two tables of mounts"),

@@ -3,7 +3,7 @@
 
 mod json;
 
-use bulkhead_model::reply::{AuthInfo, Envelope, Reply, WrapInfo};
+use bulkhead_model::reply::{AuthInfo, Envelope, MfaRequirement, Reply, WrapInfo};
 use hyper::StatusCode;
 use hyper::header::{HeaderName, HeaderValue};
 use zeroize::Zeroize;
@@ -133,9 +133,10 @@ fn encode_envelope(envelope: &Envelope) -> Encoded {
         push_strings(&mut out, &envelope.warnings);
     }
     out.extend_from_slice(b",\"auth\":");
-    match &envelope.auth {
-        Some(auth) => push_auth(&mut out, auth),
-        None => out.extend_from_slice(b"null"),
+    match (&envelope.auth, &envelope.mfa) {
+        (Some(auth), _) => push_auth(&mut out, auth),
+        (None, Some(requirement)) => push_requirement(&mut out, requirement),
+        (None, None) => out.extend_from_slice(b"null"),
     }
     if !envelope.mount_type.is_empty() {
         out.extend_from_slice(b",\"mount_type\":");
@@ -241,6 +242,16 @@ fn push_auth(out: &mut Vec<u8>, auth: &AuthInfo) {
     out.extend_from_slice(b",\"mfa_requirement\":null,\"num_uses\":");
     push_number(out, auth.num_uses);
     out.push(b'}');
+}
+
+/// Vault tells of a token here as well, of which nothing is there.
+fn push_requirement(out: &mut Vec<u8>, requirement: &MfaRequirement) {
+    out.extend_from_slice(
+        br#"{"client_token":"","accessor":"","policies":null,"metadata":null,"lease_duration":0,"renewable":false,"#,
+    );
+    out.extend_from_slice(br#""entity_id":"","token_type":"default","orphan":false,"mfa_requirement":"#);
+    out.extend_from_slice(&requirement.to_json());
+    out.extend_from_slice(br#","num_uses":0}"#);
 }
 
 fn push_metadata(out: &mut Vec<u8>, metadata: &[(String, String)]) {

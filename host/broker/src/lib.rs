@@ -19,6 +19,7 @@ mod signing;
 mod step;
 mod sys;
 mod token;
+mod totp;
 mod visit;
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ use crate::fields::rfc3339;
 use crate::figures::{MadeToken, TokenKind};
 use crate::login;
 use crate::open::Open;
+use crate::step::mfa::Proven;
 use crate::visit::{After, Visit, enveloped};
 
 /// A token that is in the visit's transaction.
@@ -213,13 +214,22 @@ fn short_go(secs: u64) -> String {
     text
 }
 
-/// The token of a login.
-pub(crate) fn from_login(
-    visit: &mut Visit,
-    request: &Request,
-    mount: &Mount,
-    grant: AuthGrant,
-) -> Result<Minted, Fault> {
+/// What the token of a login will be like, before it is made.
+pub(crate) struct Granted {
+    pub record: TokenRecord,
+    pub is_batch: bool,
+    pub warnings: Vec<String>,
+}
+
+/// The token of a login that has proven all it had to.
+pub(crate) fn from_login(visit: &mut Visit, proven: Proven) -> Result<Minted, Fault> {
+    let Granted { record, is_batch, warnings } = proven.into_granted();
+    let auth = if is_batch { mint_batch(visit, record)? } else { mint(visit, record, None)? };
+    Ok(Minted { auth, warnings })
+}
+
+/// What a method grants to a login, in the form of a token that is not made yet.
+pub(crate) fn granted(visit: &mut Visit, request: &Request, mount: &Mount, grant: AuthGrant) -> Result<Granted, Fault> {
     let names = sanitised(&grant.policies, !grant.no_default_policy);
     // Invariant: only initialisation and generate-root make root tokens. A plugin that
     // asks for one is broken or hostile.
@@ -235,8 +245,8 @@ pub(crate) fn from_login(
         explicit_max_secs: grant.explicit_max_ttl.unwrap_or(0),
     };
     let (ttl_secs, warnings) = lifetime(asked, default_secs, 0);
-    let batch = is_batch_login(&mount.entry.tuning.token_type, grant.token_type);
-    if batch && grant.num_uses > 0 {
+    let is_batch = is_batch_login(&mount.entry.tuning.token_type, grant.token_type);
+    if is_batch && grant.num_uses > 0 {
         // Nobody could count them, and to leave the limit out would be no service.
         return Err(Fault::invalid("batch tokens cannot have \"num_uses\" set"));
     }
@@ -259,8 +269,7 @@ pub(crate) fn from_login(
         entity_id,
         ..TokenRecord::default()
     };
-    let auth = if batch { mint_batch(visit, record)? } else { mint(visit, record, None)? };
-    Ok(Minted { auth, warnings })
+    Ok(Granted { record, is_batch, warnings })
 }
 
 /// That the token is bound to networks, if to anything. A text that is none would let it in from

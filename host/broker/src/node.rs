@@ -199,7 +199,8 @@ impl Node {
         let lockout_rules = Arc::new(mounts.lockouts.clone());
         let components = Arc::new(Components::new(parts.compiler.clone()));
         let figures = Arc::default();
-        let catalog = Catalog { plugins, components, ttls, lockout_rules, lockouts: Arc::default(), figures };
+        let (lockouts, waiting_logins) = Default::default();
+        let catalog = Catalog { plugins, components, ttls, lockout_rules, lockouts, waiting_logins, figures };
         let node = Arc::new(Self {
             parts: Arc::new(parts),
             catalog,

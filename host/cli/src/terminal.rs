@@ -57,6 +57,11 @@ impl Terminal {
         to_stderr(text, RED);
     }
 
+    /// Whether there is somebody to ask.
+    pub(crate) fn is_interactive(&self) -> bool {
+        io::stdin().is_terminal()
+    }
+
     /// Asks for a secret on stderr and reads it without echo.
     ///
     /// # Errors

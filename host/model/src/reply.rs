@@ -1,8 +1,12 @@
 //! An answer, before it becomes bytes: what the envelope holds, not how it is written.
 
+mod requirement;
+
 use std::io::{self, Read, Write};
 
 use zeroize::Zeroize;
+
+pub use requirement::{MfaConstraint, MfaMethod, MfaRequirement};
 
 use crate::failure::Failure;
 use crate::hidden::{Hidden, HiddenBuffer};
@@ -80,6 +84,8 @@ pub struct Envelope {
     pub warnings: Vec<String>,
     /// A token that was made or renewed.
     pub auth: Option<AuthInfo>,
+    /// What is wanted before one is made; then there is none.
+    pub mfa: Option<MfaRequirement>,
     /// A wrapped answer.
     pub wrap: Option<WrapInfo>,
     /// About 25 `sys/` routes repeat the members of `data` at the top level.

@@ -1,6 +1,6 @@
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::hidden::Hidden;
-use bulkhead_model::reply::LeaseInfo;
+use bulkhead_model::reply::{LeaseInfo, MfaConstraint, MfaMethod};
 use proptest::prelude::*;
 
 use super::*;
@@ -64,6 +64,16 @@ fn a_login_shows_its_token() {
     };
     let text = r#""auth":{"client_token":"s.t","accessor":"acc","policies":["default"],"token_policies":["default"],"metadata":{"username":"ann"},"lease_duration":60,"renewable":true,"entity_id":"","token_type":"service","orphan":true,"mfa_requirement":null,"num_uses":0}}"#;
     assert!(envelope(Envelope { auth: Some(auth), ..Envelope::default() }).1.ends_with(&format!("{text}\n")));
+}
+
+#[test]
+fn a_login_that_has_to_prove_more_is_told_how_and_shows_no_token() {
+    let method = |name: &str| MfaMethod { kind: "totp".into(), id: "m".into(), uses_passcode: true, name: name.into() };
+    let constraint = |name: &str, any| MfaConstraint { name: name.into(), any };
+    let mfa_constraints = vec![constraint("z", vec![method("n"), method("")]), constraint("a", Vec::new())];
+    let requirement = MfaRequirement { mfa_request_id: "r".into(), mfa_constraints };
+    let text = r#""auth":{"client_token":"","accessor":"","policies":null,"metadata":null,"lease_duration":0,"renewable":false,"entity_id":"","token_type":"default","orphan":false,"mfa_requirement":{"mfa_request_id":"r","mfa_constraints":{"z":{"any":[{"type":"totp","id":"m","uses_passcode":true,"name":"n"},{"type":"totp","id":"m","uses_passcode":true}]},"a":{"any":[]}}},"num_uses":0}}"#;
+    assert!(envelope(Envelope { mfa: Some(requirement), ..Envelope::default() }).1.ends_with(&format!("{text}\n")));
 }
 
 #[test]

@@ -9,6 +9,7 @@ pub(crate) mod jobs;
 pub(crate) mod kept;
 pub(crate) mod leases;
 pub(crate) mod lockouts;
+pub(crate) mod mfa;
 pub(crate) mod mounts;
 pub(crate) mod namespaces;
 pub(crate) mod oidc;
@@ -70,6 +71,8 @@ pub(crate) mod space {
     pub(crate) const COMPONENTS: SpaceId = SpaceId::host(45);
     /// Locks of aliases, by keyed digest.
     pub(crate) const LOCKED_ALIASES: SpaceId = SpaceId::host(50);
+    /// Logins that wait for their second factor, of all namespaces.
+    pub(crate) const MFA_WAITING: SpaceId = SpaceId::host(53);
     /// Namespaces by UUID.
     pub(crate) const NAMESPACES: SpaceId = SpaceId::host(54);
     /// Entities, groups, and every way to them, of each namespace; as are those that follow.
@@ -82,10 +85,24 @@ pub(crate) mod space {
     pub(crate) const OIDC_ROLES: SpaceId = SpaceId::of_each(48);
     /// Name of a key and name of a role that uses it, without a value.
     pub(crate) const OIDC_USES: SpaceId = SpaceId::of_each(49);
+    /// Enforcements of MFA by name.
+    pub(crate) const MFA_ENFORCEMENTS: SpaceId = SpaceId::of_each(51);
+    /// MFA methods, secrets, and every way to them and to enforcements.
+    pub(crate) const MFA: SpaceId = SpaceId::of_each(52);
 
     /// The books that every namespace has for itself, all of which go with it.
-    pub(crate) const OF_EACH: [SpaceId; 8] =
-        [POLICIES, TOKEN_ROLES, PASSWORD_POLICIES, IDENTITY, OIDC_KEYS, OIDC_PRIVATE, OIDC_ROLES, OIDC_USES];
+    pub(crate) const OF_EACH: [SpaceId; 10] = [
+        POLICIES,
+        TOKEN_ROLES,
+        PASSWORD_POLICIES,
+        IDENTITY,
+        OIDC_KEYS,
+        OIDC_PRIVATE,
+        OIDC_ROLES,
+        OIDC_USES,
+        MFA_ENFORCEMENTS,
+        MFA,
+    ];
 }
 
 /// What a record of the ledger is of, by its key, which says no more than that: one of the
@@ -127,6 +144,9 @@ const NAMES: &[(SpaceId, &str)] = &[
     (space::OIDC_PRIVATE, "private keys of identity tokens"),
     (space::OIDC_ROLES, "roles of identity tokens"),
     (space::OIDC_USES, "uses of keys of identity tokens"),
+    (space::MFA_ENFORCEMENTS, "enforcements of MFA"),
+    (space::MFA, "MFA methods and secrets"),
+    (space::MFA_WAITING, "logins that wait for MFA"),
 ];
 
 /// A key whose bytes say nothing: hashes, and indexes over such.

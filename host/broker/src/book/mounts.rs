@@ -255,6 +255,8 @@ pub(crate) struct Catalog {
     pub lockout_rules: Arc<LockoutRules>,
     /// What was counted of them.
     pub lockouts: Arc<Mutex<Tally>>,
+    /// Logins that wait for a second factor.
+    pub waiting_logins: Arc<Mutex<Tally>>,
     pub figures: Arc<Figures>,
 }
 

@@ -146,6 +146,18 @@ impl Namespaces {
         if id.is_empty() { Some(&self.root) } else { self.by_id.get(id) }
     }
 
+    /// Those that one is in, from its parent up to the root.
+    pub(crate) fn above(&self, below: &Namespace) -> Vec<&Arc<Namespace>> {
+        let mut found = Vec::new();
+        let mut path = below.path();
+        while !path.is_empty() {
+            let inner = path.trim_end_matches('/');
+            path = inner.rfind('/').map_or("", |slash| &inner[..=slash]);
+            found.extend(self.at(path));
+        }
+        found
+    }
+
     /// Those below one, by path; directly below it only, or at any depth.
     pub(crate) fn below(&self, above: &Namespace, deep: bool) -> Vec<&Arc<Namespace>> {
         let is_meant = |one: &&Arc<Namespace>| {

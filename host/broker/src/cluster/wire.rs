@@ -7,7 +7,7 @@ use bulkhead_model::answer::{Answer, Headers};
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::path::ApiPath;
-use bulkhead_model::reply::{AuthInfo, Envelope, LeaseInfo, Reply, WrapInfo};
+use bulkhead_model::reply::{AuthInfo, Envelope, LeaseInfo, MfaRequirement, Reply, WrapInfo};
 use bulkhead_model::request::{Body, Origin, Request, Verb};
 use serde::{Deserialize, Serialize};
 
@@ -170,6 +170,9 @@ enum GivenReply {
     Raw(u16, String, Kept, Vec<(String, String)>),
     Empty,
     Failed(u8, Vec<String>),
+    /// An envelope of a login that has to prove more. Of its own, so that a node of another version
+    /// reads all others.
+    Requires(Box<GivenEnvelope>, MfaRequirement),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -307,6 +310,7 @@ impl GivenEnvelope {
             data: self.data.map(Kept::into_hidden),
             warnings: self.warnings,
             auth,
+            mfa: None,
             wrap,
             flatten: self.flatten,
             status: self.status,
@@ -320,7 +324,10 @@ impl GivenEnvelope {
 impl From<Answer> for Given {
     fn from(answer: Answer) -> Self {
         let reply = match answer.reply {
-            Reply::Envelope(envelope) => GivenReply::Envelope(Box::new((*envelope).into())),
+            Reply::Envelope(mut envelope) => match envelope.mfa.take() {
+                None => GivenReply::Envelope(Box::new((*envelope).into())),
+                Some(requirement) => GivenReply::Requires(Box::new((*envelope).into()), requirement),
+            },
             Reply::Bare { status, json } => GivenReply::Bare(status, json.into()),
             Reply::Raw { status, content_type, bytes, headers } => {
                 GivenReply::Raw(status, content_type, bytes.into(), headers)
@@ -342,6 +349,9 @@ impl Given {
     pub(super) fn into_answer(self) -> Option<Answer> {
         let reply = match self.reply {
             GivenReply::Envelope(envelope) => Reply::Envelope(Box::new(envelope.into_envelope()?)),
+            GivenReply::Requires(envelope, requirement) => {
+                Reply::Envelope(Box::new(Envelope { mfa: Some(requirement), ..envelope.into_envelope()? }))
+            }
             GivenReply::Bare(status, json) => Reply::Bare { status, json: json.into_hidden() },
             GivenReply::Raw(status, content_type, bytes, headers) => {
                 Reply::Raw { status, content_type, bytes: bytes.into_hidden(), headers }

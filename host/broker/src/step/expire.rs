@@ -16,6 +16,8 @@ use futures::stream::FuturesUnordered;
 use crate::book::jobs;
 use crate::book::leases::{self, DUE_JOB, DUE_LEASE, Due, LeaseRecord};
 use crate::book::lockouts::{self, DUE_LOCK};
+use crate::book::mfa::secrets::{self, DUE_SECRETS};
+use crate::book::mfa::waiting::{self, DUE_WAITING};
 use crate::book::mounts::Mount;
 use crate::book::removals::DUE_REMOVAL;
 use crate::book::space;
@@ -171,6 +173,8 @@ fn lane(tx: &mut Transaction, due: &Due) -> Result<Lane, StoreError> {
         DUE_REMOVAL => remove::mount_of(tx, due)?,
         // Anybody can have many locks made: tokens do not wait behind them.
         DUE_LOCK => Some(space::LOCKED_ALIASES.0),
+        DUE_SECRETS => Some(space::MFA.0),
+        DUE_WAITING => Some(space::MFA_WAITING.0),
         _ => None,
     })
 }
@@ -219,6 +223,9 @@ async fn attempt(open: &Arc<Open>, due: &Due, now_ms: u64) -> Result<(), Fault> 
         DUE_DROP => drop_slice(&mut visit, due)?,
         DUE_UPGRADE => upgrade::step(&mut visit, due).await?,
         DUE_LOCK => lockout::drop_ended(&mut visit, due)?,
+        DUE_SECRETS if secrets::remove_slice(&mut visit.tx, due)? => visit.after.push(After::LookForDue),
+        DUE_SECRETS => {}
+        DUE_WAITING => waiting::remove_due(&mut visit.tx, due)?,
         _ => jobs::forget(&mut visit.tx, due)?,
     }
     let more = crate::step::settle::commit(visit).await?;
@@ -290,6 +297,7 @@ fn retry_later(tx: &mut Transaction, due: &Due, now_ms: u64, wait_max_ms: u64) -
         // What cannot be read fails here as well, and is set aside.
         DUE_TOKEN => tokens::get(tx, &due.id).map(drop),
         DUE_LOCK => lockouts::get(tx, &due.id).map(drop),
+        DUE_WAITING => waiting::get(tx, &due.id).map(drop),
         // The host's own work fails only with the store, for all alike.
         _ => Ok(()),
     }

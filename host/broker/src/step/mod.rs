@@ -13,6 +13,7 @@ pub(crate) mod intent;
 pub(crate) mod job;
 pub(crate) mod leave;
 pub(crate) mod lockout;
+pub(crate) mod mfa;
 pub(crate) mod place;
 pub(crate) mod quota;
 pub(crate) mod record;

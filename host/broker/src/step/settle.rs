@@ -15,8 +15,9 @@ use crate::fault::Fault;
 use crate::mint;
 use crate::open::Open;
 use crate::step::dispatch::{GuestAnswer, mismatched};
-use crate::step::identify;
+use crate::step::mfa::Standing;
 use crate::step::route::GuestTarget;
+use crate::step::{identify, mfa};
 use crate::visit::{After, Visit, enveloped};
 
 /// The answer to a guest's response, with the lease or token it granted written into
@@ -43,7 +44,7 @@ pub(crate) fn guest_answer(
             let (headers, wrap_secs) = taken_out(&mut response, guest);
             let mut reply = response_reply(response, answer.warnings, auth.is_some())?;
             if let (Some(grant), Reply::Envelope(envelope)) = (auth, &mut reply) {
-                login(visit, request, guest, *grant, envelope)?;
+                login(visit, (request, wrap_secs), guest, *grant, envelope)?;
             }
             finished(visit, request, reply, headers, wrap_secs)
         }
@@ -179,14 +180,24 @@ fn grant_lease(
 
 fn login(
     visit: &mut Visit,
-    request: &Request,
+    (request, wrap_secs): (&Request, Option<u64>),
     guest: &GuestTarget,
     grant: AuthGrant,
     envelope: &mut Envelope,
 ) -> Result<(), Fault> {
-    let minted = mint::from_login(visit, request, &guest.mount, grant)?;
-    envelope.warnings.extend(minted.warnings);
-    envelope.auth = Some(minted.auth);
+    let granted = mint::granted(visit, request, &guest.mount, grant)?;
+    match mfa::demand(visit, (request, wrap_secs), &guest.mount, granted)? {
+        Standing::Proven(proven) => {
+            let minted = mint::from_login(visit, proven)?;
+            envelope.warnings.extend(minted.warnings);
+            envelope.auth = Some(minted.auth);
+        }
+        Standing::Waits(requirement) => {
+            envelope.data = None;
+            envelope.warnings.push(mfa::WAITS.to_owned());
+            envelope.mfa = Some(requirement);
+        }
+    }
     Ok(())
 }
 

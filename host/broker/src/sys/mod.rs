@@ -16,6 +16,7 @@ pub(crate) mod leader;
 pub(crate) mod leases;
 mod lockouts;
 pub(crate) mod metrics;
+mod mfa;
 pub(crate) mod misc;
 pub(crate) mod mounts;
 mod namespaces;
@@ -53,6 +54,7 @@ pub(crate) fn routes() -> &'static HostTable {
                 capabilities::ROUTES,
                 internal::ROUTES,
                 leases::ROUTES,
+                mfa::ROUTES,
                 wrapping::ROUTES,
                 tools::ROUTES,
             ],

@@ -35,6 +35,8 @@ pub(super) struct Grant {
     pub(super) metadata: Vec<(String, String)>,
     pub(super) groups: Vec<&'static str>,
     pub(super) batch: bool,
+    /// Whose login it is, is not said.
+    pub(super) nobody: bool,
     pub(super) num_uses: u32,
     pub(super) networks: Vec<&'static str>,
 }
@@ -65,7 +67,7 @@ impl Bench {
     pub(super) async fn new() -> Self {
         let (clock, grant) = (Arc::new(FakeClock::at_ms(1_800_000_000_000)), Arc::<Mutex<Grant>>::default());
         let plugins: Vec<Arc<dyn Plugin>> = vec![
-            Arc::new(Scripted::new(PluginKind::Auth, &["login/{name}"], grant.clone())),
+            auth_method(&grant),
             Arc::new(Scripted::new(PluginKind::Secrets, &["lease", "expand/{entity}"], grant.clone())),
         ];
         let node = Node::new(Parts {
@@ -164,6 +166,11 @@ fn answer(reply: Reply) -> Answer {
     }
 }
 
+/// An auth method `fake` that grants to whoever logs in what it is told.
+pub(super) fn auth_method(grant: &Arc<Mutex<Grant>>) -> Arc<dyn Plugin> {
+    Arc::new(Scripted::new(PluginKind::Auth, &["login/{name}"], grant.clone()))
+}
+
 /// A plugin that answers as the bench says.
 struct Scripted {
     kind: PluginKind,
@@ -200,7 +207,7 @@ impl Scripted {
         let said = self.grant.lock().clone();
         let alias = |name: &str, metadata| bulkhead_model::plugin::Alias { name: name.to_owned(), metadata };
         AuthGrant {
-            alias: Some(alias(name, said.metadata)),
+            alias: (!said.nobody).then(|| alias(name, said.metadata)),
             group_aliases: said.groups.iter().map(|group| alias(group, Vec::new())).collect(),
             display_name: name.to_owned(),
             policies: Vec::new(),

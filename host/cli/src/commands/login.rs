@@ -1,5 +1,7 @@
 //! `login`: gets a token from an auth method, or takes one, and keeps it.
 
+mod second_factor;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
@@ -57,6 +59,7 @@ fn run(session: &Session) -> Result<u8, Fault> {
         other => other,
     };
     let secret = secret.ok_or_else(|| Fault::Refused("Vault returned an empty secret".to_owned()))?;
+    let secret = second_factor::asked_for(session, &client, secret)?;
     finish(session, &secret, Kept { no_store, token_only })
 }
 

@@ -12,7 +12,7 @@ pub(crate) const HTTP: &[Flag] = &[
     Flag::text("client-key", "File with the private key (PEM) that belongs to -client-cert.").env("CLIENT_KEY"),
     Flag::switch("disable-redirects", "Treat a redirect as the answer instead of following it.").env("DISABLE_REDIRECTS"),
     Flag::pairs("header", "Header to add to every request, as name=value; names that begin with X-Vault- are refused."),
-    Flag::list("mfa", "Credentials for the X-Vault-MFA header; a Bulkhead server does not read it.").env("MFA"),
+    Flag::list("mfa", "Passcode for a second factor, as METHOD:PASSCODE, for the X-Vault-MFA header of a login.").env("MFA"),
     Flag::text("namespace", "Namespace to work in, such as team/app; paths are then relative to it. The default is the root.").alias("ns").env("NAMESPACE"),
     Flag::switch("non-interactive", "Never ask on the terminal and never read stdin."),
     Flag::switch("output-curl-string", "Print the request as a curl command line instead of sending it."),

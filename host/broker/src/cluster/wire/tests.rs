@@ -1,5 +1,6 @@
 use std::net::Ipv6Addr;
 
+use bulkhead_model::reply::{MfaConstraint, MfaMethod};
 use serde_json::json;
 
 use super::*;
@@ -89,12 +90,16 @@ fn an_envelope_comes_back_with_its_secrets() {
         creation_path: "here".into(),
         wrapped_accessor: Some("x".into()),
     };
+    let method = MfaMethod { kind: "totp".into(), id: "m".into(), uses_passcode: true, name: "n".into() };
+    let mfa_constraints = vec![MfaConstraint { name: "c".into(), any: vec![method] }];
+    let requirement = MfaRequirement { mfa_request_id: "r".into(), mfa_constraints };
     let envelope = Envelope {
         request_id: "id".into(),
         lease: Some(LeaseInfo { id: "l".into(), renewable: true, duration_secs: 4 }),
         data: Some(Hidden::new(b"{}".to_vec())),
         warnings: vec!["w".into()],
         auth: Some(auth),
+        mfa: Some(requirement.clone()),
         wrap: Some(wrap),
         flatten: true,
         status: Some(202),
@@ -105,6 +110,7 @@ fn an_envelope_comes_back_with_its_secrets() {
     let Reply::Envelope(came) = returned(Reply::Envelope(Box::new(envelope)).into()).reply else {
         panic!("an envelope")
     };
+    assert_eq!(came.mfa, Some(requirement));
     let (auth, wrap) = (came.auth.expect("auth"), came.wrap.expect("wrap"));
     assert_eq!((auth.client_token.expose().as_str(), auth.entity_id.as_str()), ("s.token", "entity"));
     assert_eq!(

@@ -324,6 +324,11 @@ fn about_envelope(device: &Device, trail: &Trail, envelope: &Envelope, about: &m
     if let Some(auth) = &envelope.auth {
         about.insert("auth".into(), granted(device, auth));
     }
+    if let Some(requirement) = &envelope.mfa {
+        // Who has the id lacks but a passcode.
+        let requirement = json!({ "mfa_request_id": secret(device, &requirement.mfa_request_id) });
+        about.insert("auth".into(), json!({ "mfa_requirement": requirement, "token_type": "default" }));
+    }
     if let Some(lease) = envelope.lease.as_ref().filter(|lease| !lease.id.is_empty()) {
         about.insert("secret".into(), json!({ "lease_id": secret(device, &lease.id) }));
     }

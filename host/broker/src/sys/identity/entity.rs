@@ -11,6 +11,7 @@ use super::{lists, shown, taken};
 use crate::book::identity::entities::{self, ENTITIES, EntityRecord};
 use crate::book::identity::persona::Persona;
 use crate::book::identity::{Id, id_text};
+use crate::book::mfa::secrets;
 use crate::fault::Fault;
 use crate::login;
 use crate::sys::table::{Answer, Handler, HostRoute};
@@ -95,7 +96,10 @@ fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 
 fn remove(visit: &mut Visit, found: Option<EntityRecord>) -> Result<(), Fault> {
     match found {
-        Some(entity) => Ok(entities::remove(&mut visit.tx, &visit.open.names, &entity)?),
+        Some(entity) => {
+            secrets::forget_entity(&mut visit.tx, &entity.id)?;
+            Ok(entities::remove(&mut visit.tx, &visit.open.names, &entity)?)
+        }
         None => Ok(()),
     }
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::book::identity::entities::{self, ENTITIES, EntityRecord};
 use crate::book::identity::{Alias, id_text};
+use crate::book::mfa::secrets;
 use crate::fault::Fault;
 use crate::sys::table::{Handler, HostRoute};
 use crate::visit::{Ask, Visit, enveloped};
@@ -25,6 +26,7 @@ fn merge(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         return Err(Fault::invalid("missing entity ids to merge from"));
     }
     let keep = ask.fields.strings("conflicting_alias_ids_to_keep", true)?.unwrap_or_default();
+    let force = ask.fields.flag("force")?.unwrap_or(false);
     let before =
         ENTITIES.by_id(&mut visit.tx, &to)?.ok_or_else(|| Fault::invalid("entity id to merge to is invalid"))?;
     if from.contains(&to) {
@@ -51,10 +53,29 @@ fn merge(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     target.groups.dedup();
     // Policies and metadata of those merged away go with them, as in Vault.
     for source in &sources {
+        take_secrets(visit, &target, source, force)?;
         entities::remove(&mut visit.tx, &visit.open.names, source)?;
     }
     entities::save(&mut visit.tx, &visit.open.names, Some(&before), &target)?;
     Ok(Reply::Empty)
+}
+
+/// Gives the target the MFA secrets of a source. Where both have one, the target's stays if the
+/// caller says so.
+fn take_secrets(visit: &mut Visit, target: &EntityRecord, source: &EntityRecord, force: bool) -> Result<(), Fault> {
+    for method in secrets::of_entity(&mut visit.tx, &source.id)? {
+        let theirs = secrets::get(&mut visit.tx, &method, &source.id)?;
+        match (theirs, secrets::get(&mut visit.tx, &method, &target.id)?) {
+            (Some(theirs), None) => secrets::save(&mut visit.tx, (&method, &target.id), &theirs)?,
+            (Some(_), Some(_)) if !force => {
+                let (method, source) = (id_text(&method), id_text(&source.id));
+                return Err(Fault::invalid(format!("conflicting MFA config ID {method:?} in entity ID {source:?}")));
+            }
+            _ => {}
+        }
+        secrets::remove(&mut visit.tx, &method, &source.id)?;
+    }
+    Ok(())
 }
 
 /// Gives the target the aliases of a source. Of two at one mount, the caller has to say

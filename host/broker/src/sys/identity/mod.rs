@@ -1,6 +1,6 @@
-//! `identity/`: entities, groups, their names in auth methods, and tokens that tell others who
-//! they are. What lives here: what may be asked of the books of identity, and how they are shown. What must not: how a
-//! login finds its entity.
+//! `identity/`: entities, groups, their names in auth methods, their second factors, and tokens that
+//! tell others who they are. What lives here: what may be asked of the books of identity, and how
+//! they are shown. What must not: how a login finds its entity.
 
 mod alias;
 mod entity;
@@ -9,6 +9,7 @@ mod group_alias;
 mod lists;
 mod lookup;
 mod merge;
+mod mfa;
 pub(crate) mod oidc;
 mod shown;
 mod taken;
@@ -27,6 +28,10 @@ pub(crate) fn routes() -> &'static HostTable {
             group::ROUTES,
             group_alias::ROUTES,
             lookup::ROUTES,
+            mfa::enforcement::ROUTES,
+            mfa::method::ROUTES,
+            mfa::other::ROUTES,
+            mfa::secret::ROUTES,
             oidc::config::ROUTES,
             oidc::key::ROUTES,
             oidc::role::ROUTES,

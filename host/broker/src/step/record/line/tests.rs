@@ -6,6 +6,7 @@ use bulkhead_barrier::SealConfig;
 use bulkhead_model::fake::entropy::FakeEntropy;
 use bulkhead_model::path::ApiPath;
 use bulkhead_model::plugin::Operation;
+use bulkhead_model::reply::MfaRequirement;
 use bulkhead_model::request::Origin;
 use bulkhead_model::seam::audit::{AuditSink, AuditSinkMaker};
 use futures::FutureExt;
@@ -113,6 +114,18 @@ fn a_line_shows_the_headers_that_the_operator_named_and_no_other() {
 fn a_line_has_no_headers_where_none_is_named_or_sent() {
     assert_eq!(shown(&[("x-a", "plain")], &[]), Value::Null);
     assert_eq!(shown(&[("x-a", "plain")], &[("x-b", false)]), Value::Null);
+}
+
+#[test]
+fn a_login_that_waits_is_told_of_without_the_id_that_it_goes_on_by() {
+    let (device, trail) = (device(), trail(&[]));
+    let mfa = Some(MfaRequirement { mfa_request_id: "the id".into(), mfa_constraints: Vec::new() });
+    let reply = Reply::Envelope(Box::new(Envelope { mfa, ..Envelope::default() }));
+    let told = super::told(&device, &request_with(&[]), &trail);
+    let line = super::response(&device, &told, &trail, (&reply, "now"));
+    let line: Value = serde_json::from_slice(line.expose()).expect("a line is JSON");
+    let expected = json!({ "mfa_requirement": { "mfa_request_id": device.hash("the id") }, "token_type": "default" });
+    assert_eq!(line["response"]["auth"], expected);
 }
 
 /// A record from a time when such names were let in, or a guest's.
