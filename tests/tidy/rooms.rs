@@ -55,7 +55,7 @@ const VENDORS: &[(&str, &[&str])] = &[
     ("wasmtime", &["host/sandbox"]),
     ("wit-bindgen", &["sdk"]),
     ("wit-component", &["host/sandbox", "xtask"]),
-    ("x509-parser", &["host/server"]),
+    ("x509-parser", &["host/api", "host/server"]),
 ];
 
 #[test]

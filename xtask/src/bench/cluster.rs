@@ -64,13 +64,13 @@ pub(super) fn run(options: &Options, [ours, bao]: [PathBuf; 2], scratch: &Path) 
     let read_leader = alternate(&mut sides, ("kv read, one node", Plan::Read, false), options)?;
     let read_all = alternate(&mut sides, ("kv read, all nodes", Plan::Read, true), options)?;
     let write_all = alternate(&mut sides, ("kv write, all nodes", Plan::Write, true), options)?;
-    let step_down = end_often(&mut sides, Ended::SteppedDown, options.step_downs)?;
-    let failover = end_often(&mut sides, Ended::Killed, options.kills)?;
-    let failover_full = match options.tokens {
+    let step_down = end_often(&mut sides, Ended::SteppedDown, options.of_cluster.step_downs)?;
+    let failover = end_often(&mut sides, Ended::Killed, options.of_cluster.kills)?;
+    let failover_full = match options.of_cluster.tokens {
         0 => [None, None],
         tokens => {
             fill(&mut sides, tokens, options.connections)?;
-            end_often(&mut sides, Ended::Killed, options.kills)?.map(Some)
+            end_often(&mut sides, Ended::Killed, options.of_cluster.kills)?.map(Some)
         }
     };
     let versions = [version(&sides[0])?, version(&sides[1])?];
@@ -202,11 +202,11 @@ fn lines([ours, theirs]: &[Measured; 2], options: &Options) -> Vec<Line> {
         put(&format!("{label} p99, ms"), &ms(|gaps| gaps.p99_ms), 0, Bar::OursAtMost(p99));
         put(&format!("{label} max, ms"), &ms(|gaps| gaps.max_ms), 0, Bar::None);
     }
-    if options.tokens > 0 {
+    if options.of_cluster.tokens > 0 {
         let grown = |m: &Measured| {
             m.failover_full.as_ref().map_or(0.0, |full| full.p50_ms / m.failover.p50_ms.max(f64::EPSILON))
         };
-        put(&format!("failover p50, {} tokens, x", options.tokens), &grown, 2, Bar::OursAtMost(1.2));
+        put(&format!("failover p50, {} tokens, x", options.of_cluster.tokens), &grown, 2, Bar::OursAtMost(1.2));
     }
     lines
 }

@@ -48,15 +48,8 @@ pub(crate) struct Options {
     /// Three nodes of each: failover, step-down, reads and writes over all nodes
     #[arg(long)]
     cluster: bool,
-    /// With --cluster: how often a leader is killed
-    #[arg(long, default_value_t = 20)]
-    kills: u32,
-    /// With --cluster: how often a leader is told to step down
-    #[arg(long, default_value_t = 20)]
-    step_downs: u32,
-    /// With --cluster: measure failover again with so many tokens stored
-    #[arg(long, default_value_t = 0)]
-    tokens: u64,
+    #[command(flatten)]
+    of_cluster: OfCluster,
     /// With ten policies and ten namespaces, and with ten thousand and a thousand: memory, and what
     /// a request costs
     #[arg(long)]
@@ -74,6 +67,20 @@ pub(crate) struct Options {
     /// Where the two data directories go; both on one disk
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
+}
+
+/// What `--cluster` can be told besides.
+#[derive(clap::Args)]
+struct OfCluster {
+    /// With --cluster: how often a leader is killed
+    #[arg(long, default_value_t = 20)]
+    kills: u32,
+    /// With --cluster: how often a leader is told to step down
+    #[arg(long, default_value_t = 20)]
+    step_downs: u32,
+    /// With --cluster: measure failover again with so many tokens stored
+    #[arg(long, default_value_t = 0)]
+    tokens: u64,
 }
 
 /// A server to compare with.

@@ -66,7 +66,8 @@ fn narrowed(body: &Body, page: u64) -> Result<Body, Fault> {
     Ok(Body::Json(bulkhead_model::reply::hidden_json(&Value::Object(parameters))))
 }
 
-fn unsupported_operation() -> Fault {
+/// The path has no such operation.
+pub(crate) fn unsupported_operation() -> Fault {
     Failure::new(FailureKind::Unsupported, wrapped("unsupported operation")).into()
 }
 

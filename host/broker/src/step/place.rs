@@ -38,24 +38,23 @@ pub(crate) fn find(config: &Config, request: &mut Request) -> Result<Arc<Namespa
         "" => all.root(),
         name => all.at(&format!("{name}/")).ok_or_else(missing)?,
     };
-    let (mut found, rest) = all.locate(from, request.path.as_str());
+    let (asked, rest) = all.locate(from, request.path.as_str());
     if rest.len() != request.path.as_str().len() {
         let rest = rest.to_owned();
         request.path = ApiPath::checked(rest).map_err(|error| (Failure::invalid(error.to_string()), None))?;
     }
-    if all.len() > 0
-        && let Some(token) = token_meant(request)
-    {
-        found = home(all, token.expose());
+    if asked.path().trim_end_matches('/') != request.namespace {
+        asked.path().trim_end_matches('/').clone_into(&mut request.namespace);
     }
-    if found.path().trim_end_matches('/') != request.namespace {
-        found.path().trim_end_matches('/').clone_into(&mut request.namespace);
-    }
+    let meant = if all.len() > 0 { token_meant(request) } else { None };
+    let found = meant.map_or_else(|| asked.clone(), |token| home(all, token.expose()));
     if found.record.leaving {
         return Err((missing().0, Some(found)));
     }
-    match &found.locked_by {
-        Some(by) if by != found.path() || request.path.as_str() != UNLOCK => Err((locked(by), Some(found.clone()))),
+    // A lock closes a namespace to those in it; from above its tokens can be ended.
+    let closed = if OF_A_TOKEN.contains(&request.path.as_str()) { &asked } else { &found };
+    match &closed.locked_by {
+        Some(by) if by != closed.path() || request.path.as_str() != UNLOCK => Err((locked(by), Some(found))),
         _ => Ok(found),
     }
 }

@@ -13,6 +13,7 @@ use crate::book::mfa::secrets;
 use crate::fault::Fault;
 use crate::fields::Fields;
 use crate::login;
+use crate::step::dispatch::unsupported_operation;
 use crate::step::mfa::TOTP;
 use crate::sys::table::{Handler, HostRoute};
 use crate::totp::{Algorithm, Digits, Scheme, qr};
@@ -75,6 +76,10 @@ pub(super) fn unnamed(_visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault
 }
 
 pub(super) fn found(visit: &mut Visit, ask: &Ask<'_>) -> Result<(Id, Option<MethodRecord>), Fault> {
+    // These are paths of their own, for writing alone.
+    if matches!(ask.capture("method_id"), "generate" | "admin-generate" | "admin-destroy") {
+        return Err(unsupported_operation());
+    }
     let id = id_in_path(ask.capture("method_id"))?;
     Ok((id, methods::get(&mut visit.tx, &id)?))
 }
