@@ -17,7 +17,8 @@ pub(crate) const WAIT_MS: u64 = 300_000;
 /// Logins that wait at once. Source: ours. Why: whoever knows many passwords could fill the disk.
 pub(crate) const WAITING_MAX: usize = 65_536;
 /// Of one entity; when there is one more, the oldest goes. Source: ours. Why: whoever knows one
-/// password must not take everybody's room, nor keep its owner from logging in.
+/// password must not take everybody's room. Its owner, whose login goes so, can bring the passcode
+/// with it: then nothing waits.
 pub(crate) const OF_ENTITY_MAX: usize = 16;
 
 /// Names a waiting login: the salted hash of its id, which is not stored.
