@@ -3,10 +3,10 @@
 
 use serde_json::json;
 
-use super::load::{self, Tally};
+use super::load;
 use super::server::{Server, text_at};
 use super::table::{Bar, Line, render_lines};
-use super::{Options, Phase};
+use super::{Options, Phase, alternate};
 use crate::http::{request, request_with};
 use crate::shell::{Done, say};
 
@@ -94,18 +94,6 @@ fn requests(server: &Server, (policies, namespaces): (usize, usize)) -> Done<Vec
         }
     }
     Ok(requests)
-}
-
-fn alternate(servers: &[Server; 2], requests: &[Vec<Vec<u8>>; 2], options: &Options) -> Done<[Tally; 2]> {
-    let turn = std::time::Duration::from_secs(options.seconds) / options.rounds.max(1);
-    let mut tallies = [Tally::default(), Tally::default()];
-    for round in 0..options.rounds.max(1) {
-        for place in if round % 2 == 0 { [0, 1] } else { [1, 0] } {
-            let asked = servers[place].asked();
-            tallies[place].add(load::drive(&asked, &requests[place], options.connections, turn)?);
-        }
-    }
-    Ok(tallies)
 }
 
 fn lines(all: &[Breadth]) -> Vec<Line> {

@@ -21,7 +21,7 @@ use serde::Serialize;
 use crate::peer;
 use crate::shell::{Done, Failed, Tried, say};
 use crate::workspace::{self, Profile};
-use load::{Plan, Tally};
+use load::Tally;
 use server::{Server, Startup};
 
 /// How long an answer may take. Why: a server that hangs must end the run.
@@ -182,7 +182,9 @@ fn measure(servers: &mut [Server; 2], options: &Options) -> Done<[Measured; 2]> 
     }
     let mut phases = [Vec::new(), Vec::new()];
     for plan in load::PLANS {
-        let tallies = alternate(servers, plan, options)?;
+        say(format_args!("{}: {} s on each server, in {} rounds", plan.name(), options.seconds, options.rounds));
+        let made = [0, 1].map(|place: usize| load::requests(&servers[place].asked(), plan));
+        let tallies = alternate(servers, &made, options)?;
         for (place, tally) in tallies.into_iter().enumerate() {
             phases[place].push(tally.phase(plan.name()));
         }
@@ -206,9 +208,8 @@ fn measure(servers: &mut [Server; 2], options: &Options) -> Done<[Measured; 2]> 
     Ok([result(a, 0, ours)?, result(b, 1, theirs)?])
 }
 
-/// One phase on both servers, a turn each at a time.
-fn alternate(servers: &[Server; 2], plan: Plan, options: &Options) -> Done<[Tally; 2]> {
-    say(format_args!("{}: {} s on each server, in {} rounds", plan.name(), options.seconds, options.rounds));
+/// One phase on both servers, a turn each at a time, with the requests that each is asked.
+fn alternate(servers: &[Server; 2], requests: &[Vec<Vec<u8>>; 2], options: &Options) -> Done<[Tally; 2]> {
     let turn = Duration::from_secs(options.seconds) / options.rounds.max(1);
     let mut tallies = [Tally::default(), Tally::default()];
     for round in 0..options.rounds.max(1) {
@@ -216,8 +217,7 @@ fn alternate(servers: &[Server; 2], plan: Plan, options: &Options) -> Done<[Tall
         let order = if round % 2 == 0 { [0, 1] } else { [1, 0] };
         for place in order {
             let asked = servers[place].asked();
-            let requests = load::requests(&asked, plan);
-            tallies[place].add(load::drive(&asked, &requests, options.connections, turn)?);
+            tallies[place].add(load::drive(&asked, &requests[place], options.connections, turn)?);
         }
     }
     Ok(tallies)

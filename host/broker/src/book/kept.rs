@@ -1,9 +1,9 @@
-//! Secrets inside records: what an engine or auth method wants back is wiped wherever a
+//! Records as they are stored. Secrets inside them: what an engine or auth method wants back is wiped wherever a
 //! record was decoded, and so is every buffer it is encoded into.
 
 use std::fmt;
 
-use bulkhead_barrier::{SpaceId, StoreError};
+use bulkhead_barrier::{Key, SpaceId, StoreError, Transaction};
 use bulkhead_model::hidden::{Hidden, HiddenBuffer};
 use bulkhead_model::reply::HiddenJson;
 use serde::de::{DeserializeOwned, Visitor};
@@ -110,6 +110,28 @@ pub(crate) fn decoded<T: DeserializeOwned>(
 ) -> Result<T, StoreError> {
     let record = bytes.expose().split_first().filter(|(first, _)| **first == format);
     record.and_then(|(_, record)| postcard::from_bytes(record).ok()).ok_or(super::damaged(space, what))
+}
+
+/// First byte of records that were never of another form, so that a later one can be told apart.
+const FORMAT: u8 = 1;
+
+/// The record that was found, where [`write`] left it.
+///
+/// # Errors
+/// [`StoreError::Damaged`] if it is of another format, or does not decode.
+pub(crate) fn read<T: DeserializeOwned>(
+    found: Option<Hidden<Vec<u8>>>,
+    of: (SpaceId, &'static str),
+) -> Result<Option<T>, StoreError> {
+    found.map(|bytes| decoded(&bytes, FORMAT, of)).transpose()
+}
+
+/// Writes a record that has had no other form yet.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn write<T: Serialize>(tx: &mut Transaction, key: &Key, record: &T) -> Result<(), StoreError> {
+    tx.put(key, encoded(&[FORMAT], record).expose())
 }
 
 /// What is stored of a record whose last field is an empty text: nothing of that, so that who does

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use bulkhead_barrier::{Key, StoreError, Transaction};
 use serde::{Deserialize, Serialize};
 
+use super::kept;
 use super::leases::due_key;
 use super::space;
 
@@ -17,9 +18,6 @@ pub(crate) const DUE_LOCK: u8 = b'k';
 pub(crate) const LOCKS_MAX: usize = 32_768;
 /// Longest alias whose lock is stored, in bytes. Source: ours. Why: as above.
 pub(crate) const ALIAS_BYTES_MAX: usize = 512;
-
-/// First byte of every record.
-const FORMAT: u8 = 1;
 
 /// Names an alias of an auth method, by [`Names::alias_digest`](super::identity::Names::alias_digest): in any
 /// case it is one, so that nobody gets more attempts by spelling.
@@ -45,9 +43,7 @@ fn key(id: &AliasId) -> Key {
 /// # Errors
 /// [`StoreError`] from the barrier.
 pub(crate) fn get(tx: &mut Transaction, id: &AliasId) -> Result<Option<LockRecord>, StoreError> {
-    let Some(bytes) = tx.get(&key(id))? else { return Ok(None) };
-    let record = bytes.expose().strip_prefix(&[FORMAT]).and_then(|record| postcard::from_bytes(record).ok());
-    record.map(Some).ok_or_else(|| super::damaged(space::LOCKED_ALIASES, "a lock of an alias"))
+    kept::read(tx.get(&key(id))?, (space::LOCKED_ALIASES, "a lock of an alias"))
 }
 
 /// Writes a lock in the place of the one there was.
@@ -56,8 +52,7 @@ pub(crate) fn get(tx: &mut Transaction, id: &AliasId) -> Result<Option<LockRecor
 /// [`StoreError`] from the barrier.
 pub(crate) fn save(tx: &mut Transaction, id: &AliasId, record: &LockRecord) -> Result<(), StoreError> {
     remove(tx, id)?;
-    let bytes = postcard::to_extend(record, vec![FORMAT]).expect("a lock is plain data");
-    tx.put(&key(id), &bytes)?;
+    kept::write(tx, &key(id), record)?;
     tx.put(&due_key(record.due_ms, DUE_LOCK, id), &[])
 }
 

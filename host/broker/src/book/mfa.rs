@@ -7,13 +7,10 @@ pub(crate) mod methods;
 pub(crate) mod secrets;
 pub(crate) mod waiting;
 
-use bulkhead_barrier::{Key, SpaceId, StoreError, Transaction};
-use bulkhead_model::hidden::Hidden;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use bulkhead_barrier::{Key, StoreError, Transaction};
 
 use super::identity::Id;
-use super::kept;
+use super::kept::{read, write};
 use super::space;
 
 /// What a key leads to: its first byte.
@@ -41,18 +38,4 @@ fn ids(tx: &mut Transaction, kind: Kind, prefix: &[u8], limit: u32) -> Result<Ve
     let [from, end] = [&[0; 16][..], &[0xff; 17]].map(|rest| [&[kind as u8], prefix, rest].concat());
     let keys = tx.opaque_range(space::MFA, &from, &end, limit)?;
     Ok(keys.iter().filter_map(|key| key.get(1 + prefix.len()..)?.try_into().ok()).collect())
-}
-
-/// First byte of every record, so that a later form can be told apart.
-const FORMAT: u8 = 1;
-
-fn read<T: DeserializeOwned>(
-    found: Option<Hidden<Vec<u8>>>,
-    of: (SpaceId, &'static str),
-) -> Result<Option<T>, StoreError> {
-    found.map(|bytes| kept::decoded(&bytes, FORMAT, of)).transpose()
-}
-
-fn write<T: Serialize>(tx: &mut Transaction, key: &Key, record: &T) -> Result<(), StoreError> {
-    tx.put(key, kept::encoded(&[FORMAT], record).expose())
 }

@@ -5,11 +5,9 @@
 pub(crate) mod keys;
 pub(crate) mod roles;
 
-use bulkhead_barrier::{Key, SpaceId, StoreError, Transaction};
-use bulkhead_model::hidden::Hidden;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use bulkhead_barrier::{Key, StoreError, Transaction};
 
+use super::kept::{read, write};
 use super::{opaque, space};
 
 fn issuer_key() -> Key {
@@ -32,21 +30,4 @@ pub(crate) fn issuer(tx: &mut Transaction) -> Result<String, StoreError> {
 /// [`StoreError`] from the barrier.
 pub(crate) fn save_issuer(tx: &mut Transaction, issuer: &str) -> Result<(), StoreError> {
     tx.put(&issuer_key(), issuer.as_bytes())
-}
-
-/// First byte of every record, so that a later form can be told apart.
-const FORMAT: u8 = 1;
-
-fn read<T: DeserializeOwned>(
-    found: Option<Hidden<Vec<u8>>>,
-    (space, what): (SpaceId, &'static str),
-) -> Result<Option<T>, StoreError> {
-    let Some(bytes) = found else { return Ok(None) };
-    let record = bytes.expose().strip_prefix(&[FORMAT]).and_then(|record| postcard::from_bytes(record).ok());
-    record.map(Some).ok_or_else(|| super::damaged(space, what))
-}
-
-fn write<T: Serialize>(tx: &mut Transaction, key: &Key, record: &T) -> Result<(), StoreError> {
-    let bytes = postcard::to_extend(record, vec![FORMAT]).expect("keys and roles are plain data");
-    tx.put(key, &bytes)
 }

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use bulkhead_barrier::{Key, StoreError, Transaction};
 use serde::de::DeserializeOwned;
 
-use super::{Id, Kind, Names, key, parse_id};
+use super::{Id, Kind, Names, kept, key, parse_id, space};
 
 /// Ids read at once where all are walked over. Source: ours.
 pub(crate) const IDS_A_LOOK: u32 = 1_000;
@@ -50,7 +50,7 @@ impl<T: DeserializeOwned> Book<T> {
     /// # Errors
     /// [`StoreError`] from the barrier.
     pub(crate) fn get(&self, tx: &mut Transaction, id: &Id) -> Result<Option<T>, StoreError> {
-        super::read(tx.get(&self.key_of(id))?, self.what)
+        kept::read(tx.get(&self.key_of(id))?, (space::IDENTITY, self.what))
     }
 
     /// The one with this id, as callers write it.
@@ -117,7 +117,7 @@ impl<T: DeserializeOwned> Book<T> {
     /// # Errors
     /// [`StoreError`] from the barrier.
     pub(crate) fn get_untracked(&self, tx: &mut Transaction, id: &Id) -> Result<Option<T>, StoreError> {
-        super::read(tx.get_untracked(&self.key_of(id))?, self.what)
+        kept::read(tx.get_untracked(&self.key_of(id))?, (space::IDENTITY, self.what))
     }
 
     /// As [`by_alias_id`](Self::by_alias_id), but a change meanwhile is no conflict.

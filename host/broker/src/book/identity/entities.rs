@@ -6,7 +6,7 @@ use bulkhead_model::template::Pairs;
 use serde::{Deserialize, Serialize};
 
 use super::book::Book;
-use super::{Alias, Id, Kind, Names, id_at, key, lead};
+use super::{Alias, Id, Kind, Names, id_at, kept, key, lead};
 
 /// A stored entity. Fields may be added at the end, with a new format byte.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -84,7 +84,7 @@ pub(crate) fn save(
     for merged in record.merged.iter().filter(|id| !old_merged.contains(id)) {
         tx.put(&key(Kind::Merged, merged), &record.id)?;
     }
-    super::write(tx, &ENTITIES.key_of(&record.id), record)
+    kept::write(tx, &ENTITIES.key_of(&record.id), record)
 }
 
 /// Removes an entity with every way to it.

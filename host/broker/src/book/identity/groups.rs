@@ -9,7 +9,7 @@ use bulkhead_model::template::Pairs;
 use serde::{Deserialize, Serialize};
 
 use super::book::Book;
-use super::{Alias, Id, Kind, Names, key, lead};
+use super::{Alias, Id, Kind, Names, kept, key, lead};
 
 /// Levels of groups within groups at most. Source: ours. Why: every use of a token looks
 /// up all of them when it is not cached.
@@ -93,7 +93,7 @@ pub(crate) fn save(
     let old_alias = before.and_then(|before| before.alias.as_ref());
     lead_alias(tx, names, old_alias, record.alias.as_ref(), &record.id)?;
     changed(tx)?;
-    super::write(tx, &GROUPS.key_of(&record.id), record)
+    kept::write(tx, &GROUPS.key_of(&record.id), record)
 }
 
 /// Removes a group with every way to it. Whoever is in it must have left, and its ties to

@@ -12,10 +12,9 @@ use bulkhead_barrier::{Barrier, HmacKey, Key, StoreError, Transaction};
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::path::lowered;
 use bulkhead_model::template::Pairs;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::space;
+use super::{kept, space};
 
 /// Names an entity, a group or an alias: the bytes of a UUID.
 pub(crate) type Id = [u8; 16];
@@ -141,20 +140,6 @@ fn ids_after(tx: &mut Transaction, kind: Kind, prefix: &[u8]) -> Result<Vec<Id>,
 fn ids_untracked(tx: &mut Transaction, kind: Kind, prefix: &[u8], after: Option<&Id>) -> Result<Vec<Id>, StoreError> {
     let [from, end] = stretch(kind, prefix, after);
     Ok(ids_in(&tx.opaque_range_untracked(space::IDENTITY, &from, &end, book::IDS_A_LOOK)?, prefix.len()))
-}
-
-/// First byte of every record, so that a later form can be told apart.
-const FORMAT: u8 = 1;
-
-fn read<T: DeserializeOwned>(found: Option<Hidden<Vec<u8>>>, what: &'static str) -> Result<Option<T>, StoreError> {
-    let Some(bytes) = found else { return Ok(None) };
-    let record = bytes.expose().strip_prefix(&[FORMAT]).and_then(|record| postcard::from_bytes(record).ok());
-    record.map(Some).ok_or_else(|| super::damaged(space::IDENTITY, what))
-}
-
-fn write<T: Serialize>(tx: &mut Transaction, key: &Key, record: &T) -> Result<(), StoreError> {
-    let bytes = postcard::to_extend(record, vec![FORMAT]).expect("a record of identity is plain data");
-    tx.put(key, &bytes)
 }
 
 /// Moves one way to a record from where it was to where it is to be.
