@@ -50,7 +50,7 @@ const VENDORS: &[(&str, &[&str])] = &[
     ("openraft", &["host/ledger"]),
     ("rcgen", &["host/ledger", "host/server", "tests"]),
     ("rustls", &["host/api", "host/cli", "host/ledger", "host/server", "tests"]),
-    ("tokio-rustls", &["host/api", "host/cli", "host/ledger"]),
+    ("tokio-rustls", &["host/api", "host/cli", "host/ledger", "host/server"]),
     ("vsss-rs", &["host/barrier"]),
     ("wasmtime", &["host/sandbox"]),
     ("wit-bindgen", &["sdk"]),

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bulkhead_model::framework::RouteTable;
+use bulkhead_model::plugin::PluginKind;
 use bulkhead_model::seam::plugin::{Compiler, Plugin};
 use parking_lot::RwLock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::book::mounts::{Engine, Mount};
-use crate::book::registry::{self, Registered, Registry};
+use crate::book::registry::{self, Kind, Registered, Registry, parse_version};
 use crate::fault::Fault;
 use crate::open::Open;
 
@@ -149,6 +150,35 @@ pub(crate) async fn serving(open: &Open, mount: &Mount) -> Result<Option<Arc<dyn
             Err(Fault::Conflict)
         }
         _ => Ok(None),
+    }
+}
+
+/// A driver that engines may call, and whether the server brings it: one version where the name
+/// ends in `@version`, else the server's own, else the newest that is registered.
+///
+/// # Errors
+/// A sentence for who named it.
+pub(crate) async fn driver(open: &Open, registry: &Registry, name: &str) -> Result<(Arc<dyn Plugin>, bool), String> {
+    let (bare, version) = name.split_once('@').unwrap_or((name, ""));
+    let brought = open.catalog.plugins.get(&(PluginKind::Database, bare.to_owned()));
+    let is_asked = |has: &str| version.is_empty() || parse_version(version) == parse_version(has);
+    if let Some((plugin, _)) = brought.filter(|(plugin, _)| is_asked(&plugin.descriptor().version)) {
+        return Ok((plugin.clone(), true));
+    }
+    let registered = match version {
+        "" => registry.of(Kind::Database, bare).last(),
+        version => registry.find(Kind::Database, bare, version),
+    };
+    let registered = registered.ok_or_else(|| format!("the driver {name:?} is not in the catalog"))?;
+    let components = &open.catalog.components;
+    if components.get(&registered.sha256).is_none() {
+        let made = components.make_ready(open, &registered.sha256).await;
+        made.map_err(|_| format!("the driver {name:?} could not be read"))?;
+    }
+    match components.get(&registered.sha256) {
+        Some(Compiled::Ready(plugin, _)) => Ok((plugin, false)),
+        Some(Compiled::Failed(why, _)) => Err(format!("the driver {name:?} does not compile on this server: {why}")),
+        None => Err(format!("the driver {name:?} is not in the catalog")),
     }
 }
 

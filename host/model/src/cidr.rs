@@ -1,5 +1,6 @@
 //! Networks in CIDR notation.
 
+use std::fmt;
 use std::net::IpAddr;
 
 /// Whether an address is in a network written as `10.0.0.0/8` or as a single address; one of
@@ -22,6 +23,16 @@ pub struct Network {
     bits: u8,
 }
 
+/// As it is written: a single address without a length.
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.base, self.bits) {
+            (base @ IpAddr::V4(_), 32) | (base @ IpAddr::V6(_), 128) => write!(f, "{base}"),
+            (base, bits) => write!(f, "{base}/{bits}"),
+        }
+    }
+}
+
 impl Network {
     /// Reads a network; `None` if it is none. The SDK reads them likewise; its tests compare the two.
     #[must_use]
@@ -34,6 +45,12 @@ impl Network {
         let plain = length.bytes().all(|digit| digit.is_ascii_digit());
         let bits = length.parse().ok().filter(|bits| plain && *bits <= width(base))?;
         Some(Self { base, bits })
+    }
+
+    /// Whether it is one of IPv6.
+    #[must_use]
+    pub fn is_v6(&self) -> bool {
+        self.base.is_ipv6()
     }
 
     /// Whether an address is in it; one of IPv4 in the form of IPv6 is one of IPv4.

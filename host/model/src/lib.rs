@@ -11,6 +11,7 @@ pub mod duration;
 pub mod failure;
 pub mod fake;
 pub mod framework;
+pub mod grants;
 pub mod hcl;
 pub mod hidden;
 pub mod json;

@@ -1,6 +1,7 @@
 //! What guests say and hear, as the broker sees it: the Rust twin of `wit/v1/types.wit`.
 //! The WIT documents each member; comments here tell only what the host does with it.
 
+use crate::hidden::Hidden;
 use crate::reply::HiddenJson;
 
 /// Seconds.
@@ -50,6 +51,8 @@ pub enum PluginKind {
     Secrets,
     /// `auth-method`.
     Auth,
+    /// `database-driver`: called by secrets engines, never mounted.
+    Database,
 }
 
 /// How a field's value is coerced and checked. As Vault's `framework.FieldType`.
@@ -358,6 +361,92 @@ pub enum JobOutcome {
     Done,
     /// Commit, then run again at this time with this payload.
     Again(TimestampMs, HiddenJson),
+}
+
+/// What an account of an outside system proves itself by.
+pub enum Credential {
+    /// A password.
+    Password(Hidden<String>),
+    /// The public half of its key, `SubjectPublicKeyInfo`, PEM.
+    PublicKey(Vec<u8>),
+    /// The distinguished name of its client certificate.
+    Subject(String),
+}
+
+/// An account to be made.
+#[allow(missing_docs)]
+pub struct UserSpec {
+    pub username: Option<String>,
+    pub display_name: String,
+    pub role_name: String,
+    pub username_template: Option<String>,
+    pub statements: Vec<String>,
+    pub rollback_statements: Vec<String>,
+    pub credential: Credential,
+    pub expires_at: Option<TimestampMs>,
+}
+
+/// An account to be changed.
+#[allow(missing_docs)]
+pub struct UserChange {
+    pub username: String,
+    pub credential: Option<Credential>,
+    pub expires_at: Option<TimestampMs>,
+    pub statements: Vec<String>,
+}
+
+/// An account to be removed.
+#[allow(missing_docs)]
+pub struct UserRemoval {
+    pub username: String,
+    pub statements: Vec<String>,
+}
+
+/// What a driver is to do.
+pub enum DriverAction {
+    /// Say which credentials it can make.
+    CredentialKinds,
+    /// Check a config, and try it where `connect` says so.
+    Verify {
+        /// Whether it is tried.
+        connect: bool,
+    },
+    /// Name the account that it would make.
+    ProposeUsername(UserSpec),
+    /// Make an account.
+    CreateUser(UserSpec),
+    /// Change one.
+    ChangeUser(UserChange),
+    /// Remove one.
+    DeleteUser(UserRemoval),
+}
+
+impl DriverAction {
+    /// Whether it does something that the host cannot take back.
+    #[must_use]
+    pub fn touches_outside(&self) -> bool {
+        !matches!(self, Self::CredentialKinds | Self::Verify { connect: false } | Self::ProposeUsername(_))
+    }
+}
+
+/// A call of a driver, which keeps nothing between calls.
+pub struct DriverCall {
+    /// The connection's config, JSON.
+    pub config: HiddenJson,
+    /// What is to be done.
+    pub action: DriverAction,
+}
+
+/// What a driver answers.
+pub enum DriverAnswer {
+    /// The credentials that it can make.
+    Kinds(Vec<String>),
+    /// The config to be stored, JSON.
+    Config(HiddenJson),
+    /// The name of an account.
+    Username(String),
+    /// It is done.
+    Done,
 }
 
 /// Facts about a mount that its guest may know.

@@ -13,7 +13,8 @@ use crate::limits::TRAP_TEXT_BYTES_MAX;
 use crate::sandbox::Runtime;
 use crate::surface::Surface;
 use crate::ticker::TICK_MS;
-use crate::v1::exports::{Exports, find_export};
+use crate::v1::driver::DriverExports;
+use crate::v1::exports::{Exports, Mounted, find_export};
 use crate::v1::sealer::SealExports;
 use crate::{descriptor, grants, v1};
 
@@ -72,9 +73,11 @@ fn describe(runtime: &Runtime, component: &Component, world: World) -> Result<v1
     let _ticking = runtime.ticker.begin();
     store.set_epoch_deadline(runtime.limits.component.describe_ms.div_ceil(TICK_MS) + 1);
     let instance = linker.instantiate(&mut store, component).map_err(failed)?;
-    match world.kind() {
-        Some(kind) => Exports::find(component, kind)?.check(&instance, &mut store, kind)?,
-        None => SealExports::find(component)?.check(&instance, &mut store)?,
+    match world {
+        World::Engine => Exports::find(component, Mounted::Engine)?.check(&instance, &mut store)?,
+        World::Auth => Exports::find(component, Mounted::Auth)?.check(&instance, &mut store)?,
+        World::Driver => DriverExports::find(component)?.check(&instance, &mut store)?,
+        World::Seal => SealExports::find(component)?.check(&instance, &mut store)?,
     }
     let describe = find_export(component, "metadata", "describe")?;
     v1::exports::describe(describe, &instance, &mut store).map_err(failed)

@@ -88,6 +88,7 @@ impl AllFigures {
             let kind = match world {
                 World::Engine => "secret",
                 World::Auth => "auth",
+                World::Driver => "database",
                 World::Seal => "seal",
             };
             figures.tell(sheet, name, kind);

@@ -5,6 +5,7 @@ use bulkhead_model::plugin::PluginKind;
 use serde::{Deserialize, Serialize};
 
 use crate::error::SandboxError;
+use crate::v1::exports::Mounted;
 
 /// The WIT package guests are built against.
 pub(crate) const PACKAGE: &str = "bulkhead:plugin";
@@ -20,33 +21,65 @@ pub(crate) enum World {
     Engine,
     /// An auth method, to be mounted.
     Auth,
+    /// A driver of a kind of database: called by engines, never mounted.
+    Driver,
     /// A key outside that wraps the seal key: set up by the server's config, never mounted.
     Seal,
 }
 
 impl World {
-    /// The kind of plugin that it makes, if it is one to be mounted.
+    /// The kind of plugin that it makes, if it is one to be mounted or called by what is.
     pub(crate) fn kind(self) -> Option<PluginKind> {
         match self {
             Self::Engine => Some(PluginKind::Secrets),
             Self::Auth => Some(PluginKind::Auth),
+            Self::Driver => Some(PluginKind::Database),
             Self::Seal => None,
         }
+    }
+
+    /// The kind of plugin that it makes, which must be one.
+    ///
+    /// # Errors
+    /// [`SandboxError::NotAPlugin`].
+    pub(crate) fn registered(self) -> Result<PluginKind, SandboxError> {
+        let why = "it is a seal, which the server's configuration sets up; it cannot be mounted";
+        self.kind().ok_or_else(|| SandboxError::NotAPlugin { why: why.to_owned() })
     }
 
     /// The kind of plugin that it makes, which must be one to be mounted.
     ///
     /// # Errors
     /// [`SandboxError::NotAPlugin`].
-    pub(crate) fn mounted(self) -> Result<PluginKind, SandboxError> {
-        let why = "it is a seal, which the server's configuration sets up; it cannot be mounted";
-        self.kind().ok_or_else(|| SandboxError::NotAPlugin { why: why.to_owned() })
+    pub(crate) fn mounted(self) -> Result<(PluginKind, Mounted), SandboxError> {
+        match self {
+            Self::Engine => Ok((PluginKind::Secrets, Mounted::Engine)),
+            Self::Auth => Ok((PluginKind::Auth, Mounted::Auth)),
+            Self::Driver | Self::Seal => {
+                let why = "it is no secrets engine and no auth method; it cannot be mounted".to_owned();
+                Err(SandboxError::NotAPlugin { why })
+            }
+        }
     }
 
     /// Interfaces that its guests may import.
     pub(crate) fn interfaces(self) -> &'static [&'static str] {
         match self {
-            Self::Engine | Self::Auth => &["types", "system", "storage", "digest", "cache", "effects", "identity"],
+            Self::Engine | Self::Auth => &[
+                "types",
+                "system",
+                "storage",
+                "digest",
+                "cache",
+                "effects",
+                "identity",
+                "keys",
+                "net",
+                "http",
+                "database-types",
+                "database-drivers",
+            ],
+            Self::Driver => &["types", "system", "digest", "keys", "net", "http", "database-types"],
             // Of `net` and `keys` what `http` speaks of: TLS settings, and that there are keys.
             Self::Seal => &["types", "system", "digest", "http", "net", "keys"],
         }
@@ -56,21 +89,22 @@ impl World {
     fn common_exports(self) -> &'static [&'static str] {
         match self {
             Self::Engine | Self::Auth => &["metadata", "lifecycle"],
+            Self::Driver => &["metadata", "driver-info"],
             Self::Seal => &["metadata"],
         }
     }
 }
 
 /// Interfaces the WIT has but this version does not offer yet to every kind of plugin.
-const NOT_YET: [&str; 6] = ["keys", "net", "http", "files", "database-drivers", "database-types"];
+const NOT_YET: [&str; 2] = ["files", "cache"];
 
 /// Exports that name a world, and what we do with it.
 const WORLDS: [(&str, Result<World, &str>); 5] = [
     ("engine", Ok(World::Engine)),
     ("authenticator", Ok(World::Auth)),
     ("sealer", Ok(World::Seal)),
-    ("database", Err("a database driver; this version runs secrets engines, auth methods and seals only")),
-    ("policy", Err("a policy check; this version runs secrets engines, auth methods and seals only")),
+    ("database", Ok(World::Driver)),
+    ("policy", Err("a policy check; this version runs secrets engines, auth methods, drivers and seals only")),
 ];
 
 /// A version of the package.
@@ -104,7 +138,7 @@ pub(crate) fn interface_name(interface: &str) -> String {
 }
 
 /// Checks every import of a component of this world and gives the interfaces asked for, without package and
-/// version, in order. `types` grants nothing and is left out.
+/// version, in order. What has types alone grants nothing and is left out.
 ///
 /// # Errors
 /// [`SandboxError::Import`] or [`SandboxError::ApiVersion`], naming the interface.
@@ -122,7 +156,7 @@ pub(crate) fn check_imports(imports: &[String], world: World) -> Result<Vec<Stri
             };
             return refuse(import, why);
         }
-        if interface != "types" {
+        if !["types", "database-types"].contains(&interface) {
             asked.push(interface.to_owned());
         }
     }
@@ -142,7 +176,7 @@ pub(crate) fn world(exports: &[String]) -> Result<World, SandboxError> {
     }
     let worlds: Vec<_> = WORLDS.iter().filter(|(name, _)| interfaces.contains(name)).collect();
     let world = match worlds.as_slice() {
-        [] => return refuse(format!("it exports none of engine, authenticator and sealer of {PACKAGE}")),
+        [] => return refuse(format!("it exports none of engine, authenticator, database and sealer of {PACKAGE}")),
         [(_, Ok(world))] => *world,
         [(_, Err(what))] => return refuse(format!("it is {what}")),
         _ => return refuse("it exports the interfaces of more than one kind of plugin".to_owned()),

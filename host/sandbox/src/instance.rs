@@ -13,6 +13,7 @@ use wasmtime::component::{self, InstancePre, Linker};
 use wasmtime::{Store, Trap, UpdateDeadline};
 use zeroize::Zeroize;
 
+use crate::admission::Admitted;
 use crate::answer::Unsound;
 use crate::compile::{Compiled, Facts, plain, store_limits};
 use crate::error::SandboxError;
@@ -20,6 +21,7 @@ use crate::figures::{CountedLimits, Figures};
 use crate::limits::CallLimits;
 use crate::meter::Meter;
 use crate::sandbox::Runtime;
+use crate::ticker::Ticking;
 use crate::v1::exports::{Exports, invoke};
 use crate::way_out::WayOut;
 
@@ -36,12 +38,21 @@ pub(crate) struct Loaded {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) pre: InstancePre<CallData>,
     figures: Arc<Figures>,
+    /// Whether it imports what leads outside, or what is kept for that.
+    reaches_out: bool,
+    sha256: String,
+}
+
+/// A call that was let in.
+pub(crate) struct Entered<'a> {
+    _ticking: Ticking<'a>,
+    _admitted: Admitted<'a>,
 }
 
 /// What a store holds: everything host functions can reach during one call.
 pub(crate) struct CallData {
     pub(crate) host: Box<dyn CallHost>,
-    /// Where it may send requests; none for what is mounted.
+    /// The way out; none for what imports nothing that leads there.
     pub(crate) way_out: Option<WayOut>,
     pub(crate) budget: Budget,
     pub(crate) meter: Arc<Meter>,
@@ -87,12 +98,30 @@ impl Loaded {
         let pre = linker.instantiate_pre(component);
         let pre = pre.map_err(|error| SandboxError::Compile { cause: format!("{error:#}") })?;
         let figures = runtime.figures.of(facts.world, &facts.descriptor);
-        Ok(Self { runtime: Arc::clone(runtime), pre, figures })
+        let reaches_out = facts.imports.iter().any(|import| ["net", "http", "keys"].contains(&import.as_str()));
+        Ok(Self { runtime: Arc::clone(runtime), pre, figures, reaches_out, sha256: facts.sha256.clone() })
     }
 
     /// Counts a call that brought no answer.
     pub(crate) fn failed(&self, failure: CallFailure) -> CallFailure {
         self.figures.failed(failure)
+    }
+
+    /// Lets a call of a mount in. What comes back is to be dropped last: the instance's slot is
+    /// free again before the next call is let in.
+    ///
+    /// # Errors
+    /// [`CallFailure::Busy`], counted.
+    pub(crate) async fn enter(&self, mount: &str) -> Result<Entered<'_>, CallFailure> {
+        let place = self.runtime.admission.enter(mount).map_err(|busy| self.failed(busy))?;
+        let admitted = place.instance().await.map_err(|busy| self.failed(busy))?;
+        Ok(Entered { _ticking: self.runtime.ticker.begin(), _admitted: admitted })
+    }
+
+    /// The way out of a call, if the component has any use for one.
+    pub(crate) fn way_out(&self, host: &dyn CallHost) -> Option<WayOut> {
+        let Runtime { ways, outlets, .. } = &*self.runtime;
+        self.reaches_out.then(|| WayOut::new(host.grants(), ways, outlets, (&host.mount().id, &self.sha256)))
     }
 
     /// A store for one call.
@@ -154,8 +183,8 @@ impl Component {
     /// [`SandboxError`] if it is of a world that is not mounted, or cannot be linked.
     pub(crate) fn new(runtime: &Arc<Runtime>, compiled: Compiled) -> Result<Self, SandboxError> {
         let Compiled { component, facts } = compiled;
-        let kind = facts.world.mounted()?;
-        let exports = Exports::find(&component, kind)?;
+        let (kind, mounted) = facts.world.mounted()?;
+        let exports = Exports::find(&component, mounted)?;
         let loaded = Loaded::new(runtime, &runtime.linker, &component, &facts)?;
         Ok(Self { loaded, kind, exports, facts })
     }
@@ -180,12 +209,9 @@ impl Plugin for Component {
     }
 
     async fn call(&self, host: Box<dyn CallHost>, call: Call) -> Result<Finished, CallFailure> {
-        // Dropped last: the instance's slot is free again before the next call is let in.
-        let failed = |failure| self.loaded.failed(failure);
-        let place = self.loaded.runtime.admission.enter(&host.mount().id).map_err(failed)?;
-        let _admitted = place.instance().await.map_err(failed)?;
-        let _ticking = self.loaded.runtime.ticker.begin();
-        let mut store = self.loaded.store(host, None);
+        let _entered = self.loaded.enter(&host.mount().id).await?;
+        let way_out = self.loaded.way_out(&*host);
+        let mut store = self.loaded.store(host, way_out);
         let meter = Arc::clone(&store.data().meter);
         let result = {
             // Pinned where it is made: moving a future of this size costs as much as a read.
@@ -278,7 +304,22 @@ impl Budget {
 
     /// Counts a request to a server outside.
     pub(crate) fn http_request(&mut self) -> wasmtime::Result<()> {
-        take(&mut self.left.http_requests, 1, "http requests")
+        take(&mut self.left.outside.http_requests, 1, "http requests")
+    }
+
+    /// Counts a connection to a server outside.
+    pub(crate) fn connection(&mut self) -> wasmtime::Result<()> {
+        take(&mut self.left.outside.connections, 1, "connections")
+    }
+
+    /// Counts a private key that is made.
+    pub(crate) fn key_made(&mut self) -> wasmtime::Result<()> {
+        take(&mut self.left.outside.keys_made, 1, "keys made")
+    }
+
+    /// Counts a call of a driver.
+    pub(crate) fn driver_call(&mut self) -> wasmtime::Result<()> {
+        take(&mut self.left.outside.driver_calls, 1, "driver calls")
     }
 
     /// Counts rounds of a key derivation.

@@ -4,7 +4,7 @@
 //!
 //! A call gets a fresh instance, used once and dropped: nothing one caller's request
 //! leaves in a guest's memory can meet the next one. What a guest may import is
-//! listed in `grants.rs`, where a seal may send requests in `way_out.rs`, what bounds
+//! listed in `grants.rs`, where it gets outside in `way_out.rs`, what bounds
 //! guests in `limits.rs`, and what is checked of their answers in `answer.rs`. Native
 //! code comes in only through `trusted.rs`.
 
@@ -15,13 +15,16 @@ mod answer;
 mod compile;
 mod container;
 mod descriptor;
+mod driver;
 mod engine;
 mod error;
 mod figures;
 mod grants;
 mod instance;
+mod keys;
 mod limits;
 mod meter;
+mod outlets;
 mod password;
 mod sandbox;
 mod seal;
@@ -32,10 +35,10 @@ mod v1;
 mod way_out;
 
 pub use error::SandboxError;
-pub use limits::{CallLimits, ComponentLimits, PoolLimits, SandboxLimits};
+pub use limits::{CallLimits, ComponentLimits, OutsideCalls, PoolLimits, SandboxLimits};
 pub use sandbox::Sandbox;
 pub use seal::{SealLog, SealParts};
-pub use way_out::EgressGrants;
+pub use way_out::Ways;
 
 #[cfg(test)]
 mod tests;

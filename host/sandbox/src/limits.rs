@@ -80,9 +80,8 @@ pub struct CallLimits {
     /// Password hashes computed or compared with. Source: ours. Why: each takes up to
     /// seconds of a processor that is not charged to the call.
     pub password_hashes: u32,
-    /// Requests to servers outside. Source: ours. Why: each makes a connection, and holds a
-    /// thread that waits for it.
-    pub http_requests: u32,
+    /// What leads beyond the call.
+    pub outside: OutsideCalls,
     /// Bytes one host call may carry out of the guest, or one result hold. Source:
     /// the request body's 32 MiB and room for the rest. Why: each is copied.
     pub lifted_bytes: usize,
@@ -98,6 +97,20 @@ pub struct StorageCalls {
     pub writes: u32,
 }
 
+/// What of one call of an export leads beyond it.
+#[derive(Clone, Debug)]
+pub struct OutsideCalls {
+    /// Requests to servers outside. Source: ours. Why: each makes a connection, and holds a
+    /// thread that waits for it.
+    pub http_requests: u32,
+    /// Connections to servers outside, made or taken up again. Source: ours. Why: as for requests.
+    pub connections: u32,
+    /// Private keys made. Source: ours. Why: one of RSA takes up to seconds of a processor.
+    pub keys_made: u32,
+    /// Calls of drivers. Source: ours. Why: each is a call of a plugin of its own.
+    pub driver_calls: u32,
+}
+
 impl Default for CallLimits {
     fn default() -> Self {
         Self {
@@ -111,7 +124,7 @@ impl Default for CallLimits {
             intents: 16,
             kdf_rounds: 4_000_000,
             password_hashes: 16,
-            http_requests: 32,
+            outside: OutsideCalls { http_requests: 32, connections: 16, keys_made: 4, driver_calls: 32 },
             lifted_bytes: 40 << 20,
         }
     }
@@ -203,8 +216,32 @@ pub(crate) const HTTP_TEXT_BYTES_MAX: usize = 8 * 1024;
 /// own bundle has 230 KiB.
 pub(crate) const ROOTS_PEM_BYTES_MAX: usize = 512 * 1024;
 
-/// TLS settings that one call makes. Source: ours. Why: each holds its authorities.
-pub(crate) const TLS_CONFIGS_MAX: usize = 16;
+/// TLS settings, connections and keys that one call holds. Source: ours. Why: TLS settings hold
+/// their authorities, and connections a socket.
+pub(crate) const RESOURCES_MAX: usize = 32;
+
+/// Connections of one mount, those that wait among them. Source: ours; a database that takes
+/// more from one client is a large one. Why: each takes a session of the server and a socket here.
+pub(crate) const CONNECTIONS_MAX: usize = 32;
+
+/// Connections of one mount that wait for a later call. Source: ours.
+pub(crate) const PARKED_MAX: usize = 16;
+
+/// How long a connection may wait for a later call, in seconds. Source: ours. Why: an idle
+/// session is a session of a database that somebody else could have.
+pub(crate) const PARKED_SECS_MAX: u64 = 60;
+
+/// What a guest keeps with a connection that waits, in bytes. Source: ours.
+pub(crate) const PARK_STATE_BYTES_MAX: usize = 4 * 1024;
+
+/// The name of such connections, in bytes. Source: ours.
+pub(crate) const PARK_TEXT_BYTES_MAX: usize = 256;
+
+/// Bytes that one read of a connection gives. Source: ours: what TLS puts into a record, twice.
+pub(crate) const READ_BYTES_MAX: usize = 32 * 1024;
+
+/// Private key that a guest brings, in bytes of its PEM. Source: ours: RSA of 8,192 bits has 6 KiB.
+pub(crate) const KEY_BYTES_MAX: usize = 16 * 1024;
 
 /// What a seal makes of a secret, or a secret that it unwraps, in bytes. Source: ours; the
 /// longest signature or ciphertext of a key service has a few KiB.

@@ -2,9 +2,13 @@
 //! a component comes in.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use async_trait::async_trait;
 use bulkhead_model::metrics::Sheet;
+use bulkhead_model::seam::egress::{Egress, EgressError, EgressRequest, EgressResponse};
 use bulkhead_model::seam::metrics::Measured;
+use bulkhead_model::seam::net::{Admits, Dialer, NetAddress, Wire};
 use bulkhead_model::seam::plugin::Plugin;
 use bulkhead_model::seam::seal::SealKey;
 use tokio::sync::Semaphore;
@@ -14,12 +18,16 @@ use wasmtime::component::Linker;
 use crate::admission::Admission;
 use crate::compile::{Compiled, compile};
 use crate::container;
+use crate::driver::Driver;
 use crate::error::SandboxError;
 use crate::figures::AllFigures;
+use crate::grants::World;
 use crate::instance::{CallData, Component};
 use crate::limits::SandboxLimits;
+use crate::outlets::Outlets;
 use crate::seal::{GuestSeal, SealParts};
 use crate::ticker::Ticker;
+use crate::way_out::Ways;
 use crate::{engine, trusted, v1};
 
 /// Runs guests. One for the whole node: mounts share compiled components, and all
@@ -39,6 +47,34 @@ pub(crate) struct Runtime {
     pub(crate) ticker: Ticker,
     pub(crate) password_places: Arc<Semaphore>,
     pub(crate) figures: AllFigures,
+    pub(crate) ways: Ways,
+    pub(crate) outlets: Arc<Outlets>,
+}
+
+/// Where guests get that have no way out.
+pub(crate) struct Nowhere;
+
+fn nowhere<T>() -> Result<T, EgressError> {
+    Err(EgressError::Refused("this sandbox leads nowhere".to_owned()))
+}
+
+#[async_trait]
+impl Egress for Nowhere {
+    async fn send(&self, _request: EgressRequest) -> Result<EgressResponse, EgressError> {
+        nowhere()
+    }
+}
+
+#[async_trait]
+impl Dialer for Nowhere {
+    async fn connect(
+        &self,
+        _address: &NetAddress,
+        _admits: Admits<'_>,
+        _within: Duration,
+    ) -> Result<Box<dyn Wire>, EgressError> {
+        nowhere()
+    }
 }
 
 impl Measured for Sandbox {
@@ -48,11 +84,20 @@ impl Measured for Sandbox {
 }
 
 impl Sandbox {
-    /// Sets up the engine and reserves address space for its pool.
+    /// A sandbox whose guests get nowhere outside.
     ///
     /// # Errors
     /// [`SandboxError::Engine`].
     pub fn new(limits: SandboxLimits) -> Result<Arc<Self>, SandboxError> {
+        Self::with_ways(limits, Ways { egress: Arc::new(Nowhere), dialer: Arc::new(Nowhere) })
+    }
+
+    /// Sets up the engine and reserves address space for its pool. Guests get outside by these
+    /// ways, as far as it is granted.
+    ///
+    /// # Errors
+    /// [`SandboxError::Engine`].
+    pub fn with_ways(limits: SandboxLimits, ways: Ways) -> Result<Arc<Self>, SandboxError> {
         let engine = engine::make(&limits.pool)?;
         let failed = |error: wasmtime::Error| SandboxError::Engine { cause: format!("{error:#}") };
         let linker = v1::linker(&engine).map_err(failed)?;
@@ -62,18 +107,20 @@ impl Sandbox {
         let admission = Admission::new(&limits.pool);
         let password_places = Arc::new(Semaphore::new(limits.pool.password_hashes.max(1)));
         let figures = AllFigures::default();
-        let runtime = Runtime { engine, linker, seal_linker, limits, admission, ticker, password_places, figures };
+        let outlets = Arc::default();
+        let runtime =
+            Runtime { engine, linker, seal_linker, limits, admission, ticker, password_places, figures, ways, outlets };
         Ok(Arc::new(Self { runtime: Arc::new(runtime) }))
     }
 
-    /// Compiles a component to be mounted, and asks it to describe itself. Takes tens of milliseconds
+    /// Compiles a component to be mounted, or a driver, and asks it to describe itself. Takes tens of milliseconds
     /// to seconds of processor time: not for a thread that serves requests.
     ///
     /// # Errors
     /// [`SandboxError`], with a text for whoever registers the component.
     pub fn compile(&self, wasm: &[u8]) -> Result<Arc<dyn Plugin>, SandboxError> {
-        let compiled = compile(&self.runtime, wasm, |world| world.mounted().map(drop))?;
-        Ok(Arc::new(Component::new(&self.runtime, compiled)?))
+        let compiled = compile(&self.runtime, wasm, |world| world.registered().map(drop))?;
+        self.plugin(compiled)
     }
 
     /// Compiles a component into a container for [`Sandbox::load_trusted`] or
@@ -92,7 +139,14 @@ impl Sandbox {
     /// # Errors
     /// [`SandboxError::Container`] if the bytes are damaged or of another build.
     pub fn load_trusted(&self, precompiled: &[u8]) -> Result<Arc<dyn Plugin>, SandboxError> {
-        Ok(Arc::new(Component::new(&self.runtime, self.open_trusted(precompiled)?)?))
+        self.plugin(self.open_trusted(precompiled)?)
+    }
+
+    fn plugin(&self, compiled: Compiled) -> Result<Arc<dyn Plugin>, SandboxError> {
+        Ok(match compiled.facts.world {
+            World::Driver => Arc::new(Driver::new(&self.runtime, compiled)?),
+            _ => Arc::new(Component::new(&self.runtime, compiled)?),
+        })
     }
 
     /// Loads a seal, under the same contract as [`Sandbox::load_trusted`]. It is not asked

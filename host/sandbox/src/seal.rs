@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bulkhead_model::grants::Grants;
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::plugin::GuestError;
 use bulkhead_model::seam::clock::Clock;
@@ -26,7 +27,7 @@ use crate::sandbox::Runtime;
 use crate::v1::incoming;
 use crate::v1::sealer::{CheckIn, Out, SealExports, Status, UnwrapIn, WrapIn, Wrapped};
 use crate::v1::system::legible;
-use crate::way_out::{EgressGrants, WayOut};
+use crate::way_out::{WayOut, Ways};
 
 /// Longest name of a key, or of something that a seal is to be shown again, in bytes. Source: ours.
 const NAME_BYTES_MAX: usize = 256;
@@ -40,7 +41,7 @@ pub struct SealParts {
     /// The config that it is handed with each question, JSON.
     pub config: Hidden<Vec<u8>>,
     /// Whom it may ask.
-    pub grants: EgressGrants,
+    pub grants: Grants,
     /// How it gets there.
     pub egress: Arc<dyn Egress>,
     /// The time.
@@ -61,7 +62,7 @@ pub(crate) struct GuestSeal {
     kind: SealKind,
     shown: String,
     config: Hidden<Vec<u8>>,
-    grants: Arc<EgressGrants>,
+    grants: Arc<Grants>,
     egress: Arc<dyn Egress>,
     means: Arc<Means>,
 }
@@ -110,11 +111,10 @@ impl GuestSeal {
         T: Lift + Send + Sync + 'static,
         Out<T>: ComponentNamedList + Lift,
     {
-        // Dropped last, as for what is mounted.
-        let place = self.loaded.runtime.admission.enter(host.place()).map_err(|busy| self.loaded.failed(busy))?;
-        let _admitted = place.instance().await.map_err(|busy| self.loaded.failed(busy))?;
-        let _ticking = self.loaded.runtime.ticker.begin();
-        let way_out = WayOut::new(&self.grants, &self.egress);
+        let _entered = self.loaded.enter(host.place()).await?;
+        let Runtime { ways, outlets, .. } = &*self.loaded.runtime;
+        let ways = Ways { egress: Arc::clone(&self.egress), ..ways.clone() };
+        let way_out = WayOut::new(Arc::clone(&self.grants), &ways, outlets, (host.place(), ""));
         let mut store = self.loaded.store(Box::new(host), Some(way_out));
         let meter = Arc::clone(&store.data().meter);
         let run = pin!(async {

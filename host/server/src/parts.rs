@@ -18,12 +18,14 @@ use bulkhead_model::seam::entropy::Entropy;
 use bulkhead_model::seam::ledger::{Ledger, LedgerError};
 use bulkhead_model::seam::metrics::Measured;
 use bulkhead_model::seam::plugin::{Compiler, Plugin};
-use bulkhead_sandbox::{Sandbox, SandboxLimits};
+use bulkhead_sandbox::{Sandbox, SandboxLimits, Ways};
 use serde_json::{Map, Value, json};
 
 use crate::audit::AuditSinks;
 use crate::clock::SystemClock;
 use crate::config::{Config, ListenerConfig, ListenerKind, LogLength, Storage};
+use crate::connect::dial::NetDialer;
+use crate::connect::egress::HttpEgress;
 use crate::error::ServerError;
 use crate::metrics::Process;
 use crate::shelf::Shelf;
@@ -128,7 +130,9 @@ impl Compiler for Compile {
 type Loaded = (Arc<Sandbox>, Vec<Arc<dyn Plugin>>);
 
 fn official_plugins() -> Result<Loaded, ServerError> {
-    let sandbox = Sandbox::new(SandboxLimits::default()).map_err(|e| ServerError::Sandbox(e.to_string()))?;
+    let ways = Ways { egress: Arc::new(HttpEgress), dialer: Arc::new(NetDialer) };
+    let sandbox = Sandbox::with_ways(SandboxLimits::default(), ways);
+    let sandbox = sandbox.map_err(|error| ServerError::Sandbox(error.to_string()))?;
     let plugins = guests::load(&sandbox)?;
     Ok((sandbox, plugins))
 }

@@ -4,11 +4,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bulkhead_model::grants::Grants;
 use bulkhead_model::hidden::{Hidden, HiddenBuffer};
 use bulkhead_model::seam::egress::Origin;
 use bulkhead_model::seam::plugin::LogLevel;
 use bulkhead_model::seam::seal::{SealKey, SealKind};
-use bulkhead_sandbox::{EgressGrants, Sandbox, SealParts};
+use bulkhead_sandbox::{Sandbox, SealParts};
 
 use crate::clock::SystemClock;
 use crate::connect::egress::HttpEgress;
@@ -50,11 +51,14 @@ pub struct TransitSettings {
 pub fn seal(settings: &TransitSettings, sandbox: &Sandbox) -> Result<Arc<dyn SealKey>, ServerError> {
     let origin = origin(settings)?;
     let roots = roots(settings)?;
+    let mut granted = vec![format!("http {origin}")];
+    granted.extend(settings.tls_skip_verify.then(|| "insecure-tls".to_owned()));
+    let grants = Grants::parse(&granted).map_err(wrong)?;
     let parts = SealParts {
         kind: SealKind::Transit,
         shown: format!("{origin}, key {} in {}", settings.key_name, settings.mount_path),
         config: json(settings, &origin, &roots),
-        grants: EgressGrants { origins: vec![origin], unverified_tls: settings.tls_skip_verify },
+        grants,
         egress: Arc::new(HttpEgress),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy::new()),

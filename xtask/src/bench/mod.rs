@@ -6,6 +6,7 @@
 mod breadth;
 mod cluster;
 mod lanes;
+mod leases;
 mod load;
 mod process;
 mod refused;
@@ -50,14 +51,8 @@ pub(crate) struct Options {
     cluster: bool,
     #[command(flatten)]
     of_cluster: OfCluster,
-    /// With ten policies and ten namespaces, and with ten thousand and a thousand: memory, and what
-    /// a request costs
-    #[arg(long)]
-    breadth: bool,
-    /// So many requests that are refused (denied, malformed, without a token): what becomes of the
-    /// memory
-    #[arg(long, default_value_t = 0, value_name = "REQUESTS")]
-    refused: u64,
+    #[command(flatten)]
+    instead: Instead,
     /// Our binary (to measure another build, or the peer against itself)
     #[arg(long, value_name = "FILE")]
     ours: Option<PathBuf>,
@@ -67,6 +62,23 @@ pub(crate) struct Options {
     /// Where the two data directories go; both on one disk
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
+}
+
+/// What is measured in place of the usual phases.
+#[derive(clap::Args)]
+struct Instead {
+    /// With ten policies and ten namespaces, and with ten thousand and a thousand: memory, and what
+    /// a request costs
+    #[arg(long)]
+    breadth: bool,
+    /// So many requests that are refused (denied, malformed, without a token): what becomes of the
+    /// memory
+    #[arg(long, default_value_t = 0, value_name = "REQUESTS")]
+    refused: u64,
+    /// With none and with so many leases: start, unsealing, memory, other requests, and many
+    /// leases that end at once
+    #[arg(long, default_value_t = 0, value_name = "LEASES")]
+    leases: u64,
 }
 
 /// What `--cluster` can be told besides.
@@ -141,11 +153,15 @@ pub(crate) fn run(options: &Options) -> Done {
             Server::start("bulkhead", ours, scratch.path(), options.audit)?,
             Server::start("bao", bao, scratch.path(), options.audit)?,
         ];
-        if options.breadth {
+        if options.instead.breadth {
             let (measured, table) = breadth::run(&mut servers, options)?;
             print!("{table}");
             (save("bench-breadth.json", &measured)?, table)
-        } else if options.refused > 0 {
+        } else if options.instead.leases > 0 {
+            let (measured, table) = leases::run(&mut servers, options)?;
+            print!("{table}");
+            (save("bench-leases.json", &measured)?, table)
+        } else if options.instead.refused > 0 {
             let (measured, table) = refused::run(&mut servers, options)?;
             print!("{table}");
             (save("bench-refused.json", &measured)?, table)

@@ -54,7 +54,7 @@ fn look(server: &Server, options: &Options) -> Done<Seen> {
         Lanes::open(&server.asked().addresses, &requests, options.connections).tried("connecting to be refused")?;
     let mut seen = Seen { name: server.name, refused: 0, let_through: 0, rss_kib: Vec::new() };
     for look in 1..=LOOKS {
-        while seen.refused < options.refused * look / LOOKS {
+        while seen.refused < options.instead.refused * look / LOOKS {
             let heard = lanes.run(Duration::from_millis(100)).tried("being refused")?;
             seen.refused += heard.errors;
             seen.let_through += heard.latencies_us.len() as u64;

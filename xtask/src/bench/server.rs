@@ -100,6 +100,11 @@ impl Server {
     /// Stops it and starts it again on its data, cold.
     pub(crate) fn restart(&mut self) -> Done<Startup> {
         self.stop()?;
+        self.start_again()
+    }
+
+    /// Starts it again on its data, cold.
+    pub(crate) fn start_again(&mut self) -> Done<Startup> {
         let (child, ready_ms) = spawn(&self.binary, &self.folder, self.address)?;
         self.child = child;
         let unseal_ms = self.unseal()?;
@@ -166,7 +171,7 @@ impl Server {
         Ok((answer.status, serde_json::from_slice(answer.body).unwrap_or_default()))
     }
 
-    fn stop(&mut self) -> Done {
+    pub(crate) fn stop(&mut self) -> Done {
         let pid = self.pid();
         crate::shell::run(Command::new("kill").args(["-TERM", &pid]))?;
         let deadline = Instant::now() + PATIENCE;

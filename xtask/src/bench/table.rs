@@ -41,10 +41,15 @@ pub(crate) fn render(measured: &[Measured; 2], options: &Options) -> String {
 
 /// A table of these lines.
 pub(super) fn render_lines(versions: [&str; 2], lines: &[Line], options: &Options) -> String {
+    render_columns(versions, ["bulkhead", "bao"], lines, options)
+}
+
+/// A table of these lines, whose two numbers are of something else than the two servers.
+pub(super) fn render_columns(versions: [&str; 2], columns: [&str; 2], lines: &[Line], options: &Options) -> String {
     let mut out = format!("\n  {}\n  {}\n", versions[0], versions[1]);
     let audit = if options.audit { ", file audit device on" } else { "" };
     put(&mut out, format_args!("  {} connections, {} s a phase{audit}\n", options.connections, options.seconds));
-    put(&mut out, format_args!("  {:<30} {:>12} {:>12} {:>8}  bar", "", "bulkhead", "bao", "ratio"));
+    put(&mut out, format_args!("  {:<30} {:>12} {:>12} {:>8}  bar", "", columns[0], columns[1], "ratio"));
     for line in lines {
         put(&mut out, format_args!("{}", line.text()));
     }

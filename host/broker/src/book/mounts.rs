@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bulkhead_barrier::{Key, SpaceId, StoreError, Transaction};
 use bulkhead_model::framework::RouteTable;
+use bulkhead_model::grants::Grants;
 use bulkhead_model::limits::TTL_DEFAULT_SECS;
 use bulkhead_model::lockout::{LockoutRule, LockoutRules, LockoutTuning, Tally};
 use bulkhead_model::plugin::{Descriptor, MountFacts, Operation, PluginKind};
@@ -53,6 +54,8 @@ pub(crate) struct Tuning {
     pub audit_non_hmac_response_keys: Vec<String>,
     pub token_type: String,
     pub lockout: Option<LockoutTuning>,
+    /// What its plugin was granted; none: what a plugin of the server's own has from the start.
+    pub grants: Option<Vec<String>>,
 }
 
 /// A mount as it is stored.
@@ -131,6 +134,7 @@ pub(crate) struct Mount {
     pub space: SpaceId,
     pub engine: Engine,
     pub facts: MountFacts,
+    pub grants: Arc<Grants>,
     /// When wrong logins lock an alias; none: never.
     pub lockout: Option<LockoutRule>,
     /// Where what happens below it is counted.
@@ -334,7 +338,35 @@ pub(crate) fn bind(entry: MountEntry, namespace: Arc<Namespace>, catalog: &Catal
     let figures = catalog.figures.mounts.of(if is_hosts { &facts.path } else { &full_path }, &entry.kind);
     let lockout =
         can_lock(&engine).then(|| catalog.lockout_rules.of(&entry.kind, entry.tuning.lockout.as_ref())).flatten();
-    Mount { full_path, namespace, space: entry.space(), engine, facts, lockout, figures, entry }
+    let grants = Arc::new(grants(&entry));
+    Mount { full_path, namespace, space: entry.space(), engine, facts, grants, lockout, figures, entry }
+}
+
+/// What the plugin of a mount may do beyond its own records. What cannot be read grants nothing.
+pub(crate) fn grants(entry: &MountEntry) -> Grants {
+    let texts = match &entry.tuning.grants {
+        Some(texts) => texts.iter().map(String::as_str).collect(),
+        None => from_the_start(entry),
+    };
+    Grants::parse(&texts).unwrap_or_else(|why| {
+        tracing::error!(mount = %entry.accessor, why, "the grants of a mount cannot be read: it has none");
+        Grants::default()
+    })
+}
+
+/// What the server's own plugins need to do what they are there for, as far as whoever enables
+/// them in Vault expects it of them. The machine itself is for the root namespace's.
+fn from_the_start(entry: &MountEntry) -> Vec<&'static str> {
+    let is_brought = entry.plugin_version.is_empty() && entry.table == Table::Secret;
+    match entry.kind.as_str() {
+        "database" if is_brought => {
+            let everybody = ["driver *", "net tcp://*:*", "insecure-tls", "keys.export"];
+            let machine = ["net tcp://127.0.0.0/8:*", "net tcp://[::1]:*"];
+            let in_root = entry.namespace.is_empty();
+            everybody.into_iter().chain(machine.into_iter().filter(|_| in_root)).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Whether logins name their alias before they are looked at.

@@ -2,6 +2,7 @@
 
 use bulkhead_barrier::{Key, StoreError, Transaction};
 use bulkhead_model::limits::CHANGE_BYTES_MAX;
+use bulkhead_model::plugin::PluginKind;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
@@ -19,11 +20,57 @@ pub(crate) const REGISTERED_MAX: usize = 256;
 /// A component is stored in pieces of this many bytes.
 const PIECE_BYTES: usize = 512 * 1024;
 
+/// What a plugin is registered as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum Kind {
+    /// A secrets engine.
+    Secret,
+    /// An auth method.
+    Auth,
+    /// A driver of databases, which engines call.
+    Database,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 3] = [Self::Auth, Self::Database, Self::Secret];
+
+    /// What the catalog calls it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Secret => "secret",
+            Self::Auth => "auth",
+            Self::Database => "database",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// The world that such a plugin implements.
+    pub(crate) fn plugin(self) -> PluginKind {
+        match self {
+            Self::Secret => PluginKind::Secrets,
+            Self::Auth => PluginKind::Auth,
+            Self::Database => PluginKind::Database,
+        }
+    }
+}
+
+impl From<Table> for Kind {
+    fn from(table: Table) -> Self {
+        match table {
+            Table::Secret => Self::Secret,
+            Table::Auth => Self::Auth,
+        }
+    }
+}
+
 /// A registered version of a plugin.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Registered {
-    /// Where it can be mounted.
-    pub table: Table,
+    #[serde(rename = "table")]
+    pub kind: Kind,
     pub name: String,
     /// As the component says.
     pub version: Version,
@@ -37,11 +84,7 @@ pub(crate) struct Registered {
 
 impl Registered {
     fn key(&self) -> Key {
-        let table = match self.table {
-            Table::Secret => "secret",
-            Table::Auth => "auth",
-        };
-        let id = format!("{table}:{}:{}", self.name, self.version);
+        let id = format!("{}:{}:{}", self.kind.name(), self.name, self.version);
         Key::leaf(space::REGISTERED, &id).expect("names and versions of plugins have no slash")
     }
 
@@ -55,7 +98,7 @@ impl Registered {
     }
 }
 
-/// All of them: by table and name, of each name the oldest version first.
+/// All of them: by kind and name, of each name the oldest version first.
 #[derive(Default)]
 pub(crate) struct Registry(Vec<Registered>);
 
@@ -67,7 +110,7 @@ impl Registry {
     pub(crate) fn load(tx: &Transaction) -> Result<Self, StoreError> {
         let mut all = super::each_of(tx, space::REGISTERED, "a registered plugin")?;
         all.sort_by(|one: &Registered, other| {
-            (one.table as u8, &one.name, &one.version).cmp(&(other.table as u8, &other.name, &other.version))
+            (one.kind, &one.name, &one.version).cmp(&(other.kind, &other.name, &other.version))
         });
         Ok(Self(all))
     }
@@ -82,17 +125,18 @@ impl Registry {
     }
 
     /// The versions of one name, the oldest first.
-    pub(crate) fn of(&self, table: Table, name: &str) -> &[Registered] {
-        let before = |one: &Registered| (one.table as u8, one.name.as_str()) < (table as u8, name);
+    pub(crate) fn of(&self, kind: impl Into<Kind>, name: &str) -> &[Registered] {
+        let kind = kind.into();
+        let before = |one: &Registered| (one.kind, one.name.as_str()) < (kind, name);
         let from = self.0.partition_point(before);
-        let count = self.0[from..].iter().take_while(|one| one.table == table && one.name == name).count();
+        let count = self.0[from..].iter().take_while(|one| one.kind == kind && one.name == name).count();
         &self.0[from..from + count]
     }
 
     /// One version, written with or without its `v`.
-    pub(crate) fn find(&self, table: Table, name: &str, version: &str) -> Option<&Registered> {
+    pub(crate) fn find(&self, kind: impl Into<Kind>, name: &str, version: &str) -> Option<&Registered> {
         let version = parse_version(version)?;
-        self.of(table, name).iter().find(|one| one.version == version)
+        self.of(kind, name).iter().find(|one| one.version == version)
     }
 }
 

@@ -7,19 +7,24 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bulkhead_barrier::{Folder, Key, StoreError, Transaction};
+use bulkhead_model::grants::Grants;
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::password::PasswordPolicy;
-use bulkhead_model::plugin::{MountFacts, Seconds, TimestampMs};
+use bulkhead_model::plugin::{DriverAnswer, DriverCall, GuestError, MountFacts, PluginKind, Seconds, TimestampMs};
 use bulkhead_model::reply::{Envelope, HiddenJson};
 use bulkhead_model::seam::ledger::LedgerError;
 use bulkhead_model::seam::plugin::{CallHost, HostEntity, LogLevel, NamePage, Stop, StorageError};
 use bulkhead_model::template;
 
+use super::driver::{self, DriverHost};
+use crate::book::config::Config;
 use crate::book::identity::persona::Persona;
 use crate::book::jobs::{self, JobRecord};
 use crate::book::kept::Kept;
 use crate::book::mounts::{Engine, Mount};
 use crate::book::passwords;
+use crate::book::registry::Kind;
+use crate::components;
 use crate::fault::Fault;
 use crate::mint::{self, WrapAsk};
 use crate::open::Open;
@@ -107,6 +112,12 @@ impl GuestHost {
         })
     }
 
+    /// What is parsed of the configuration, with what is registered in it.
+    fn registry(&mut self) -> Option<Arc<Config>> {
+        let found = self.open.config(&mut self.tx);
+        found.inspect_err(|error| tracing::error!(error = %error, "the configuration could not be read")).ok()
+    }
+
     fn folder(&self, prefix: &str) -> Result<Folder, StorageError> {
         Folder::new(self.mount.space, prefix).map_err(|e| StorageError::Denied(e.to_string()))
     }
@@ -153,14 +164,47 @@ impl CallHost for GuestHost {
     }
 
     fn log(&mut self, level: LogLevel, message: &str, fields: &[(String, String)]) {
-        let (id, mount) = (&self.request_id, &self.mount.entry.accessor);
-        match level {
-            LogLevel::Trace => tracing::trace!(request = %id, mount = %mount, ?fields, "plugin: {message}"),
-            LogLevel::Debug => tracing::debug!(request = %id, mount = %mount, ?fields, "plugin: {message}"),
-            LogLevel::Info => tracing::info!(request = %id, mount = %mount, ?fields, "plugin: {message}"),
-            LogLevel::Warn => tracing::warn!(request = %id, mount = %mount, ?fields, "plugin: {message}"),
-            LogLevel::Error => tracing::error!(request = %id, mount = %mount, ?fields, "plugin: {message}"),
+        super::log(level, (&self.request_id, &self.mount), message, fields);
+    }
+
+    fn grants(&self) -> Arc<Grants> {
+        self.mount.grants.clone()
+    }
+
+    fn touch_outside(&mut self) -> Result<(), Stop> {
+        // Whoever leads would do it a second time.
+        if !self.open.ledger().standing().leader {
+            return Err(Stop::Forward);
         }
+        self.outside = true;
+        Ok(())
+    }
+
+    fn drivers(&mut self) -> Vec<String> {
+        let mut names: Vec<String> = self.registry().map_or_else(Vec::new, |config| {
+            let registered = config.registry.all().iter().filter(|one| one.kind == Kind::Database);
+            registered.map(|one| one.name.clone()).filter(|name| self.mount.grants.admits_driver(name, false)).collect()
+        });
+        let brought = self.open.catalog.plugins.keys().filter(|(kind, _)| *kind == PluginKind::Database);
+        names.extend(brought.map(|(_, name)| name.clone()).filter(|name| self.mount.grants.admits_driver(name, true)));
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    async fn drive(&mut self, driver: &str, call: DriverCall) -> Result<DriverAnswer, GuestError> {
+        let config = self.registry().ok_or_else(|| GuestError::Internal("the catalog could not be read".to_owned()))?;
+        let found = components::driver(&self.open, &config.registry, driver).await;
+        let (plugin, brought) = found.map_err(GuestError::InvalidRequest)?;
+        let name = driver.split('@').next().unwrap_or_default();
+        if !self.mount.grants.admits_driver(name, brought) {
+            return Err(GuestError::PermissionDenied(format!(
+                "this mount is not granted \"driver {name}\": give it with `bulkhead plugin grant {} \"driver {name}\"`",
+                self.mount.full_path
+            )));
+        }
+        let host = DriverHost::new(&self.open, &self.mount, self.now_ms, &self.request_id);
+        driver::call(host, &plugin, call).await
     }
 
     fn get(&mut self, key: &str) -> Result<Option<Vec<u8>>, StorageError> {

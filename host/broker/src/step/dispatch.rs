@@ -9,6 +9,7 @@ use bulkhead_model::hidden::Hidden;
 use bulkhead_model::plugin::{Caller, GuestError, GuestRequest, Operation, Reason};
 use bulkhead_model::reply::{HiddenJson, Reply};
 use bulkhead_model::request::{Body, Request, Verb};
+use bulkhead_model::seam::ledger::LedgerError;
 use bulkhead_model::seam::plugin::{Call, CallFailure, Plugin, Returned, Stop};
 use serde_json::{Map, Value};
 
@@ -211,6 +212,7 @@ fn call_failure(mount: &Mount, failure: &CallFailure) -> Fault {
             Failure::new(FailureKind::Unavailable, "all instances of the plugin are busy; try again").into()
         }
         CallFailure::Stopped(Stop::Conflict) => Fault::Conflict,
+        CallFailure::Stopped(Stop::Forward) => Fault::Ledger(LedgerError::NotLeader { leader: None }),
         CallFailure::Stopped(stop) => {
             tracing::warn!(mount = %accessor, plugin = %kind, ?stop, "plugin call ended by the host");
             Failure::new(FailureKind::Internal, "the plugin used up a budget of this server").into()

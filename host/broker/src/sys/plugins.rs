@@ -2,20 +2,21 @@
 //! register, and what an operator has them do: forget what they keep in memory, bring their data
 //! to a new layout.
 
+mod grants;
 mod register;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bulkhead_model::failure::Failure;
-use bulkhead_model::plugin::Reason;
+use bulkhead_model::plugin::{PluginKind, Reason};
 use bulkhead_model::reply::{Envelope, Reply, hidden_json};
 use bulkhead_model::request::Verb;
 use serde_json::{Map, Value, json};
 
 use super::table::{Answer, Handler, HostRoute};
 use crate::book::mounts::{Engine, Mount, Table};
-use crate::book::registry::Registered;
+use crate::book::registry::{Kind, Registered};
 use crate::fault::{Fault, wrapped_all};
 use crate::step::{duties, upgrade};
 use crate::visit::{Ask, Visit, data, enveloped, listed};
@@ -42,6 +43,18 @@ pub(super) const ROUTES: &[HostRoute] = &[
     )
     .sudo()
     .fields(register::VERSION),
+    HostRoute::new("plugins/grants/{path...}", &[Verb::Read], Handler::Now(grants::read), "List a mount's grants.")
+        .sudo(),
+    HostRoute::new("plugins/grants/{path...}", &[Verb::Write], Handler::Now(grants::write), "Give or take grants.")
+        .sudo()
+        .fields(grants::FIELDS),
+    HostRoute::new(
+        "plugins/grants/{path...}",
+        &[Verb::Delete],
+        Handler::Now(grants::reset),
+        "Leave a mount with the grants it has from the start.",
+    )
+    .sudo(),
     HostRoute::new("plugins/reload/backend", &[Verb::Write], Handler::Later(reload), "Have plugins start afresh.")
         .fields(&["plugin", "mounts", "scope"]),
     HostRoute::new("plugins/finalize/{type}/{name}", &[Verb::Read], Handler::Now(layouts), "Tell of data layouts.")
@@ -56,38 +69,33 @@ const SINGLETONS: &[&str] =
 const FINALISE: &str =
     "Bring a plugin's data to the layout that it writes now; its older versions cannot read it then.";
 
+/// The table where plugins of a type are mounted, if they are mounted.
 fn table(kind: &str) -> Option<Table> {
-    match kind {
-        "auth" => Some(Table::Auth),
-        "secret" => Some(Table::Secret),
-        _ => None,
+    match Kind::named(kind)? {
+        Kind::Auth => Some(Table::Auth),
+        Kind::Secret => Some(Table::Secret),
+        Kind::Database => None,
     }
 }
 
-/// What a table is called where plugins are listed.
-fn type_of(table: Table) -> &'static str {
-    match table {
-        Table::Secret => "secret",
-        Table::Auth => "auth",
-    }
-}
-
-fn names(visit: &Visit, table: Table) -> Vec<String> {
-    let brought = visit.open.catalog.plugins.keys().filter(|(kind, _)| *kind == table.kind()).map(|(_, name)| name);
-    let registered = visit.config.registry.all().iter().filter(|one| one.table == table).map(|one| &one.name);
+fn names(visit: &Visit, kind: impl Into<Kind>) -> Vec<String> {
+    let kind = kind.into();
+    let is_meant = |(of, _): &&(PluginKind, String)| *of == kind.plugin();
+    let brought = visit.open.catalog.plugins.keys().filter(is_meant).map(|(_, name)| name);
+    let registered = visit.config.registry.all().iter().filter(|one| one.kind == kind).map(|one| &one.name);
     let names: BTreeSet<&String> = brought.chain(registered).collect();
     names.into_iter().cloned().collect()
 }
 
 /// The one that this server brings.
-fn brought(visit: &Visit, table: Table, name: &str) -> Option<Value> {
-    let (plugin, _) = visit.open.catalog.plugins.get(&(table.kind(), name.to_owned()))?;
+fn brought(visit: &Visit, kind: Kind, name: &str) -> Option<Value> {
+    let (plugin, _) = visit.open.catalog.plugins.get(&(kind.plugin(), name.to_owned()))?;
     Some(json!({
         "builtin": true,
         "deprecation_status": "supported",
         "name": name,
         "sha256": plugin.sha256(),
-        "type": type_of(table),
+        "type": kind.name(),
         "version": format!("v{}", plugin.descriptor().version),
         "imports": plugin.imports(),
     }))
@@ -98,41 +106,40 @@ fn registered(one: &Registered) -> Value {
         "builtin": false,
         "name": one.name,
         "sha256": one.sha256,
-        "type": type_of(one.table),
+        "type": one.kind.name(),
         "version": one.shown_version(),
         "imports": one.imports,
     })
 }
 
 fn all(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let (auth, secret) = (names(visit, Table::Auth), names(visit, Table::Secret));
-    let of = |table, names: &[String]| {
-        let each = names.iter().flat_map(|name| {
-            let more = visit.config.registry.of(table, name).iter().map(registered);
-            brought(visit, table, name).into_iter().chain(more)
-        });
-        each.collect::<Vec<_>>()
+    let visit = &*visit;
+    let of = |kind: Kind| {
+        let each = move |name: String| {
+            let more = visit.config.registry.of(kind, &name).iter().map(registered);
+            brought(visit, kind, &name).into_iter().chain(more).collect::<Vec<_>>()
+        };
+        names(visit, kind).into_iter().flat_map(each)
     };
-    let detailed = [of(Table::Auth, &auth), of(Table::Secret, &secret)].concat();
-    Ok(data(&json!({ "auth": auth, "database": [], "detailed": detailed, "secret": secret })))
+    let detailed: Vec<Value> = Kind::ALL.into_iter().flat_map(of).collect();
+    let [auth, database, secret] = Kind::ALL.map(|kind| names(visit, kind));
+    Ok(data(&json!({ "auth": auth, "database": database, "detailed": detailed, "secret": secret })))
 }
 
 fn list(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    match ask.capture("type") {
-        "database" => listed(Vec::new()),
-        other => match table(other) {
-            Some(table) => listed(names(visit, table)),
-            None => Err(Fault::invalid(format!("{other:?} is not a supported plugin type"))),
-        },
+    let asked = ask.capture("type");
+    match Kind::named(asked) {
+        Some(kind) => listed(names(visit, kind)),
+        None => Err(Fault::invalid(format!("{asked:?} is not a supported plugin type"))),
     }
 }
 
 /// One version: the one that is asked for, else the one that the server brings, else the newest.
 fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let (name, asked) = (ask.capture("name"), ask.fields.text_or_empty("version")?);
-    let found = table(ask.capture("type")).and_then(|table| match asked.as_str() {
-        "" => brought(visit, table, name).or_else(|| visit.config.registry.of(table, name).last().map(registered)),
-        asked => visit.config.registry.find(table, name, asked).map(registered),
+    let found = Kind::named(ask.capture("type")).and_then(|kind| match asked.as_str() {
+        "" => brought(visit, kind, name).or_else(|| visit.config.registry.of(kind, name).last().map(registered)),
+        asked => visit.config.registry.find(kind, name, asked).map(registered),
     });
     let mut found = found.ok_or_else(|| Fault::from(Failure::absent()))?;
     for (name, value) in

@@ -5,6 +5,7 @@ mod audit;
 mod batch;
 mod bench;
 mod census;
+mod drivers;
 mod duties;
 mod identity;
 pub(crate) mod kit;

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::plugin::{
-    Descriptor, Existence, GuestError, GuestRequest, GuestResponse, JobDoc, JobOutcome, LeaseGrant, Operation,
-    OperationDoc, PluginKind, Reason, Route, UpgradeStep,
+    Credential, Descriptor, DriverAction, DriverAnswer, DriverCall, Existence, GuestError, GuestRequest, GuestResponse,
+    JobDoc, JobOutcome, LeaseGrant, Operation, OperationDoc, PluginKind, Reason, Route, UpgradeStep, UserSpec,
 };
 use bulkhead_model::seam::plugin::{Call, CallFailure, CallHost, Compiler, Finished, Plugin, Returned};
 use parking_lot::Mutex;
@@ -41,10 +41,12 @@ pub(crate) struct Called {
 /// The plugin `leaser`. Its routes: `creds/<name>`, in any case, grants a lease, `job/<name>` schedules
 /// a job for now, `intend/<name>` makes an intent and traps, `attempt/<name>` makes one,
 /// writes and succeeds, `keep/<name>` keeps something in the node's memory and tells whether it
-/// was there already.
+/// was there already, `drive/<name>` has the driver of this name make an account. As a driver it
+/// makes one that is called what its call has of a mount.
 pub(crate) struct FakePlugin {
     about: Descriptor,
     sha256: String,
+    kind: PluginKind,
     manners: Mutex<HashMap<String, Manner>>,
     calls: Mutex<Vec<Called>>,
     /// What it was told of its mounts' lives.
@@ -55,7 +57,7 @@ pub(crate) struct FakePlugin {
 
 impl FakePlugin {
     pub(crate) fn new() -> Self {
-        let routes = ["creds/{name}", "job/{name}", "intend/{name}", "attempt/{name}", "keep/{name}"];
+        let routes = ["creds/{name}", "job/{name}", "intend/{name}", "attempt/{name}", "keep/{name}", "drive/{name}"];
         let mut routes = routes.map(route).to_vec();
         routes[0].folded_captures.push("name".into());
         let about = Descriptor {
@@ -74,6 +76,7 @@ impl FakePlugin {
         Self {
             about,
             sha256: "0".repeat(64),
+            kind: PluginKind::Secrets,
             manners: Mutex::default(),
             calls: Mutex::default(),
             told: Mutex::default(),
@@ -111,6 +114,11 @@ impl FakePlugin {
         let mut plugin = self;
         plugin.about.name = name.into();
         plugin
+    }
+
+    /// The same as a driver.
+    pub(crate) fn driver(self) -> Self {
+        Self { kind: PluginKind::Database, ..self }
     }
 
     /// What it was told of the life of this mount so far: `initialize` and the reason,
@@ -271,6 +279,25 @@ fn granted() -> Returned {
     Returned::Secret { response: GuestResponse { data, ..GuestResponse::default() }, lease: Some(lease) }
 }
 
+fn account() -> UserSpec {
+    UserSpec {
+        username: None,
+        display_name: String::new(),
+        role_name: String::new(),
+        username_template: None,
+        statements: Vec::new(),
+        rollback_statements: Vec::new(),
+        credential: Credential::Password(Hidden::new(String::new())),
+        expires_at: None,
+    }
+}
+
+/// What a driver's call gets hold of.
+fn reach(host: &mut dyn CallHost) -> String {
+    let reads = if host.get("config").is_ok() { "reads" } else { "reads nothing" };
+    format!("{reads}, {}, {}", host.mount().path, host.grants().texts().join("; "))
+}
+
 async fn handle(host: &mut dyn CallHost, asked: &GuestRequest) -> Result<Returned, CallFailure> {
     let (what, name) = asked.path.split_once('/').expect("every route has a name below it");
     let nothing = || Hidden::new(b"{}".to_vec());
@@ -283,6 +310,20 @@ async fn handle(host: &mut dyn CallHost, asked: &GuestRequest) -> Result<Returne
         "keep" => {
             let data = Some(Hidden::new(format!(r#"{{"kept":{}}}"#, host.cache_get(name).is_some()).into_bytes()));
             host.cache_put(name, b"yes".to_vec(), 3_600, &[]);
+            return Ok(Returned::Secret { response: GuestResponse { data, ..GuestResponse::default() }, lease: None });
+        }
+        "drive" => {
+            host.touch_outside().map_err(CallFailure::Stopped)?;
+            let call = DriverCall { config: nothing(), action: DriverAction::CreateUser(account()) };
+            let data = match host.drive(name, call).await {
+                Ok(DriverAnswer::Username(user)) => format!(r#"{{"user":{user:?}}}"#),
+                Ok(_) => return Err(CallFailure::Trap("a driver answers with a name".into())),
+                Err(GuestError::PermissionDenied(why) | GuestError::InvalidRequest(why)) => {
+                    serde_json::json!({ "refused": why }).to_string()
+                }
+                Err(_) => return Err(CallFailure::Trap("the driver failed".into())),
+            };
+            let data = Some(Hidden::new(data.into_bytes()));
             return Ok(Returned::Secret { response: GuestResponse { data, ..GuestResponse::default() }, lease: None });
         }
         "attempt" => {
@@ -304,7 +345,7 @@ impl Plugin for FakePlugin {
     }
 
     fn kind(&self) -> PluginKind {
-        PluginKind::Secrets
+        self.kind
     }
 
     fn sha256(&self) -> &str {
@@ -323,6 +364,7 @@ impl Plugin for FakePlugin {
             Call::RunJob { key, .. } => self.ended(mount, "job", key).await,
             Call::Rollback { kind, .. } => self.ended(mount, "rollback", kind).await,
             Call::Initialize(reason) => self.prepare(&mut *host, reason).await,
+            Call::Driver(_) => Ok(Returned::Driven(DriverAnswer::Username(reach(&mut *host)))),
             Call::Upgrade { from, cursor } => self.upgrade(mount, from, cursor.as_deref()),
             _ => Err(GuestError::UnsupportedOperation),
         };

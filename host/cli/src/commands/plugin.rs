@@ -1,5 +1,7 @@
 //! `plugin`: the catalog of plugins, and having them start afresh.
 
+pub(super) mod grants;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bulkhead_model::limits::BODY_BYTES_MAX;
@@ -15,7 +17,7 @@ use crate::session::Session;
 pub(super) const GROUP: Group = Group {
     words: "plugin",
     about: "Interact with plugins and the catalog of them",
-    help: "The catalog has the plugins that the server brings, and those that operators registered:\ncomponents of WebAssembly, of type auth or secret.\n\nRegister one, and mount it:\n\n    $ bulkhead plugin register secret codes codes.wasm\n    $ bulkhead secrets enable codes",
+    help: "The catalog has the plugins that the server brings, and those that operators registered:\ncomponents of WebAssembly, of type auth, database or secret.\n\nRegister one, and mount it:\n\n    $ bulkhead plugin register secret codes codes.wasm\n    $ bulkhead secrets enable codes",
 };
 
 pub(super) const REGISTER: Command = Command {

@@ -139,6 +139,9 @@ pub struct EgressResponse {
 /// Why no answer came. The texts hold nothing of the request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EgressError {
+    /// Where it leads is not granted; the text is the grant that is missing.
+    #[error("it needs the grant {0:?}")]
+    Denied(String),
     /// The name has no address.
     #[error("{0}")]
     Resolve(String),

@@ -8,6 +8,7 @@ pub mod egress;
 pub mod entropy;
 pub mod ledger;
 pub mod metrics;
+pub mod net;
 pub mod peer;
 pub mod plugin;
 pub mod seal;

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::grants::Grants;
 use crate::plugin::{
-    AuthGrant, Descriptor, GuestError, GuestLease, GuestRequest, GuestResponse, IssuedAuth, JobOutcome, LeaseGrant,
-    MountFacts, PluginKind, Reason, Renewal, Seconds, TimestampMs, UpgradeStep,
+    AuthGrant, Descriptor, DriverAnswer, DriverCall, GuestError, GuestLease, GuestRequest, GuestResponse, IssuedAuth,
+    JobOutcome, LeaseGrant, MountFacts, PluginKind, Reason, Renewal, Seconds, TimestampMs, UpgradeStep,
 };
 use crate::reply::HiddenJson;
 use crate::template::Subject;
@@ -59,8 +60,19 @@ pub enum Stop {
     Conflict,
 }
 
+/// What a guest is told that asks for something of a mount where there is none.
+const NO_MOUNT: &str = "this plugin has no mount";
+
+fn denied<T>() -> Result<T, StorageError> {
+    Err(StorageError::Denied(NO_MOUNT.to_owned()))
+}
+
+fn refused<T>() -> Result<T, String> {
+    Err(NO_MOUNT.to_owned())
+}
+
 /// What the host does for one call. The guest never says which mount it is: the
-/// implementation knows.
+/// implementation knows. What belongs to a mount is refused unless the implementation has one.
 #[async_trait]
 pub trait CallHost: Send {
     /// Facts about the mount.
@@ -70,82 +82,133 @@ pub trait CallHost: Send {
     /// Random bytes.
     fn random(&mut self, buffer: &mut [u8]);
     /// The cluster's id.
-    fn cluster_id(&self) -> String;
+    fn cluster_id(&self) -> String {
+        String::new()
+    }
     /// A line for the operator's log.
     fn log(&mut self, level: LogLevel, message: &str, fields: &[(String, String)]);
+
+    /// What was granted; nothing is what is not said.
+    fn grants(&self) -> Arc<Grants> {
+        Arc::default()
+    }
+    /// Something outside is about to be touched: the call cannot be run a second time.
+    ///
+    /// # Errors
+    /// [`Stop`]: another node is to do it.
+    fn touch_outside(&mut self) -> Result<(), Stop> {
+        Ok(())
+    }
+    /// Drivers of databases that there are, and that are granted.
+    fn drivers(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+    /// Has a driver do something, under this call's grants.
+    ///
+    /// # Errors
+    /// What the driver says, or why it cannot be asked.
+    async fn drive(&mut self, _driver: &str, _call: DriverCall) -> Result<DriverAnswer, GuestError> {
+        Err(GuestError::UnsupportedOperation)
+    }
 
     /// A stored value.
     ///
     /// # Errors
     /// [`StorageError`].
-    fn get(&mut self, key: &str) -> Result<Option<Vec<u8>>, StorageError>;
+    fn get(&mut self, _key: &str) -> Result<Option<Vec<u8>>, StorageError> {
+        denied()
+    }
     /// Buffers a write until the call commits.
     ///
     /// # Errors
     /// [`StorageError`].
-    fn put(&mut self, key: &str, value: Vec<u8>) -> Result<(), StorageError>;
+    fn put(&mut self, _key: &str, _value: Vec<u8>) -> Result<(), StorageError> {
+        denied()
+    }
     /// Buffers a removal.
     ///
     /// # Errors
     /// [`StorageError`].
-    fn delete(&mut self, key: &str) -> Result<(), StorageError>;
+    fn delete(&mut self, _key: &str) -> Result<(), StorageError> {
+        denied()
+    }
     /// Names directly below a prefix (empty, or ending in a slash).
     ///
     /// # Errors
     /// [`StorageError`].
-    fn list(&mut self, prefix: &str, after: Option<&str>, limit: u32) -> Result<NamePage, StorageError>;
+    fn list(&mut self, _prefix: &str, _after: Option<&str>, _limit: u32) -> Result<NamePage, StorageError> {
+        denied()
+    }
     /// All keys below a prefix, depth first.
     ///
     /// # Errors
     /// [`StorageError`].
-    fn scan(&mut self, prefix: &str, after: Option<&str>, limit: u32) -> Result<NamePage, StorageError>;
+    fn scan(&mut self, _prefix: &str, _after: Option<&str>, _limit: u32) -> Result<NamePage, StorageError> {
+        denied()
+    }
     /// Waits for the mount's advisory lock of this name; held until the call's changes are
     /// committed. Reads after it see what whoever held it before has committed.
     ///
     /// # Errors
     /// [`StorageError`]; `Backend` when the time is up.
-    async fn acquire(&mut self, name: &str, timeout_ms: u32) -> Result<(), StorageError>;
+    async fn acquire(&mut self, _name: &str, _timeout_ms: u32) -> Result<(), StorageError> {
+        denied()
+    }
 
     /// A value from the node's cache.
-    fn cache_get(&mut self, key: &str) -> Option<Vec<u8>>;
+    fn cache_get(&mut self, _key: &str) -> Option<Vec<u8>> {
+        None
+    }
     /// Keeps a value until one of these storage keys (or folders) changes.
-    fn cache_put(&mut self, key: &str, value: Vec<u8>, ttl: Seconds, depends_on: &[String]);
+    fn cache_put(&mut self, _key: &str, _value: Vec<u8>, _ttl: Seconds, _depends_on: &[String]) {}
     /// Forgets a value.
-    fn cache_remove(&mut self, key: &str);
+    fn cache_remove(&mut self, _key: &str) {}
 
     /// Makes an intent durable before returning; gives its id.
     ///
     /// # Errors
     /// A sentence for the guest.
-    async fn intend(&mut self, kind: &str, data: HiddenJson) -> Result<String, String>;
+    async fn intend(&mut self, _kind: &str, _data: HiddenJson) -> Result<String, String> {
+        refused()
+    }
     /// Drops an intent with this call's commit.
-    fn resolve(&mut self, id: &str);
+    fn resolve(&mut self, _id: &str) {}
     /// Runs a job later, if this call commits.
     ///
     /// # Errors
     /// A sentence for the guest.
-    fn schedule(&mut self, job: &str, key: &str, payload: HiddenJson, at: TimestampMs) -> Result<(), String>;
+    fn schedule(&mut self, _job: &str, _key: &str, _payload: HiddenJson, _at: TimestampMs) -> Result<(), String> {
+        refused()
+    }
     /// Takes a scheduled job back.
-    fn cancel(&mut self, job: &str, key: &str);
+    fn cancel(&mut self, _job: &str, _key: &str) {}
 
     /// A password by a named policy, or by the built-in one.
     ///
     /// # Errors
     /// A sentence for the guest.
-    fn generate_password(&mut self, policy: Option<&str>) -> Result<String, String>;
+    fn generate_password(&mut self, _policy: Option<&str>) -> Result<String, String> {
+        refused()
+    }
     /// Puts data behind a single-use wrapping token.
     ///
     /// # Errors
     /// A sentence for the guest.
-    async fn wrap(&mut self, data: HiddenJson, ttl: Seconds) -> Result<String, String>;
+    async fn wrap(&mut self, _data: HiddenJson, _ttl: Seconds) -> Result<String, String> {
+        refused()
+    }
 
     /// The entity behind a caller or token, with the groups it is in.
-    fn entity(&mut self, entity_id: &str) -> Option<HostEntity>;
+    fn entity(&mut self, _entity_id: &str) -> Option<HostEntity> {
+        None
+    }
     /// A template of identity, expanded for this entity.
     ///
     /// # Errors
     /// A sentence for the guest.
-    fn expand(&mut self, template: &str, entity_id: &str) -> Result<String, String>;
+    fn expand(&mut self, _template: &str, _entity_id: &str) -> Result<String, String> {
+        refused()
+    }
 
     /// Gives the broker its own type back after the call.
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send>;
@@ -172,6 +235,7 @@ pub enum Call {
     Upgrade { from: u32, cursor: Option<String> },
     RunJob { job: String, key: String, payload: HiddenJson },
     Rollback { kind: String, data: HiddenJson },
+    Driver(DriverCall),
 }
 
 /// What an export returned. Which variant belongs to which call is fixed.
@@ -192,6 +256,7 @@ pub enum Returned {
     RenewedAuth(Box<AuthGrant>),
     Upgraded(UpgradeStep),
     JobDone(JobOutcome),
+    Driven(DriverAnswer),
     Done,
 }
 

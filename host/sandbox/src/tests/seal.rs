@@ -4,16 +4,17 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use bulkhead_model::grants::Grants;
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::seam::clock::Clock;
-use bulkhead_model::seam::egress::{Egress, EgressError, EgressRequest, EgressResponse, Origin, Verification};
+use bulkhead_model::seam::egress::{Egress, EgressError, EgressRequest, EgressResponse, Verification};
 use bulkhead_model::seam::entropy::Entropy;
 use bulkhead_model::seam::plugin::LogLevel;
 use bulkhead_model::seam::seal::{SealError, SealKey, SealKind, SealedSecret};
 use parking_lot::Mutex;
 
 use super::{guests, probe, sandbox};
-use crate::{EgressGrants, Sandbox, SandboxLimits, SealParts};
+use crate::{Sandbox, SandboxLimits, SealParts};
 
 /// What servers outside were asked: origin, path, headers, how they are verified.
 type Asked = Arc<Mutex<Vec<(String, String, usize, Verification)>>>;
@@ -58,13 +59,12 @@ fn log(_level: LogLevel, message: &str, _fields: &[(String, String)]) {
 }
 
 fn parts(config: &str, asked: &Asked) -> SealParts {
-    let origins = ["https://a.example", "https://silent.example"];
-    let origins = origins.iter().map(|url| Origin::split(url).unwrap().0).collect();
+    let grants = Grants::parse(&["http https://a.example", "http https://silent.example"]).unwrap();
     SealParts {
         kind: SealKind::Transit,
         shown: "a probe".to_owned(),
         config: Hidden::new(config.as_bytes().to_vec()),
-        grants: EgressGrants { origins, unverified_tls: false },
+        grants,
         egress: Arc::new(Outside(Arc::clone(asked))),
         clock: Arc::new(Still),
         entropy: Arc::new(Still),
@@ -133,13 +133,13 @@ async fn it_may_ask_whom_it_is_granted() {
 #[tokio::test]
 async fn it_may_ask_nobody_else_and_is_told_what_is_missing() {
     for (config, told) in [
-        ("ask https://b.example/", "Error::Denied(\"https://b.example:443\")"),
-        ("ask http://a.example/", "Error::Denied(\"http://a.example:80\")"),
-        ("ask https://a.example:8443/", "Error::Denied(\"https://a.example:8443\")"),
+        ("ask https://b.example/", "Error::Denied(\"http https://b.example:443\")"),
+        ("ask http://a.example/", "Error::Denied(\"http http://a.example:80\")"),
+        ("ask https://a.example:8443/", "Error::Denied(\"http https://a.example:8443\")"),
         ("ask https://a.example@b.example/", "Error::Other("),
         ("ask file:///etc/passwd", "Error::Other("),
         ("header Host", "Error::Other("),
-        ("insecure https://a.example/", "Error::Denied(\"https://a.example:443 insecure\")"),
+        ("insecure https://a.example/", "Error::Denied(\"insecure-tls\")"),
         ("alpn https://a.example/", "Error::Tls("),
     ] {
         let (text, asked) = said(config).await;

@@ -128,12 +128,23 @@ impl Host for CallData {
     }
 }
 
-/// Hashes a password on a thread that may be kept busy, when there is a place. The place
-/// goes along: a call that ends meanwhile leaves its work behind, which goes on counting.
+/// Hashes a password beside the requests of others.
 pub(super) async fn hash_aside<T, W>(places: &Arc<Semaphore>, work: W) -> Answer<T>
 where
     T: Send + 'static,
     W: FnOnce() -> Result<T, PasswordError> + Send + 'static,
+{
+    let done = aside(places, work).await?.unwrap_or(Err(PasswordError::Failed));
+    Ok(done.map_err(|refused| refused.to_string()))
+}
+
+/// Works on a thread that may be kept busy, when there is a place; nothing comes of work that
+/// panics. The place goes along: a call that ends meanwhile leaves its work behind, which goes on
+/// counting.
+pub(super) async fn aside<T, W>(places: &Arc<Semaphore>, work: W) -> wasmtime::Result<Option<T>>
+where
+    T: Send + 'static,
+    W: FnOnce() -> T + Send + 'static,
 {
     let place = Arc::clone(places).acquire_owned().await.map_err(wasmtime::Error::from)?;
     let working = tokio::task::spawn_blocking(move || {
@@ -141,8 +152,7 @@ where
         drop(place);
         done
     });
-    let done = working.await.unwrap_or(Err(PasswordError::Failed));
-    Ok(done.map_err(|refused| refused.to_string()))
+    Ok(working.await.ok())
 }
 
 fn hash_algorithm(name: &str) -> Option<&'static digest::Algorithm> {

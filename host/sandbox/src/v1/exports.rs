@@ -2,7 +2,7 @@
 //! function that is called has its types checked again on its instance; the others
 //! were checked when the component came in.
 
-use bulkhead_model::plugin::{GuestError, JobOutcome, PluginKind, Reason, UpgradeStep};
+use bulkhead_model::plugin::{GuestError, JobOutcome, Reason, UpgradeStep};
 use bulkhead_model::seam::plugin::{Call, Returned};
 use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, Instance, Lift, Lower};
 use wasmtime::{AsContextMut, Store, StoreLimits};
@@ -25,6 +25,15 @@ type JobIn<'a> = (&'a str, &'a str, &'a [u8]);
 type RollbackIn<'a> = (&'a str, &'a [u8]);
 type Out<T> = (Result<T, Error>,);
 
+/// The worlds that are mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mounted {
+    /// A secrets engine.
+    Engine,
+    /// An auth method.
+    Auth,
+}
+
 /// Where a component's exports are.
 pub(crate) struct Exports {
     initialize: ComponentExportIndex,
@@ -41,10 +50,10 @@ pub(crate) struct Exports {
 impl Exports {
     /// # Errors
     /// [`SandboxError::NotAPlugin`], naming the export that is missing.
-    pub(crate) fn find(component: &Component, kind: PluginKind) -> Result<Self, SandboxError> {
+    pub(crate) fn find(component: &Component, kind: Mounted) -> Result<Self, SandboxError> {
         let main = match kind {
-            PluginKind::Secrets => "engine",
-            PluginKind::Auth => "authenticator",
+            Mounted::Engine => "engine",
+            Mounted::Auth => "authenticator",
         };
         let find = |interface, function| find_export(component, interface, function);
         Ok(Self {
@@ -55,7 +64,7 @@ impl Exports {
             exists: find(main, "exists")?,
             handle: find(main, "handle")?,
             renew: find(main, "renew")?,
-            revoke: (kind == PluginKind::Secrets).then(|| find(main, "revoke")).transpose()?,
+            revoke: (kind == Mounted::Engine).then(|| find(main, "revoke")).transpose()?,
         })
     }
 
@@ -63,35 +72,23 @@ impl Exports {
     ///
     /// # Errors
     /// [`SandboxError::Compile`], naming what differs.
-    pub(crate) fn check(
-        &self,
-        instance: &Instance,
-        store: &mut Store<StoreLimits>,
-        kind: PluginKind,
-    ) -> Result<(), SandboxError> {
-        self.check_types(instance, store, kind).map_err(unlike_the_wit)
+    pub(crate) fn check(&self, instance: &Instance, store: &mut Store<StoreLimits>) -> Result<(), SandboxError> {
+        self.check_types(instance, store).map_err(unlike_the_wit)
     }
 
-    fn check_types(
-        &self,
-        instance: &Instance,
-        mut s: &mut Store<StoreLimits>,
-        kind: PluginKind,
-    ) -> wasmtime::Result<()> {
+    fn check_types(&self, instance: &Instance, mut s: &mut Store<StoreLimits>) -> wasmtime::Result<()> {
         instance.get_typed_func::<(wit::lifecycle::Reason,), Out<()>>(&mut s, self.initialize)?;
         instance.get_typed_func::<UpgradeIn<'_>, Out<wit::lifecycle::UpgradeStep>>(&mut s, self.upgrade)?;
         instance.get_typed_func::<JobIn<'_>, Out<wit::lifecycle::JobOutcome>>(&mut s, self.run_job)?;
         instance.get_typed_func::<RollbackIn<'_>, Out<()>>(&mut s, self.rollback)?;
         instance.get_typed_func::<RequestIn<'_>, Out<bool>>(&mut s, self.exists)?;
-        match kind {
-            PluginKind::Secrets => {
+        match self.revoke {
+            Some(revoke) => {
                 instance.get_typed_func::<RequestIn<'_>, Out<wit::engine::Outcome>>(&mut s, self.handle)?;
                 instance.get_typed_func::<RenewIn<'_>, Out<types::Renewal>>(&mut s, self.renew)?;
-                if let Some(revoke) = self.revoke {
-                    instance.get_typed_func::<LeaseIn<'_>, Out<()>>(&mut s, revoke)?;
-                }
+                instance.get_typed_func::<LeaseIn<'_>, Out<()>>(&mut s, revoke)?;
             }
-            PluginKind::Auth => {
+            None => {
                 instance.get_typed_func::<RequestIn<'_>, Out<wit::authenticator::Outcome>>(&mut s, self.handle)?;
                 instance.get_typed_func::<RenewAuthIn<'_>, Out<types::AuthGrant>>(&mut s, self.renew)?;
             }
@@ -162,7 +159,7 @@ pub(crate) async fn invoke(
         Call::RenewAuth { auth, increment } if exports.revoke.is_none() => {
             guest.call::<RenewAuthIn<'_>, _, _>(exports.renew, (auth.into(), *increment), renewed_auth).await
         }
-        Call::RenewLease { .. } | Call::RevokeLease(_) | Call::RenewAuth { .. } => {
+        Call::RenewLease { .. } | Call::RevokeLease(_) | Call::RenewAuth { .. } | Call::Driver(_) => {
             Err(wasmtime::Error::msg("plugins of this kind have no such export"))
         }
         Call::Initialize(reason) => {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bulkhead_model::hidden::Hidden;
-use bulkhead_model::seam::egress::EgressResponse;
+use bulkhead_model::seam::egress::{EgressError, EgressResponse};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Lift, Linker, Lower, Resource};
 
 use super::net::Error;
 use crate::grants::interface_name;
-use crate::instance::CallData;
+use crate::instance::{CallData, stop};
 use crate::way_out::{Draft, TlsConfig};
 
 /// `request`.
@@ -78,15 +78,16 @@ impl CallData {
             url: request.url,
             headers,
             body,
-            tls: tls.map(|tls| way_out.tls.get(&tls).cloned()).transpose()?.unwrap_or_default(),
+            tls: tls.map(|tls| way_out.held.get(&tls).cloned()).transpose()?.unwrap_or_default(),
             within: Duration::from_millis(options.timeout_ms.into()),
             body_bytes_max: options.max_body,
         };
         let admitted = match way_out.admit(draft, left) {
             Ok(admitted) => admitted,
-            Err(unsent) => return Ok(Err(unsent.into())),
+            Err(unsent) => return Ok(Err(EgressError::from(unsent).into())),
         };
-        let egress = Arc::clone(&way_out.egress);
+        let egress = Arc::clone(&way_out.ways.egress);
+        self.host.touch_outside().map_err(stop)?;
         Ok(egress.send(admitted).await.map(|answer| self.lend(answer)).map_err(Error::from))
     }
 

@@ -3,12 +3,15 @@
 //! checks sizes, and asks the call's `CallHost`.
 
 mod cache;
+mod databases;
 mod digest;
+pub(crate) mod driver;
 mod effects;
 pub(crate) mod exports;
 mod http;
 mod identity;
 pub(crate) mod incoming;
+mod keys;
 mod lowered;
 mod net;
 pub(crate) mod sealer;
@@ -65,7 +68,8 @@ pub(crate) use bindings::bulkhead::plugin::types;
 
 use bindings::bulkhead::plugin as wit;
 
-/// Host functions for exactly the interfaces that `grants` offers to what is mounted.
+/// Host functions for the interfaces that `grants` offers to what is mounted, and to drivers,
+/// which may import fewer.
 ///
 /// # Errors
 /// Those of wasmtime, if a name were defined twice: a mistake of ours.
@@ -79,6 +83,11 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<CallData>> {
     wit::cache::add_to_linker::<_, Own>(&mut linker, |data| data)?;
     wit::effects::add_to_linker::<_, Own>(&mut linker, |data| data)?;
     wit::identity::add_to_linker::<_, Own>(&mut linker, |data| data)?;
+    keys::link(&mut linker)?;
+    net::link(&mut linker)?;
+    http::link(&mut linker)?;
+    databases::link_types(&mut linker)?;
+    databases::link(&mut linker)?;
     // The two functions that hand out stored values are defined again so that the
     // host's copy of a value is wiped; the generated ones would only drop it.
     linker.allow_shadowing(true);
@@ -98,7 +107,8 @@ pub(crate) fn seal_linker(engine: &Engine) -> wasmtime::Result<Linker<CallData>>
     wit::types::add_to_linker::<_, Own>(&mut linker, |data| data)?;
     wit::system::add_to_linker::<_, Own>(&mut linker, |data| data)?;
     wit::digest::add_to_linker::<_, Own>(&mut linker, |data| data)?;
-    net::link(&mut linker)?;
+    keys::link_type(&mut linker)?;
+    net::link_settings(&mut linker)?;
     http::link(&mut linker)?;
     Ok(linker)
 }

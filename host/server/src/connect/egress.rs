@@ -57,7 +57,7 @@ fn connected(request: &EgressRequest, deadline: Instant) -> Result<Channel, Egre
     Ok(channel)
 }
 
-fn fault(error: io::Error) -> EgressError {
+pub(super) fn fault(error: io::Error) -> EgressError {
     match error.kind() {
         ErrorKind::TimedOut => EgressError::Timeout,
         ErrorKind::UnexpectedEof

@@ -1,6 +1,7 @@
 //! TLS towards another server. It must show a certificate that the machine's roots vouch
 //! for, or those the operator named.
 
+pub(crate) mod facts;
 pub(crate) mod trust;
 
 use std::io::{self, ErrorKind, Read, Write};
@@ -9,10 +10,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bulkhead_model::seam::egress::{EgressTls, Verification};
+use bulkhead_model::seam::net::NetTls;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use self::trust::{AnyName, Roots, TrustsAnyone, handshake_fault};
@@ -49,17 +52,29 @@ impl Tls {
     /// # Errors
     /// A sentence for the operator.
     pub(crate) fn asked(asked: &EgressTls) -> Result<Self, String> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let trusted = || match &asked.roots_pem {
-            Some(pem) => roots(pem, Roots::name).map_err(|error| format!("the roots: {error}")),
-            None => machine_roots(std::env::var_os("SSL_CERT_FILE").map(Into::into)),
-        };
-        let verifier: Arc<dyn ServerCertVerifier> = match asked.verification {
-            Verification::Full => trusted()?.verifier(&provider),
-            Verification::ChainOnly => Arc::new(AnyName(trusted()?.verifier(&provider))),
-            Verification::Insecure => Arc::new(TrustsAnyone(Arc::clone(&provider))),
-        };
+        let (provider, verifier) = asked_verifier(asked)?;
         Ok(Self(Arc::new(verified_by(provider, verifier).with_no_client_auth())))
+    }
+
+    /// What a plugin asks of a server on a connection of its own, and shows it.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    pub(crate) fn of_connection(tls: &NetTls) -> Result<Arc<ClientConfig>, String> {
+        let (provider, verifier) = asked_verifier(&tls.asked)?;
+        let versions: &[_] = if tls.only_tls13 { &[&TLS13] } else { &[&TLS12, &TLS13] };
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .map_err(|error| error.to_string())?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+        let Some(identity) = &tls.identity else { return Ok(Arc::new(builder.with_no_client_auth())) };
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&identity.chain_pem).collect();
+        let chain = chain.map_err(|error| format!("the client certificate: {error}"))?;
+        // The library wipes its copy.
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(identity.key.expose().clone()));
+        let config = builder.with_client_auth_cert(chain, key);
+        config.map(Arc::new).map_err(|error| format!("the client certificate: {error}"))
     }
 
     /// Trusts these roots alone, PEM, and shows this certificate and key, PEM, if there are any.
@@ -87,6 +102,20 @@ impl Tls {
         let connection = ClientConnection::new(Arc::clone(&self.0), name).map_err(io::Error::other)?;
         Ok(Channel::Tls(Box::new(StreamOwned::new(connection, stream))))
     }
+}
+
+fn asked_verifier(asked: &EgressTls) -> Result<(Arc<CryptoProvider>, Arc<dyn ServerCertVerifier>), String> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let trusted = || match &asked.roots_pem {
+        Some(pem) => roots(pem, Roots::name).map_err(|error| format!("the roots: {error}")),
+        None => machine_roots(std::env::var_os("SSL_CERT_FILE").map(Into::into)),
+    };
+    let verifier: Arc<dyn ServerCertVerifier> = match asked.verification {
+        Verification::Full => trusted()?.verifier(&provider),
+        Verification::ChainOnly => Arc::new(AnyName(trusted()?.verifier(&provider))),
+        Verification::Insecure => Arc::new(TrustsAnyone(Arc::clone(&provider))),
+    };
+    Ok((provider, verifier))
 }
 
 /// How a certificate comes among those that are trusted.

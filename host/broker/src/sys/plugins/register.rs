@@ -8,9 +8,8 @@ use bulkhead_model::plugin::PluginKind;
 use bulkhead_model::reply::Reply;
 use bulkhead_model::seam::plugin::Plugin;
 
-use super::{SINGLETONS, table, type_of};
-use crate::book::mounts::Table;
-use crate::book::registry::{self, COMPONENT_BYTES_MAX, REGISTERED_MAX, Registered, parse_version};
+use super::{SINGLETONS, table};
+use crate::book::registry::{self, COMPONENT_BYTES_MAX, Kind, REGISTERED_MAX, Registered, parse_version};
 use crate::fault::Fault;
 use crate::fields::Fields;
 use crate::sys::table::Answer;
@@ -22,7 +21,7 @@ pub(super) const FIELDS: &[&str] = &["component", "sha256", "version", "command"
 
 pub(super) fn register<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
     Box::pin(async move {
-        let (table, name) = named(ask)?;
+        let (kind, name) = named(ask)?;
         let (component, sha256) = component(&ask.fields)?;
         let registry = &visit.config.registry;
         if registry.all().len() >= REGISTERED_MAX && registry.with_digest(&sha256).is_none() {
@@ -31,7 +30,7 @@ pub(super) fn register<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a>
         let components = visit.open.catalog.components.clone();
         let compiled = components.compile(&sha256, component.clone()).await;
         let plugin = compiled.map_err(|why| Fault::invalid(format!("the component is refused: {why}")))?;
-        let about = fitting(&*plugin, (table, name), &ask.fields.text_or_empty("version")?)?;
+        let about = fitting(&*plugin, (kind, name), &ask.fields.text_or_empty("version")?)?;
         let registered = Registered { sha256, bytes: component.len(), ..about };
         if is_new(visit, &registered)? {
             registry::save(&mut visit.tx, &registered, &component)?;
@@ -40,10 +39,10 @@ pub(super) fn register<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a>
     })
 }
 
-fn named<'a>(ask: &'a Ask<'_>) -> Result<(Table, &'a str), Fault> {
-    let kind = ask.capture("type");
-    let table = table(kind).ok_or_else(|| Fault::invalid(format!("{kind:?} is not a supported plugin type")))?;
-    Ok((table, ask.capture("name")))
+fn named<'a>(ask: &'a Ask<'_>) -> Result<(Kind, &'a str), Fault> {
+    let asked = ask.capture("type");
+    let kind = Kind::named(asked).ok_or_else(|| Fault::invalid(format!("{asked:?} is not a supported plugin type")))?;
+    Ok((kind, ask.capture("name")))
 }
 
 /// The bytes that were sent, and their digest.
@@ -70,12 +69,13 @@ fn component(fields: &Fields) -> Result<(Vec<u8>, String), Fault> {
 }
 
 /// What is known of a plugin that is registered under this name, without what its bytes tell.
-fn fitting(plugin: &dyn Plugin, (table, name): (Table, &str), asked: &str) -> Result<Registered, Fault> {
+fn fitting(plugin: &dyn Plugin, (kind, name): (Kind, &str), asked: &str) -> Result<Registered, Fault> {
     let about = plugin.descriptor();
-    if plugin.kind() != table.kind() {
+    if plugin.kind() != kind.plugin() {
         let what = match plugin.kind() {
             PluginKind::Secrets => "a secrets engine: register it as type secret",
             PluginKind::Auth => "an auth method: register it as type auth",
+            PluginKind::Database => "a driver of databases: register it as type database",
         };
         return Err(Fault::invalid(format!("the component is {what}")));
     }
@@ -94,7 +94,7 @@ fn fitting(plugin: &dyn Plugin, (table, name): (Table, &str), asked: &str) -> Re
         return Err(Fault::invalid(format!("the component says that it is version {version}, not {asked}")));
     }
     Ok(Registered {
-        table,
+        kind,
         name: name.to_owned(),
         version,
         sha256: String::new(),
@@ -109,8 +109,8 @@ fn fitting(plugin: &dyn Plugin, (table, name): (Table, &str), asked: &str) -> Re
 /// # Errors
 /// [`Fault`]: its version is something else's.
 fn is_new(visit: &Visit, registered: &Registered) -> Result<bool, Fault> {
-    let (table, name, version) = (registered.table, &registered.name, registered.shown_version());
-    let brought = visit.open.catalog.plugins.get(&(table.kind(), name.clone()));
+    let (kind, name, version) = (registered.kind, &registered.name, registered.shown_version());
+    let brought = visit.open.catalog.plugins.get(&(kind.plugin(), name.clone()));
     if brought
         .is_some_and(|(plugin, _)| parse_version(&plugin.descriptor().version).as_ref() == Some(&registered.version))
     {
@@ -119,7 +119,7 @@ fn is_new(visit: &Visit, registered: &Registered) -> Result<bool, Fault> {
         );
         return Err(Fault::invalid(text));
     }
-    match visit.config.registry.find(table, name, &version) {
+    match visit.config.registry.find(kind, name, &version) {
         None => Ok(true),
         Some(known) if known.sha256 == registered.sha256 => Ok(false),
         Some(_) => Err(Fault::invalid(format!(
@@ -131,25 +131,26 @@ fn is_new(visit: &Visit, registered: &Registered) -> Result<bool, Fault> {
 
 /// Forgets one version, if it is registered; without one, the only one there is.
 pub(super) fn forget(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let (table, name) = named(ask)?;
+    let (kind, name) = named(ask)?;
     let asked = ask.fields.text_or_empty("version")?;
     let registry = &visit.config.registry;
     let found = match asked.as_str() {
-        "" => match registry.of(table, name) {
+        "" => match registry.of(kind, name) {
             [_, _, ..] => {
                 return Err(Fault::invalid(format!("several versions of {name:?} are registered: say which")));
             }
             one_or_none => one_or_none.first(),
         },
-        asked => registry.find(table, name, asked),
+        asked => registry.find(kind, name, asked),
     };
     let Some(registered) = found.cloned() else { return Ok(Reply::Empty) };
     let version = registered.shown_version();
-    let mounts = visit.config.mounts.having(table, name, &version);
+    // Which connections of engines name a driver is the engines' own: they say so when they call it.
+    let mounts = table(kind.name()).map_or_else(Vec::new, |table| visit.config.mounts.having(table, name, &version));
     if !mounts.is_empty() {
         return Err(Fault::invalid(format!(
             "{version} of the {} plugin {name:?} serves {}: give them another version, or disable them, first",
-            type_of(table),
+            kind.name(),
             mounts.join(", ")
         )));
     }
