@@ -3,7 +3,7 @@
 
 #[cfg(target_arch = "wasm32")]
 pub(crate) use crate::bindings::mounted::bulkhead::plugin::{
-    cache, digest, effects, http, identity, net, storage, system,
+    cache, database_drivers, digest, effects, http, identity, net, storage, system,
 };
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -11,3 +11,6 @@ pub(crate) use crate::bench::host::{cache, digest, effects, identity, storage, s
 
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use crate::bench::web::{http, net};
+
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use crate::bench::drivers::database_drivers;

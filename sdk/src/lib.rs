@@ -20,6 +20,7 @@ pub mod bench;
 pub mod bindings;
 pub mod cidr;
 mod cx;
+pub mod databases;
 pub mod describe;
 mod error;
 mod export;

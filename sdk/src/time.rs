@@ -33,7 +33,8 @@ fn push_padded(out: &mut String, value: u64, width: u32) {
 
 /// Year, month and day of a day counted from 1970-01-01, by Hinnant's civil calendar
 /// (<https://howardhinnant.github.io/date_algorithms.html>).
-const fn civil(days: u64) -> (u64, u64, u64) {
+#[must_use]
+pub const fn civil(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;

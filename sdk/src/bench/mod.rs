@@ -12,6 +12,7 @@ use serde_json::Value;
 mod answer;
 mod coerce;
 mod digest;
+pub(crate) mod drivers;
 mod effects;
 pub(crate) mod host;
 mod pattern;
@@ -21,6 +22,7 @@ pub(crate) mod web;
 mod world;
 
 pub use answer::Answer;
+pub use drivers::{Account, Databases, Failure, Server};
 pub use seal::{SealBench, answer as http_answer};
 pub use web::Sent;
 pub use world::LogLine;
@@ -35,6 +37,7 @@ use world::World;
 /// A mount of one plugin in memory.
 pub struct Bench<P> {
     world: World,
+    databases: Databases,
     descriptor: Descriptor,
     caller: Caller,
     loses_commit: bool,
@@ -63,7 +66,7 @@ impl<P: Plugin> Bench<P> {
         };
         let descriptor = P::describe();
         let world = World::new(descriptor.data_version);
-        Self { world, descriptor, caller, loses_commit: false, plugin: PhantomData }
+        Self { world, databases: Databases::default(), descriptor, caller, loses_commit: false, plugin: PhantomData }
     }
 
     /// Gives the mount an option.
@@ -310,12 +313,12 @@ impl<P: Plugin> Bench<P> {
         &self.world.log
     }
 
-    /// Runs something as a call: twice, and undone if it fails. One that made an intent
-    /// has touched the outside, and the host does not run such a call again.
+    /// Runs something as a call: twice, and undone if it fails. One that made an intent or had a
+    /// driver do something has touched the outside, and the host does not run such a call again.
     fn run<R: std::fmt::Debug>(&mut self, call: impl Fn(&Cx) -> Result<R>) -> Result<R> {
         let before = self.world.state.clone();
         let (mut result, state) = self.once(&call);
-        if self.world.intended.is_empty() {
+        if self.world.intended.is_empty() && !self.databases.were_touched() {
             self.world.state = before.clone();
             let (second, again) = self.once(&call);
             assert_eq!(
@@ -341,7 +344,7 @@ impl<P: Plugin> Bench<P> {
         self.world.password_work.clear();
         self.world.intended.clear();
         self.world.locks.clear();
-        let result = host::with(&mut self.world, || call(&Cx::new()));
+        let result = drivers::with(&mut self.databases, || host::with(&mut self.world, || call(&Cx::new())));
         (result, self.world.state.clone())
     }
 }

@@ -1,0 +1,168 @@
+//! `config/:name`, `reset/:name`, `reload/:plugin_name`: how databases are reached.
+
+use bulkhead_sdk::databases::Driver;
+use bulkhead_sdk::describe::FieldDoc;
+use bulkhead_sdk::json::{self, Object};
+use bulkhead_sdk::prelude::*;
+
+use crate::records::{Connection, Name, connection_lock};
+
+/// How long to wait for a change of the root's password, in milliseconds. Source: ours. Why: such a
+/// change waits for its database, and whoever waits for it should be told in time.
+pub(crate) const LOCK_MS: u32 = 10_000;
+
+const PASSWORD_IN_URL: &str = "Password found in connection_url, use a templated url to enable root rotation and prevent \
+read access to password information.";
+
+/// The engine's own fields. All others are the driver's.
+#[derive(Debug, Fields)]
+pub(crate) struct PutConnection {
+    /// The name of a driver that the server knows.
+    plugin_name: Option<String>,
+    /// The version of the driver to use.
+    plugin_version: Option<String>,
+    /// If true, the connection details are verified by actually connecting to the database. Defaults to true.
+    #[field(default = true)]
+    verify_connection: bool,
+    /// Comma separated string or array of the role names allowed to get creds from this database connection. If
+    /// empty no roles are allowed. If "*" all roles are allowed.
+    allowed_roles: Option<Vec<String>>,
+    /// Specifies the database statements to be executed to rotate the root user's credentials.
+    #[field(kind = "string-list")]
+    root_rotation_statements: Option<Vec<String>>,
+    /// Password policy to use when generating passwords.
+    password_policy: Option<String>,
+}
+
+impl Connection {
+    /// The connection of this name, which must be there.
+    pub(crate) fn required(cx: &Cx, name: &str) -> Result<Self> {
+        cx.get(name)?.ok_or_else(|| Error::invalid(format!("failed to find entry for connection with name: {name:?}")))
+    }
+
+    /// The driver's name, with the version if there is one.
+    pub(crate) fn driver(&self) -> String {
+        match self.plugin_version.as_str() {
+            "" => self.plugin_name.clone(),
+            version => [&self.plugin_name, "@", version].concat(),
+        }
+    }
+
+    /// Whether a role of this name may use it.
+    pub(crate) fn allow(&self, role: &str) -> Result<()> {
+        if self.allowed_roles.iter().any(|pattern| fits(pattern, role)) {
+            return Ok(());
+        }
+        Err(Error::invalid(format!("{role:?} is not an allowed role")))
+    }
+}
+
+/// Whether a name fits a pattern: `*` counts at its ends alone.
+fn fits(pattern: &str, name: &str) -> bool {
+    match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
+        _ if pattern == "*" => true,
+        (Some(_), Some(_)) => name.contains(&pattern[1..pattern.len() - 1]),
+        (Some(end), None) => name.ends_with(end),
+        (None, Some(begin)) => name.starts_with(begin),
+        (None, None) => name == pattern,
+    }
+}
+
+pub(crate) fn put(cx: &Cx, name: &Name, sent: PutConnection, request: &Request) -> Result<Reply> {
+    let _lock = cx.acquire(&connection_lock(&name.0), LOCK_MS)?;
+    let mut connection: Connection = cx.get(&name.0)?.unwrap_or_default();
+    set(&mut connection.plugin_name, sent.plugin_name);
+    set(&mut connection.plugin_version, sent.plugin_version);
+    set(&mut connection.allowed_roles, sent.allowed_roles);
+    set(&mut connection.root_rotation_statements, sent.root_rotation_statements);
+    set(&mut connection.password_policy, sent.password_policy);
+    if connection.plugin_name.is_empty() {
+        return Err(Error::invalid("empty plugin name"));
+    }
+    let mut own: Vec<&str> = <PutConnection as FromRequest<'_>>::FIELDS.iter().map(own_name).collect();
+    own.push("name");
+    connection.details = connection.details.merged(&request.data, &own)?;
+    let driver = connection.driver();
+    let kept = Driver::new(&driver, connection.details.expose()).verify(sent.verify_connection);
+    connection.details = crate::details::Details::new(kept.map_err(|error| refused(error, &driver))?);
+    cx.put(&name.0, &connection)?;
+    let is_plain = connection.details.has_password_in_url()?;
+    Ok(if is_plain { Reply::empty().warn(PASSWORD_IN_URL) } else { Reply::empty() })
+}
+
+const fn own_name(field: &FieldDoc) -> &'static str {
+    field.name
+}
+
+fn set<T>(place: &mut T, sent: Option<T>) {
+    if let Some(sent) = sent {
+        *place = sent;
+    }
+}
+
+/// Why a config is not taken. That the database does not answer is a fault of the config too, as far as
+/// anybody can tell.
+fn refused(error: Error, driver: &str) -> Error {
+    let text = match error {
+        Error::NotFound => format!("plugin not found in the catalog: {driver}"),
+        Error::InvalidRequest(text) => text,
+        Error::Upstream(text) | Error::Unavailable(text) => format!("error verifying connection: {text}"),
+        other => return other,
+    };
+    Error::invalid(format!("error creating database object: {text}"))
+}
+
+pub(crate) fn get(cx: &Cx, name: &Name) -> Result<Reply> {
+    let connection: Connection = cx.require(&name.0)?;
+    let answer = Object::with_room(512)
+        .json("allowed_roles", &texts(&connection.allowed_roles))
+        .json("connection_details", &connection.details.shown()?)
+        .text("password_policy", &connection.password_policy)
+        .text("plugin_name", &connection.plugin_name)
+        .text("plugin_version", &connection.plugin_version)
+        .json("root_credentials_rotate_statements", &texts(&connection.root_rotation_statements));
+    Ok(Reply::text(answer.end()))
+}
+
+/// A list of texts as JSON.
+pub(crate) fn texts(texts: &[String]) -> String {
+    json::strings(texts.iter().map(String::as_str))
+}
+
+/// Leases of the connection's users cannot be ended until it is there again: they wait for that, and no
+/// user is forgotten.
+pub(crate) fn delete(cx: &Cx, name: &Name) -> Result<()> {
+    let _lock = cx.acquire(&connection_lock(&name.0), LOCK_MS)?;
+    cx.delete::<Connection>(&name.0)
+}
+
+/// Nothing is kept open here that could be closed: what is left is to tell whether the driver still
+/// takes the config.
+pub(crate) fn reset(cx: &Cx, name: &Name) -> Result<()> {
+    let connection = Connection::required(cx, &name.0)?;
+    check(&connection)
+}
+
+fn check(connection: &Connection) -> Result<()> {
+    let driver = connection.driver();
+    Driver::new(&driver, connection.details.expose()).verify(false).map(|_| ()).map_err(|error| refused(error, &driver))
+}
+
+pub(crate) fn reload(cx: &Cx, plugin_name: &str) -> Result<Reply> {
+    let (mut found, mut failed) = (Vec::new(), Vec::new());
+    for name in cx.list::<Connection>(&Page::default())?.0 {
+        let Some(connection) = cx.get::<Connection>(&name)?.filter(|known| known.plugin_name == plugin_name) else {
+            continue;
+        };
+        if check(&connection).is_ok() { found.push(name) } else { failed.push(name) }
+    }
+    let answer = Object::new().json("connections", &texts(&found)).number("count", found.len() as u64);
+    let mut reply = Reply::text(answer.end());
+    for name in &failed {
+        reply = reply.warn(format!("failed to reload connection {name:?}: its driver does not take the config"));
+    }
+    if found.is_empty() && failed.is_empty() {
+        reply = reply.warn(format!("no connections were found with plugin_name {plugin_name:?}"));
+    }
+    Ok(reply)
+}

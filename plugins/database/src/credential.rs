@@ -1,0 +1,147 @@
+//! What users log in with: kinds of credentials, how they are configured, and how one is made.
+
+use std::collections::BTreeMap;
+
+use bulkhead_sdk::databases::{self, Driver};
+use bulkhead_sdk::json::Object;
+use bulkhead_sdk::prelude::*;
+use bulkhead_sdk::wire::{Reader, Writer};
+
+use crate::records::Connection;
+
+/// Lengths of RSA keys that may be asked for, in bits. Source: Vault.
+const KEY_BITS: [u64; 3] = [2048, 3072, 4096];
+
+/// What users of a role log in with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Credential {
+    /// A password by this policy; if it is empty, by that of the connection.
+    Password { policy: String },
+    /// A pair of RSA keys of so many bits, of which the database has the public one.
+    RsaPrivateKey { bits: u64 },
+}
+
+impl Default for Credential {
+    fn default() -> Self {
+        Self::Password { policy: String::new() }
+    }
+}
+
+/// Which kind a request asks for, and how it is configured. Members that are not sent stay.
+#[derive(Debug, Fields)]
+pub(crate) struct SetCredential {
+    /// The type of credential to manage. Options include: 'password', 'rsa_private_key'. Defaults to 'password'.
+    credential_type: Option<String>,
+    /// The configuration for the given credential_type.
+    credential_config: Option<BTreeMap<String, String>>,
+}
+
+impl Credential {
+    /// As the request wants it, from what it was.
+    pub(crate) fn updated(self, sent: SetCredential) -> Result<Self> {
+        let kind = sent.credential_type.filter(|kind| !kind.is_empty());
+        let mut credential = match kind.as_deref() {
+            None => self,
+            Some(kind) if kind == self.kind() => self,
+            Some("password") => Self::default(),
+            Some("rsa_private_key") => Self::RsaPrivateKey { bits: KEY_BITS[0] },
+            Some("client_certificate") => {
+                return Err(Error::invalid("credential_type \"client_certificate\" is not offered"));
+            }
+            Some(other) => return Err(Error::invalid(format!("invalid credential_type {other:?}"))),
+        };
+        for (name, value) in sent.credential_config.unwrap_or_default() {
+            credential.set(&name, &value)?;
+        }
+        Ok(credential)
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        let wrong = || Error::invalid(format!("credential_config validation failed: invalid {name}: {value}"));
+        match (self, name) {
+            (Self::Password { policy }, "password_policy") => value.clone_into(policy),
+            (Self::RsaPrivateKey { bits }, "key_bits") => {
+                *bits = value.parse().ok().filter(|bits| KEY_BITS.contains(bits)).ok_or_else(wrong)?;
+            }
+            (Self::RsaPrivateKey { .. }, "format") if value != "pkcs8" => return Err(wrong()),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The name of the kind, and of the answer's member that has it.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Password { .. } => "password",
+            Self::RsaPrivateKey { .. } => "rsa_private_key",
+        }
+    }
+
+    /// Adds what it is to an answer about a role.
+    pub(crate) fn show(&self, answer: Object) -> Object {
+        let config = match self {
+            Self::Password { policy } if policy.is_empty() => None,
+            Self::Password { policy } => Some(Object::new().text("password_policy", policy)),
+            Self::RsaPrivateKey { bits } => Some(Object::new().text("format", "pkcs8").number("key_bits", *bits)),
+        };
+        let answer = config.into_iter().fold(answer, |answer, config| answer.json("credential_config", &config.end()));
+        answer.text("credential_type", self.kind())
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        match self {
+            Self::Password { policy } => writer.bytes(1, policy.as_bytes()),
+            Self::RsaPrivateKey { bits } => writer.number(2, *bits),
+        }
+        writer.end()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
+        let mut found = Self::default();
+        let mut reader = Reader::new(bytes)?;
+        while let Some((field, value)) = reader.field()? {
+            match field {
+                1 => found = Self::Password { policy: value.text()?.to_owned() },
+                2 => found = Self::RsaPrivateKey { bits: value.number() },
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether the driver can give it to a user. Passwords all of them can.
+    pub(crate) fn check(&self, driver: Driver<'_>) -> Result<()> {
+        let wanted = match self {
+            Self::Password { .. } => return Ok(()),
+            Self::RsaPrivateKey { .. } => databases::RSA_PRIVATE_KEY,
+        };
+        if driver.credential_kinds()?.iter().any(|kind| kind == wanted) {
+            return Ok(());
+        }
+        Err(Error::invalid(format!("unsupported credential_type: {:?}", self.kind())))
+    }
+
+    /// Makes one: what the user gets, and what the database does.
+    pub(crate) fn make(&self, cx: &Cx, connection: &Connection) -> Result<(Secret<String>, databases::Credential)> {
+        match self {
+            Self::Password { policy } => {
+                let password = password(cx, policy, connection)?;
+                let told = databases::Credential::Password(password.expose().clone());
+                Ok((password, told))
+            }
+            Self::RsaPrivateKey { .. } => {
+                Err(Error::invalid(format!("unsupported credential_type: {:?}", self.kind())))
+            }
+        }
+    }
+}
+
+/// A password by the role's policy, else by the connection's, else by the built-in one.
+pub(crate) fn password(cx: &Cx, policy: &str, connection: &Connection) -> Result<Secret<String>> {
+    let named = [policy, &connection.password_policy].into_iter().find(|policy| !policy.is_empty());
+    cx.generate_password(named).map_err(|error| match error {
+        Error::InvalidRequest(text) => Error::invalid(format!("failed to generate password: {text}")),
+        other => other,
+    })
+}

@@ -1,0 +1,166 @@
+//! `creds/:name`: users on demand, and what becomes of them.
+//!
+//! A user is known before it is made: its name is proposed, written down as an intent, and only then
+//! used. What does not commit with a lease is removed again.
+
+use bulkhead_sdk::Caller;
+use bulkhead_sdk::databases::{Driver, UserChange, UserRemoval, UserSpec};
+use bulkhead_sdk::json::{self, Object};
+use bulkhead_sdk::prelude::*;
+
+use crate::records::{Connection, Name, Role};
+
+/// How much longer a user may log in than its lease says, in milliseconds. Source: Vault. Why: the host
+/// counts the lease from a little later on.
+const GRACE_MS: u64 = 5_000;
+
+/// A user that was made, or may have been: what it takes to remove it when role and connection are not
+/// what they were. The intent and the lease; there is no secret in it.
+#[derive(Debug, Default, Serialize)]
+struct User {
+    username: String,
+    role: String,
+    db_name: String,
+    revocation_statements: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rollback_statements: Vec<String>,
+}
+
+impl User {
+    fn read(data: &[u8]) -> Result<Self> {
+        let mut user = Self::default();
+        for member in json::members(data)? {
+            let (name, value) = member?;
+            let text = || json::unquote(value).unwrap_or_default().into_owned();
+            match &*name {
+                "username" => user.username = text(),
+                "role" => user.role = text(),
+                "db_name" => user.db_name = text(),
+                "revocation_statements" => user.revocation_statements = bulkhead_sdk::fields::read(&name, value)?,
+                "rollback_statements" => user.rollback_statements = bulkhead_sdk::fields::read(&name, value)?,
+                _ => {}
+            }
+        }
+        Ok(user)
+    }
+
+    /// Removes it from the database by these statements; none: in the driver's own way.
+    fn remove(&self, driver: Driver<'_>, statements: &[String]) -> Result<()> {
+        driver.delete_user(&UserRemoval { username: self.username.clone(), statements: statements.to_vec() })
+    }
+}
+
+pub(crate) fn generate(cx: &Cx, name: &Name, caller: &Caller) -> Result<Reply> {
+    let role: Role = cx.get(&name.0)?.ok_or_else(|| Error::invalid(format!("unknown role: {}", name.0)))?;
+    let connection = Connection::required(cx, &role.db_name)?;
+    connection.allow(&name.0)?;
+    let driver_name = connection.driver();
+    let driver = Driver::new(&driver_name, connection.details.expose());
+    role.credential.check(driver)?;
+    let (secret, credential) = role.credential.make(cx, &connection)?;
+    let ends_ms = cx.now_ms().saturating_add(lifetime_ms(cx, &role, None));
+    let mut spec = UserSpec {
+        username: None,
+        display_name: caller.display_name.clone(),
+        role_name: name.0.clone(),
+        username_template: Some(connection.details.text("username_template")?).filter(|text| !text.is_empty()),
+        statements: role.creation_statements.clone(),
+        rollback_statements: role.rollback_statements.clone(),
+        credential,
+        expires_at: Some(ends_ms.saturating_add(GRACE_MS)),
+    };
+    let username = driver.propose_username(&spec)?;
+    let mut user = User {
+        username: username.clone(),
+        role: name.0.clone(),
+        db_name: role.db_name,
+        revocation_statements: role.revocation_statements,
+        rollback_statements: role.rollback_statements,
+    };
+    cx.intend("user", &user)?;
+    spec.username = Some(username);
+    match driver.create_user(&spec) {
+        Ok(made) if made == user.username => {}
+        Ok(made) => return Err(strayed(driver, made)),
+        // Somebody else's user: to undo the intent would remove that. A reply, unlike an error, commits.
+        Err(Error::PreconditionFailed(text)) => return Ok(Reply::failed(400, text)),
+        Err(error) => return Err(error),
+    }
+    user.rollback_statements.clear();
+    let answer = Object::new().text(role.credential.kind(), secret.expose()).text("username", &user.username);
+    let reply = Reply::text(answer.end()).leased("creds", role.default_ttl, &user)?;
+    Ok(if role.max_ttl.0 > 0 { reply.max_ttl(role.max_ttl) } else { reply })
+}
+
+/// The driver made a user of another name than it said. Nobody would ever remove that one.
+fn strayed(driver: Driver<'_>, username: String) -> Error {
+    let stray = User { username, ..User::default() };
+    match stray.remove(driver, &[]) {
+        Ok(()) => Error::internal("the driver made a user of another name than it proposed"),
+        Err(_) => Error::internal(format!("the driver made a user that it did not propose: {:?}", stray.username)),
+    }
+}
+
+/// How long a user of this role lives from now on, in milliseconds: what is asked for, else what the role
+/// or the mount say, within their bounds.
+fn lifetime_ms(cx: &Cx, role: &Role, asked_secs: Option<u64>) -> u64 {
+    let mount = cx.mount();
+    let wanted = [asked_secs.unwrap_or(0), role.default_ttl.0, mount.default_ttl];
+    let wanted = wanted.into_iter().find(|secs| *secs > 0).unwrap_or(0);
+    wanted.min(longest_secs(role, mount.max_ttl)).saturating_mul(1000)
+}
+
+fn longest_secs(role: &Role, mount_max_secs: u64) -> u64 {
+    if role.max_ttl.0 > 0 { role.max_ttl.0.min(mount_max_secs) } else { mount_max_secs }
+}
+
+/// Removes a user of a call that did not commit. Nobody was ever told its password, so there is nothing
+/// of its own to spare: where the role's statements fail, which they may since it is not there, the
+/// driver's own way has the last word.
+pub(crate) fn undo(cx: &Cx, data: &[u8]) -> Result<()> {
+    let user = User::read(data)?;
+    let connection = Connection::required(cx, &user.db_name)?;
+    let driver_name = connection.driver();
+    let driver = Driver::new(&driver_name, connection.details.expose());
+    if !user.rollback_statements.is_empty() && user.remove(driver, &user.rollback_statements).is_err() {
+        cx.log_info("rollback statements failed", &[("role", &user.role), ("username", &user.username)]);
+    }
+    match user.remove(driver, &user.revocation_statements) {
+        Err(_) if !user.revocation_statements.is_empty() => user.remove(driver, &[]),
+        done => done,
+    }
+}
+
+/// Prolongs a user. It is that of the connection it was made by, wherever the role points now.
+pub(crate) fn renew(cx: &Cx, lease: &Lease, increment: Option<u64>) -> Result<Renewal> {
+    let user = User::read(&lease.internal)?;
+    let gone = || Error::invalid(format!("error during renew: could not find role with name {:?}", user.role));
+    let role: Role = cx.get(&user.role)?.ok_or_else(gone)?;
+    let connection = Connection::required(cx, &user.db_name)?;
+    let driver_name = connection.driver();
+    let asked = increment.filter(|secs| *secs > 0);
+    let last_ms = lease.issued_at.saturating_add(longest_secs(&role, cx.mount().max_ttl).saturating_mul(1000));
+    let ends_ms = cx.now_ms().saturating_add(lifetime_ms(cx, &role, asked)).min(last_ms);
+    Driver::new(&driver_name, connection.details.expose()).change_user(&UserChange {
+        username: user.username,
+        credential: None,
+        expires_at: Some(ends_ms.saturating_add(GRACE_MS)),
+        statements: role.renew_statements,
+    })?;
+    let set = |ttl: Seconds| Some(ttl.0).filter(|secs| *secs > 0);
+    let ttl = asked.or_else(|| set(role.default_ttl));
+    Ok(Renewal { ttl, max_ttl: set(role.max_ttl), internal: None, data: None, warnings: Vec::new() })
+}
+
+/// Removes a user whose lease ends. While its connection is gone this fails, and the lease stays: a user
+/// that nobody can remove is not forgotten.
+pub(crate) fn revoke(cx: &Cx, lease: &Lease) -> Result<()> {
+    let user = User::read(&lease.internal)?;
+    // The role as it is now: an operator who corrects a statement wants old leases to end by it.
+    let role: Option<Role> = cx.get(&user.role)?;
+    let role = role.filter(|role| role.db_name == user.db_name);
+    let connection = Connection::required(cx, &user.db_name)?;
+    let driver_name = connection.driver();
+    let statements = role.as_ref().map_or(&user.revocation_statements, |role| &role.revocation_statements);
+    user.remove(Driver::new(&driver_name, connection.details.expose()), statements)
+}

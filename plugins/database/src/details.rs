@@ -1,0 +1,179 @@
+//! What a driver is told: a JSON object that the engine passes on, and knows five members of.
+
+use std::collections::BTreeMap;
+
+use bulkhead_sdk::json::{self, Object};
+use bulkhead_sdk::prelude::*;
+
+/// Members that are secret whatever the driver, and never shown. Beyond the two that Vault hides:
+/// each of the others is, or contains, a private key in one of its drivers.
+const SECRETS: [&str; 8] = [
+    "password",
+    "private_key",
+    "tls_certificate_key",
+    "tls_key",
+    "pem_bundle",
+    "pem_json",
+    "secret_key",
+    "service_account_json",
+];
+
+/// In place of a password in a URL.
+const MASK: &str = "xxxxx";
+
+/// The placeholder that a driver puts the password in for.
+const PLACEHOLDER: &str = "{{password}}";
+
+/// A JSON object with the root's password in it. There is no `Debug`.
+#[derive(Clone)]
+pub(crate) struct Details(Secret<String>);
+
+impl Default for Details {
+    fn default() -> Self {
+        Self::new("{}".to_owned())
+    }
+}
+
+impl Details {
+    /// Takes JSON text of an object.
+    pub(crate) const fn new(json: String) -> Self {
+        Self(Secret::new(json))
+    }
+
+    /// The JSON text.
+    pub(crate) fn expose(&self) -> &str {
+        self.0.expose()
+    }
+
+    /// The text that a member has; empty if it is missing or no text.
+    pub(crate) fn text(&self, name: &str) -> Result<String> {
+        for member in json::members(self.expose().as_bytes())? {
+            let (known, value) = member?;
+            if known == name {
+                return Ok(json::unquote(value).unwrap_or_default().into_owned());
+            }
+        }
+        Ok(String::new())
+    }
+
+    /// With the members of another object over its own, but for some.
+    pub(crate) fn merged(&self, over: &[u8], without: &[&str]) -> Result<Self> {
+        let mut all = BTreeMap::new();
+        for member in json::members(self.expose().as_bytes())? {
+            let (name, value) = member?;
+            all.insert(name.into_owned(), value);
+        }
+        for member in json::members(over)? {
+            let (name, value) = member?;
+            if !without.contains(&&*name) {
+                all.insert(name.into_owned(), value);
+            }
+        }
+        let object = all.iter().fold(Object::new(), |object, (name, value)| object.json(name, value));
+        Ok(Self::new(object.end()))
+    }
+
+    /// With another password.
+    pub(crate) fn with_password(&self, password: &Secret<String>) -> Result<Self> {
+        let over = Object::new().text("password", password.expose()).end();
+        self.merged(over.as_bytes(), &[])
+    }
+
+    /// Without what is secret, as JSON text.
+    pub(crate) fn shown(&self) -> Result<String> {
+        let mut object = Object::new();
+        for member in json::members(self.expose().as_bytes())? {
+            let (name, value) = member?;
+            if SECRETS.contains(&&*name) {
+                continue;
+            }
+            object = match json::unquote(value) {
+                Some(url) if name == "connection_url" => object.text(&name, &masked(&url)),
+                _ => object.json(&name, value),
+            };
+        }
+        Ok(object.end())
+    }
+
+    /// Whether the URL has a password of its own, which rotating would not reach.
+    pub(crate) fn has_password_in_url(&self) -> Result<bool> {
+        let url = self.text("connection_url")?;
+        Ok(masked(&url) != url)
+    }
+}
+
+/// A URL, or a DSN of another form, without the password in it: that before the last `@` of the part
+/// with the host, and that of a parameter `password`.
+fn masked(url: &str) -> String {
+    let mut out = masked_before_host(url);
+    let mut from = 0;
+    while let Some(at) = out[from..].to_ascii_lowercase().find("password=").map(|at| from + at + "password=".len()) {
+        let length = out[at..].find(['&', ' ', ';']).unwrap_or(out.len() - at);
+        from = at;
+        if length > 0 && &out[at..at + length] != PLACEHOLDER {
+            out.replace_range(at..at + length, MASK);
+            from = at + MASK.len();
+        }
+    }
+    out
+}
+
+fn masked_before_host(url: &str) -> String {
+    let begin = url.find("://").map_or(0, |at| at + 3);
+    // A password may have a slash or question mark that nobody escaped; a parameter may have an `@`.
+    let query = url[begin..].find('?').map_or(url.len(), |at| begin + at);
+    let is_query = url[begin..query].contains(['@', '/']);
+    let end = url[begin..if is_query { query } else { url.len() }].rfind('@');
+    let Some(end) = end.map(|at| begin + at) else { return url.to_owned() };
+    let Some(colon) = url[begin..end].find(':').map(|at| begin + at + 1) else { return url.to_owned() };
+    if colon == end || &url[colon..end] == PLACEHOLDER {
+        return url.to_owned();
+    }
+    [&url[..colon], MASK, &url[end..]].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_password_in_a_url_is_shown() {
+        for (url, shown) in [
+            ("postgresql://u:p@h:1/db", "postgresql://u:xxxxx@h:1/db"),
+            ("postgresql://u:p/w@h/db", "postgresql://u:xxxxx@h/db"),
+            ("postgresql://u:p@w@h/db?a=b@c", "postgresql://u:xxxxx@h/db?a=b@c"),
+            ("postgresql://u:p?w@h/db", "postgresql://u:xxxxx@h/db"),
+            ("u:p@tcp(h:3306)/", "u:xxxxx@tcp(h:3306)/"),
+            ("host=h password=p user=u", "host=h password=xxxxx user=u"),
+            ("postgresql://h/db?password=p&user=u", "postgresql://h/db?password=xxxxx&user=u"),
+            ("postgresql://h/db?PASSWORD=p", "postgresql://h/db?PASSWORD=xxxxx"),
+        ] {
+            assert_eq!(masked(url), shown);
+        }
+    }
+
+    #[test]
+    fn a_url_without_a_password_is_shown_as_it_is() {
+        for url in [
+            "postgresql://{{username}}:{{password}}@h:1/db?sslmode=disable",
+            "{{username}}:{{password}}@tcp(h:3306)/",
+            "postgresql://h:5432/db",
+            "postgresql://u@h:5432/db",
+            "postgresql://h:5432/db?user=a@b",
+            "h:6379",
+            "host=h password={{password}}",
+            "",
+        ] {
+            assert_eq!(masked(url), url);
+        }
+    }
+
+    #[test]
+    fn members_are_put_over_those_there_were() {
+        let details = Details::new(r#"{"a":1.50,"b":"x","password":"p"}"#.to_owned());
+        let merged = details.merged(br#"{"b":[1],"name":"n","c":null}"#, &["name"]).unwrap();
+        assert_eq!(merged.expose(), r#"{"a":1.50,"b":[1],"c":null,"password":"p"}"#);
+        assert_eq!(merged.shown().unwrap(), r#"{"a":1.50,"b":[1],"c":null}"#);
+        assert_eq!(merged.with_password(&Secret::new("q\"".to_owned())).unwrap().text("password").unwrap(), "q\"");
+    }
+}

@@ -1,0 +1,184 @@
+//! Passwords of users that stay: how one is changed, when, and what happens when that fails.
+//!
+//! Once a database was asked for a change, what it has is not known until a change has succeeded. A call
+//! that learns of a failure keeps a mark of it in the role, and the job goes on until one succeeds; one
+//! that ends without a word leaves its intent, which does the same.
+
+use bulkhead_sdk::Level;
+use bulkhead_sdk::databases::{Credential, Driver, UserChange};
+use bulkhead_sdk::json;
+use bulkhead_sdk::prelude::*;
+
+use crate::connection::LOCK_MS;
+use crate::cron::Cron;
+use crate::records::{Connection, Name, Rhythm, StaticRole, static_role_lock};
+
+/// First wait after a change that failed, in milliseconds; each further one is twice as long. Source: ours.
+const WAIT_MS: u64 = 10_000;
+/// Longest such wait, in milliseconds. Source: ours. Why: a database that is back should not wait for hours.
+const WAIT_MS_MAX: u64 = 3_600_000;
+
+const JOB: &str = "rotate";
+const PAYLOAD: &[u8] = b"null";
+
+const UNFINISHED: &str = "unable to finish rotating credentials; retries will continue in the background but it is also \
+safe to retry manually: ";
+
+/// A change that is under way: if the role was last changed at this time still, it is not known how it
+/// went. Without a secret: to settle it takes another change.
+#[derive(Serialize)]
+struct Underway<'a> {
+    role: &'a str,
+    last_ms: u64,
+}
+
+impl Rhythm {
+    /// The time of the change after one at `last_ms`, seen from `now_ms`.
+    pub(crate) fn next(&self, last_ms: u64, now_ms: u64) -> Result<u64> {
+        match self {
+            Self::Period(secs) => Ok(last_ms.saturating_add(secs.saturating_mul(1000))),
+            Self::Schedule { cron, .. } => Cron::parse(cron)
+                .and_then(|cron| cron.next(now_ms))
+                .ok_or_else(|| Error::invalid("rotation_schedule has no time that will ever come")),
+        }
+    }
+
+    /// Whether a change that was due then comes too late now, and had better wait for the next time.
+    fn is_missed(&self, due_ms: u64, now_ms: u64) -> bool {
+        match self {
+            Self::Schedule { window_secs, .. } if *window_secs > 0 => {
+                now_ms > due_ms.saturating_add(window_secs.saturating_mul(1000))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// What a change takes, made before anything outside is touched.
+pub(crate) struct Prepared {
+    connection: Connection,
+    driver: String,
+    secret: Secret<String>,
+    credential: Credential,
+}
+
+pub(crate) fn prepare(cx: &Cx, name: &str, role: &StaticRole) -> Result<Prepared> {
+    let connection = Connection::required(cx, &role.db_name)?;
+    connection.allow(name)?;
+    let driver = connection.driver();
+    role.credential.check(Driver::new(&driver, connection.details.expose()))?;
+    let (secret, credential) = role.credential.make(cx, &connection)?;
+    Ok(Prepared { connection, driver, secret, credential })
+}
+
+/// Has the database take the new credential, and the role know it.
+pub(crate) fn change(cx: &Cx, role: &mut StaticRole, prepared: Prepared) -> Result<()> {
+    let now_ms = cx.now_ms();
+    let next_ms = role.rhythm.next(now_ms, now_ms)?;
+    let change = UserChange {
+        username: role.username.clone(),
+        credential: Some(prepared.credential),
+        expires_at: None,
+        statements: role.rotation_statements.clone(),
+    };
+    Driver::new(&prepared.driver, prepared.connection.details.expose()).change_user(&change)?;
+    (role.last_ms, role.next_ms, role.failures) = (now_ms, next_ms, 0);
+    role.secret = prepared.secret;
+    Ok(())
+}
+
+/// Writes the role, and when it is changed next.
+pub(crate) fn keep(cx: &Cx, name: &str, role: &StaticRole) -> Result<()> {
+    cx.put(name, role)?;
+    cx.schedule(JOB, name, PAYLOAD, due_ms(cx, role))
+}
+
+/// When the job is to look at the role.
+fn due_ms(cx: &Cx, role: &StaticRole) -> u64 {
+    match role.failures {
+        0 => role.next_ms,
+        failures => {
+            let wait = WAIT_MS.checked_shl(u32::try_from(failures - 1).unwrap_or(u32::MAX).min(32));
+            cx.now_ms().saturating_add(wait.unwrap_or(WAIT_MS_MAX).min(WAIT_MS_MAX))
+        }
+    }
+}
+
+/// Takes a role off the schedule.
+pub(crate) fn cancel(cx: &Cx, name: &str) {
+    cx.cancel(JOB, name);
+}
+
+/// Changes it, and marks in the role if that failed. Either way the role is to be kept.
+fn attempt(cx: &Cx, name: &str, role: &mut StaticRole) -> Result<Result<()>> {
+    let prepared = prepare(cx, name, role)?;
+    cx.intend("rotation", &Underway { role: name, last_ms: role.last_ms })?;
+    let done = change(cx, role, prepared);
+    if done.is_err() {
+        role.failures = role.failures.saturating_add(1);
+    }
+    Ok(done)
+}
+
+/// `rotate-role/:name`.
+pub(crate) fn now(cx: &Cx, name: &Name) -> Result<Reply> {
+    let _lock = cx.acquire(&static_role_lock(&name.0), LOCK_MS)?;
+    let mut role: StaticRole = cx.get(&name.0)?.ok_or_else(|| Error::invalid("no static role found for role name"))?;
+    let done = attempt(cx, &name.0, &mut role)?;
+    keep(cx, &name.0, &role)?;
+    // A reply, unlike an error, commits the mark.
+    Ok(match done {
+        Ok(()) => Reply::empty(),
+        Err(error) => failed(error),
+    })
+}
+
+fn failed(error: Error) -> Reply {
+    let (status, text) = match error {
+        Error::InvalidRequest(text) | Error::PreconditionFailed(text) | Error::PermissionDenied(text) => (400, text),
+        Error::Upstream(text) => (502, text),
+        Error::Unavailable(text) | Error::RateLimited(text) => (503, text),
+        Error::NotFound | Error::UnsupportedOperation | Error::Internal(_) => (500, "the driver failed".to_owned()),
+    };
+    Reply::failed(status, [UNFINISHED, &text].concat())
+}
+
+/// The job: changes what is due.
+pub(crate) fn due(cx: &Cx, name: &str) -> Result<JobOutcome> {
+    let _lock = cx.acquire(&static_role_lock(name), LOCK_MS)?;
+    let Some(mut role) = cx.get::<StaticRole>(name)? else { return Ok(JobOutcome::Done) };
+    let now_ms = cx.now_ms();
+    // What was begun is finished, however late.
+    if role.failures == 0 && role.rhythm.is_missed(role.next_ms, now_ms) {
+        role.next_ms = role.rhythm.next(role.last_ms, now_ms)?;
+    } else if (role.failures > 0 || role.next_ms <= now_ms)
+        && let Err(error) = attempt(cx, name, &mut role)?
+    {
+        cx.log(Level::Warn, "rotating a static role failed", &[("role", name), ("error", &kind(&error))]);
+    }
+    cx.put(name, &role)?;
+    Ok(JobOutcome::Again((due_ms(cx, &role), PAYLOAD.to_vec())))
+}
+
+/// What kind of error it is; what a database says is not for the log.
+fn kind(error: &Error) -> String {
+    let text = format!("{error:?}");
+    text.split('(').next().unwrap_or_default().to_owned()
+}
+
+/// A change of which nobody knows how it went: the job makes another.
+pub(crate) fn settle(cx: &Cx, data: &[u8]) -> Result<()> {
+    let (mut name, mut last_ms) = (String::new(), 0);
+    for member in json::members(data)? {
+        let (member, value) = member?;
+        match &*member {
+            "role" => name = json::unquote(value).unwrap_or_default().into_owned(),
+            "last_ms" => last_ms = value.parse().unwrap_or(0),
+            _ => {}
+        }
+    }
+    let Some(mut role) = cx.get::<StaticRole>(&name)?.filter(|role| role.last_ms == last_ms) else { return Ok(()) };
+    role.failures = role.failures.max(1);
+    cx.put(&name, &role)?;
+    cx.schedule(JOB, &name, PAYLOAD, cx.now_ms())
+}

@@ -1,0 +1,112 @@
+//! Calls that end without a commit, wherever they were.
+
+use bulkhead_sdk::bench::Failure;
+
+use super::*;
+
+#[test]
+fn a_user_whose_lease_was_lost_is_removed() {
+    let mut bench = bench();
+    bench.lose_next_commit();
+    assert_eq!(bench.read("creds/app").status(), 503);
+    assert_eq!(users(&mut bench).len(), 1);
+    let name = users(&mut bench)[0].clone();
+    let intent = json!({ "username": name, "role": "app", "db_name": "pg", "revocation_statements": [] });
+    assert_eq!(bench.intents(), [("user", intent)]);
+    assert_eq!(bench.roll_back().unwrap(), 1);
+    assert_eq!(users(&mut bench), Vec::<String>::new());
+}
+
+#[test]
+fn it_is_all_the_same_how_far_the_database_came() {
+    for failure in [Failure::Refused, Failure::AnswerLost] {
+        let mut bench = bench();
+        bench.databases().fail_next(&[failure]);
+        assert_eq!(bench.read("creds/app").status(), 502);
+        assert_eq!(users(&mut bench).len(), usize::from(failure == Failure::AnswerLost));
+        assert_eq!(bench.intents().len(), 1);
+        bench.roll_back().unwrap();
+        assert_eq!(users(&mut bench), Vec::<String>::new());
+        assert_eq!(bench.intents(), []);
+    }
+}
+
+#[test]
+fn a_user_is_removed_without_its_role_and_when_the_database_is_back() {
+    let mut bench = bench();
+    bench.lose_next_commit();
+    assert_eq!(bench.read("creds/app").status(), 503);
+    bench.delete("roles/app").ok();
+    bench.databases().server(SERVER).is_down = true;
+    bench.roll_back().unwrap_err();
+    bench.delete("config/pg").ok();
+    bench.databases().server(SERVER).is_down = false;
+    bench.roll_back().unwrap_err();
+    assert_eq!(bench.intents().len(), 1);
+    bench.write("config/pg", details()).ok();
+    bench.roll_back().unwrap();
+    assert_eq!(users(&mut bench), Vec::<String>::new());
+}
+
+#[test]
+fn statements_that_cannot_remove_who_is_not_there_keep_no_intent_alive() {
+    for statements in [
+        json!({ "revocation_statements": "strict" }),
+        json!({ "rollback_statements": "strict" }),
+        json!({ "rollback_statements": "undo", "revocation_statements": "strict" }),
+        json!({ "rollback_statements": "keep" }),
+    ] {
+        for failure in [Failure::Refused, Failure::AnswerLost] {
+            let mut bench = bench();
+            bench.write("roles/app", statements.clone()).ok();
+            bench.databases().fail_next(&[failure]);
+            assert_eq!(bench.read("creds/app").status(), 502);
+            bench.roll_back().unwrap();
+            assert_eq!(users(&mut bench), Vec::<String>::new(), "{statements} {failure:?}");
+        }
+    }
+}
+
+#[test]
+fn rollback_statements_run_first() {
+    let mut bench = bench();
+    bench.write("roles/app", json!({ "rollback_statements": ["undo", "more"], "revocation_statements": "drop" })).ok();
+    bench.lose_next_commit();
+    assert_eq!(bench.read("creds/app").status(), 503);
+    bench.databases().take_statements();
+    bench.roll_back().unwrap();
+    assert_eq!(bench.databases().take_statements(), ["undo", "more", "drop"]);
+}
+
+#[test]
+fn somebody_elses_user_of_that_name_is_left_alone() {
+    let mut bench = bench();
+    bench.write("config/pg", json!({ "username_template": "fixed" })).ok();
+    bench.databases().add_account(SERVER, "fixed", "theirs");
+    let answer = bench.read("creds/app");
+    assert_eq!(refusal(&answer), (400, "role \"fixed\" already exists"));
+    assert_eq!(bench.intents(), []);
+    assert_eq!(password(&mut bench, "fixed"), "theirs");
+}
+
+#[test]
+fn a_template_that_makes_no_name_touches_nothing() {
+    let mut bench = bench();
+    bench.write("config/pg", json!({ "username_template": "wrong" })).ok();
+    bench.databases().take_calls();
+    assert_eq!(refusal(&bench.read("creds/app")), (400, "unable to parse the template"));
+    assert_eq!((bench.intents().len(), bench.databases().take_calls().len()), (0, 0));
+}
+
+#[test]
+fn a_renewal_that_was_lost_can_be_asked_for_again() {
+    let mut bench = bench();
+    let answer = bench.read("creds/app");
+    bench.lose_next_commit();
+    bench.renew(answer.lease(), None).unwrap_err();
+    bench.renew(answer.lease(), None).unwrap();
+    bench.lose_next_commit();
+    bench.revoke(answer.lease()).unwrap_err();
+    bench.revoke(answer.lease()).unwrap();
+    assert_eq!((users(&mut bench).len(), bench.intents().len()), (0, 0));
+}

@@ -1,0 +1,91 @@
+//! Databases as an engine reaches them: by drivers, which are components of their own, with grants
+//! of their own. A driver keeps nothing, so each call carries its config.
+//!
+//! Which of these calls touch the outside is [`Driver`]'s to say: the host does not run a call again
+//! that made one of those, so an engine writes down an intent first ([`crate::Cx::intend`]).
+
+pub use crate::bindings::mounted::bulkhead::plugin::database_types::{Credential, UserChange, UserRemoval, UserSpec};
+
+use crate::host::database_drivers;
+use crate::{Error, Result};
+
+/// What passwords are called among the kinds of credentials.
+pub const PASSWORD: &str = "password";
+/// What pairs of RSA keys are called among the kinds of credentials.
+pub const RSA_PRIVATE_KEY: &str = "rsa-private-key";
+/// What certificates of clients are called among the kinds of credentials.
+pub const CLIENT_CERTIFICATE: &str = "client-certificate";
+
+/// The names of the drivers that the mount may call.
+#[must_use]
+pub fn available() -> Vec<String> {
+    database_drivers::available()
+}
+
+/// A driver, and the config that each of its calls gets. There is no `Debug`: the config has secrets.
+#[derive(Clone, Copy)]
+pub struct Driver<'a> {
+    name: &'a str,
+    config: &'a str,
+}
+
+impl<'a> Driver<'a> {
+    /// The driver of this name, or name and version as `name@version`; the config is a JSON object.
+    #[must_use]
+    pub const fn new(name: &'a str, config: &'a str) -> Self {
+        Self { name, config }
+    }
+
+    /// The kinds of credentials that it can give to users. Touches nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such driver.
+    pub fn credential_kinds(self) -> Result<Vec<String>> {
+        database_drivers::credential_kinds(self.name)
+    }
+
+    /// Checks the config, and with `connect` also that the database takes it. Gives what to keep of it.
+    /// With `connect` this touches the outside, though it changes nothing there.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such driver, [`Error::InvalidRequest`] for what is wrong with
+    /// the config, else what came of connecting.
+    pub fn verify(self, connect: bool) -> Result<String> {
+        let kept = database_drivers::verify(self.name, self.config.as_bytes(), connect)?;
+        String::from_utf8(kept).map_err(|_| Error::internal("a driver's config is not UTF-8"))
+    }
+
+    /// The name that [`Driver::create_user`] would give to such a user. Touches nothing; asked twice it
+    /// may give two names.
+    ///
+    /// # Errors
+    /// What is wrong with the request, such as its template.
+    pub fn propose_username(self, spec: &UserSpec) -> Result<String> {
+        database_drivers::propose_username(self.name, self.config.as_bytes(), spec)
+    }
+
+    /// Makes a user, outside; gives its name.
+    ///
+    /// # Errors
+    /// [`Error::PreconditionFailed`] if there is such a user already, whom nobody made for this request and
+    /// nobody may remove for it. Else what came of it: there may be a user all the same.
+    pub fn create_user(self, spec: &UserSpec) -> Result<String> {
+        database_drivers::create_user(self.name, self.config.as_bytes(), spec)
+    }
+
+    /// Changes a user, outside.
+    ///
+    /// # Errors
+    /// What came of it. It may be changed all the same.
+    pub fn change_user(self, change: &UserChange) -> Result<()> {
+        database_drivers::change_user(self.name, self.config.as_bytes(), change)
+    }
+
+    /// Removes a user, outside; one that is not there is removed.
+    ///
+    /// # Errors
+    /// What came of it.
+    pub fn delete_user(self, removal: &UserRemoval) -> Result<()> {
+        database_drivers::delete_user(self.name, self.config.as_bytes(), removal)
+    }
+}
