@@ -45,7 +45,8 @@ fn ensure() -> Done<PathBuf> {
     }
     say(format_args!("installing cargo-deny {VERSION} into target/tools (minutes, once)"));
     let mut install = crate::shell::cargo();
-    install.args(["install", "--locked", "cargo-deny", "--version", VERSION, "--root"]).arg(tools);
+    // It runs for seconds: to build it with optimisation would take longer than that saves.
+    install.args(["install", "--locked", "--debug", "cargo-deny", "--version", VERSION, "--root"]).arg(tools);
     run(&mut install)?;
     Ok(cached)
 }

@@ -29,7 +29,7 @@ const INTENT_MS: u64 = 120_000;
 #[derive(Serialize, Deserialize)]
 pub(crate) struct IntentRecord {
     pub mount: [u8; 16],
-    kind: String,
+    pub kind: String,
     /// JSON text.
     data: Kept,
     pub due_ms: u64,
@@ -47,6 +47,22 @@ pub(crate) fn at(tx: &mut Transaction, due: &Due) -> Result<Option<IntentRecord>
         Some(bytes) => decoded(bytes.expose()).map(Some),
         None => Ok(None),
     }
+}
+
+/// Intents there are, by the digests of their ids, in the order of these: of calls at work, and of
+/// those that are to be undone.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn pending(tx: &mut Transaction, limit: u32) -> Result<Vec<(String, IntentRecord)>, StoreError> {
+    let digests = tx.opaque_range_untracked(space::INTENTS, &[0; 32], &[0xff; 33], limit)?;
+    let mut found = Vec::with_capacity(digests.len());
+    for digest in digests {
+        if let Some(bytes) = tx.get_untracked(&opaque(space::INTENTS, &digest))? {
+            found.push((hex::encode(&digest), decoded(bytes.expose())?));
+        }
+    }
+    Ok(found)
 }
 
 fn decoded(bytes: &[u8]) -> Result<IntentRecord, StoreError> {

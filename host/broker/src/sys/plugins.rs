@@ -3,6 +3,7 @@
 //! to a new layout.
 
 mod grants;
+mod intents;
 mod register;
 
 use std::collections::BTreeSet;
@@ -55,6 +56,8 @@ pub(super) const ROUTES: &[HostRoute] = &[
         "Leave a mount with the grants it has from the start.",
     )
     .sudo(),
+    HostRoute::new("plugins/intents", &[Verb::Read], Handler::Now(intents::list), "List what is still to be undone.")
+        .sudo(),
     HostRoute::new("plugins/reload/backend", &[Verb::Write], Handler::Later(reload), "Have plugins start afresh.")
         .fields(&["plugin", "mounts", "scope"]),
     HostRoute::new("plugins/finalize/{type}/{name}", &[Verb::Read], Handler::Now(layouts), "Tell of data layouts.")

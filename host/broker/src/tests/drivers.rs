@@ -88,3 +88,17 @@ async fn grants_are_replaced_added_taken_and_left_as_from_the_start() {
     let nowhere = kit.ask(Verb::Read, "sys/plugins/grants/nowhere", ROOT, Value::Null).await;
     assert_eq!(nowhere.kind(), Some(FailureKind::Invalid));
 }
+
+#[tokio::test]
+async fn what_a_plugin_was_about_to_do_is_told_until_it_is_undone() {
+    let kit = with_driver().await;
+    let intents = async || kit.ask(Verb::Read, "sys/plugins/intents", ROOT, Value::Null).await.data();
+    assert_eq!(intents().await["count"], 0);
+    // It makes an intent and traps.
+    kit.ask(Verb::Read, "m/intend/user", ROOT, Value::Null).await;
+    let told = intents().await["intents"][0].clone();
+    assert_eq!((&told["mount"], &told["kind"], &told["failures"]), (&json!("m/"), &json!("user"), &json!(0)));
+    kit.clock.advance_secs(130);
+    kit.settle().await;
+    assert_eq!(intents().await["count"], 0);
+}

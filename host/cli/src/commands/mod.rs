@@ -142,6 +142,7 @@ pub(crate) const COMMANDS: &[&Command] = &[
     &plugin::grants::GRANT,
     &plugin::grants::GRANTS,
     &plugin::INFO,
+    &plugin::intents::COMMAND,
     &plugin::LIST,
     &plugin::REGISTER,
     &plugin::RELOAD,

@@ -1,6 +1,7 @@
 //! `plugin`: the catalog of plugins, and having them start afresh.
 
 pub(super) mod grants;
+pub(super) mod intents;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

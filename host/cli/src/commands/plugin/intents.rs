@@ -1,0 +1,46 @@
+//! `plugin intents`: what plugins have begun outside, and what is still to be undone of it.
+
+use serde_json::Value;
+
+use crate::client::Call;
+use crate::commands::{Command, Prints};
+use crate::fault::Fault;
+use crate::output::table;
+use crate::session::Session;
+
+pub(in crate::commands) const COMMAND: Command = Command {
+    words: "plugin intents",
+    about: "List what plugins have begun outside and not ended",
+    usage: "[options]",
+    help: "Lists what plugins have begun at systems outside: by calls that are under way, and by calls\nthat failed, which is undone as soon as that can be done.\n\nSee what is still to be undone:\n\n    $ bulkhead plugin intents",
+    prints: Prints::Formatted,
+    is_client: true,
+    flags: &[],
+    run,
+};
+
+/// What is shown of each, and its title.
+const COLUMNS: [(&str, &str); 4] =
+    [("Mount", "mount"), ("Kind", "kind"), ("Undone After", "undone_after"), ("Failures", "failures")];
+
+fn run(session: &Session) -> Result<u8, Fault> {
+    session.at_most(0)?;
+    let client = session.client()?;
+    let answer = client
+        .secret(&Call::new("GET", "sys/plugins/intents"))
+        .map_err(|error| Fault::request("Error listing intents", error))?;
+    let told = answer.and_then(|secret| secret.data).unwrap_or_default();
+    if !session.is_table() {
+        return session.show_value(&Value::Object(told));
+    }
+    let intents = told.get("intents").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    if intents.is_empty() {
+        session.terminal.out("Nothing is under way, and nothing is to be undone.");
+        return Ok(0);
+    }
+    let cell = |intent: &Value, key: &str| intent.get(key).map_or_else(String::new, table::plain);
+    let rows: Vec<Vec<String>> =
+        intents.iter().map(|intent| COLUMNS.iter().map(|(_, key)| cell(intent, key)).collect()).collect();
+    session.terminal.out(&table::with_header(&COLUMNS.map(|(title, _)| title), &rows));
+    Ok(0)
+}
