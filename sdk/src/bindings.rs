@@ -1,10 +1,10 @@
 //! Rust types and functions generated from `wit/v1`. Nothing is written by hand here.
 //!
-//! The worlds are generated in parts, because a guest is an engine, an auth method or a seal: the
-//! imports, and one export each.
+//! The worlds are generated in parts, because a guest is an engine, an auth method, a seal or a
+//! driver of databases: the imports, and the exports of each.
 #![allow(unsafe_code, missing_docs, unreachable_pub, clippy::all)] // generated code: lifting and lowering of the canonical ABI
 
-/// All imports of what is mounted. A seal's are among them.
+/// All imports of what is mounted. Those of a seal and of a driver are among them.
 pub mod mounted {
     wit_bindgen::generate!({
         path: "../wit/v1",
@@ -92,5 +92,28 @@ pub mod sealer {
         pub_export_macro: true,
         export_macro_name: "export_sealer_part",
         default_bindings_module: "bulkhead_sdk::bindings::sealer",
+    });
+}
+
+/// The exports `driver-info` and `database`. What they speak of is of the same types as the
+/// import `database-drivers`.
+pub mod driver {
+    wit_bindgen::generate!({
+        path: "../wit/v1",
+        inline: "
+            package bulkhead:sdk-driver;
+            world driver-part {
+                export bulkhead:plugin/driver-info@1.0.0;
+                export bulkhead:plugin/database@1.0.0;
+            }
+        ",
+        world: "bulkhead:sdk-driver/driver-part",
+        with: {
+            "bulkhead:plugin/types@1.0.0": crate::bindings::mounted::bulkhead::plugin::types,
+            "bulkhead:plugin/database-types@1.0.0": crate::bindings::mounted::bulkhead::plugin::database_types,
+        },
+        pub_export_macro: true,
+        export_macro_name: "export_driver_part",
+        default_bindings_module: "bulkhead_sdk::bindings::driver",
     });
 }

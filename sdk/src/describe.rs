@@ -237,10 +237,20 @@ fn operation(doc: &OperationDoc) -> wit::OperationDoc {
 /// What a seal says about itself: it has no routes and no data.
 #[must_use]
 pub fn seal<S: crate::Seal>() -> wit::Descriptor {
+    bare(S::NAME, S::VERSION, S::HELP)
+}
+
+/// What a driver of databases says about itself: it has no routes and no data either.
+#[must_use]
+pub fn driver<D: crate::driver::Driver>() -> wit::Descriptor {
+    bare(D::NAME, D::VERSION, D::HELP)
+}
+
+fn bare(name: &'static str, version: &'static str, help: &'static str) -> wit::Descriptor {
     PluginDoc {
-        name: S::NAME,
-        version: S::VERSION,
-        help: S::HELP,
+        name,
+        version,
+        help,
         data_version: 0,
         oldest_readable_data: 0,
         routes: &[],

@@ -1,6 +1,7 @@
-//! The exports of a component, for every [`Plugin`] and every [`Seal`]: enter, call, hand back.
+//! The exports of a component, for every [`Plugin`], [`Seal`] and [`Driver`]: enter, call, hand back.
 
 use crate::bindings::authenticator::exports::bulkhead::plugin::authenticator;
+use crate::bindings::driver::exports::bulkhead::plugin::{database, driver_info};
 use crate::bindings::engine::exports::bulkhead::plugin::engine;
 use crate::bindings::lifecycle::exports::bulkhead::plugin::lifecycle;
 use crate::bindings::metadata::exports::bulkhead::plugin::metadata;
@@ -8,6 +9,7 @@ use crate::bindings::mounted::bulkhead::plugin::types::{
     AuthGrant, Descriptor, Error, IssuedAuth, Json, Lease, Renewal, Request,
 };
 use crate::bindings::sealer::exports::bulkhead::plugin::sealer;
+use crate::driver::{Driver, Settings, UserChange, UserRemoval, UserSpec};
 use crate::{Cx, Plugin, Seal};
 
 /// A panic becomes a line in the operator's log, then a trap; its text may hold secrets,
@@ -94,6 +96,34 @@ impl<S: Seal> sealer::Guest for S {
     }
 }
 
+impl<D: Driver> driver_info::Guest for D {
+    fn credential_kinds() -> Vec<String> {
+        <D as Driver>::credential_kinds().iter().map(|kind| (*kind).to_owned()).collect()
+    }
+}
+
+impl<D: Driver> database::Guest for D {
+    fn verify(config: Json, connect: bool) -> Result<Json, Error> {
+        Ok(<D as Driver>::verify(&enter(), &Settings::read(&config)?, connect)?.json().into_bytes())
+    }
+
+    fn propose_username(config: Json, request: UserSpec) -> Result<String, Error> {
+        <D as Driver>::propose_username(&enter(), &Settings::read(&config)?, &request)
+    }
+
+    fn create_user(config: Json, request: UserSpec) -> Result<String, Error> {
+        <D as Driver>::create_user(&enter(), &Settings::read(&config)?, &request)
+    }
+
+    fn change_user(config: Json, request: UserChange) -> Result<(), Error> {
+        <D as Driver>::change_user(&enter(), &Settings::read(&config)?, &request)
+    }
+
+    fn delete_user(config: Json, request: UserRemoval) -> Result<(), Error> {
+        <D as Driver>::delete_user(&enter(), &Settings::read(&config)?, &request)
+    }
+}
+
 /// Makes the crate a secrets engine: `export_engine!(Codes);`.
 #[macro_export]
 macro_rules! export_engine {
@@ -137,6 +167,25 @@ macro_rules! export_seal {
             }
     $crate::bindings::metadata::export_metadata_part!(About with_types_in $crate::bindings::metadata);
     $crate::bindings::sealer::export_sealer_part!($seal with_types_in $crate::bindings::sealer);
+        };
+    };
+}
+
+/// Makes the crate a driver of databases: `export_driver!(Postgres);`.
+#[macro_export]
+macro_rules! export_driver {
+    ($driver:ident) => {
+        #[cfg(target_arch = "wasm32")]
+        #[allow(unsafe_code, missing_docs, unreachable_pub, clippy::all)] // the exports of the canonical ABI
+        const _: () = {
+            struct About;
+            impl $crate::bindings::metadata::exports::bulkhead::plugin::metadata::Guest for About {
+                fn describe() -> $crate::bindings::mounted::bulkhead::plugin::types::Descriptor {
+                    $crate::describe::driver::<$driver>()
+                }
+            }
+    $crate::bindings::metadata::export_metadata_part!(About with_types_in $crate::bindings::metadata);
+    $crate::bindings::driver::export_driver_part!($driver with_types_in $crate::bindings::driver);
         };
     };
 }

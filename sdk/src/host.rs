@@ -3,14 +3,17 @@
 
 #[cfg(target_arch = "wasm32")]
 pub(crate) use crate::bindings::mounted::bulkhead::plugin::{
-    cache, database_drivers, digest, effects, http, identity, net, storage, system,
+    cache, database_drivers, digest, effects, http, identity, keys, net, storage, system,
 };
 
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use crate::bench::host::{cache, digest, effects, identity, storage, system};
 
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) use crate::bench::web::{http, net};
+pub(crate) use crate::bench::web::http;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use crate::bench::drivers::database_drivers;
+
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use crate::bench::wires::{keys, net};

@@ -2,10 +2,10 @@
 //! no others; it follows no redirects.
 
 use crate::bindings::mounted::bulkhead::plugin::http as wit;
-use crate::bindings::mounted::bulkhead::plugin::net;
-use crate::{Error, host};
+use crate::host;
+use crate::net::configured;
 
-pub use net::Error as HttpError;
+pub use crate::net::{NetError as HttpError, Tls};
 pub use wit::Response as HttpResponse;
 
 /// Longest body of an answer, in bytes.
@@ -13,17 +13,6 @@ const BODY_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Longest time for request and answer, in milliseconds.
 const TIMEOUT_MS: u32 = 20_000;
-
-/// How a server shows who it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tls {
-    /// The name its certificate must have; that of the address where none is given.
-    pub server_name: Option<String>,
-    /// The authorities that are believed, PEM; those of the machine where none are given.
-    pub roots_pem: Option<String>,
-    /// Takes any certificate. Needs a grant of its own.
-    pub is_insecure: bool,
-}
 
 /// A request.
 #[derive(Debug)]
@@ -71,33 +60,5 @@ impl<'a> HttpRequest<'a> {
         let config = self.tls.map(configured).transpose()?;
         let options = wit::Options { timeout_ms: TIMEOUT_MS, max_body: BODY_BYTES_MAX, follow_redirects: 0 };
         host::http::send(&self.request, config.as_ref(), options)
-    }
-}
-
-fn configured(tls: &Tls) -> Result<host::net::TlsConfig, HttpError> {
-    let config = host::net::TlsConfig::new();
-    if let Some(name) = &tls.server_name {
-        config.server_name(name);
-    }
-    if let Some(pem) = &tls.roots_pem {
-        config.roots_pem(pem.as_bytes())?;
-    }
-    if tls.is_insecure {
-        config.verification(net::Verification::Insecure);
-    }
-    Ok(config)
-}
-
-/// What a request without an answer usually means: nothing to the caller, and worth trying
-/// again, but for a grant that is missing.
-impl From<HttpError> for Error {
-    fn from(error: HttpError) -> Self {
-        match error {
-            HttpError::Denied(grant) => Self::PermissionDenied(format!("this plugin is not granted {grant}")),
-            HttpError::Resolve(text) | HttpError::Refused(text) | HttpError::Other(text) => Self::Unavailable(text),
-            HttpError::Tls(text) => Self::Unavailable(format!("TLS: {text}")),
-            HttpError::Timeout => Self::Unavailable("it took too long".to_owned()),
-            HttpError::Closed => Self::Unavailable("the connection was ended before the answer".to_owned()),
-        }
     }
 }

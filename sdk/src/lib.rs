@@ -1,8 +1,8 @@
 //! Write a Bulkhead plugin: declare routes with `#[plugin]` on an `impl` block, fields
 //! with `#[derive(Fields)]`, records with `#[derive(Stored)]`; answer with a [`Reply`];
 //! test it natively on a [`bench::Bench`]. What wraps
-//! the seal key implements [`Seal`] instead, and is tested on a [`bench::SealBench`]. What lives here knows `wit/` and nothing of
-//! the host.
+//! the seal key implements [`Seal`] instead, and is tested on a [`bench::SealBench`]; what manages accounts of a database
+//! implements [`driver::Driver`] and is tested on a [`bench::DriverBench`]. What lives here knows `wit/` and nothing of the host.
 //!
 //! On `wasm32` the host's functions are imported; on any other target they are those of
 //! the bench, so the same handler code runs in both places.
@@ -22,18 +22,24 @@ pub mod cidr;
 mod cx;
 pub mod databases;
 pub mod describe;
+pub mod driver;
 mod error;
 mod export;
 pub mod fields;
 mod host;
 pub mod http;
 pub mod json;
+pub mod keys;
 pub mod names;
+pub mod net;
 mod plugin;
+mod randomness;
 mod reply;
 mod seal;
 mod secret;
+pub mod sql;
 mod storage;
+pub mod template;
 pub mod time;
 pub mod token_fields;
 pub mod wire;

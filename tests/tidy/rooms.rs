@@ -30,11 +30,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("sdk", &["bulkhead-model", "bulkhead-sdk-derive"]),
     ("sdk/derive", &[]),
     ("tests", &["bulkhead-server"]),
+    ("tests/servers", &[]),
     ("xtask", &[]),
 ];
 
 /// What a guest may depend on.
-const GUEST: &[&str] = &["bulkhead-sdk"];
+const GUEST: &[&str] = &["bulkhead-sdk", "bulkhead-test-servers"];
 
 /// Crates that stay in their rooms, so that replacing one is the work of one room.
 const VENDORS: &[(&str, &[&str])] = &[
@@ -48,7 +49,7 @@ const VENDORS: &[(&str, &[&str])] = &[
     ("hyper-util", &["host/api", "host/cli", "tests", "xtask"]),
     ("lsm-tree", &["host/ledger"]),
     ("openraft", &["host/ledger"]),
-    ("rcgen", &["host/ledger", "host/server", "tests"]),
+    ("rcgen", &["host/ledger", "host/server", "tests", "tests/servers"]),
     ("rustls", &["host/api", "host/cli", "host/ledger", "host/server", "tests"]),
     ("tokio-rustls", &["host/api", "host/cli", "host/ledger", "host/server"]),
     ("vsss-rs", &["host/barrier"]),

@@ -1,6 +1,7 @@
 //! The other cluster's API: a question, its answer, and what a refusal means to the operator.
 
-use bulkhead_sdk::http::{HttpRequest, Tls};
+use bulkhead_sdk::http::HttpRequest;
+use bulkhead_sdk::net::{Tls, Verification};
 use bulkhead_sdk::{Error, Result};
 use serde_json::Value;
 
@@ -29,7 +30,8 @@ impl<'a> Server<'a> {
         let tls = Tls {
             server_name: given(&config.tls_server_name),
             roots_pem: given(&config.tls_ca_cert),
-            is_insecure: config.tls_skip_verify,
+            verification: if config.tls_skip_verify { Verification::Insecure } else { Verification::Full },
+            client: None,
         };
         Ok(Self { config, address: config.address.trim_end_matches('/'), tls })
     }

@@ -6,7 +6,8 @@ use std::rc::Rc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bulkhead_sdk::bench::{SealBench, Sent, http_answer};
-use bulkhead_sdk::http::{HttpError, HttpResponse, Tls};
+use bulkhead_sdk::http::{HttpError, HttpResponse};
+use bulkhead_sdk::net::{Tls, Verification};
 use bulkhead_sdk::{Error, Wrapped};
 use serde_json::{Value, json};
 
@@ -91,7 +92,8 @@ fn mount_namespace_and_tls_are_those_of_the_config() {
     let tls = Tls {
         server_name: Some("vault.example".to_owned()),
         roots_pem: Some("-----BEGIN CERTIFICATE-----".to_owned()),
-        is_insecure: true,
+        verification: Verification::Insecure,
+        client: None,
     };
     assert_eq!(asked[0].tls, Some(tls));
 }

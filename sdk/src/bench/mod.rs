@@ -12,6 +12,7 @@ use serde_json::Value;
 mod answer;
 mod coerce;
 mod digest;
+mod driver;
 pub(crate) mod drivers;
 mod effects;
 pub(crate) mod host;
@@ -19,12 +20,15 @@ mod pattern;
 mod seal;
 mod shape;
 pub(crate) mod web;
+pub(crate) mod wires;
 mod world;
 
 pub use answer::Answer;
+pub use driver::DriverBench;
 pub use drivers::{Account, Databases, Failure, Server};
 pub use seal::{SealBench, answer as http_answer};
 pub use web::Sent;
+pub use wires::Peer;
 pub use world::LogLine;
 
 use crate::bindings::mounted::bulkhead::plugin::identity::Entity;
@@ -33,6 +37,12 @@ use crate::bindings::mounted::bulkhead::plugin::types::{
 };
 use crate::{Cx, Plugin, Reason, Result, UpgradeStep};
 use world::World;
+
+/// Runs something with a call's means and without a plugin. The clock stands at
+/// 2026-01-01T00:00:00Z, and randomness is the same each time.
+pub fn within<R>(call: impl FnOnce(&Cx) -> R) -> R {
+    host::with(&mut World::new(0), || call(&Cx::new()))
+}
 
 /// A mount of one plugin in memory.
 pub struct Bench<P> {

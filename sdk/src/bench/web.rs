@@ -61,7 +61,8 @@ pub(super) fn with<R>(web: &mut Web, call: impl FnOnce() -> R) -> R {
 
 /// `http`.
 pub(crate) mod http {
-    use super::{Sent, WEB, net};
+    use super::{Sent, WEB};
+    use crate::bench::wires::net;
     use crate::bindings::mounted::bulkhead::plugin::http::{Options, Request};
     use crate::http::{HttpError, HttpResponse};
 
@@ -82,38 +83,5 @@ pub(crate) mod http {
             Some(answer) => answer(&sent),
             None => Err(HttpError::Denied(sent.url.clone())),
         })
-    }
-}
-
-/// `net`, as far as `http` speaks of it.
-pub(crate) mod net {
-    use std::cell::RefCell;
-
-    use crate::bindings::mounted::bulkhead::plugin::net::{Error, Verification};
-    use crate::http::Tls;
-
-    pub(crate) struct TlsConfig(RefCell<Tls>);
-
-    impl TlsConfig {
-        pub(crate) fn new() -> Self {
-            Self(RefCell::default())
-        }
-
-        pub(super) fn asked(&self) -> Tls {
-            self.0.borrow().clone()
-        }
-
-        pub(crate) fn server_name(&self, name: &str) {
-            self.0.borrow_mut().server_name = Some(name.to_owned());
-        }
-
-        pub(crate) fn roots_pem(&self, pem: &[u8]) -> Result<(), Error> {
-            self.0.borrow_mut().roots_pem = Some(String::from_utf8_lossy(pem).into_owned());
-            Ok(())
-        }
-
-        pub(crate) fn verification(&self, level: Verification) {
-            self.0.borrow_mut().is_insecure = level == Verification::Insecure;
-        }
     }
 }

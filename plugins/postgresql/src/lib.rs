@@ -1,0 +1,68 @@
+//! The driver of PostgreSQL: what it does when, and nothing else.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))] // a test says what failed by where it stopped
+
+use bulkhead_sdk::driver::{Driver, Settings, UserChange, UserRemoval, UserSpec};
+use bulkhead_sdk::{Cx, Error, Result};
+
+mod address;
+mod authenticate;
+mod config;
+mod fault;
+mod pool;
+mod revoke;
+mod session;
+mod users;
+
+use config::Config;
+
+/// The driver.
+#[derive(Debug)]
+pub struct Postgresql;
+
+impl Driver for Postgresql {
+    const NAME: &'static str = "postgresql-database-plugin";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const HELP: &'static str = "Manages accounts of PostgreSQL.";
+
+    fn verify(cx: &Cx, config: &Settings, connect: bool) -> Result<Settings> {
+        let checked = Config::read(config)?;
+        checked.check_template(cx)?;
+        if connect {
+            let reached = pool::with_session(cx, &checked, |session| session.query("SELECT 1").map(|_| ()));
+            reached.map_err(|error| refusal(checked.hush.error(error)).within("error verifying connection"))?;
+        }
+        Ok(config.clone())
+    }
+
+    fn propose_username(cx: &Cx, config: &Settings, spec: &UserSpec) -> Result<String> {
+        Config::read(config)?.username(cx, spec)
+    }
+
+    fn create_user(cx: &Cx, config: &Settings, spec: &UserSpec) -> Result<String> {
+        users::create(cx, Config::read(config)?, spec)
+    }
+
+    fn change_user(cx: &Cx, config: &Settings, change: &UserChange) -> Result<()> {
+        users::change(cx, Config::read(config)?, change)
+    }
+
+    fn delete_user(cx: &Cx, config: &Settings, removal: &UserRemoval) -> Result<()> {
+        let config = Config::read(config)?;
+        users::delete(cx, &config, removal).map_err(|error| config.hush.error(error))
+    }
+}
+
+/// Whoever writes a config that leads nowhere has written a wrong one.
+fn refusal(error: Error) -> Error {
+    match error {
+        Error::Unavailable(text) | Error::Upstream(text) => Error::InvalidRequest(text),
+        other => other,
+    }
+}
+
+bulkhead_sdk::random_from_host!();
+bulkhead_sdk::export_driver!(Postgresql);
+
+#[cfg(test)]
+mod tests;

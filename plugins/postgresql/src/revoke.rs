@@ -1,0 +1,92 @@
+//! A role removed without the operator's statements: what it was granted in this database is taken
+//! back, grant by grant, then the role goes. What it owns is nobody else's to give away, so a role
+//! that owns something stays, and the server says what it is.
+
+use bulkhead_sdk::sql::{self, Dialect};
+
+use crate::fault::Fault;
+use crate::session::Session;
+use crate::users::BEGIN;
+
+/// Statements sent at a time.
+const BATCH: usize = 64;
+
+/// Whether there is such a role.
+pub(crate) fn exists(session: &mut Session, name: &str) -> Result<bool, Fault> {
+    let name = sql::literal(name, Dialect::Postgres);
+    Ok(!session.query(&format!("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = {name}::name"))?.is_empty())
+}
+
+/// Removes a role, if there is one.
+///
+/// # Errors
+/// Something could not be taken back, after all else was; or the role owns something.
+pub(crate) fn remove(session: &mut Session, name: &str) -> Result<(), Fault> {
+    if !exists(session, name)? {
+        return Ok(());
+    }
+    let revocations: Vec<String> =
+        session.query(&grants(name))?.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect();
+    let mut failed = None;
+    for batch in revocations.chunks(BATCH) {
+        if together(session, batch).is_err() {
+            session.query("ROLLBACK")?;
+            // One that fails must not keep the others.
+            for statement in batch {
+                failed = session.query(statement).err().or(failed);
+            }
+        }
+    }
+    if let Some(fault) = failed {
+        return Err(within(fault, "could not perform all revocation statements"));
+    }
+    let role = sql::identifier(name, Dialect::Postgres);
+    session.query(&format!("DROP ROLE IF EXISTS {role}")).map(|_| ())
+}
+
+fn together(session: &mut Session, statements: &[String]) -> Result<(), Fault> {
+    session.query(BEGIN)?;
+    session.query(&statements.join(";\n"))?;
+    session.query("COMMIT").map(|_| ())
+}
+
+fn within(fault: Fault, what: &str) -> Fault {
+    match fault {
+        Fault::Server { severity, code, message } => {
+            Fault::Server { severity: format!("{what}: {severity}"), code, message }
+        }
+        other => other,
+    }
+}
+
+/// The question for the statements that take back what a role was granted. The server quotes every
+/// name in them itself.
+fn grants(name: &str) -> String {
+    let name = sql::literal(name, Dialect::Postgres);
+    format!(
+        "WITH who AS (SELECT oid, rolname FROM pg_catalog.pg_roles WHERE rolname = {name}::name),
+granted (acl, what) AS (
+  SELECT relacl, pg_catalog.format('%s %I.%I', CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, nspname, relname)
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = relnamespace
+  UNION ALL SELECT attacl, pg_catalog.format('TABLE %I.%I', nspname, relname)
+    FROM pg_catalog.pg_attribute JOIN pg_catalog.pg_class c ON c.oid = attrelid
+    JOIN pg_catalog.pg_namespace n ON n.oid = relnamespace WHERE NOT attisdropped
+  UNION ALL SELECT proacl, pg_catalog.format('ROUTINE %s', oid::pg_catalog.regprocedure) FROM pg_catalog.pg_proc
+  UNION ALL SELECT nspacl, pg_catalog.format('SCHEMA %I', nspname) FROM pg_catalog.pg_namespace
+  UNION ALL SELECT datacl, pg_catalog.format('DATABASE %I', datname) FROM pg_catalog.pg_database
+  UNION ALL SELECT lanacl, pg_catalog.format('LANGUAGE %I', lanname) FROM pg_catalog.pg_language
+  UNION ALL SELECT typacl, pg_catalog.format('TYPE %s', oid::pg_catalog.regtype) FROM pg_catalog.pg_type
+  UNION ALL SELECT fdwacl, pg_catalog.format('FOREIGN DATA WRAPPER %I', fdwname) FROM pg_catalog.pg_foreign_data_wrapper
+  UNION ALL SELECT srvacl, pg_catalog.format('FOREIGN SERVER %I', srvname) FROM pg_catalog.pg_foreign_server
+  UNION ALL SELECT spcacl, pg_catalog.format('TABLESPACE %I', spcname) FROM pg_catalog.pg_tablespace
+  UNION ALL SELECT lomacl, pg_catalog.format('LARGE OBJECT %s', oid) FROM pg_catalog.pg_largeobject_metadata)
+SELECT DISTINCT pg_catalog.format('REVOKE ALL PRIVILEGES ON %s FROM %I', what, rolname) FROM granted, who
+  WHERE acl IS NOT NULL AND EXISTS (SELECT 1 FROM pg_catalog.aclexplode(acl) e WHERE e.grantee = who.oid)
+UNION ALL SELECT pg_catalog.format('ALTER DEFAULT PRIVILEGES FOR ROLE %I%s REVOKE ALL PRIVILEGES ON %s FROM %I',
+    pg_catalog.pg_get_userbyid(defaclrole), CASE WHEN nspname IS NULL THEN '' ELSE pg_catalog.format(' IN SCHEMA %I', nspname) END,
+    CASE defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'ROUTINES' WHEN 'T' THEN 'TYPES'
+      ELSE 'SCHEMAS' END, rolname)
+  FROM who, pg_catalog.pg_default_acl d LEFT JOIN pg_catalog.pg_namespace n ON n.oid = defaclnamespace
+  WHERE EXISTS (SELECT 1 FROM pg_catalog.aclexplode(defaclacl) e WHERE e.grantee = who.oid)"
+    )
+}

@@ -1,0 +1,175 @@
+//! Users: made, changed and removed by the operator's statements, or by those that do without.
+
+use bulkhead_sdk::driver::{UserChange, UserRemoval, UserSpec, password};
+use bulkhead_sdk::sql::{self, Dialect};
+use bulkhead_sdk::time::rfc3339;
+use bulkhead_sdk::{Cx, Error, Level, Result, Secret};
+use postgres_protocol::password::scram_sha_256;
+
+use crate::config::{Config, check_name};
+use crate::fault::{Fault, UNDEFINED_OBJECT};
+use crate::pool::with_session;
+use crate::revoke;
+use crate::session::Session;
+
+const SQL: Dialect = Dialect::Postgres;
+
+/// How a password is changed, and how an end, where the operator does not say.
+const CHANGE_PASSWORD: &str = r#"ALTER ROLE "{{username}}" WITH PASSWORD '{{password}}'"#;
+const CHANGE_END: &str = r#"ALTER ROLE "{{name}}" VALID UNTIL '{{expiration}}'"#;
+
+/// Begins a transaction, one at a time: two that grant on the same table would undo each other
+/// ("tuple concurrently updated").
+pub(crate) const BEGIN: &str = "BEGIN; SELECT pg_catalog.pg_advisory_xact_lock(1114991467, 1)";
+
+/// Makes a user.
+///
+/// # Errors
+/// There are no statements, or they fail; then nothing is left of it.
+pub(crate) fn create(cx: &Cx, mut config: Config, spec: &UserSpec) -> Result<String> {
+    if spec.statements.iter().all(|text| text.trim().is_empty()) {
+        return Err(Error::invalid("empty creation statements"));
+    }
+    let name = match spec.username.as_deref() {
+        Some(name) => name.to_owned(),
+        None => config.username(cx, spec)?,
+    };
+    check_name(&name)?;
+    let values = Values::new(&mut config, &name, Some(password(&spec.credential)?), Some(end(spec.expires_at)))?;
+    let statements = values.fill(&spec.statements)?;
+    let made = with_session(cx, &config, |session| transact(session, &statements));
+    made.map_err(|error| {
+        roll_back(cx, &config, &values, &spec.rollback_statements);
+        config.hush.error(during(error))
+    })?;
+    Ok(name)
+}
+
+/// The operator's own undoing. What the statements did is undone by then, but for what they did
+/// outside of the transaction.
+fn roll_back(cx: &Cx, config: &Config, values: &Values, statements: &[String]) {
+    if statements.iter().all(|text| text.trim().is_empty()) {
+        return;
+    }
+    let filled = values.fill(statements);
+    let done = filled.and_then(|filled| with_session(cx, config, |session| transact(session, &filled)));
+    if let Err(error) = done {
+        let told = config.hush.error(error).to_string();
+        cx.log(Level::Warn, "rollback statements failed", &[("error", &told)]);
+    }
+}
+
+/// Changes password or end of a user.
+///
+/// # Errors
+/// There is nothing to change, or the statements fail.
+pub(crate) fn change(cx: &Cx, mut config: Config, change: &UserChange) -> Result<()> {
+    if change.username.is_empty() {
+        return Err(Error::invalid("missing username"));
+    }
+    let password = change.credential.as_ref().map(password).transpose()?;
+    if password.is_none() && change.expires_at.is_none() {
+        return Err(Error::invalid("no changes requested"));
+    }
+    if password == Some("") {
+        return Err(Error::invalid("missing password"));
+    }
+    let ending = change.expires_at.map(|at| end(Some(at)));
+    let mut written = change.statements.clone();
+    if written.iter().all(|text| text.trim().is_empty()) {
+        written.extend(password.map(|_| CHANGE_PASSWORD.to_owned()));
+        written.extend(ending.as_ref().map(|_| CHANGE_END.to_owned()));
+    }
+    let values = Values::new(&mut config, &change.username, password, ending)?;
+    let statements = values.fill(&written)?;
+    let done = with_session(cx, &config, |session| transact(session, &statements));
+    done.map_err(|error| config.hush.error(during(error)))
+}
+
+/// Removes a user, who may be gone already.
+///
+/// # Errors
+/// The statements fail.
+pub(crate) fn delete(cx: &Cx, config: &Config, removal: &UserRemoval) -> Result<()> {
+    if removal.username.is_empty() {
+        return Err(Error::invalid("missing username"));
+    }
+    if removal.statements.iter().all(|text| text.trim().is_empty()) {
+        return with_session(cx, config, |session| revoke::remove(session, &removal.username));
+    }
+    let values = Values { pairs: named(&removal.username), password: None };
+    let statements = values.fill(&removal.statements)?;
+    with_session(cx, config, |session| match transact(session, &statements) {
+        Err(fault) if fault.is(UNDEFINED_OBJECT) => {
+            session.query("ROLLBACK")?;
+            if revoke::exists(session, &removal.username)? { Err(fault) } else { Ok(()) }
+        }
+        other => other,
+    })
+}
+
+/// Runs statements all or none.
+fn transact(session: &mut Session, statements: &[String]) -> Result<(), Fault> {
+    session.query(BEGIN)?;
+    for statement in statements {
+        session.query(statement)?;
+    }
+    session.query("COMMIT").map(|_| ())
+}
+
+/// What a client is told of statements that failed, as opposed to a server that is away.
+fn during(error: Error) -> Error {
+    match error {
+        Error::Upstream(text) if text.starts_with("failed to connect") => {
+            Error::Upstream(text).within("unable to get connection")
+        }
+        Error::Upstream(_) => error.within("failed to execute query"),
+        Error::Unavailable(_) => error.within("unable to get connection"),
+        other => other,
+    }
+}
+
+/// What is put into statements.
+struct Values {
+    pairs: Vec<(&'static str, String)>,
+    password: Option<Secret<String>>,
+}
+
+fn named(name: &str) -> Vec<(&'static str, String)> {
+    vec![("name", name.to_owned()), ("username", name.to_owned())]
+}
+
+impl Values {
+    fn new(config: &mut Config, name: &str, password: Option<&str>, ending: Option<String>) -> Result<Self> {
+        let mut pairs = named(name);
+        pairs.extend(ending.map(|ending| ("expiration", ending)));
+        if password.is_some_and(|password| password.contains('\0')) {
+            return Err(Error::invalid("a password has no byte 0"));
+        }
+        config.hush.add(password.unwrap_or_default());
+        let sent = password.map(|password| {
+            if config.hashes_passwords { scram_sha_256(password.as_bytes()) } else { password.to_owned() }
+        });
+        config.hush.add(sent.as_deref().unwrap_or_default());
+        Ok(Self { pairs, password: sent.map(Secret::new) })
+    }
+
+    /// The single statements of what the operator wrote, with everything in its place.
+    fn fill(&self, written: &[String]) -> Result<Vec<String>> {
+        let mut values: Vec<(&str, &str)> = self.pairs.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        values.extend(self.password.as_ref().map(|password| ("password", password.expose().as_str())));
+        let single = written.iter().flat_map(|text| sql::statements(text, SQL));
+        single.map(|statement| sql::fill(&statement, &values, SQL)).collect()
+    }
+}
+
+/// A time as the server reads it; without one, no end.
+fn end(at_ms: Option<u64>) -> String {
+    match at_ms {
+        None => "infinity".to_owned(),
+        Some(at_ms) => {
+            let text = rfc3339(at_ms);
+            format!("{}+0000", text.get(..19).unwrap_or_default().replace('T', " "))
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! What a driver of databases implements: it manages accounts in one kind of system. There is no
+//! mount and no state: each call brings its config, and connections are parked between calls
+//! ([`crate::net::Connection::park`]). Of a [`Cx`] it has time, randomness, digests, the log and
+//! the node's memory.
+
+use std::borrow::Cow;
+use std::fmt::Display;
+
+use crate::bindings::mounted::bulkhead::plugin::database_types as wit;
+use crate::json::{self, Object};
+use crate::{Cx, Error, Result, Secret};
+
+pub use wit::{Credential, UserChange, UserRemoval, UserSpec};
+
+/// What a password is shown as.
+const HIDDEN: &str = "[password]";
+
+/// A kind of database. End the crate with `export_driver!(Type);`.
+pub trait Driver: 'static {
+    /// Its name, such as `postgresql-database-plugin`.
+    const NAME: &'static str;
+
+    /// Its version.
+    const VERSION: &'static str;
+
+    /// What it is for.
+    const HELP: &'static str;
+
+    /// What its users can log in with: `password`, `rsa-private-key`, `client-certificate`.
+    #[must_use]
+    fn credential_kinds() -> &'static [&'static str] {
+        &["password"]
+    }
+
+    /// Checks a config, and whether it leads to a database if it is to `connect`. Gives what is to
+    /// be stored.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`]: what is wrong with it.
+    fn verify(cx: &Cx, config: &Settings, connect: bool) -> Result<Settings>;
+
+    /// The name of the next user. Touches nothing outside.
+    ///
+    /// # Errors
+    /// The template does not give one.
+    fn propose_username(cx: &Cx, config: &Settings, spec: &UserSpec) -> Result<String>;
+
+    /// Makes a user, of the name in `spec` or else of one of its own; gives the name.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database cannot be reached, [`Error::Upstream`] if it refuses.
+    fn create_user(cx: &Cx, config: &Settings, spec: &UserSpec) -> Result<String>;
+
+    /// Changes credential or end of a user.
+    ///
+    /// # Errors
+    /// As for [`Driver::create_user`].
+    fn change_user(cx: &Cx, config: &Settings, change: &UserChange) -> Result<()>;
+
+    /// Removes a user. That there is none is no error.
+    ///
+    /// # Errors
+    /// As for [`Driver::create_user`].
+    fn delete_user(cx: &Cx, config: &Settings, removal: &UserRemoval) -> Result<()>;
+}
+
+/// A config: a JSON object, read member by member. Values are taken as people write them:
+/// `"5"` for a number, `"true"` for a switch, as command lines send them.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Names, and values as JSON text, in the order they came in.
+    members: Vec<(String, String)>,
+}
+
+/// Names only: any value may be a password.
+impl core::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_set().entries(self.members.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+impl Settings {
+    /// Reads a JSON object.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn read(json: &[u8]) -> Result<Self> {
+        let mut settings = Self::default();
+        for member in json::members(json)? {
+            let (name, value) = member?;
+            settings.set_json(&name, value);
+        }
+        Ok(settings)
+    }
+
+    /// The JSON object.
+    #[must_use]
+    pub fn json(&self) -> String {
+        let object = |object: Object, (name, value): &(String, String)| object.json(name, value);
+        self.members.iter().fold(Object::new(), object).end()
+    }
+
+    /// Gives a member this JSON text as its value.
+    pub fn set_json(&mut self, name: &str, value: &str) {
+        self.members.retain(|(known, _)| known != name);
+        self.members.push((name.to_owned(), value.to_owned()));
+    }
+
+    fn raw(&self, name: &str) -> Option<&str> {
+        let found = self.members.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+        found.filter(|value| *value != "null")
+    }
+
+    /// A text; empty if there is none.
+    ///
+    /// # Errors
+    /// It is a list or an object.
+    pub fn text(&self, name: &str) -> Result<String> {
+        Ok(self.scalar(name, "string")?.unwrap_or_default().into_owned())
+    }
+
+    /// A text that is not to be shown; empty if there is none.
+    ///
+    /// # Errors
+    /// It is a list or an object.
+    pub fn secret(&self, name: &str) -> Result<Secret<String>> {
+        self.text(name).map(Secret::new)
+    }
+
+    /// A switch; off if there is none.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn flag(&self, name: &str) -> Result<bool> {
+        match self.scalar(name, "bool")?.as_deref() {
+            None | Some("" | "0" | "f" | "F" | "false" | "FALSE" | "False") => Ok(false),
+            Some("1" | "t" | "T" | "true" | "TRUE" | "True") => Ok(true),
+            Some(_) => Err(unparsed(name, "bool")),
+        }
+    }
+
+    /// A whole number; 0 if there is none.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn number(&self, name: &str) -> Result<i64> {
+        match self.scalar(name, "int")?.as_deref() {
+            None | Some("") => Ok(0),
+            Some(text) => text.parse().map_err(|_| unparsed(name, "int")),
+        }
+    }
+
+    /// A time, in seconds, written as a number or like `1h30m`; 0 if there is none.
+    ///
+    /// # Errors
+    /// It is something else, or below 0.
+    pub fn seconds(&self, name: &str) -> Result<u64> {
+        let invalid = |_| Error::invalid(format!("invalid {name}: it is no duration"));
+        match self.scalar(name, "duration")?.as_deref() {
+            None | Some("") => Ok(0),
+            Some(text) => {
+                let secs = text.parse().ok().or_else(|| crate::time::parse_duration(text));
+                u64::try_from(secs.unwrap_or(-1)).map_err(invalid)
+            }
+        }
+    }
+
+    /// A value that is one thing, as text.
+    fn scalar(&self, name: &str, kind: &str) -> Result<Option<Cow<'_, str>>> {
+        match self.raw(name) {
+            None => Ok(None),
+            Some(value) => match value.as_bytes().first() {
+                Some(b'"') => json::unquote(value).map(Some).ok_or_else(|| unparsed(name, kind)),
+                Some(b'[' | b'{') | None => Err(unparsed(name, kind)),
+                Some(_) => Ok(Some(Cow::Borrowed(value))),
+            },
+        }
+    }
+}
+
+/// Without the value, which may be the password that was meant for another field.
+fn unparsed(name: &str, kind: &str) -> Error {
+    Error::invalid(format!("'{name}' cannot parse value as '{kind}'"))
+}
+
+/// The password of a credential.
+///
+/// # Errors
+/// It is of another kind.
+pub fn password(credential: &Credential) -> Result<&str> {
+    match credential {
+        Credential::Password(password) => Ok(password),
+        Credential::PublicKey(_) => Err(unsupported("rsa_private_key")),
+        Credential::Subject(_) => Err(unsupported("client_certificate")),
+    }
+}
+
+fn unsupported(kind: &str) -> Error {
+    Error::invalid(format!("unsupported credential type: {kind}"))
+}
+
+/// The secrets of a call, to be taken out of whatever is said about it.
+#[derive(Debug, Default)]
+pub struct Hush(Vec<Secret<String>>);
+
+impl Hush {
+    /// Takes a secret out too, in every form in which it may be told.
+    pub fn add(&mut self, secret: &str) {
+        for form in [secret.to_owned(), secret.replace('\'', "''"), secret.replace('\\', "\\\\").replace('\'', "''")] {
+            if !form.is_empty() && self.0.iter().all(|known| *known.expose() != form) {
+                self.0.push(Secret::new(form));
+            }
+        }
+        // The longest first: a form may be a part of another.
+        self.0.sort_by_key(|form| core::cmp::Reverse(form.expose().len()));
+    }
+
+    /// A text without the secrets.
+    #[must_use]
+    pub fn text(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret.expose().as_str(), HIDDEN))
+    }
+
+    /// An error without the secrets.
+    #[must_use]
+    pub fn error(&self, error: Error) -> Error {
+        error.with_text(|text| self.text(&text))
+    }
+}
+
+impl Error {
+    /// The same error with `what` before its text, as in `what: text`.
+    #[must_use]
+    pub fn within(self, what: impl Display) -> Self {
+        self.with_text(|text| format!("{what}: {text}"))
+    }
+
+    /// The same error with another text, made of its own.
+    #[must_use]
+    pub fn with_text(self, change: impl FnOnce(String) -> String) -> Self {
+        match self {
+            Self::InvalidRequest(text) => Self::InvalidRequest(change(text)),
+            Self::PermissionDenied(text) => Self::PermissionDenied(change(text)),
+            Self::PreconditionFailed(text) => Self::PreconditionFailed(change(text)),
+            Self::RateLimited(text) => Self::RateLimited(change(text)),
+            Self::Upstream(text) => Self::Upstream(change(text)),
+            Self::Unavailable(text) => Self::Unavailable(change(text)),
+            Self::Internal(text) => Self::Internal(change(text)),
+            Self::NotFound => Self::NotFound,
+            Self::UnsupportedOperation => Self::UnsupportedOperation,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

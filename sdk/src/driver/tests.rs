@@ -1,0 +1,46 @@
+use super::*;
+
+fn settings(json: &str) -> Settings {
+    Settings::read(json.as_bytes()).expect("an object")
+}
+
+#[test]
+fn values_are_taken_as_command_lines_write_them() {
+    let config = settings(r#"{"a":"5","b":5,"c":"true","d":true,"e":"1","f":null,"g":"1m","h":90,"i":"x","j":[1]}"#);
+    assert_eq!((config.number("a").unwrap(), config.number("b").unwrap(), config.number("none").unwrap()), (5, 5, 0));
+    assert!(config.flag("c").unwrap() && config.flag("d").unwrap() && config.flag("e").unwrap());
+    assert!(!config.flag("f").unwrap() && !config.flag("none").unwrap());
+    assert_eq!((config.seconds("g").unwrap(), config.seconds("h").unwrap()), (60, 90));
+    assert_eq!((config.text("b").unwrap().as_str(), config.text("f").unwrap().as_str()), ("5", ""));
+    for refused in [config.number("i").err(), config.flag("i").err(), config.seconds("i").err(), config.text("j").err()]
+    {
+        assert!(matches!(refused, Some(Error::InvalidRequest(_))), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_value_that_does_not_fit_is_not_repeated() {
+    let config = settings(r#"{"max_open_connections":"s3cret"}"#);
+    let Err(Error::InvalidRequest(text)) = config.number("max_open_connections") else { panic!("it is no number") };
+    assert_eq!(text, "'max_open_connections' cannot parse value as 'int'");
+    assert!(!format!("{config:?}").contains("s3cret"));
+}
+
+#[test]
+fn what_is_read_is_written_again_member_by_member() {
+    let mut config = settings(r#"{"b":"x\n", "a" : [1, 2.50], "c": 12345678901234567890}"#);
+    assert_eq!(config.json(), r#"{"b":"x\n","a":[1, 2.50],"c":12345678901234567890}"#);
+    config.set_json("b", "1");
+    assert_eq!(config.json(), r#"{"a":[1, 2.50],"c":12345678901234567890,"b":1}"#);
+}
+
+#[test]
+fn a_password_is_taken_out_of_errors_in_every_form() {
+    let mut hush = Hush::default();
+    hush.add(r"it's\secret");
+    hush.add("");
+    let told = hush.text(r"near 'it''s\\secret' and it's\secret, it''s\secret");
+    assert_eq!(told, "near '[password]' and [password], [password]");
+    let Error::Upstream(text) = hush.error(Error::upstream(r"it's\secret")) else { panic!("another kind") };
+    assert_eq!(text, HIDDEN);
+}

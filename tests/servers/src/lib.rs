@@ -1,0 +1,24 @@
+//! Real databases for tests, as Debian packages them: [`Postgres`], [`MariaDb`], [`Redis`]. Each
+//! runs on this machine alone, on a free port, in a folder of its own and without syncing to disk,
+//! can be killed and started again, and ends when it is dropped, or with the test's process.
+//!
+//! What is not installed is installed where that is allowed.
+
+mod mariadb;
+mod postgres;
+mod program;
+mod redis;
+#[cfg(feature = "tls")]
+mod tls;
+
+pub use mariadb::MariaDb;
+pub use postgres::Postgres;
+pub use redis::Redis;
+#[cfg(feature = "tls")]
+pub use tls::Authority;
+
+/// The account that manages others, and that tests log in as.
+pub const ADMIN: &str = "manager";
+
+/// Its password, with signs that must be escaped nearly everywhere.
+pub const ADMIN_PASSWORD: &str = "p@ss:w'o\"r/d %20\\?#&{}";
