@@ -201,14 +201,23 @@ async fn attempts(
     request: &mut Request,
     trail: &mut Trail,
 ) -> Result<(Reply, Vec<After>), Fault> {
-    for attempt in 0..CONFLICT_RETRIES_MAX {
+    let mut attempt = 0;
+    while attempt < CONFLICT_RETRIES_MAX {
         if attempt > 2 {
             // Losers step aside a little, each for another time.
             let [jitter] = bulkhead_model::seam::entropy::random::<1>(&*open.parts.entropy);
             tokio::time::sleep(Duration::from_micros(u64::from(jitter) * u64::from(attempt) * 8)).await;
         }
-        match once((course, attempt), open, request, trail).await {
+        attempt += 1;
+        match once((course, attempt - 1), open, request, trail).await {
             Err(Fault::Conflict) => course.is_committing.store(false, Ordering::Relaxed),
+            // Nothing was done yet.
+            Err(Fault::Uncounted) if Instant::now() < course.ends => {
+                course.is_committing.store(false, Ordering::Relaxed);
+                let left = course.ends.saturating_duration_since(Instant::now());
+                open.tally.counted_within(COUNT_LOOK.min(left)).await;
+                attempt = 0;
+            }
             // Another node has rotated the key, and this one meets the first record under it.
             Err(Fault::Store(StoreError::UnknownTerm { .. })) if open.learn_keys()? => {}
             done => return done,
@@ -257,6 +266,7 @@ async fn once(
         attempt,
         ends: Some(course.ends),
         outside: false,
+        seats: Vec::new(),
         held: Vec::new(),
     };
     let passed = match authorize(&mut visit, request, routed).await {
@@ -279,6 +289,8 @@ async fn once(
     match outcome {
         Ok(reply) => settle_visit(course, visit, reply).await,
         Err(Fault::AnswerAndCommit(failure)) => settle_visit(course, visit, Reply::Failed(failure)).await,
+        // Too late to begin anew.
+        Err(Fault::Uncounted) if visit.outside => refuse(open, limited, Fault::Uncounted.into_failure().into()).await,
         Err(fault) => refuse(open, limited, fault).await,
     }
 }
@@ -323,7 +335,7 @@ async fn settle_visit(course: &Course, visit: Visit, reply: Reply) -> Result<(Re
 
 /// Ends a refused request; a use of a use-limited token counts all the same.
 async fn refuse(open: &Open, limited: Option<TokenHash>, fault: Fault) -> Result<(Reply, Vec<After>), Fault> {
-    if let Some(hash) = limited.filter(|_| !matches!(fault, Fault::Conflict)) {
+    if let Some(hash) = limited.filter(|_| !matches!(fault, Fault::Conflict | Fault::Uncounted)) {
         settle::commit_use(open, &hash).await?;
     }
     Err(fault)

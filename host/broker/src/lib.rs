@@ -18,6 +18,7 @@ mod open;
 mod signing;
 mod step;
 mod sys;
+mod tally;
 mod token;
 mod totp;
 mod visit;

@@ -57,6 +57,8 @@ pub(crate) struct Open {
     pub snapshots: Snapshots,
     /// How long it may go on.
     pub fence: Fence,
+    /// How many leases there are of each quota.
+    pub tally: Arc<Tally>,
     config: RwLock<Option<Arc<Config>>>,
     locks: Mutex<HashMap<(SpaceId, String), AdvisoryLock>>,
 }
@@ -94,6 +96,7 @@ impl Open {
             in_hand: InHand::default(),
             snapshots: Snapshots::default(),
             fence: Fence::new(from.moment),
+            tally: Arc::default(),
             config: RwLock::new(None),
             locks: Mutex::default(),
         }
@@ -208,13 +211,23 @@ impl Open {
 
     /// As [`commit`](Self::commit), of a transaction that writes; gives the version of what
     /// it wrote.
-    pub(crate) async fn write(&self, tx: Transaction) -> Result<Version, Fault> {
+    pub(crate) async fn write(&self, mut tx: Transaction) -> Result<Version, Fault> {
+        let ended = tx.take_ended();
         let change = tx.into_change(&*self.parts.entropy)?;
         self.fence.refuse_shut()?;
-        match self.ledger().propose(change).await? {
-            Verdict::Committed(version) => Ok(version),
-            Verdict::Conflict => Err(Fault::Conflict),
+        let endings = Endings::of(&self.tally, ended);
+        let verdict = self.ledger().propose(change).await.map_err(Fault::from);
+        let done = match verdict {
+            Ok(Verdict::Committed(version)) => Ok(version),
+            Ok(Verdict::Conflict) => Err(Fault::Conflict),
+            Err(fault) => Err(fault),
+        };
+        match (endings, &done) {
+            (Some(endings), Ok(_)) => endings.happened(),
+            (Some(endings), Err(fault)) if !fault.is_undecided() => endings.did_not_happen(),
+            _ => {}
         }
+        done
     }
 
     /// The advisory lock of this name in a mount.

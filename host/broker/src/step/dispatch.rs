@@ -18,7 +18,7 @@ use crate::fields::Fields;
 use crate::guest::GuestHost;
 use crate::step::authorize::Authorized;
 use crate::step::route::{GuestTarget, Target};
-use crate::step::{lockout, settle};
+use crate::step::{lockout, room, settle, shown};
 use crate::sys::table::{Handler, HostRoute};
 use crate::visit::{Ask, Visit};
 
@@ -38,6 +38,7 @@ pub(crate) async fn dispatch(visit: &mut Visit, request: &Request, passed: &Auth
     match &passed.routed.target {
         Target::Host { route, captures, .. } => host(visit, sent, route, captures).await,
         Target::Guest(guest) => {
+            room::reserve(visit, request, guest, passed.operation)?;
             let attempt = lockout::admit(visit, request, guest, passed.operation).await?;
             let returned = call_guest(visit, sent, guest, passed.operation).await?;
             let attempt = attempt.map(|attempt| attempt.judged(&returned));
@@ -189,6 +190,7 @@ pub(crate) async fn call(
     if finished.result.is_ok() {
         host.fulfil()?;
     }
+    visit.seats.append(&mut host.take_seats());
     let (tx, outside, held) = host.into_parts();
     visit.tx = tx;
     visit.outside |= outside;

@@ -4,6 +4,7 @@
 pub(crate) mod authorize;
 pub(crate) mod backup;
 pub(crate) mod census;
+pub(crate) mod count;
 pub(crate) mod dispatch;
 pub(crate) mod duties;
 pub(crate) mod expire;
@@ -18,6 +19,8 @@ pub(crate) mod place;
 pub(crate) mod quota;
 pub(crate) mod record;
 pub(crate) mod remove;
+pub(crate) mod role;
+pub(crate) mod room;
 pub(crate) mod rotate;
 pub(crate) mod route;
 pub(crate) mod settle;

@@ -1,7 +1,5 @@
 //! `sys/metrics`: what a node counts, as Prometheus reads it or as Vault tells it in JSON.
 
-use std::sync::atomic::Ordering;
-
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::metrics::{Interval, Sheet, prometheus};
 use bulkhead_model::reply::Reply;

@@ -8,6 +8,7 @@ mod census;
 mod duties;
 mod identity;
 pub(crate) mod kit;
+mod lease_quotas;
 mod leases;
 mod leave;
 mod lifecycle;
