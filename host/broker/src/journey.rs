@@ -20,6 +20,7 @@ use crate::cluster::consistency::{self, Consistency, Place};
 use crate::cluster::forward;
 use crate::components;
 use crate::fault::Fault;
+use crate::in_flight::Stay;
 use crate::node::Node;
 use crate::open::Open;
 use crate::step::authorize::{Denied, authorize};
@@ -113,12 +114,11 @@ async fn admitted(node: &Arc<Node>, request: &mut Request, (deadline, consistenc
         Ok(open) => open,
         Err(reply) => return Served::Here(Audited::unrecorded(reply)),
     };
-    open.in_flight.fetch_add(1, Ordering::Relaxed);
     let began = Instant::now();
     let mut trail = Trail::new(&open, request);
-    let course = Course::new(deadline, consistency);
+    let stay = open.in_flight.begin(request, open.parts.clock.now_ms());
+    let course = Course::new((deadline, consistency), stay);
     let ended = within(&course, &open, request, &mut trail).await;
-    open.in_flight.fetch_sub(1, Ordering::Relaxed);
     let (reply, after) = match ended {
         Ok((reply, after)) => (finish(reply, request), after),
         Err(fault) if fault.is_not_leader() && node.parts.peers.is_some() => {
@@ -159,6 +159,8 @@ struct Course {
     /// What takes long can say so, and what will become of it, in the tenth that is left then.
     ends: Instant,
     consistency: Consistency,
+    /// In the list of those that are being served.
+    stay: Stay,
     /// It is being committed, and must not be cut off.
     is_committing: AtomicBool,
     /// Something was committed for it.
@@ -166,9 +168,10 @@ struct Course {
 }
 
 impl Course {
-    fn new(deadline: Instant, consistency: Consistency) -> Self {
+    fn new((deadline, consistency): (Instant, Consistency), stay: Stay) -> Self {
         let ends = deadline - deadline.saturating_duration_since(Instant::now()) / 10;
-        Self { deadline, ends, consistency, is_committing: AtomicBool::default(), has_written: AtomicBool::default() }
+        let (is_committing, has_written) = (AtomicBool::default(), AtomicBool::default());
+        Self { deadline, ends, consistency, stay, is_committing, has_written }
     }
 
     /// Whether the request has, or may have, changed something.
@@ -254,6 +257,9 @@ async fn once(
         }
     };
     trail.identified(who.as_ref());
+    if let Some(who) = &who {
+        course.stay.is_of(who);
+    }
     let limited = who.as_ref().filter(|who| who.record.num_uses > 0).map(|who| who.hash);
     let mut visit = Visit {
         open: open.clone(),

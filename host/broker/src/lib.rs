@@ -10,6 +10,7 @@ mod fence;
 mod fields;
 mod figures;
 mod guest;
+mod in_flight;
 mod journey;
 mod login;
 mod mint;

@@ -23,8 +23,10 @@ use crate::cluster::restoring::Snapshots;
 use crate::fault::Fault;
 use crate::fence::Fence;
 use crate::guest::cache::GuestCache;
+use crate::in_flight::InFlight;
 use crate::node::Parts;
 use crate::step::remove::InHand;
+use crate::tally::{Endings, Tally};
 
 /// A lock that a guest takes by name.
 type AdvisoryLock = Arc<tokio::sync::Mutex<()>>;
@@ -44,7 +46,8 @@ pub(crate) struct Open {
     pub active_since_ms: AtomicU64,
     pub devices: RwLock<Arc<Vec<Arc<Device>>>>,
     pub cache: GuestCache,
-    pub in_flight: AtomicU64,
+    /// Requests that are being served.
+    pub in_flight: Arc<InFlight>,
     /// What holders of key shares are at.
     pub ceremonies: Mutex<Ceremonies>,
     /// Wakes whoever settles what is due.
@@ -90,7 +93,7 @@ impl Open {
             cluster_name: from.cluster_name,
             devices: RwLock::new(Arc::new(from.devices)),
             cache: GuestCache::default(),
-            in_flight: AtomicU64::new(0),
+            in_flight: Arc::default(),
             ceremonies: Mutex::default(),
             due: Notify::new(),
             in_hand: InHand::default(),

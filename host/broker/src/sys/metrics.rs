@@ -78,8 +78,9 @@ fn tell_state(sheet: &mut Sheet, parts: &Parts, cluster: &str, open: Option<&Ope
     let version = [("version", parts.facts.version.as_str())];
     sheet.gauge("bulkhead.build", "1, with the version that runs.", &version, 1.0);
     let Some(open) = open else { return };
-    let in_flight = open.in_flight.load(Ordering::Relaxed);
+    let in_flight = open.in_flight.count();
     sheet.gauge("vault.core.in_flight_requests", "Requests being served.", &cluster, in_flight as f64);
+    tell_leases(sheet, open);
     let Some(config) = open.known_config() else { return };
     for (table, kind) in [(Table::Auth, "auth"), (Table::Secret, "logical")] {
         let (local, shared): (Vec<_>, Vec<_>) =

@@ -7,6 +7,7 @@ mod bench;
 mod census;
 mod duties;
 mod identity;
+mod in_flight;
 pub(crate) mod kit;
 mod lease_quotas;
 mod leases;
