@@ -301,6 +301,9 @@ async fn once(
     }
 }
 
+/// How long is waited for a count of leases before it is looked again. Source: ours.
+const COUNT_LOOK: Duration = Duration::from_millis(100);
+
 /// The namespace of a request; the transaction is over its books from then on.
 async fn located(
     (open, config): (&Open, &Config),

@@ -27,6 +27,15 @@ use crate::visit::{Ask, Visit};
 /// # Errors
 /// [`Fault`]: the answer is a refusal, or the visit must run again.
 pub(crate) async fn dispatch(visit: &mut Visit, request: &Request, passed: &Authorized) -> Result<Reply, Fault> {
+    let namespace = visit.namespace.clone();
+    let reply = answered(visit, request, passed).await?;
+    match &passed.keys_filter {
+        Some(filter) => shown::keys(visit, (request, &namespace), filter, reply).await,
+        None => Ok(reply),
+    }
+}
+
+async fn answered(visit: &mut Visit, request: &Request, passed: &Authorized) -> Result<Reply, Fault> {
     if request.help {
         return crate::sys::help::answer(visit, request, passed);
     }

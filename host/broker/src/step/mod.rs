@@ -24,6 +24,7 @@ pub(crate) mod room;
 pub(crate) mod rotate;
 pub(crate) mod route;
 pub(crate) mod settle;
+pub(crate) mod shown;
 pub(crate) mod upgrade;
 pub(crate) mod upkeep;
 pub(crate) mod vacate;

@@ -91,3 +91,15 @@ fn tell_state(sheet: &mut Sheet, parts: &Parts, cluster: &str, open: Option<&Ope
         }
     }
 }
+
+/// Quotas of leases that are told of. Source: ours. Why: labels have a bound.
+const LEASE_QUOTAS_TOLD: usize = 100;
+
+fn tell_leases(sheet: &mut Sheet, open: &Open) {
+    let Some((quotas, counts)) = open.tally.told() else { return };
+    for (record, count) in quotas.records.iter().zip(counts).take(LEASE_QUOTAS_TOLD) {
+        let name = [("name", record.name.as_str())];
+        sheet.gauge("vault.quota.lease_count.counter", "Leases of a quota.", &name, count as f64);
+        sheet.gauge("vault.quota.lease_count.max", "Leases that it lets there be.", &name, record.max_leases as f64);
+    }
+}
