@@ -32,6 +32,9 @@ const CAPABILITIES: [&str; 9] = ["create", "read", "update", "delete", "list", "
 const KEYS: [&str; 3] = ["x", "y", "z"];
 const VALUES: [&str; 4] = ["1", "2", "p", "pq"];
 
+const FILTERS: [&str; 3] =
+    ["{{ .path }}{{ .key }}", "kv/b/{{ .key }}", "{{ .path | replace \"kv/a\" \"kv/b\" }}{{ .key | lowercase }}"];
+
 /// One to three segments below the mount.
 fn path(chance: &mut Chance, names: &[&str]) -> String {
     let segments: Vec<&str> = (0..=chance.below(3)).map(|_| chance.among(names)).collect();
@@ -100,6 +103,10 @@ pub(crate) fn policy(chance: &mut Chance) -> String {
         }
         if chance.one_in(12) {
             writeln!(text, "  pagination_limit = {}", chance.among(&[1, 5])).unwrap();
+        }
+        let lists = capabilities.contains(&"list");
+        if lists && chance.one_in(5) {
+            writeln!(text, "  list_scan_response_keys_filter_path = {:?}", chance.among(&FILTERS)).unwrap();
         }
         if chance.one_in(12) {
             writeln!(text, "  expiration = \"{}\"", chance.among(&["2020-01-01T00:00:00Z", "2120-01-01T00:00:00Z"]))

@@ -170,3 +170,39 @@ fn who_guesses_on_all_nodes_at_once_gets_no_more_attempts_than_one_after_the_oth
     assert_eq!((count(&said, 400), count(&said, 403)), (5, CLIENTS - 5), "{said:?}");
     assert_eq!([0, 1, 2].map(|at| log_in(&nodes[at], "right")), [403; 3]);
 }
+
+/// What a quota of leases says that there are, as each node tells it.
+fn counted(cluster: &Cluster, quota: &str) -> [Value; 3] {
+    [0, 1, 2].map(|at| {
+        let told = ask(&cluster.nodes[at], "GET", quota, &cluster.nodes[at].token, &Value::Null);
+        assert_eq!(told.status, 200, "{}", told.text());
+        told.at("data.counter")
+    })
+}
+
+#[test]
+fn leases_of_a_quota_are_counted_over_all_nodes_and_by_the_next_leader() {
+    let cluster = Cluster::open();
+    cluster.leader().put("sys/auth/userpass", &json!({"type": "userpass"}));
+    let login = |node: &Node, round: usize| {
+        ask(node, "POST", &format!("auth/userpass/login/u{round}"), "", &json!({"password": "right"}))
+    };
+    let last = std::cell::Cell::new(0);
+    is_had(9, |round| {
+        last.set(round);
+        cluster.leader().put(&format!("auth/userpass/users/u{round}"), &json!({"password": "right"}));
+        let path = format!("auth/userpass/login/u{round}");
+        cluster.leader().put(&format!("sys/quotas/lease-count/q{round}"), &json!({"max_leases": 9, "path": path}));
+        from_all(&cluster, 3, |node| login(node, round).status)
+    });
+    let (round, quota) = (last.get(), format!("sys/quotas/lease-count/q{}", last.get()));
+    assert_eq!(counted(&cluster, &quota), [9, 9, 9].map(Value::from));
+    assert_eq!(cluster.leader().call("PUT", "sys/step-down", None).status, 204);
+    assert_eq!(counted(&cluster, &quota), [9, 9, 9].map(Value::from), "after another node came to lead");
+    assert_eq!([0, 1, 2].map(|at| login(&cluster.nodes[at], round).status), [429; 3]);
+    let path = format!("sys/leases/revoke-prefix/auth/userpass/login/u{round}");
+    assert_eq!(cluster.nodes[0].call("PUT", &path, None).status, 204);
+    cluster.nodes[1].until("the tokens have ended", |_| counted(&cluster, &quota)[0] == json!(0));
+    let again = from_all(&cluster, 3, |node| login(node, round).status);
+    assert_eq!(count(&again, 200), 9, "{again:?}");
+}

@@ -21,6 +21,7 @@ const NEIGHBOURS: &[(&str, &str, &str)] = &[
     ("config", "namespaces", "it keeps the namespaces of one epoch, parsed"),
     ("config", "mounts", "it keeps the mount table of one epoch, parsed"),
     ("config", "policies", "it keeps the policies of one epoch, parsed"),
+    ("config", "lease_quotas", "it keeps the quotas of one epoch, parsed"),
     ("config", "quotas", "it keeps the quotas of one epoch, parsed"),
     ("config", "registry", "it keeps the registered plugins of one epoch, parsed"),
     ("config", "settings", "it keeps the settings of one epoch, parsed"),

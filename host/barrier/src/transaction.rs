@@ -21,6 +21,7 @@ use crate::record::{self, NONCE, OVERHEAD};
 use self::found::Found;
 use self::ranges::Ranges;
 
+mod ended;
 mod found;
 mod listing;
 mod outside;
@@ -60,6 +61,8 @@ pub struct Transaction {
     found: Found,
     /// Keeps its allocation between records.
     scratch: Vec<u8>,
+    /// Names of things that there are none of any more after the commit.
+    ended: Vec<[u8; 32]>,
 }
 
 /// A write to come.
@@ -94,6 +97,7 @@ impl Transaction {
             walked: 0,
             found: Found::default(),
             scratch: Vec::new(),
+            ended: Vec::new(),
         }
     }
 

@@ -20,6 +20,8 @@ pub(crate) enum Fault {
     Ledger(LedgerError),
     /// Another change came first: the whole visit runs again.
     Conflict,
+    /// The leases of a quota are being counted: the visit runs again then.
+    Uncounted,
 }
 
 impl From<Failure> for Fault {
@@ -62,6 +64,16 @@ impl Fault {
         )
     }
 
+    /// Whether it is not known what became of a change that was proposed.
+    pub(crate) fn is_undecided(&self) -> bool {
+        use LedgerError as E;
+        let is = |error: &E| !matches!(error, E::NotLeader { .. } | E::TooLarge { .. });
+        match self {
+            Self::Ledger(error) | Self::Store(StoreError::Ledger(error)) => is(error),
+            _ => false,
+        }
+    }
+
     /// 400 with one text.
     pub(crate) fn invalid(text: impl Into<String>) -> Self {
         Self::Answer(Failure::invalid(text))
@@ -85,6 +97,9 @@ impl Fault {
             Self::Answer(failure) | Self::AnswerAndCommit(failure) => failure,
             Self::Store(error) => store_failure(&error),
             Self::Ledger(error) => ledger_failure(&error),
+            Self::Uncounted => {
+                Failure::new(FailureKind::Unavailable, "the leases of a quota are being counted; try again")
+            }
             Self::Conflict => {
                 Failure::new(FailureKind::Unavailable, "too many requests change the same data; try again")
             }

@@ -25,6 +25,8 @@ pub(crate) struct Figures {
     pub leadership_lost: Timer,
     /// Requests that a rate limit turned away.
     pub rate_limited: Counter,
+    /// Requests that a quota of leases turned away.
+    pub leases_refused: Counter,
     /// Requests that the leader was handed.
     pub forwarded: Counter,
     /// Sheets of the last intervals.
@@ -66,6 +68,8 @@ impl Figures {
         sheet.summary("vault.core.leadership_lost", lost, self.leadership_lost.read());
         let limited = "Requests that a rate limit turned away.";
         sheet.counter("vault.quota.rate_limit.violation", limited, &[], self.rate_limited.read() as f64);
+        let refused = "Requests that a quota of leases turned away.";
+        sheet.counter("vault.quota.lease_count.violation", refused, &[], self.leases_refused.read() as f64);
         let forwarded = "Requests that this node handed to the leader.";
         sheet.counter("bulkhead.core.forwarded_requests", forwarded, &[], self.forwarded.read() as f64);
     }

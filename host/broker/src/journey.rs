@@ -20,6 +20,7 @@ use crate::cluster::consistency::{self, Consistency, Place};
 use crate::cluster::forward;
 use crate::components;
 use crate::fault::Fault;
+use crate::in_flight::Stay;
 use crate::node::Node;
 use crate::open::Open;
 use crate::step::authorize::{Denied, authorize};
@@ -113,12 +114,11 @@ async fn admitted(node: &Arc<Node>, request: &mut Request, (deadline, consistenc
         Ok(open) => open,
         Err(reply) => return Served::Here(Audited::unrecorded(reply)),
     };
-    open.in_flight.fetch_add(1, Ordering::Relaxed);
     let began = Instant::now();
     let mut trail = Trail::new(&open, request);
-    let course = Course::new(deadline, consistency);
+    let stay = open.in_flight.begin(request, open.parts.clock.now_ms());
+    let course = Course::new((deadline, consistency), stay);
     let ended = within(&course, &open, request, &mut trail).await;
-    open.in_flight.fetch_sub(1, Ordering::Relaxed);
     let (reply, after) = match ended {
         Ok((reply, after)) => (finish(reply, request), after),
         Err(fault) if fault.is_not_leader() && node.parts.peers.is_some() => {
@@ -159,6 +159,8 @@ struct Course {
     /// What takes long can say so, and what will become of it, in the tenth that is left then.
     ends: Instant,
     consistency: Consistency,
+    /// In the list of those that are being served.
+    stay: Stay,
     /// It is being committed, and must not be cut off.
     is_committing: AtomicBool,
     /// Something was committed for it.
@@ -166,9 +168,10 @@ struct Course {
 }
 
 impl Course {
-    fn new(deadline: Instant, consistency: Consistency) -> Self {
+    fn new((deadline, consistency): (Instant, Consistency), stay: Stay) -> Self {
         let ends = deadline - deadline.saturating_duration_since(Instant::now()) / 10;
-        Self { deadline, ends, consistency, is_committing: AtomicBool::default(), has_written: AtomicBool::default() }
+        let (is_committing, has_written) = (AtomicBool::default(), AtomicBool::default());
+        Self { deadline, ends, consistency, stay, is_committing, has_written }
     }
 
     /// Whether the request has, or may have, changed something.
@@ -201,14 +204,23 @@ async fn attempts(
     request: &mut Request,
     trail: &mut Trail,
 ) -> Result<(Reply, Vec<After>), Fault> {
-    for attempt in 0..CONFLICT_RETRIES_MAX {
+    let mut attempt = 0;
+    while attempt < CONFLICT_RETRIES_MAX {
         if attempt > 2 {
             // Losers step aside a little, each for another time.
             let [jitter] = bulkhead_model::seam::entropy::random::<1>(&*open.parts.entropy);
             tokio::time::sleep(Duration::from_micros(u64::from(jitter) * u64::from(attempt) * 8)).await;
         }
-        match once((course, attempt), open, request, trail).await {
+        attempt += 1;
+        match once((course, attempt - 1), open, request, trail).await {
             Err(Fault::Conflict) => course.is_committing.store(false, Ordering::Relaxed),
+            // Nothing was done yet.
+            Err(Fault::Uncounted) if Instant::now() < course.ends => {
+                course.is_committing.store(false, Ordering::Relaxed);
+                let left = course.ends.saturating_duration_since(Instant::now());
+                open.tally.counted_within(COUNT_LOOK.min(left)).await;
+                attempt = 0;
+            }
             // Another node has rotated the key, and this one meets the first record under it.
             Err(Fault::Store(StoreError::UnknownTerm { .. })) if open.learn_keys()? => {}
             done => return done,
@@ -245,6 +257,9 @@ async fn once(
         }
     };
     trail.identified(who.as_ref());
+    if let Some(who) = &who {
+        course.stay.is_of(who);
+    }
     let limited = who.as_ref().filter(|who| who.record.num_uses > 0).map(|who| who.hash);
     let mut visit = Visit {
         open: open.clone(),
@@ -257,6 +272,7 @@ async fn once(
         attempt,
         ends: Some(course.ends),
         outside: false,
+        seats: Vec::new(),
         held: Vec::new(),
     };
     let passed = match authorize(&mut visit, request, routed).await {
@@ -279,9 +295,14 @@ async fn once(
     match outcome {
         Ok(reply) => settle_visit(course, visit, reply).await,
         Err(Fault::AnswerAndCommit(failure)) => settle_visit(course, visit, Reply::Failed(failure)).await,
+        // Too late to begin anew.
+        Err(Fault::Uncounted) if visit.outside => refuse(open, limited, Fault::Uncounted.into_failure().into()).await,
         Err(fault) => refuse(open, limited, fault).await,
     }
 }
+
+/// How long is waited for a count of leases before it is looked again. Source: ours.
+const COUNT_LOOK: Duration = Duration::from_millis(100);
 
 /// The namespace of a request; the transaction is over its books from then on.
 async fn located(
@@ -323,7 +344,7 @@ async fn settle_visit(course: &Course, visit: Visit, reply: Reply) -> Result<(Re
 
 /// Ends a refused request; a use of a use-limited token counts all the same.
 async fn refuse(open: &Open, limited: Option<TokenHash>, fault: Fault) -> Result<(Reply, Vec<After>), Fault> {
-    if let Some(hash) = limited.filter(|_| !matches!(fault, Fault::Conflict)) {
+    if let Some(hash) = limited.filter(|_| !matches!(fault, Fault::Conflict | Fault::Uncounted)) {
         settle::commit_use(open, &hash).await?;
     }
     Err(fault)

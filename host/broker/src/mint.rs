@@ -26,6 +26,8 @@ use crate::figures::{MadeToken, TokenKind};
 use crate::login;
 use crate::open::Open;
 use crate::step::mfa::Proven;
+use crate::step::room;
+use crate::tally::Seat;
 use crate::visit::{After, Visit, enveloped};
 
 /// A token that is in the visit's transaction.
@@ -64,7 +66,9 @@ pub(crate) fn missing_policies(visit: &mut Visit, names: &[String]) -> Result<Ve
 
 /// Writes a token of this record, under a random name unless one is given.
 pub(crate) fn mint(visit: &mut Visit, record: TokenRecord, id: Option<Hidden<String>>) -> Result<AuthInfo, Fault> {
+    let seat = room::seat_of_token(visit, &record)?;
     let made = make(&visit.open, &mut visit.tx, visit.now_ms, record, id)?;
+    room::give(visit, seat, &made.hash);
     count(visit, &made.record.path, TokenKind::Service, made.record.ttl_secs);
     auth_info(visit, &made.record, made.token)
 }
@@ -113,6 +117,7 @@ pub(crate) fn mint_batch(visit: &mut Visit, mut record: TokenRecord) -> Result<A
     if record.ttl_secs == 0 {
         return Err(Fault::invalid("batch tokens must have an end"));
     }
+    room::seat_of_token(visit, &record)?;
     let began = Instant::now();
     record.created_ms = visit.now_ms;
     record.creation_ttl_secs = record.ttl_secs;
@@ -327,9 +332,18 @@ pub(crate) fn wrap_envelope(visit: &mut Visit, ttl_secs: u64, path: &str, envelo
     let display_name = display_name(visit);
     let namespace = visit.namespace.record.id.clone();
     let asked = WrapAsk { ttl_secs, creation_path: path, display_name, wrapped_accessor, namespace };
-    let wrap = wrap(&visit.open, &mut visit.tx, visit.now_ms, asked, &content)?;
+    let wrap = wrap_in(visit, asked, &content)?;
     count(visit, path, TokenKind::Wrapping, ttl_secs);
     Ok(wrapped(wrap))
+}
+
+/// Keeps content in the cubbyhole of a single-use token that a visit makes.
+pub(crate) fn wrap_in(visit: &mut Visit, asked: WrapAsk<'_>, content: &Hidden<Vec<u8>>) -> Result<WrapInfo, Fault> {
+    let home = visit.config.namespaces.with_id(&asked.namespace).unwrap_or(&visit.namespace);
+    let full = home.full(asked.creation_path);
+    let seat = room::seat(visit, &full, asked.creation_path)?;
+    let seat = seat.map(|seat| &visit.seats[seat]);
+    wrap((&visit.open, seat), &mut visit.tx, visit.now_ms, asked, content)
 }
 
 /// What the caller is called, and so the wrapping tokens it asks for.
@@ -354,9 +368,9 @@ pub(crate) struct WrapAsk<'a> {
     pub namespace: String,
 }
 
-/// Keeps content in the cubbyhole of a single-use token.
+/// Keeps content in the cubbyhole of a single-use token, which gets the seat.
 pub(crate) fn wrap(
-    open: &Open,
+    (open, seat): (&Open, Option<&Seat>),
     tx: &mut Transaction,
     now_ms: u64,
     asked: WrapAsk<'_>,
@@ -373,6 +387,9 @@ pub(crate) fn wrap(
         ..TokenRecord::default()
     };
     let made = make(open, tx, now_ms, record, None)?;
+    if let Some(seat) = seat {
+        seat.give_to(&made.hash);
+    }
     let key = Cubby::of(&made.hash).key("response").expect("the name is plain");
     tx.put(&key, content.expose())?;
     Ok(WrapInfo {

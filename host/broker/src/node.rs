@@ -32,7 +32,7 @@ use crate::components::{self, Components};
 use crate::fault::Fault;
 use crate::open::Open;
 use crate::step::record::Audited;
-use crate::step::{backup, census, duties, expire, rotate, upkeep};
+use crate::step::{backup, census, count, duties, expire, rotate, upkeep};
 use crate::sys::metrics;
 
 pub(crate) mod birth;
@@ -332,15 +332,15 @@ impl Node {
         let (for_expiry, for_upkeep, for_duties) = (open.clone(), open.clone(), open.clone());
         let (for_tenure, for_census) = (open.clone(), open.clone());
         let (for_closing, for_backup, for_reseal) = (open.clone(), open.clone(), open.clone());
-        let (for_components, for_rotate) = (open.clone(), open.clone());
+        let (for_components, for_rotate, for_count) = (open.clone(), open.clone(), open.clone());
         let node = Arc::downgrade(self);
         let background = tokio::spawn(async move {
             let (tenure, census) = (tenure::run(for_tenure), census::run(for_census));
             let (closing, backup) = (seal_when_closing(node, for_closing), backup::run(for_backup));
             let (expire, upkeep, duties) = (expire::run(for_expiry), upkeep::run(for_upkeep), duties::run(for_duties));
             let (reseal, components) = (reseal::run(for_reseal), components::run(for_components));
-            let rotate = rotate::run(for_rotate);
-            tokio::join!(expire, upkeep, duties, tenure, census, closing, backup, reseal, components, rotate);
+            let (rotate, count) = (rotate::run(for_rotate), count::run(for_count));
+            tokio::join!(expire, upkeep, duties, tenure, census, closing, backup, reseal, components, rotate, count);
         });
         *self.state.write() = Some(Running { open, background });
         tracing::info!("the node is unsealed");

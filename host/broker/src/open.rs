@@ -23,8 +23,10 @@ use crate::cluster::restoring::Snapshots;
 use crate::fault::Fault;
 use crate::fence::Fence;
 use crate::guest::cache::GuestCache;
+use crate::in_flight::InFlight;
 use crate::node::Parts;
 use crate::step::remove::InHand;
+use crate::tally::{Endings, Tally};
 
 /// A lock that a guest takes by name.
 type AdvisoryLock = Arc<tokio::sync::Mutex<()>>;
@@ -44,7 +46,8 @@ pub(crate) struct Open {
     pub active_since_ms: AtomicU64,
     pub devices: RwLock<Arc<Vec<Arc<Device>>>>,
     pub cache: GuestCache,
-    pub in_flight: AtomicU64,
+    /// Requests that are being served.
+    pub in_flight: Arc<InFlight>,
     /// What holders of key shares are at.
     pub ceremonies: Mutex<Ceremonies>,
     /// Wakes whoever settles what is due.
@@ -57,6 +60,8 @@ pub(crate) struct Open {
     pub snapshots: Snapshots,
     /// How long it may go on.
     pub fence: Fence,
+    /// How many leases there are of each quota.
+    pub tally: Arc<Tally>,
     config: RwLock<Option<Arc<Config>>>,
     locks: Mutex<HashMap<(SpaceId, String), AdvisoryLock>>,
 }
@@ -88,12 +93,13 @@ impl Open {
             cluster_name: from.cluster_name,
             devices: RwLock::new(Arc::new(from.devices)),
             cache: GuestCache::default(),
-            in_flight: AtomicU64::new(0),
+            in_flight: Arc::default(),
             ceremonies: Mutex::default(),
             due: Notify::new(),
             in_hand: InHand::default(),
             snapshots: Snapshots::default(),
             fence: Fence::new(from.moment),
+            tally: Arc::default(),
             config: RwLock::new(None),
             locks: Mutex::default(),
         }
@@ -208,13 +214,23 @@ impl Open {
 
     /// As [`commit`](Self::commit), of a transaction that writes; gives the version of what
     /// it wrote.
-    pub(crate) async fn write(&self, tx: Transaction) -> Result<Version, Fault> {
+    pub(crate) async fn write(&self, mut tx: Transaction) -> Result<Version, Fault> {
+        let ended = tx.take_ended();
         let change = tx.into_change(&*self.parts.entropy)?;
         self.fence.refuse_shut()?;
-        match self.ledger().propose(change).await? {
-            Verdict::Committed(version) => Ok(version),
-            Verdict::Conflict => Err(Fault::Conflict),
+        let endings = Endings::of(&self.tally, ended);
+        let verdict = self.ledger().propose(change).await.map_err(Fault::from);
+        let done = match verdict {
+            Ok(Verdict::Committed(version)) => Ok(version),
+            Ok(Verdict::Conflict) => Err(Fault::Conflict),
+            Err(fault) => Err(fault),
+        };
+        match (endings, &done) {
+            (Some(endings), Ok(_)) => endings.happened(),
+            (Some(endings), Err(fault)) if !fault.is_undecided() => endings.did_not_happen(),
+            _ => {}
         }
+        done
     }
 
     /// The advisory lock of this name in a mount.

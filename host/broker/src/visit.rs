@@ -20,6 +20,7 @@ use crate::fault::Fault;
 use crate::fields::Fields;
 use crate::figures::MadeToken;
 use crate::open::Open;
+use crate::tally::Seat;
 
 /// Somebody with a valid token.
 pub(crate) struct Who {
@@ -72,6 +73,8 @@ pub(crate) struct Visit {
     pub ends: Option<tokio::time::Instant>,
     /// The outside was touched: no second attempt.
     pub outside: bool,
+    /// Seats for leases, of the quotas that are for them.
+    pub seats: Vec<Seat>,
     /// A guest's advisory locks, held until the commit.
     pub held: Vec<tokio::sync::OwnedMutexGuard<()>>,
 }

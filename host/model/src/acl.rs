@@ -5,11 +5,12 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use crate::path;
-use crate::policy::{Capabilities, ParameterRules, PathRule, Policy};
+use crate::policy::{Capabilities, KeysFilter, ParameterRules, PathRule, Policy};
 
 mod explain;
 
@@ -37,6 +38,8 @@ struct Rule {
     max_wrap_secs: u64,
     /// Most names of a list; 0: all.
     page_max: u64,
+    /// Which names of a list are shown.
+    filter: Option<Arc<KeysFilter>>,
     /// The policies that have it, and what each says.
     policies: Vec<(String, Capabilities)>,
 }
@@ -149,6 +152,15 @@ impl Acl {
         decided(self.folded(ask.folded).deciding(ask), ask)
     }
 
+    /// Which names a list is to show; none: all. It is for requests that are let through.
+    #[must_use]
+    pub fn keys_filter(&self, ask: &Ask<'_>) -> Option<Arc<KeysFilter>> {
+        if self.root || !ask.is_list() {
+            return None;
+        }
+        self.folded(ask.folded).deciding(ask).and_then(|(_, rule)| rule.filter.clone())
+    }
+
     /// The one rule that decides, of rules that are folded already.
     fn deciding(&self, ask: &Ask<'_>) -> Option<Found<'_>> {
         if ask.is_list() { self.folder_rule(ask.path) } else { self.rule(ask.path) }
@@ -257,6 +269,7 @@ impl Rule {
             min_wrap_secs: rule.min_wrapping_ttl_secs,
             max_wrap_secs: rule.max_wrapping_ttl_secs,
             page_max: rule.pagination_limit,
+            filter: rule.keys_filter.clone(),
             policies: vec![(policy.to_owned(), rule.capabilities)],
         }
     }
@@ -274,6 +287,8 @@ impl Rule {
         self.min_wrap_secs = lowest(self.min_wrap_secs, other.min_wrap_secs);
         self.max_wrap_secs = lowest(self.max_wrap_secs, other.max_wrap_secs);
         self.page_max = lowest(self.page_max, other.page_max);
+        // The first policy that has one decides, as in OpenBao.
+        self.filter = self.filter.take().or(other.filter);
     }
 
     /// Whether it lets the request through, and how many names a list then shows.

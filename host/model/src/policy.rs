@@ -1,8 +1,14 @@
 //! Policies: their names and their text. What they decide is in [`crate::acl`].
 
+use std::sync::Arc;
+
 use crate::hcl::{self, Item, Value};
 use crate::path::{self, ApiPath};
 use crate::template::{self, Subject, TemplateError};
+
+mod filter;
+
+pub use filter::KeysFilter;
 
 /// The name of a policy, normalised (trimmed, lower case) and never `root`: what
 /// carries full power is no policy, so no API that takes names can hand it out.
@@ -133,6 +139,8 @@ pub struct PathRule {
     pub max_wrapping_ttl_secs: u64,
     /// Most names that one list shows; 0: all. Source: OpenBao.
     pub pagination_limit: u64,
+    /// Which names a list shows; none: all. Source: OpenBao.
+    pub keys_filter: Option<Arc<KeysFilter>>,
     /// When it ends, in milliseconds since 1970; `None`: never. Source: OpenBao.
     pub expires_ms: Option<u64>,
 }
@@ -270,6 +278,7 @@ fn path_rule(pattern: &str, body: &[Item]) -> Result<PathRule, PolicyError> {
     }
     template::check(&pattern_text).map_err(|e| bad(format!("failed to validate policy templating: {e}")))?;
     let mut rule = PathRule { pattern: pattern_text, ..PathRule::default() };
+    let mut filter = None;
     for item in body {
         match item.key.as_str() {
             "capabilities" => {
@@ -288,11 +297,13 @@ fn path_rule(pattern: &str, body: &[Item]) -> Result<PathRule, PolicyError> {
             "min_wrapping_ttl" => rule.min_wrapping_ttl_secs = seconds(&item.value).map_err(bad)?,
             "max_wrapping_ttl" => rule.max_wrapping_ttl_secs = seconds(&item.value).map_err(bad)?,
             "pagination_limit" => rule.pagination_limit = limit(&item.value).map_err(bad)?,
+            "list_scan_response_keys_filter_path" => filter = Some(&item.value),
             "expiration" => rule.expires_ms = expiration(&item.value).map_err(bad)?,
             "comment" => {}
             other => return Err(bad(format!("invalid key {other:?} on line {}", item.line))),
         }
     }
+    rule.keys_filter = keys_filter(filter, rule.capabilities).map_err(bad)?;
     let (min, max) = (rule.min_wrapping_ttl_secs, rule.max_wrapping_ttl_secs);
     if max != 0 && min > max {
         return Err(bad("max_wrapping_ttl cannot be less than min_wrapping_ttl".into()));
@@ -328,6 +339,23 @@ fn seconds(value: &Value) -> Result<u64, String> {
         }
         _ => Err("invalid duration".into()),
     }
+}
+
+/// The filter of a rule. As in OpenBao, one that denies has none, and one without a text neither.
+fn keys_filter(value: Option<&Value>, capabilities: Capabilities) -> Result<Option<Arc<KeysFilter>>, String> {
+    let text = match value {
+        None => return Ok(None),
+        Some(Value::Str(text) | Value::Num(text)) => text,
+        Some(_) => return Err("list_scan_response_keys_filter_path must be a text".to_owned()),
+    };
+    if capabilities.has(Capabilities::DENY) || text.is_empty() {
+        return Ok(None);
+    }
+    if !capabilities.has(Capabilities::LIST) {
+        let text = "list_scan_response_keys_filter_path needs to be used on a path with the list capability";
+        return Err(text.to_owned());
+    }
+    KeysFilter::parse(text).map(|filter| Some(Arc::new(filter)))
 }
 
 /// A number of names; none where it is not above 0, as in OpenBao.

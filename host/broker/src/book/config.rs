@@ -14,6 +14,7 @@ use bulkhead_model::policy::{Policy, PolicyError, PolicyName};
 use parking_lot::RwLock;
 
 use super::identity::persona::{Persona, Personas, Rules};
+use super::lease_quotas::LeaseQuotas;
 use super::mounts::{self, Catalog, Mount, MountEntry, MountTable};
 use super::namespaces::{Namespace, Namespaces};
 use super::quotas::Quotas;
@@ -39,6 +40,7 @@ pub(crate) struct Config {
     /// Plugins that operators registered.
     pub registry: Arc<Registry>,
     pub quotas: Arc<Quotas>,
+    pub lease_quotas: Arc<LeaseQuotas>,
     pub settings: Settings,
     personas: Personas,
     /// Rules of tokens without an entity, of each namespace.
@@ -91,6 +93,7 @@ impl Config {
             mounts,
             registry,
             quotas,
+            lease_quotas: Arc::new(LeaseQuotas::load(tx)?),
             settings: Settings::load(&mut tx.afresh())?,
             personas: Personas::default(),
             acls: RwLock::default(),

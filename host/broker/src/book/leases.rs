@@ -150,6 +150,7 @@ pub(crate) fn save(tx: &mut Transaction, before: Option<&LeaseRecord>, record: &
 /// # Errors
 /// [`StoreError`] from the barrier.
 pub(crate) fn remove(tx: &mut Transaction, record: &LeaseRecord) -> Result<(), StoreError> {
+    tx.note_end(digest(&record.id));
     if let Some(key) = key(&record.id) {
         tx.delete(&key)?;
     }
@@ -175,6 +176,7 @@ pub(crate) fn fall_due(tx: &mut Transaction, old: &LeaseRecord, now_ms: u64) -> 
 /// # Errors
 /// [`StoreError`] from the barrier.
 pub(crate) fn remove_unread(tx: &mut Transaction, id: &str) -> Result<(), StoreError> {
+    tx.note_end(digest(id));
     key(id).map_or(Ok(()), |key| tx.delete(&key))
 }
 

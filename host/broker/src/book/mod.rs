@@ -7,6 +7,7 @@ pub(crate) mod config;
 pub(crate) mod identity;
 pub(crate) mod jobs;
 pub(crate) mod kept;
+pub(crate) mod lease_quotas;
 pub(crate) mod leases;
 pub(crate) mod lockouts;
 pub(crate) mod mfa;
@@ -61,6 +62,8 @@ pub(crate) mod space {
     pub(crate) const PASSWORD_POLICIES: SpaceId = SpaceId::of_each(40);
     /// Rate limits by name.
     pub(crate) const QUOTAS: SpaceId = SpaceId::host(41);
+    /// Quotas of leases by name.
+    pub(crate) const LEASE_QUOTAS: SpaceId = SpaceId::host(55);
     /// Snapshots to be taken regularly, by name.
     pub(crate) const SNAPSHOT_PLANS: SpaceId = SpaceId::host(42);
     /// What became of them.
@@ -135,6 +138,7 @@ const NAMES: &[(SpaceId, &str)] = &[
     (space::IDENTITY, "identity"),
     (space::PASSWORD_POLICIES, "password policies"),
     (space::QUOTAS, "quotas"),
+    (space::LEASE_QUOTAS, "quotas of leases"),
     (space::LOCKED_ALIASES, "locked aliases"),
     (space::SNAPSHOT_PLANS, "plans for snapshots"),
     (space::SNAPSHOT_OUTCOMES, "outcomes of snapshots"),

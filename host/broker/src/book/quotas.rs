@@ -21,6 +21,9 @@ pub(crate) struct LimitRecord {
     pub block_secs: u64,
     /// Of a namespace: whether it is for those below, too.
     pub inheritable: bool,
+    /// As [`LimitRule`] has it, in lower case.
+    #[serde(default)]
+    pub role: String,
 }
 
 impl LimitRecord {
@@ -33,7 +36,7 @@ impl LimitRecord {
             interval_ms: self.interval_secs.max(1).saturating_mul(1000),
             block_ms: self.block_secs.saturating_mul(1000),
         };
-        LimitRule { path: self.path.clone(), limit, inheritable: self.inheritable }
+        LimitRule { path: self.path.clone(), limit, inheritable: self.inheritable, role: self.role.clone() }
     }
 }
 
@@ -209,7 +212,8 @@ mod tests {
 
     fn record(name: &str, path: &str, rate: f64) -> LimitRecord {
         let path = path.to_owned();
-        LimitRecord { name: name.to_owned(), path, rate, interval_secs: 1, block_secs: 0, inheritable: false }
+        let (name, role) = (name.to_owned(), String::new());
+        LimitRecord { name, path, rate, interval_secs: 1, block_secs: 0, inheritable: false, role }
     }
 
     fn paths(tx: &mut Transaction) -> Vec<String> {

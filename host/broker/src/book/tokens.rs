@@ -79,6 +79,11 @@ impl TokenRecord {
         (self.expires_ms.saturating_sub(now_ms) / 1000).min(self.ttl_secs)
     }
 
+    /// Whether it counts as a lease: it has an end, and is no root's.
+    pub(crate) fn is_counted(&self) -> bool {
+        self.expires_ms != 0 && self.policies != ["root"]
+    }
+
     pub(crate) fn is_expired(&self, now_ms: u64) -> bool {
         self.expires_ms != 0 && now_ms >= self.expires_ms
     }
@@ -216,6 +221,7 @@ fn untie(tx: &mut Transaction, parent: &TokenHash, child: &TokenHash) -> Result<
 /// Takes a token's record out of the book with all that leads to it but the tie to its
 /// parent. Nobody can use the token any more.
 fn strike(tx: &mut Transaction, salt: &Salt, hash: &TokenHash, record: &TokenRecord) -> Result<(), StoreError> {
+    tx.note_end(*hash);
     tx.delete(&key(hash))?;
     tx.delete(&accessor_key(salt, &record.accessor))?;
     if record.expires_ms != 0 {

@@ -45,9 +45,10 @@ const OF_THIS_NODE: [&str; 6] = [
 ];
 
 /// Reads whose answer only the leader knows.
-const OF_THE_LEADER: [&str; 5] = [
+const OF_THE_LEADER: [&str; 6] = [
     "sys/generate-root-token/",
     "sys/ha-status",
+    "sys/quotas/lease-count/",
     "sys/rotate/recovery/",
     "sys/rotate/root/",
     "sys/storage/raft/autopilot/state",

@@ -29,6 +29,8 @@ use crate::fault::Fault;
 use crate::mint::{self, WrapAsk};
 use crate::open::Open;
 use crate::step::intent::{self, Pending};
+use crate::step::room;
+use crate::tally::Seat;
 
 /// Longest template a guest may have expanded, in bytes. Source: ours. Why: each directive
 /// may grow into a value of some hundred bytes, in the host's memory.
@@ -43,6 +45,8 @@ pub(crate) struct GuestHost {
     request_id: String,
     outside: bool,
     held: Vec<tokio::sync::OwnedMutexGuard<()>>,
+    /// Of the quotas for tokens that it wraps something with.
+    seats: Vec<Seat>,
     intents: Vec<Pending>,
     /// Of a mount that starts afresh: its cache is as good as empty.
     afresh: bool,
@@ -61,6 +65,7 @@ impl GuestHost {
             request_id: request_id.to_owned(),
             outside: false,
             held: Vec::new(),
+            seats: Vec::new(),
             intents: Vec::new(),
             afresh: false,
             void: None,
@@ -94,6 +99,11 @@ impl GuestHost {
         self.void.take()
     }
 
+    /// Its seats, taken out.
+    pub(crate) fn take_seats(&mut self) -> Vec<Seat> {
+        std::mem::take(&mut self.seats)
+    }
+
     /// The transaction, whether the call touched the outside, and the locks it holds.
     pub(crate) fn into_parts(self) -> (Transaction, bool, Vec<tokio::sync::OwnedMutexGuard<()>>) {
         (self.tx, self.outside, self.held)
@@ -116,6 +126,12 @@ impl GuestHost {
     fn registry(&mut self) -> Option<Arc<Config>> {
         let found = self.open.config(&mut self.tx);
         found.inspect_err(|error| tracing::error!(error = %error, "the configuration could not be read")).ok()
+    }
+
+    /// A seat for a token that is made in this call.
+    fn seat(&mut self, path: &str) -> Result<Option<Seat>, Fault> {
+        let config = self.open.config(&mut self.tx)?;
+        room::taken((&self.open, &config), &self.mount.namespace.full(path), path)
     }
 
     fn folder(&self, prefix: &str) -> Result<Folder, StorageError> {
@@ -335,16 +351,28 @@ impl CallHost for GuestHost {
         if ttl == 0 {
             return Err("a wrapping token needs a lifetime".into());
         }
+        let path = self.mount.request_path().to_owned();
+        let seat = match self.seat(&path) {
+            Ok(seat) => seat,
+            Err(fault @ Fault::Answer(_)) => return Err(fault.into_failure().errors.join("; ")),
+            Err(fault) => {
+                let text = "this node has to look at something first";
+                self.void = Some(fault);
+                return Err(text.to_owned());
+            }
+        };
         let envelope = Envelope { data: Some(data), ..Envelope::default() };
         let content = crate::sys::wrapping::stored(&envelope);
         let asked = WrapAsk {
             ttl_secs: ttl.min(self.mount.facts.max_ttl),
-            creation_path: self.mount.request_path(),
+            creation_path: &path,
             display_name: String::new(),
             wrapped_accessor: None,
             namespace: self.mount.entry.namespace.clone(),
         };
-        match mint::wrap(&self.open, &mut self.tx, self.now_ms, asked, &content) {
+        let wrapped = mint::wrap((&self.open, seat.as_ref()), &mut self.tx, self.now_ms, asked, &content);
+        self.seats.extend(seat);
+        match wrapped {
             Ok(wrapped) => Ok(wrapped.token.expose().clone()),
             Err(fault) => Err(fault.into_failure().errors.join("; ")),
         }

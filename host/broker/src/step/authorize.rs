@@ -1,10 +1,12 @@
 //! Asks the policies. Holding an [`Authorized`] is the proof that they said yes.
 
+use std::sync::Arc;
+
 use bulkhead_barrier::Key;
 use bulkhead_model::acl::{Ask, Decision, DenyingRule};
 use bulkhead_model::failure::Failure;
 use bulkhead_model::plugin::{Existence, Operation};
-use bulkhead_model::policy::Capabilities;
+use bulkhead_model::policy::{Capabilities, KeysFilter};
 use bulkhead_model::request::{Body, Request, Verb};
 use serde_json::{Map, Value};
 
@@ -22,6 +24,15 @@ pub(crate) struct Authorized {
     pub granting: Vec<String>,
     /// How many names a list is to show, where the policies say; 0: all.
     pub page: Option<u64>,
+    /// Which of them, where the policies say that.
+    pub keys_filter: Option<Arc<KeysFilter>>,
+}
+
+impl Authorized {
+    /// What nobody has to be asked about.
+    fn without_asking(routed: Routed, operation: Operation) -> Self {
+        Self { routed, operation, granting: Vec::new(), page: None, keys_filter: None }
+    }
 }
 
 /// A request that was turned away, with what decided, for the audit log.
@@ -55,7 +66,7 @@ pub(crate) async fn authorize(visit: &mut Visit, request: &Request, routed: Rout
     // What a path takes is no secret of the mount: Vault tells it to whoever has a token,
     // whatever the policies say, and on paths that demand sudo too.
     if request.help {
-        return Ok(Authorized { routed, operation: op, granting: Vec::new(), page: None });
+        return Ok(Authorized::without_asking(routed, op));
     }
     if request.verb == Verb::Write && !may_both(visit, request, &routed) {
         op = match create_or_update(visit, request, &routed.target).await {
@@ -64,7 +75,7 @@ pub(crate) async fn authorize(visit: &mut Visit, request: &Request, routed: Rout
         };
     }
     if open_to_all {
-        return Ok(Authorized { routed, operation: op, granting: Vec::new(), page: None });
+        return Ok(Authorized::without_asking(routed, op));
     }
     let parameters = || sent(request);
     let ask = Ask {
@@ -77,7 +88,10 @@ pub(crate) async fn authorize(visit: &mut Visit, request: &Request, routed: Rout
     };
     let who = visit.who.as_ref().expect("checked above: somebody is there");
     match who.acl.decide(&ask) {
-        Decision::Allow { granting, page } => Ok(Authorized { routed, operation: op, granting, page }),
+        Decision::Allow { granting, page } => {
+            let keys_filter = who.acl.keys_filter(&ask);
+            Ok(Authorized { routed, operation: op, granting, page, keys_filter })
+        }
         Decision::Deny { rule } => {
             let by = rule.map_or(DeniedBy::NoRule, |rule| DeniedBy::Rule(Box::new(rule)));
             deny(by, Failure::denied().into())

@@ -19,7 +19,7 @@ use crate::fields::Fields;
 use crate::guest::GuestHost;
 use crate::step::authorize::Authorized;
 use crate::step::route::{GuestTarget, Target};
-use crate::step::{lockout, settle};
+use crate::step::{lockout, room, settle, shown};
 use crate::sys::table::{Handler, HostRoute};
 use crate::visit::{Ask, Visit};
 
@@ -28,6 +28,15 @@ use crate::visit::{Ask, Visit};
 /// # Errors
 /// [`Fault`]: the answer is a refusal, or the visit must run again.
 pub(crate) async fn dispatch(visit: &mut Visit, request: &Request, passed: &Authorized) -> Result<Reply, Fault> {
+    let namespace = visit.namespace.clone();
+    let reply = answered(visit, request, passed).await?;
+    match &passed.keys_filter {
+        Some(filter) => shown::keys(visit, (request, &namespace), filter, reply).await,
+        None => Ok(reply),
+    }
+}
+
+async fn answered(visit: &mut Visit, request: &Request, passed: &Authorized) -> Result<Reply, Fault> {
     if request.help {
         return crate::sys::help::answer(visit, request, passed);
     }
@@ -39,6 +48,7 @@ pub(crate) async fn dispatch(visit: &mut Visit, request: &Request, passed: &Auth
     match &passed.routed.target {
         Target::Host { route, captures, .. } => host(visit, sent, route, captures).await,
         Target::Guest(guest) => {
+            room::reserve(visit, request, guest, passed.operation)?;
             let attempt = lockout::admit(visit, request, guest, passed.operation).await?;
             let returned = call_guest(visit, sent, guest, passed.operation).await?;
             let attempt = attempt.map(|attempt| attempt.judged(&returned));
@@ -190,6 +200,7 @@ pub(crate) async fn call(
     if finished.result.is_ok() {
         host.fulfil()?;
     }
+    visit.seats.append(&mut host.take_seats());
     let (tx, outside, held) = host.into_parts();
     visit.tx = tx;
     visit.outside |= outside;

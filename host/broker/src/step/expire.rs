@@ -327,6 +327,7 @@ pub(crate) fn visit(open: &Arc<Open>, now_ms: u64) -> Result<Visit, Fault> {
         attempt: 0,
         ends: None,
         outside: false,
+        seats: Vec::new(),
         held: Vec::new(),
     })
 }

@@ -14,7 +14,7 @@ use crate::book::leases::{self, Due, LeaseRecord};
 use crate::book::mounts::{self, Engine, Mount, MountEntry, Table};
 use crate::book::removals::{self, LeaseEnd, RemovalRecord, Slice, TokensEnded, What};
 use crate::book::tokens::{self, TokenRecord, tree};
-use crate::book::{jobs, quotas};
+use crate::book::{jobs, lease_quotas, quotas};
 use crate::fault::Fault;
 use crate::open::Open;
 use crate::step::expire::{self, AT_WORK_OF_MOUNT_MAX};
@@ -153,6 +153,7 @@ fn take_away(visit: &mut Visit, mount: &Mount) -> Result<(), Fault> {
     duties::forget(&mut visit.tx, mount.space)?;
     upgrade::forget(&mut visit.tx, mount.space)?;
     quotas::mount_gone(&mut visit.tx, &mount.full_path)?;
+    lease_quotas::mount_gone(&mut visit.tx, &mount.full_path)?;
     expire::schedule_drop(visit, mount.space)?;
     visit.after.extend([After::Refresh, After::DropCache(mount.space), After::LookForDue]);
     Ok(())

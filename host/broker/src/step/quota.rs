@@ -14,7 +14,7 @@ use crate::fault::Fault;
 use crate::node::Node;
 use crate::open::Open;
 use crate::step::record::{self, Audited, Trail};
-use crate::step::route;
+use crate::step::{role, route};
 
 /// Counts a request; gives the header lines of its answer.
 ///
@@ -31,14 +31,16 @@ pub(crate) async fn admit(node: &Node, request: &Request) -> Result<Headers, Aud
         "" => request.path.clone(),
         name => request.path.below(&format!("{name}/")),
     };
-    let mut over = match judged(&open, &config, (&full, request)) {
+    let role = role::of_login(&open, &config, (&full, request)).await;
+    let mut over = match judged(&open, &config, (&full, request, role.as_deref())) {
         Ok(headers) => return Ok(headers),
         Err(over) => over,
     };
     // The limit may have been changed by way of another node, which this one learns by looking.
     let fresh = open.refresh().ok().and_then(|()| open.known_config());
     if let Some(fresh) = fresh.filter(|fresh| !Arc::ptr_eq(&fresh.quotas, &config.quotas)) {
-        over = match judged(&open, &fresh, (&full, request)) {
+        let role = role::of_login(&open, &fresh, (&full, request)).await;
+        over = match judged(&open, &fresh, (&full, request, role.as_deref())) {
             Ok(headers) => return Ok(headers),
             Err(over) => over,
         };
@@ -51,11 +53,14 @@ pub(crate) async fn admit(node: &Node, request: &Request) -> Result<Headers, Aud
 ///
 /// # Errors
 /// The header lines, where it is over the limit.
-fn judged(open: &Open, config: &Config, (full, request): (&ApiPath, &Request)) -> Result<Headers, Headers> {
+fn judged(open: &Open, config: &Config, asked: (&ApiPath, &Request, Option<&str>)) -> Result<Headers, Headers> {
+    let (full, request, role) = asked;
     let quotas = &config.quotas;
     let path = route::folded(&config.mounts, full.as_str()).path;
     let (namespace, _) = config.namespaces.locate(config.namespaces.root(), full.as_str());
-    let Some((rule, limit)) = quotas.rules.find(&path, namespace.path()) else { return Ok(Headers::new()) };
+    let of_role = role.and_then(|role| quotas.rules.find_of_role(&path, role));
+    let found = of_role.or_else(|| quotas.rules.find(&path, namespace.path()));
+    let Some((rule, limit)) = found else { return Ok(Headers::new()) };
     let client = Client::from(request.origin.address);
     let taken = quotas.counts.lock().take(rule, client, limit, open.parts.clock.now_ms());
     let headers = if quotas.config.response_headers { headers(limit, &taken) } else { Headers::new() };

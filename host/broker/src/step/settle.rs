@@ -17,7 +17,8 @@ use crate::open::Open;
 use crate::step::dispatch::{GuestAnswer, mismatched};
 use crate::step::mfa::Standing;
 use crate::step::route::GuestTarget;
-use crate::step::{identify, mfa};
+use crate::step::{identify, mfa, room};
+use crate::tally::Seat;
 use crate::visit::{After, Visit, enveloped};
 
 /// The answer to a guest's response, with the lease or token it granted written into
@@ -169,7 +170,9 @@ fn grant_lease(
         failures: 0,
         due_ms: expires_ms,
     };
+    let seat = room::seat(visit, &record.path, request.path.as_str())?;
     leases::save(&mut visit.tx, None, &record)?;
+    room::give(visit, seat, &leases::digest(&record.id));
     tracing::debug!(request = %request.id, "lease granted");
     Ok(LeaseInfo {
         id: guest.mount.namespace.shown_lease(&record.id),
@@ -207,11 +210,14 @@ fn login(
 /// [`Fault::Conflict`]: the visit must run again. Others: nothing, or something
 /// unknown, was committed.
 pub(crate) async fn commit(visit: Visit) -> Result<Vec<After>, Fault> {
-    let Visit { open, mut tx, after, held, who, now_ms, .. } = visit;
+    let Visit { open, mut tx, after, held, mut seats, who, now_ms, .. } = visit;
     if let Some(who) = who.filter(|who| who.record.num_uses > 0) {
         identify::count_use(&open, &mut tx, &who.hash, now_ms)?;
     }
-    open.commit(tx).await?;
+    seats.iter_mut().for_each(Seat::commits);
+    let committed = open.commit(tx).await;
+    room::settle(seats, &committed);
+    committed?;
     drop(held);
     Ok(after)
 }

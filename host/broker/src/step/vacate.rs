@@ -9,7 +9,7 @@ use crate::book::leases::Due;
 use crate::book::mounts::{self, Engine, Mount};
 use crate::book::namespaces::{self, Namespace, NamespaceRecord};
 use crate::book::removals::{self, RemovalRecord, Slice, TokensEnded, What};
-use crate::book::{jobs, quotas, space};
+use crate::book::{jobs, lease_quotas, quotas, space};
 use crate::fault::Fault;
 use crate::open::Open;
 use crate::step::{expire, leave, settle};
@@ -89,6 +89,7 @@ fn end(visit: &mut Visit, namespace: &Namespace) -> Result<(), Fault> {
         expire::schedule_drop(visit, namespace.realm().place(book))?;
     }
     quotas::mount_gone(&mut visit.tx, namespace.path())?;
+    lease_quotas::mount_gone(&mut visit.tx, namespace.path())?;
     namespaces::remove(&mut visit.tx, &namespace.record)?;
     visit.after.extend([After::Refresh, After::LookForDue]);
     Ok(())

@@ -1,7 +1,5 @@
 //! `sys/metrics`: what a node counts, as Prometheus reads it or as Vault tells it in JSON.
 
-use std::sync::atomic::Ordering;
-
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::metrics::{Interval, Sheet, prometheus};
 use bulkhead_model::reply::Reply;
@@ -80,8 +78,9 @@ fn tell_state(sheet: &mut Sheet, parts: &Parts, cluster: &str, open: Option<&Ope
     let version = [("version", parts.facts.version.as_str())];
     sheet.gauge("bulkhead.build", "1, with the version that runs.", &version, 1.0);
     let Some(open) = open else { return };
-    let in_flight = open.in_flight.load(Ordering::Relaxed);
+    let in_flight = open.in_flight.count();
     sheet.gauge("vault.core.in_flight_requests", "Requests being served.", &cluster, in_flight as f64);
+    tell_leases(sheet, open);
     let Some(config) = open.known_config() else { return };
     for (table, kind) in [(Table::Auth, "auth"), (Table::Secret, "logical")] {
         let (local, shared): (Vec<_>, Vec<_>) =
@@ -90,5 +89,17 @@ fn tell_state(sheet: &mut Sheet, parts: &Parts, cluster: &str, open: Option<&Ope
             let labels = [cluster[0], ("local", is_local), ("type", kind)];
             sheet.gauge("vault.core.mount_table.num_entries", "Mounts.", &labels, count as f64);
         }
+    }
+}
+
+/// Quotas of leases that are told of. Source: ours. Why: labels have a bound.
+const LEASE_QUOTAS_TOLD: usize = 100;
+
+fn tell_leases(sheet: &mut Sheet, open: &Open) {
+    let Some((quotas, counts)) = open.tally.told() else { return };
+    for (record, count) in quotas.records.iter().zip(counts).take(LEASE_QUOTAS_TOLD) {
+        let name = [("name", record.name.as_str())];
+        sheet.gauge("vault.quota.lease_count.counter", "Leases of a quota.", &name, count as f64);
+        sheet.gauge("vault.quota.lease_count.max", "Leases that it lets there be.", &name, record.max_leases as f64);
     }
 }

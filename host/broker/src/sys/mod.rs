@@ -13,6 +13,7 @@ pub(crate) mod init;
 pub(crate) mod internal;
 pub(crate) mod keys;
 pub(crate) mod leader;
+mod lease_quotas;
 pub(crate) mod leases;
 mod lockouts;
 pub(crate) mod metrics;
@@ -61,6 +62,7 @@ pub(crate) fn routes() -> &'static HostTable {
             &[
                 at_gate::ROUTES,
                 quotas::ROUTES,
+                lease_quotas::ROUTES,
                 settings::ROUTES,
                 generate_root::ROUTES,
                 resplit::ROUTES,

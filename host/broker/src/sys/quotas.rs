@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::table::{Handler, HostRoute};
 use crate::book::quotas::{self, LimitRecord, QuotaConfig};
 use crate::fault::Fault;
-use crate::step::route;
+use crate::step::{role, route};
 use crate::visit::{After, Ask, Visit, data, listed};
 
 const LIMIT_FIELDS: &[&str] = &["name", "type", "path", "role", "rate", "interval", "block_interval", "inheritable"];
@@ -39,7 +39,7 @@ fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         "name": record.name,
         "path": record.path,
         "rate": number(record.rate),
-        "role": "",
+        "role": record.role,
         "type": "rate-limit",
     })))
 }
@@ -64,13 +64,15 @@ fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         return Err(Fault::invalid("'rate' is invalid"));
     }
     let path = path(visit, &fields.text_or_empty("path")?)?;
-    if !fields.text_or_empty("role")?.is_empty() {
+    let role = fields.text_or_empty("role")?.to_lowercase();
+    if !role.is_empty() && !has_roles(visit, &path) {
         return Err(no_role(&path));
     }
     let inheritable = fields.flag("inheritable")?.unwrap_or(path.is_empty());
     let name = ask.capture("name").to_owned();
-    let record = LimitRecord { name, path, rate, interval_secs, block_secs, inheritable };
-    if let Some(other) = quotas::all(&mut visit.tx)?.iter().find(|r| r.path == record.path && r.name != record.name) {
+    let record = LimitRecord { name, path, rate, interval_secs, block_secs, inheritable, role };
+    let is_same = |r: &&LimitRecord| r.path == record.path && r.role == record.role && r.name != record.name;
+    if let Some(other) = quotas::all(&mut visit.tx)?.iter().find(is_same) {
         let text = format!("quota rule with similar properties exists under the name {:?}", other.name);
         return Err(Fault::invalid(text));
     }
@@ -81,7 +83,7 @@ fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 
 /// The path as rules have it, in the form that requests are counted by; it must be below a mount,
 /// or nowhere.
-fn path(visit: &Visit, raw: &str) -> Result<String, Fault> {
+pub(super) fn path(visit: &Visit, raw: &str) -> Result<String, Fault> {
     let bare = raw.trim_start_matches('/').trim_end_matches('/');
     if bare.is_empty() {
         return Ok(String::new());
@@ -97,8 +99,13 @@ fn path(visit: &Visit, raw: &str) -> Result<String, Fault> {
     }
 }
 
-/// Limits for a role alone are refused: a node that cannot hold one must not promise it.
-fn no_role(path: &str) -> Fault {
+/// Whether at this path is an auth method that tells with which role somebody logs in.
+fn has_roles(visit: &Visit, path: &str) -> bool {
+    visit.config.mounts.at(path).is_some_and(|mount| role::is_told_by(mount))
+}
+
+/// Why there is no limit for a role here: a node that cannot hold one must not promise it.
+pub(super) fn no_role(path: &str) -> Fault {
     Fault::invalid(if !path.is_empty() && !path.ends_with('/') {
         "Quotas cannot contain both a path suffix and a role. If a role is provided, path must be a valid auth mount \
          with a concept of roles"

@@ -13,7 +13,7 @@ use super::table::{Handler, HostRoute};
 use crate::book::leases;
 use crate::book::mounts::{self, Mount, Table};
 use crate::book::removals::LeaseEnd;
-use crate::book::{opaque, quotas, space};
+use crate::book::{lease_quotas, opaque, quotas, space};
 use crate::fault::Fault;
 use crate::step::remove;
 use crate::visit::{After, Ask, Visit, data, enveloped};
@@ -76,6 +76,7 @@ fn remount(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     entry.former_paths = former_paths(visit, &mount, &to_full)?;
     mounts::save(&mut visit.tx, &entry)?;
     quotas::mount_moved(&mut visit.tx, &mount.full_path, &visit.namespace.full(&to_full))?;
+    lease_quotas::mount_moved(&mut visit.tx, &mount.full_path, &visit.namespace.full(&to_full))?;
     visit.after.push(After::Refresh);
     let id = visit.uuid();
     let info = json!({ "source_mount": from_full, "target_mount": to_full, "status": "success" });

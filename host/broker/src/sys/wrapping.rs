@@ -186,7 +186,7 @@ fn rewrap(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         wrapped_accessor: None,
         namespace: record.namespace.clone(),
     };
-    mint::wrap(&visit.open, &mut visit.tx, visit.now_ms, asked, &content).map(mint::wrapped)
+    mint::wrap_in(visit, asked, &content).map(mint::wrapped)
 }
 
 fn lookup(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {

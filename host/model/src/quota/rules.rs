@@ -6,37 +6,46 @@ use super::bucket::Limit;
 
 /// A limit and the paths it is for.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LimitRule {
+pub struct LimitRule<L = Limit> {
     /// Empty: every path. With a slash at the end: a mount, or a namespace. With a star at the end: all
     /// that begins so. Else this path alone.
     pub path: String,
-    /// What a client may do there.
-    pub limit: Limit,
+    /// What a client may do there, or how much there may be.
+    pub limit: L,
     /// Of a namespace, the root among them: whether it is for those below, too.
     pub inheritable: bool,
+    /// Of an auth method: for logins with this role alone; empty: for all that is asked of it.
+    pub role: String,
 }
 
 /// All limits of a node, ready to be asked.
-#[derive(Debug, Default)]
-pub struct QuotaRules {
-    rules: Vec<LimitRule>,
+#[derive(Debug)]
+pub struct QuotaRules<L = Limit> {
+    rules: Vec<LimitRule<L>>,
     /// Places in `rules`, by path without a slash or star at the end.
     exact: HashMap<String, usize>,
     mounts: HashMap<String, usize>,
     /// Longest first.
     beginnings: Vec<(String, usize)>,
     everywhere: Option<usize>,
+    /// Those for a role, by path of the method without its slash, then by role.
+    roles: HashMap<String, HashMap<String, usize>>,
     exempt: Vec<String>,
 }
 
-impl QuotaRules {
+impl<L> QuotaRules<L> {
     /// Sorts rules. `exempt` holds beginnings of paths that no rule is for; one that starts
     /// with `!` takes paths out of the exemption again.
     #[must_use]
-    pub fn new(rules: Vec<LimitRule>, exempt: Vec<String>) -> Self {
-        let mut sorted = Self { exempt, ..Self::default() };
+    pub fn new(rules: Vec<LimitRule<L>>, exempt: Vec<String>) -> Self {
+        let (exact, mounts, beginnings) = (HashMap::new(), HashMap::new(), Vec::new());
+        let (everywhere, roles) = (None, HashMap::new());
+        let mut sorted = Self { rules: Vec::new(), exact, mounts, beginnings, everywhere, roles, exempt };
         for (place, rule) in rules.iter().enumerate() {
-            if rule.path.is_empty() {
+            if !rule.role.is_empty() {
+                let method = rule.path.trim_end_matches('/').to_owned();
+                sorted.roles.entry(method).or_default().insert(rule.role.clone(), place);
+            } else if rule.path.is_empty() {
                 sorted.everywhere = Some(place);
             } else if let Some(beginning) = rule.path.strip_suffix('*') {
                 sorted.beginnings.push((beginning.to_owned(), place));
@@ -61,7 +70,7 @@ impl QuotaRules {
     /// then the longest beginning, then the mount, then the namespace and those above it. `namespace`:
     /// the one the path is in, with a slash at its end; of the root: nothing.
     #[must_use]
-    pub fn find(&self, path: &str, namespace: &str) -> Option<(usize, &Limit)> {
+    pub fn find(&self, path: &str, namespace: &str) -> Option<(usize, &L)> {
         if self.rules.is_empty() || self.is_exempt(path) {
             return None;
         }
@@ -77,6 +86,26 @@ impl QuotaRules {
         let everywhere = self.everywhere.filter(|place| namespace.is_empty() || self.rules[*place].inheritable);
         let place = self.exact.get(bare).copied().or_else(beginning).or_else(mount).or(everywhere)?;
         Some((place, &self.rules[place].limit))
+    }
+
+    /// Whether a path is one of an auth method that has rules for its roles.
+    #[must_use]
+    pub fn has_roles(&self, path: &str) -> bool {
+        self.of_method(path).is_some() && !self.is_exempt(path)
+    }
+
+    /// The rule for logins with this role at this path, which comes before all others.
+    #[must_use]
+    pub fn find_of_role(&self, path: &str, role: &str) -> Option<(usize, &L)> {
+        let place = *self.of_method(path)?.get(role)?;
+        (!self.is_exempt(path)).then_some((place, &self.rules[place].limit))
+    }
+
+    fn of_method(&self, path: &str) -> Option<&HashMap<String, usize>> {
+        if self.roles.is_empty() {
+            return None;
+        }
+        path.match_indices('/').find_map(|(end, _)| self.roles.get(&path[..end]))
     }
 
     /// The longest entry that the path begins with decides.

@@ -15,7 +15,12 @@ fn client(text: &str) -> Client {
 }
 
 fn rules(paths: &[&str], exempt: &[&str]) -> QuotaRules {
-    let rule = |path: &&str| LimitRule { path: (*path).to_owned(), limit: limit(1, 1_000, 0), inheritable: true };
+    let rule = |path: &&str| LimitRule {
+        path: (*path).to_owned(),
+        limit: limit(1, 1_000, 0),
+        inheritable: true,
+        role: String::new(),
+    };
     QuotaRules::new(paths.iter().map(rule).collect(), exempt.iter().map(|e| (*e).to_owned()).collect())
 }
 
@@ -44,7 +49,12 @@ fn the_nearest_rule_alone_counts() {
 
 #[test]
 fn a_namespaces_limit_is_for_those_below_only_if_it_is_inheritable() {
-    let at = |path: &str, inheritable| LimitRule { path: path.to_owned(), limit: limit(1, 1_000, 0), inheritable };
+    let at = |path: &str, inheritable| LimitRule {
+        path: path.to_owned(),
+        limit: limit(1, 1_000, 0),
+        inheritable,
+        role: String::new(),
+    };
     let rules =
         QuotaRules::new(vec![at("", false), at("a/", true), at("a/b/", false), at("a/b/kv/", false)], Vec::new());
     for (path, namespace, expected) in [
@@ -58,6 +68,26 @@ fn a_namespaces_limit_is_for_those_below_only_if_it_is_inheritable() {
     ] {
         assert_eq!(rules.find(path, namespace).map(|(place, _)| place), expected, "{path}");
     }
+}
+
+#[test]
+fn a_rule_for_a_role_is_for_logins_with_it_and_for_nothing_else() {
+    let rule = |path: &str, role: &str| LimitRule {
+        path: path.to_owned(),
+        limit: limit(1, 1_000, 0),
+        inheritable: false,
+        role: role.to_owned(),
+    };
+    let rules = vec![rule("auth/a/", ""), rule("auth/a/", "web"), rule("auth/a/", "db"), rule("auth/a/x", "")];
+    let rules = QuotaRules::new(rules, vec!["auth/a/free".to_owned()]);
+    let of_role = |path, role| rules.find_of_role(path, role).map(|(place, _)| place);
+    assert_eq!(of_role("auth/a/login", "web"), Some(1));
+    assert_eq!(of_role("auth/a/x", "db"), Some(2), "before the path's");
+    assert_eq!(of_role("auth/a/login", "other"), None);
+    assert_eq!(of_role("auth/b/login", "web"), None);
+    assert_eq!(of_role("auth/a/free", "web"), None);
+    assert_eq!(rules.find("auth/a/login", "").map(|(place, _)| place), Some(0));
+    assert!(rules.has_roles("auth/a/login") && !rules.has_roles("auth/a/free") && !rules.has_roles("auth/ab/login"));
 }
 
 #[test]

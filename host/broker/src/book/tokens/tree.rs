@@ -299,6 +299,7 @@ impl<'a> Cut<'a> {
     /// others from being removed.
     fn strike_unread(&mut self, token: &TokenHash, what: &'static str) -> Result<(), StoreError> {
         tracing::error!(what, "a token that is revoked could not be read; it is removed unread");
+        self.tx.note_end(*token);
         self.tx.delete(&key(token))
     }
 

@@ -1,0 +1,66 @@
+//! Asks an auth method with which role somebody logs in, for the limits that are for one. Nobody
+//! is known yet, and nothing is written.
+
+use std::sync::Arc;
+
+use bulkhead_model::path::ApiPath;
+use bulkhead_model::plugin::Operation;
+use bulkhead_model::request::{Request, Verb};
+use bulkhead_model::seam::plugin::Returned;
+use serde::Deserialize;
+
+use crate::book::config::Config;
+use crate::book::mounts::{Engine, Mount, Table};
+use crate::fault::Fault;
+use crate::open::Open;
+use crate::step::dispatch::{call_guest, mismatched};
+use crate::step::expire;
+use crate::step::route::{self, GuestTarget, Target};
+
+/// What a plugin answers.
+#[derive(Deserialize)]
+struct Told {
+    role: String,
+}
+
+/// Whether this is an auth method that tells roles.
+pub(crate) fn is_told_by(mount: &Mount) -> bool {
+    let Engine::Plugin(plugin, _) = &mount.engine else { return false };
+    let mut operations = plugin.descriptor().routes.iter().flat_map(|route| &route.operations);
+    mount.entry.table == Table::Auth && operations.any(|doc| doc.operation == Operation::ResolveRole)
+}
+
+/// The role of a login, in lower case, if a limit may be for it; none also where the method does
+/// not know it: then what is for the method counts.
+pub(crate) async fn of_login(
+    open: &Arc<Open>,
+    config: &Config,
+    (full, request): (&ApiPath, &Request),
+) -> Option<String> {
+    if request.verb != Verb::Write || request.help || !config.quotas.rules.has_roles(full.as_str()) {
+        return None;
+    }
+    let Target::Guest(guest) = route::find(&config.mounts, full, (request.verb, false)).target else { return None };
+    if !guest.route().operations.iter().any(|doc| doc.operation == Operation::ResolveRole) {
+        return None;
+    }
+    match asked(open, &guest, request).await {
+        Ok(role) => Some(role.to_lowercase()),
+        Err(fault) => {
+            tracing::debug!(request = %request.id, cause = ?fault, "the role of a login is not known");
+            None
+        }
+    }
+}
+
+async fn asked(open: &Arc<Open>, guest: &GuestTarget, request: &Request) -> Result<String, Fault> {
+    let mut visit = expire::visit(open, open.parts.clock.now_ms())?;
+    let sent = (request, &request.body);
+    let Returned::Login { response, auth: None } =
+        call_guest(&mut visit, sent, guest, Operation::ResolveRole).await?.returned
+    else {
+        return Err(mismatched());
+    };
+    let data = response.data.ok_or_else(|| Fault::invalid("no role is told"))?;
+    serde_json::from_slice::<Told>(data.expose()).map(|told| told.role).map_err(|_| mismatched())
+}
