@@ -33,6 +33,8 @@ pub(crate) fn reserve(
     let grants = match guest.plugin.kind() {
         PluginKind::Secrets => !guest.plugin.descriptor().lease_kinds.is_empty(),
         PluginKind::Auth => guest.route().unauthenticated,
+        // No route leads to one.
+        PluginKind::Database => false,
     };
     let is_wrapped = request.wrap_ttl_secs.is_some_and(|secs| secs > 0);
     let full = visit.namespace.full(request.path.as_str());
