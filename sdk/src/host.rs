@@ -14,3 +14,9 @@ pub(crate) use crate::bench::web::{http, net};
 
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use crate::bench::drivers::database_drivers;
+
+#[cfg(target_arch = "wasm32")]
+pub(crate) use crate::bindings::mounted::bulkhead::plugin::keys as key_pairs;
+
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use crate::bench::key_pairs;

@@ -28,6 +28,7 @@ pub mod fields;
 mod host;
 pub mod http;
 pub mod json;
+pub mod key_pair;
 pub mod names;
 mod plugin;
 mod reply;

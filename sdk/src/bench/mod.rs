@@ -15,6 +15,7 @@ mod digest;
 pub(crate) mod drivers;
 mod effects;
 pub(crate) mod host;
+pub(crate) mod key_pairs;
 mod pattern;
 mod seal;
 mod shape;
