@@ -45,8 +45,8 @@ impl<'a> Driver<'a> {
         database_drivers::credential_kinds(self.name)
     }
 
-    /// Checks the config, and with `connect` also that the database takes it. Gives what to keep of it.
-    /// With `connect` this touches the outside, though it changes nothing there.
+    /// Checks the config, and with `connect` also that the database takes it, by a connection of its own.
+    /// Gives what to keep of it. With `connect` this touches the outside, though it changes nothing there.
     ///
     /// # Errors
     /// [`Error::InvalidRequest`] for what is wrong with the config, else what came of connecting.
