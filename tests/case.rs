@@ -18,6 +18,9 @@ pub struct CaseFile {
     pub cases: Vec<Case>,
     /// Why it is about a node alone, where it is.
     pub alone: Option<String>,
+    /// Whether each server has a PostgreSQL of its own beside it: `${postgresql}` (host and port),
+    /// `${postgresql_user}` and `${postgresql_password}`.
+    pub postgresql: bool,
 }
 
 /// A kind of server.
@@ -126,7 +129,7 @@ pub fn load(path: &Path) -> Result<CaseFile, String> {
 }
 
 fn file(name: &str, document: &Value) -> Result<CaseFile, String> {
-    known(document, &["server", "source", "cases", "alone"])?;
+    known(document, &["server", "source", "cases", "alone", "database"])?;
     let server = match document.get("server").and_then(Value::as_str) {
         Some("dev") => Kind::Dev,
         Some("raft") => Kind::Raft,
@@ -135,7 +138,12 @@ fn file(name: &str, document: &Value) -> Result<CaseFile, String> {
     };
     let source = document.get("source").and_then(Value::as_str).unwrap_or_default();
     let cases = list(document, "cases")?.iter().map(|entry| case(entry, source)).collect::<Result<_, _>>()?;
-    Ok(CaseFile { name: name.to_owned(), server, cases, alone: text(document, "alone") })
+    let postgresql = match document.get("database").and_then(Value::as_str) {
+        None => false,
+        Some("postgresql") => true,
+        Some(other) => return Err(format!("database {other:?} is not postgresql")),
+    };
+    Ok(CaseFile { name: name.to_owned(), server, cases, alone: text(document, "alone"), postgresql })
 }
 
 fn case(entry: &Value, file_source: &str) -> Result<Case, String> {

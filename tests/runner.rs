@@ -5,6 +5,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bulkhead_test_servers::{ADMIN, ADMIN_PASSWORD, Postgres};
 use serde_json::Value;
 
 use crate::case::{Case, CaseFile, Expect, Kind, Step};
@@ -66,13 +67,15 @@ struct Side<'a> {
     server: Server<'a>,
     variables: Variables,
     requests: usize,
+    /// The database beside it; it ends with this.
+    _database: Option<Postgres>,
 }
 
 /// Runs all cases of a file, in order, against both servers.
 pub fn run(file: &CaseFile) -> Report {
-    let mut sides = vec![side(Program::Bulkhead, file.server)];
+    let mut sides = vec![side(Program::Bulkhead, file)];
     if programs::bao().is_some() {
-        sides.insert(0, side(Program::Bao, file.server));
+        sides.insert(0, side(Program::Bao, file));
     }
     let mut report = Report::default();
     for case in &file.cases {
@@ -89,9 +92,10 @@ pub fn run_on(file: &CaseFile, members: Members<'_>) -> Report {
     if file.server == Kind::Dev {
         variables.insert("root".to_owned(), DEV_ROOT.to_owned());
     }
-    let cluster =
-        Side { name: "cluster", program: Program::Bulkhead, server: Server::Several(members), variables, requests: 0 };
-    let mut sides = vec![side(Program::Bulkhead, file.server), cluster];
+    let _database = database(file, &mut variables);
+    let server = Server::Several(members);
+    let cluster = Side { name: "cluster", program: Program::Bulkhead, server, variables, requests: 0, _database };
+    let mut sides = vec![side(Program::Bulkhead, file), cluster];
     let mut report = Report::default();
     for case in &file.cases {
         match &case.alone {
@@ -102,14 +106,24 @@ pub fn run_on(file: &CaseFile, members: Members<'_>) -> Report {
     report
 }
 
-fn side(program: Program, kind: Kind) -> Side<'static> {
-    let node = match kind {
+fn side(program: Program, file: &CaseFile) -> Side<'static> {
+    let node = match file.server {
         Kind::Dev => Node::dev(program),
         Kind::Raft => Node::raft_open(program),
         Kind::Fresh => Node::raft(program),
     };
-    let variables = variables(&node);
-    Side { name: program.name(), program, server: Server::Alone(node), variables, requests: 0 }
+    let mut variables = variables(&node);
+    let _database = database(file, &mut variables);
+    Side { name: program.name(), program, server: Server::Alone(node), variables, requests: 0, _database }
+}
+
+/// Starts the database that a file wants beside a server.
+fn database(file: &CaseFile, variables: &mut Variables) -> Option<Postgres> {
+    let postgres = file.postgresql.then(Postgres::start)?;
+    variables.insert("postgresql".to_owned(), format!("127.0.0.1:{}", postgres.port()));
+    variables.insert("postgresql_user".to_owned(), ADMIN.to_owned());
+    variables.insert("postgresql_password".to_owned(), ADMIN_PASSWORD.to_owned());
+    Some(postgres)
 }
 
 fn variables(node: &Node) -> Variables {

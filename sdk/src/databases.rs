@@ -39,17 +39,17 @@ impl<'a> Driver<'a> {
     /// The kinds of credentials that it can give to users. Touches nothing.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such driver.
+    /// [`Error::InvalidRequest`] if there is no such driver, [`Error::PermissionDenied`] if the mount is not
+    /// granted to call it; the same goes for each call below.
     pub fn credential_kinds(self) -> Result<Vec<String>> {
         database_drivers::credential_kinds(self.name)
     }
 
-    /// Checks the config, and with `connect` also that the database takes it. Gives what to keep of it.
-    /// With `connect` this touches the outside, though it changes nothing there.
+    /// Checks the config, and with `connect` also that the database takes it, by a connection of its own.
+    /// Gives what to keep of it. With `connect` this touches the outside, though it changes nothing there.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such driver, [`Error::InvalidRequest`] for what is wrong with
-    /// the config, else what came of connecting.
+    /// [`Error::InvalidRequest`] for what is wrong with the config, else what came of connecting.
     pub fn verify(self, connect: bool) -> Result<String> {
         let kept = database_drivers::verify(self.name, self.config.as_bytes(), connect)?;
         String::from_utf8(kept).map_err(|_| Error::internal("a driver's config is not UTF-8"))

@@ -17,3 +17,9 @@ pub(crate) use crate::bench::drivers::database_drivers;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use crate::bench::wires::{keys, net};
+
+#[cfg(target_arch = "wasm32")]
+pub(crate) use crate::bindings::mounted::bulkhead::plugin::keys as key_pairs;
+
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use crate::bench::key_pairs;

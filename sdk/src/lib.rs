@@ -29,6 +29,7 @@ pub mod fields;
 mod host;
 pub mod http;
 pub mod json;
+pub mod key_pair;
 pub mod keys;
 pub mod names;
 pub mod net;

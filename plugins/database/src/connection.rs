@@ -84,7 +84,7 @@ pub(crate) fn put(cx: &Cx, name: &Name, sent: PutConnection, request: &Request) 
     connection.details = connection.details.merged(&request.data, &own)?;
     let driver = connection.driver();
     let kept = Driver::new(&driver, connection.details.expose()).verify(sent.verify_connection);
-    connection.details = crate::details::Details::new(kept.map_err(|error| refused(error, &driver))?);
+    connection.details = crate::details::Details::new(kept.map_err(refused)?);
     cx.put(&name.0, &connection)?;
     let is_plain = connection.details.has_password_in_url()?;
     Ok(if is_plain { Reply::empty().warn(PASSWORD_IN_URL) } else { Reply::empty() })
@@ -102,9 +102,8 @@ fn set<T>(place: &mut T, sent: Option<T>) {
 
 /// Why a config is not taken. That the database does not answer is a fault of the config too, as far as
 /// anybody can tell.
-fn refused(error: Error, driver: &str) -> Error {
+fn refused(error: Error) -> Error {
     let text = match error {
-        Error::NotFound => format!("plugin not found in the catalog: {driver}"),
         Error::InvalidRequest(text) => text,
         Error::Upstream(text) | Error::Unavailable(text) => format!("error verifying connection: {text}"),
         other => return other,
@@ -145,7 +144,7 @@ pub(crate) fn reset(cx: &Cx, name: &Name) -> Result<()> {
 
 fn check(connection: &Connection) -> Result<()> {
     let driver = connection.driver();
-    Driver::new(&driver, connection.details.expose()).verify(false).map(|_| ()).map_err(|error| refused(error, &driver))
+    Driver::new(&driver, connection.details.expose()).verify(false).map(|_| ()).map_err(refused)
 }
 
 pub(crate) fn reload(cx: &Cx, plugin_name: &str) -> Result<Reply> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bulkhead_sdk::databases::{self, Driver};
 use bulkhead_sdk::json::Object;
+use bulkhead_sdk::key_pair::KeyPair;
 use bulkhead_sdk::prelude::*;
 use bulkhead_sdk::wire::{Reader, Writer};
 
@@ -130,8 +131,10 @@ impl Credential {
                 let told = databases::Credential::Password(password.expose().clone());
                 Ok((password, told))
             }
-            Self::RsaPrivateKey { .. } => {
-                Err(Error::invalid(format!("unsupported credential_type: {:?}", self.kind())))
+            Self::RsaPrivateKey { bits } => {
+                let pair = KeyPair::generate(&format!("rsa-{bits}"))?;
+                let told = databases::Credential::PublicKey(pair.public_key_pem()?.into_bytes());
+                Ok((pair.private_key_pem()?, told))
             }
         }
     }

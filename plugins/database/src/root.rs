@@ -50,6 +50,13 @@ impl Change {
         Details::new(self.details.expose().clone())
     }
 
+    /// Whether a config is of the account that the change is about.
+    fn is_about(&self, details: &Details) -> Result<bool> {
+        let old = self.old();
+        let is_same = |member: &str| Ok(old.text(member)? == details.text(member)?);
+        Ok(is_same("username")? && is_same("connection_url")?)
+    }
+
     /// Asks the database to take `password`, logging in as `by` says.
     fn make(&self, by: &Details, password: &str) -> Result<()> {
         Driver::new(&self.driver, by.expose()).change_user(&UserChange {
@@ -58,6 +65,12 @@ impl Change {
             expires_at: None,
             statements: self.statements.clone(),
         })
+    }
+
+    /// Whether the password of this config is the one that holds, because the database was told it once
+    /// more. That it takes the config is not enough: a session from before a change outlives that.
+    fn is_undone(&self, details: &Details) -> Result<bool> {
+        Ok(self.make(details, &details.text("password")?).is_ok() || holds(&self.driver, details))
     }
 }
 
@@ -107,36 +120,42 @@ fn unable(text: &str) -> Error {
 pub(crate) fn settle(cx: &Cx, data: &[u8]) -> Result<()> {
     let change = Change::read(data)?;
     let _lock = cx.acquire(&connection_lock(&change.name), LOCK_MS)?;
-    let unsettled = || Error::upstream("it is not known yet which password of the root holds");
-    let Some(mut connection) = cx.get::<Connection>(&change.name)? else {
-        return put_back(&change, unsettled);
-    };
+    let Some(mut connection) = cx.get::<Connection>(&change.name)? else { return put_back(&change) };
     let driver = connection.driver();
-    // The new one first: that it holds cannot be told by a session from before.
+    if !change.is_about(&connection.details)? {
+        // If neither password holds where the new account does, that account is gone.
+        return put_back(&change)
+            .or_else(|error| if holds(&driver, &connection.details) { Ok(()) } else { Err(error) });
+    }
     let new = connection.details.with_password(&change.password)?;
     if holds(&driver, &new) {
         connection.details = new;
         return cx.put(&change.name, &connection);
     }
-    if holds(&driver, &connection.details) {
+    let change = Change { driver, ..change };
+    if change.is_undone(&connection.details)? {
         return Ok(());
     }
     // Somebody may have written yet another one into the record meanwhile.
     let old = connection.details.with_password(&Secret::new(change.old().text("password")?))?;
-    if !holds(&driver, &old) {
+    if !change.is_undone(&old)? {
         return Err(unsettled());
     }
     connection.details = old;
     cx.put(&change.name, &connection)
 }
 
-/// The connection is gone, and with it the place for the new password: the database gets back the old
-/// one, which its owner knows.
-fn put_back(change: &Change, unsettled: impl FnOnce() -> Error) -> Result<()> {
+/// The connection is gone or is another one, and with it the place for the new password: the database
+/// gets back the old one, which its owner knows.
+fn put_back(change: &Change) -> Result<()> {
     let old = change.old();
     let new = old.with_password(&change.password)?;
     if holds(&change.driver, &new) {
         return change.make(&new, &old.text("password")?);
     }
-    if holds(&change.driver, &old) { Ok(()) } else { Err(unsettled()) }
+    if change.is_undone(&old)? { Ok(()) } else { Err(unsettled()) }
+}
+
+fn unsettled() -> Error {
+    Error::upstream("it is not known yet which password of the root holds")
 }

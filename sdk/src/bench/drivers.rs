@@ -107,7 +107,8 @@ impl Databases {
 
     fn known(&self, driver: &str) -> Result<&[String]> {
         let name = driver.split_once('@').map_or(driver, |(name, _)| name);
-        self.drivers.get(name).map(Vec::as_slice).ok_or(Error::NotFound)
+        let kinds = self.drivers.get(name).map(Vec::as_slice);
+        kinds.ok_or_else(|| Error::invalid(format!("the driver {driver:?} is not in the catalog")))
     }
 
     /// Does something at the server of a config, or fails as the test wants it.

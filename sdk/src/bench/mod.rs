@@ -16,6 +16,7 @@ mod driver;
 pub(crate) mod drivers;
 mod effects;
 pub(crate) mod host;
+pub(crate) mod key_pairs;
 mod pattern;
 mod seal;
 mod shape;

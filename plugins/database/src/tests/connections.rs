@@ -61,7 +61,7 @@ fn a_config_is_tried_unless_that_is_not_wanted() {
 fn a_config_needs_a_driver_that_takes_it() {
     let mut bench = bare();
     assert_eq!(refusal(&bench.write("config/pg", json!({}))), (400, "empty plugin name"));
-    let text = "error creating database object: plugin not found in the catalog: nope";
+    let text = "error creating database object: the driver \"nope\" is not in the catalog";
     assert_eq!(refusal(&bench.write("config/pg", json!({ "plugin_name": "nope" }))), (400, text));
     let text = "error creating database object: connection_url cannot be empty";
     assert_eq!(refusal(&bench.write("config/pg", json!({ "plugin_name": DRIVER }))), (400, text));
@@ -74,7 +74,7 @@ fn a_version_is_asked_of_the_host_beside_the_name() {
     body["plugin_version"] = json!("v1.2.3");
     bench.write("config/pg", body).ok();
     assert_eq!(bench.read("config/pg").data()["plugin_version"], "v1.2.3");
-    let text = "error creating database object: plugin not found in the catalog: nope@v1.2.3";
+    let text = "error creating database object: the driver \"nope@v1.2.3\" is not in the catalog";
     assert_eq!(refusal(&bench.write("config/pg", json!({ "plugin_name": "nope" }))), (400, text));
 }
 

@@ -207,3 +207,45 @@ fn a_dead_database_costs_only_its_own_requests() {
     bench.hold_lock("connection/pg");
     assert_eq!(bench.read("creds/other").status(), 200);
 }
+
+/// A mount whose driver takes keys too.
+fn with_keys() -> Bench<Database> {
+    let mut bench = bench();
+    bench.databases().add_driver(DRIVER, &["password", "rsa-private-key"]);
+    let config = json!({ "credential_type": "rsa_private_key", "credential_config": { "key_bits": 3072 } });
+    bench.write("roles/app", config).ok();
+    bench
+}
+
+#[test]
+fn the_database_gets_the_public_key_and_the_caller_the_private_one() {
+    let mut bench = with_keys();
+    let answer = bench.read("creds/app");
+    let data = answer.data();
+    let private = data["rsa_private_key"].as_str().unwrap();
+    assert!(private.starts_with("-----BEGIN PRIVATE KEY-----\n"), "{private}");
+    assert_eq!(data.get("password"), None);
+    let name = data["username"].as_str().unwrap();
+    let public = bench.databases().server(SERVER).accounts[name].credential.clone();
+    assert!(public.starts_with("-----BEGIN PUBLIC KEY-----\n") && public.ends_with("\n-----END PUBLIC KEY-----\n"));
+    let lease = String::from_utf8(answer.lease().internal.clone()).unwrap();
+    assert!(!lease.contains("KEY"), "{lease}");
+    let pair = bulkhead_sdk::key_pair::KeyPair::from_pem(private).unwrap();
+    assert_eq!(pair.public_key_pem().unwrap(), public);
+    assert_eq!(pair.algorithm(), "rsa-3072");
+}
+
+#[test]
+fn a_static_role_may_have_a_key_as_well() {
+    let mut bench = with_keys();
+    bench.databases().add_account(SERVER, "worker", "from before");
+    let body = json!({
+        "db_name": "pg", "username": "worker", "rotation_period": "1h", "credential_type": "rsa_private_key",
+    });
+    bench.write("static-roles/batch", body).ok();
+    let first = bench.read("static-creds/batch").data();
+    assert!(first["rsa_private_key"].as_str().unwrap().contains("PRIVATE KEY"));
+    bench.advance(3600).unwrap();
+    assert_ne!(bench.read("static-creds/batch").data()["rsa_private_key"], first["rsa_private_key"]);
+    assert!(password(&mut bench, "worker").contains("PUBLIC KEY"));
+}

@@ -140,3 +140,49 @@ fn nothing_is_settled_while_no_password_holds() {
     bench.roll_back().unwrap();
     assert!(works(&mut bench));
 }
+
+#[test]
+fn the_old_password_is_said_once_more_rather_than_believed() {
+    let mut bench = bench();
+    bench.databases().fail_next(&[Failure::Refused, Failure::Refused]);
+    assert_eq!(bench.write("rotate-root/pg", json!({})).status(), 502);
+    bench.databases().take_calls();
+    bench.roll_back().unwrap();
+    assert_eq!(bench.databases().take_calls(), ["verify root", "change root"]);
+    assert_eq!(password(&mut bench, "root"), "rootpw");
+}
+
+#[test]
+fn a_database_that_does_not_take_the_same_password_again_is_believed() {
+    let mut bench = bench();
+    bench.databases().fail_next(&[Failure::Refused, Failure::Refused]);
+    assert_eq!(bench.write("rotate-root/pg", json!({})).status(), 502);
+    bench.databases().fail_next(&[Failure::None, Failure::Refused]);
+    bench.databases().take_calls();
+    bench.roll_back().unwrap();
+    assert_eq!(bench.databases().take_calls(), ["verify root", "change root", "verify root"]);
+    assert!(works(&mut bench));
+}
+
+#[test]
+fn the_root_from_before_gets_its_password_back_when_there_is_another() {
+    for (changed, is_gone) in [(true, false), (false, false), (true, true)] {
+        let mut bench = bench();
+        bench.databases().add_account(SERVER, "other", "otherpw");
+        if changed {
+            bench.lose_next_commit();
+        } else {
+            bench.databases().fail_next(&[Failure::Refused, Failure::Refused]);
+        }
+        assert!(bench.write("rotate-root/pg", json!({})).status() > 500);
+        bench.write("config/pg", json!({ "username": "other", "password": "otherpw" })).ok();
+        if is_gone {
+            bench.databases().server(SERVER).accounts.remove("root");
+        }
+        bench.roll_back().unwrap();
+        let root = bench.databases().server(SERVER).accounts.get("root").cloned();
+        assert_eq!(root.map(|root| root.credential), (!is_gone).then(|| "rootpw".to_owned()));
+        assert_eq!(password(&mut bench, "other"), "otherpw");
+        assert!(works(&mut bench));
+    }
+}

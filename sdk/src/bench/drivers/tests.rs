@@ -66,7 +66,7 @@ fn what_touches_nothing_is_run_twice_like_any_call() {
     let mut bench = bench();
     assert_eq!(bench.read("drivers/d").data(), json!({ "all": ["d"], "kinds": ["password"] }));
     assert_eq!(bench.read("drivers/d@v1").status(), 200);
-    assert_eq!(bench.read("drivers/other").status(), 404);
+    assert_eq!(bench.read("drivers/other").error(), "the driver \"other\" is not in the catalog");
     assert!(!bench.databases().were_touched());
 }
 
