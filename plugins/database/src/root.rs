@@ -53,7 +53,7 @@ impl Change {
     /// Whether a config is of the account that the change is about.
     fn is_about(&self, details: &Details) -> Result<bool> {
         let old = self.old();
-        let is_same = |member: &str| Ok(old.text(member)? == details.text(member)?);
+        let is_same = |member: &str| -> Result<bool> { Ok(old.text(member)? == details.text(member)?) };
         Ok(is_same("username")? && is_same("connection_url")?)
     }
 
