@@ -28,7 +28,6 @@ pub mod fields;
 mod host;
 pub mod http;
 pub mod json;
-pub mod keys;
 pub mod names;
 pub mod net;
 mod plugin;

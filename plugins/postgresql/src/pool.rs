@@ -19,8 +19,7 @@ pub(crate) fn with_session<R>(
     config: &Config,
     act: impl FnOnce(&mut Session) -> Result<R, Fault>,
 ) -> Result<R> {
-    let pool = pool(cx, config)?;
-    let mut session = match left(cx, config, &pool) {
+    let mut session = match left(cx, config) {
         Some(session) => session,
         None => begin(cx, config)?,
     };
@@ -28,22 +27,15 @@ pub(crate) fn with_session<R>(
     if config.keeps_idle && done.is_ok() {
         let born = session.born_ms.to_be_bytes();
         if let Some(connection) = session.into_idle() {
-            connection.park(&pool, &born, IDLE_SECS);
+            connection.park(&config.pool, &born, IDLE_SECS);
         }
     }
     done
 }
 
-/// Sessions of one config are nobody else's: the name is made of all of it.
-fn pool(cx: &Cx, config: &Config) -> Result<String> {
-    let digest = cx.hash("sha2-256", config.identity.expose().as_bytes())?;
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("postgresql/{hex}"))
-}
-
 /// A session of an earlier call. One that is dead is dropped before anything is asked of it.
-fn left(cx: &Cx, config: &Config, pool: &str) -> Option<Session> {
-    let (connection, born) = Connection::unpark(pool)?;
+fn left(cx: &Cx, config: &Config) -> Option<Session> {
+    let (connection, born) = Connection::unpark(&config.pool)?;
     let born_ms = u64::from_be_bytes(born.try_into().ok()?);
     if config.lifetime_ms > 0 && cx.now_ms() >= born_ms.saturating_add(config.lifetime_ms) {
         return None;
