@@ -12,6 +12,9 @@ use crate::{Cx, Error, Result, Secret};
 
 pub use wit::{Credential, UserChange, UserRemoval, UserSpec};
 
+/// Longest text that is told of what a server says, in characters.
+const TOLD_MAX: usize = 1000;
+
 /// What a password is shown as.
 const HIDDEN: &str = "[password]";
 
@@ -183,6 +186,26 @@ fn unparsed(name: &str, kind: &str) -> Error {
     Error::invalid(format!("'{name}' cannot parse value as '{kind}'"))
 }
 
+/// The name of the pool in which the sessions of one config wait, and those of no other.
+///
+/// # Errors
+/// The host does not hash.
+pub fn pool_name(cx: &Cx, kind: &str, config: &Settings) -> Result<String> {
+    let digest = cx.hash("sha2-256", config.json().as_bytes())?;
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("{kind}/{hex}"))
+}
+
+/// What is refused because a server cannot be reached, or does not let us in: whoever writes a
+/// config that leads nowhere has written a wrong one.
+#[must_use]
+pub fn refusal(error: Error) -> Error {
+    match error {
+        Error::Unavailable(text) | Error::Upstream(text) => Error::InvalidRequest(text),
+        other => other,
+    }
+}
+
 /// The password of a credential.
 ///
 /// # Errors
@@ -215,10 +238,12 @@ impl Hush {
         self.0.sort_by_key(|form| core::cmp::Reverse(form.expose().len()));
     }
 
-    /// A text without the secrets.
+    /// A text without the secrets, and no longer than is told. It is cut last, so that nothing is left
+    /// of a secret that stands across the end.
     #[must_use]
     pub fn text(&self, text: &str) -> String {
-        self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret.expose().as_str(), HIDDEN))
+        let open = self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret.expose().as_str(), HIDDEN));
+        open.chars().take(TOLD_MAX).collect()
     }
 
     /// An error without the secrets.

@@ -30,7 +30,6 @@ mod host;
 pub mod http;
 pub mod json;
 pub mod key_pair;
-pub mod keys;
 pub mod names;
 pub mod net;
 mod plugin;

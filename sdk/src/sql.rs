@@ -4,7 +4,8 @@
 //! One walk over the text knows what is quoted how ([`scan`]); both follow it.
 
 use crate::json;
-use crate::{Error, Result};
+use crate::time::rfc3339;
+use crate::{Error, Result, Secret};
 
 mod scan;
 
@@ -127,6 +128,61 @@ fn push_value(out: &mut String, name: &str, value: &str, quote: Quote) -> Result
 
 fn misplaced(name: &str) -> Error {
     Error::invalid(format!("the value of {{{{{name}}}}} cannot stand where the statement has it; put quotes around it"))
+}
+
+/// What is put into the statements of one call.
+#[derive(Debug)]
+pub struct Values {
+    name: String,
+    password: Option<Secret<String>>,
+    expiration: Option<String>,
+}
+
+impl Values {
+    /// The name of a user, for `{{name}}` and `{{username}}`.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), password: None, expiration: None }
+    }
+
+    /// Puts this in place of `{{password}}`.
+    #[must_use]
+    pub fn password(mut self, password: Option<&str>) -> Self {
+        self.password = password.map(|password| Secret::new(password.to_owned()));
+        self
+    }
+
+    /// Puts this in place of `{{expiration}}`.
+    #[must_use]
+    pub fn expiration(mut self, expiration: Option<String>) -> Self {
+        self.expiration = expiration;
+        self
+    }
+
+    /// The single statements of what the operator wrote, with everything in its place.
+    ///
+    /// # Errors
+    /// As for [`fill`].
+    pub fn fill(&self, written: &[String], dialect: Dialect) -> Result<Vec<String>> {
+        let mut values = vec![("name", self.name.as_str()), ("username", self.name.as_str())];
+        values.extend(self.password.as_ref().map(|password| ("password", password.expose().as_str())));
+        values.extend(self.expiration.as_ref().map(|expiration| ("expiration", expiration.as_str())));
+        let single = written.iter().flat_map(|text| statements(text, dialect));
+        single.map(|statement| fill(&statement, &values, dialect)).collect()
+    }
+}
+
+/// Whether the operator wrote nothing.
+#[must_use]
+pub fn is_blank(written: &[String]) -> bool {
+    written.iter().all(|text| text.trim().is_empty())
+}
+
+/// A time as databases read it, such as `2026-01-02 03:04:05+0000`.
+#[must_use]
+pub fn timestamp(at_ms: u64) -> String {
+    let text = rfc3339(at_ms);
+    format!("{}+0000", text.get(..19).unwrap_or_default().replace('T', " "))
 }
 
 /// A value as a text of SQL, in quotes. For [`Dialect::MySql`] where backslashes are signs.

@@ -1,6 +1,6 @@
 //! A config, in the words of OpenBao's plugin of this name and of the connection string in it.
 
-use bulkhead_sdk::driver::{Hush, Settings, UserSpec};
+use bulkhead_sdk::driver::{Hush, Settings, UserSpec, pool_name};
 use bulkhead_sdk::net::{ClientIdentity, Tls, Verification};
 use bulkhead_sdk::template::Template;
 use bulkhead_sdk::{Cx, Error, Result, Secret};
@@ -98,8 +98,8 @@ pub(crate) struct Config {
     template: Template,
     /// What must not be told.
     pub(crate) hush: Hush,
-    /// All of it as text, which the pool of its sessions is named after.
-    pub(crate) identity: Secret<String>,
+    /// Where its sessions wait.
+    pub(crate) pool: String,
 }
 
 /// What is said when a session begins.
@@ -117,7 +117,7 @@ impl Config {
     ///
     /// # Errors
     /// [`Error::InvalidRequest`]: what is wrong with it.
-    pub(crate) fn read(settings: &Settings) -> Result<Self> {
+    pub(crate) fn read(cx: &Cx, settings: &Settings) -> Result<Self> {
         let words = words(settings)?;
         let mut hush = Hush::default();
         hush.add(settings.secret("password")?.expose());
@@ -138,7 +138,7 @@ impl Config {
             hashes_passwords: hashes_passwords(settings)?,
             template: template(&settings.text("username_template")?)?,
             hush,
-            identity: Secret::new(settings.json()),
+            pool: pool_name(cx, "postgresql", settings)?,
         })
     }
 

@@ -17,9 +17,6 @@ pub(crate) const WRONG_PASSWORD: &str = "28P01";
 /// SQLSTATE: there is no such database.
 pub(crate) const NO_DATABASE: &str = "3D000";
 
-/// Longest message of a server that is repeated, in characters.
-const TOLD_MAX: usize = 400;
-
 /// Why something did not work.
 #[derive(Debug)]
 pub(crate) enum Fault {
@@ -36,7 +33,7 @@ impl Fault {
     pub(crate) fn told(mut fields: ErrorFields<'_>) -> Self {
         let (mut severity, mut code, mut message) = (String::new(), String::new(), String::new());
         while let Ok(Some(field)) = fields.next() {
-            let value = String::from_utf8_lossy(field.value_bytes()).chars().take(TOLD_MAX).collect();
+            let value = String::from_utf8_lossy(field.value_bytes()).into_owned();
             match field.type_() {
                 b'S' => severity = value,
                 b'C' => code = value,

@@ -2,8 +2,8 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))] // a test says what failed by where it stopped
 
-use bulkhead_sdk::driver::{Driver, Settings, UserChange, UserRemoval, UserSpec};
-use bulkhead_sdk::{Cx, Error, Result};
+use bulkhead_sdk::driver::{Driver, Settings, UserChange, UserRemoval, UserSpec, refusal};
+use bulkhead_sdk::{Cx, Result};
 
 mod address;
 mod authenticate;
@@ -26,7 +26,7 @@ impl Driver for Postgresql {
     const HELP: &'static str = "Manages accounts of PostgreSQL.";
 
     fn verify(cx: &Cx, config: &Settings, connect: bool) -> Result<Settings> {
-        let checked = Config::read(config)?;
+        let checked = Config::read(cx, config)?;
         checked.check_template(cx)?;
         if connect {
             let reached = pool::with_new_session(cx, &checked, |session| session.query("SELECT 1").map(|_| ()));
@@ -36,28 +36,20 @@ impl Driver for Postgresql {
     }
 
     fn propose_username(cx: &Cx, config: &Settings, spec: &UserSpec) -> Result<String> {
-        Config::read(config)?.username(cx, spec)
+        Config::read(cx, config)?.username(cx, spec)
     }
 
     fn create_user(cx: &Cx, config: &Settings, spec: &UserSpec) -> Result<String> {
-        users::create(cx, Config::read(config)?, spec)
+        users::create(cx, Config::read(cx, config)?, spec)
     }
 
     fn change_user(cx: &Cx, config: &Settings, change: &UserChange) -> Result<()> {
-        users::change(cx, Config::read(config)?, change)
+        users::change(cx, Config::read(cx, config)?, change)
     }
 
     fn delete_user(cx: &Cx, config: &Settings, removal: &UserRemoval) -> Result<()> {
-        let config = Config::read(config)?;
+        let config = Config::read(cx, config)?;
         users::delete(cx, &config, removal).map_err(|error| config.hush.error(error))
-    }
-}
-
-/// Whoever writes a config that leads nowhere has written a wrong one.
-fn refusal(error: Error) -> Error {
-    match error {
-        Error::Unavailable(text) | Error::Upstream(text) => Error::InvalidRequest(text),
-        other => other,
     }
 }
 

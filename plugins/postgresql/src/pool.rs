@@ -19,12 +19,11 @@ pub(crate) fn with_session<R>(
     config: &Config,
     act: impl FnOnce(&mut Session) -> Result<R, Fault>,
 ) -> Result<R> {
-    let pool = pool(cx, config)?;
-    let session = match left(cx, config, &pool) {
+    let session = match left(cx, config) {
         Some(session) => session,
         None => begin(cx, config)?,
     };
-    used(config, &pool, session, act)
+    used(config, session, act)
 }
 
 /// The same in a new session: one that was left says nothing of whether its account is let in still.
@@ -37,12 +36,11 @@ pub(crate) fn with_new_session<R>(
     act: impl FnOnce(&mut Session) -> Result<R, Fault>,
 ) -> Result<R> {
     let session = begin(cx, config)?;
-    used(config, &pool(cx, config)?, session, act)
+    used(config, session, act)
 }
 
 fn used<R>(
     config: &Config,
-    pool: &str,
     mut session: Session,
     act: impl FnOnce(&mut Session) -> Result<R, Fault>,
 ) -> Result<R> {
@@ -50,22 +48,15 @@ fn used<R>(
     if config.keeps_idle && done.is_ok() {
         let born = session.born_ms.to_be_bytes();
         if let Some(connection) = session.into_idle() {
-            connection.park(pool, &born, IDLE_SECS);
+            connection.park(&config.pool, &born, IDLE_SECS);
         }
     }
     done
 }
 
-/// Sessions of one config are nobody else's: the name is made of all of it.
-fn pool(cx: &Cx, config: &Config) -> Result<String> {
-    let digest = cx.hash("sha2-256", config.identity.expose().as_bytes())?;
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("postgresql/{hex}"))
-}
-
 /// A session of an earlier call. One that is dead is dropped before anything is asked of it.
-fn left(cx: &Cx, config: &Config, pool: &str) -> Option<Session> {
-    let (connection, born) = Connection::unpark(pool)?;
+fn left(cx: &Cx, config: &Config) -> Option<Session> {
+    let (connection, born) = Connection::unpark(&config.pool)?;
     let born_ms = u64::from_be_bytes(born.try_into().ok()?);
     if config.lifetime_ms > 0 && cx.now_ms() >= born_ms.saturating_add(config.lifetime_ms) {
         return None;

@@ -1,9 +1,8 @@
 //! Users: made, changed and removed by the operator's statements, or by those that do without.
 
 use bulkhead_sdk::driver::{UserChange, UserRemoval, UserSpec, password};
-use bulkhead_sdk::sql::{self, Dialect};
-use bulkhead_sdk::time::rfc3339;
-use bulkhead_sdk::{Cx, Error, Level, Result, Secret};
+use bulkhead_sdk::sql::{self, Dialect, Values};
+use bulkhead_sdk::{Cx, Error, Level, Result};
 use postgres_protocol::password::scram_sha_256;
 
 use crate::config::{Config, check_name};
@@ -27,7 +26,7 @@ pub(crate) const BEGIN: &str = "BEGIN; SELECT pg_catalog.pg_advisory_xact_lock(1
 /// # Errors
 /// There are no statements, or they fail; then nothing is left of it.
 pub(crate) fn create(cx: &Cx, mut config: Config, spec: &UserSpec) -> Result<String> {
-    if spec.statements.iter().all(|text| text.trim().is_empty()) {
+    if sql::is_blank(&spec.statements) {
         return Err(Error::invalid("empty creation statements"));
     }
     let name = match spec.username.as_deref() {
@@ -35,8 +34,8 @@ pub(crate) fn create(cx: &Cx, mut config: Config, spec: &UserSpec) -> Result<Str
         None => config.username(cx, spec)?,
     };
     check_name(&name)?;
-    let values = Values::new(&mut config, &name, Some(password(&spec.credential)?), Some(end(spec.expires_at)))?;
-    let statements = values.fill(&spec.statements)?;
+    let values = values(&mut config, &name, Some(password(&spec.credential)?), Some(end(spec.expires_at)))?;
+    let statements = values.fill(&spec.statements, SQL)?;
     let made = with_session(cx, &config, |session| transact(session, &statements));
     made.map_err(|error| {
         roll_back(cx, &config, &values, &spec.rollback_statements);
@@ -48,10 +47,10 @@ pub(crate) fn create(cx: &Cx, mut config: Config, spec: &UserSpec) -> Result<Str
 /// The operator's own undoing. What the statements did is undone by then, but for what they did
 /// outside of the transaction.
 fn roll_back(cx: &Cx, config: &Config, values: &Values, statements: &[String]) {
-    if statements.iter().all(|text| text.trim().is_empty()) {
+    if sql::is_blank(statements) {
         return;
     }
-    let filled = values.fill(statements);
+    let filled = values.fill(statements, SQL);
     let done = filled.and_then(|filled| with_session(cx, config, |session| transact(session, &filled)));
     if let Err(error) = done {
         let told = config.hush.error(error).to_string();
@@ -76,12 +75,12 @@ pub(crate) fn change(cx: &Cx, mut config: Config, change: &UserChange) -> Result
     }
     let ending = change.expires_at.map(|at| end(Some(at)));
     let mut written = change.statements.clone();
-    if written.iter().all(|text| text.trim().is_empty()) {
+    if sql::is_blank(&written) {
         written.extend(password.map(|_| CHANGE_PASSWORD.to_owned()));
         written.extend(ending.as_ref().map(|_| CHANGE_END.to_owned()));
     }
-    let values = Values::new(&mut config, &change.username, password, ending)?;
-    let statements = values.fill(&written)?;
+    let values = values(&mut config, &change.username, password, ending)?;
+    let statements = values.fill(&written, SQL)?;
     let done = with_session(cx, &config, |session| transact(session, &statements));
     done.map_err(|error| config.hush.error(during(error)))
 }
@@ -94,11 +93,10 @@ pub(crate) fn delete(cx: &Cx, config: &Config, removal: &UserRemoval) -> Result<
     if removal.username.is_empty() {
         return Err(Error::invalid("missing username"));
     }
-    if removal.statements.iter().all(|text| text.trim().is_empty()) {
+    if sql::is_blank(&removal.statements) {
         return with_session(cx, config, |session| revoke::remove(session, &removal.username));
     }
-    let values = Values { pairs: named(&removal.username), password: None };
-    let statements = values.fill(&removal.statements)?;
+    let statements = Values::new(&removal.username).fill(&removal.statements, SQL)?;
     with_session(cx, config, |session| match transact(session, &statements) {
         Err(fault) if fault.is(UNDEFINED_OBJECT) => {
             session.query("ROLLBACK")?;
@@ -129,47 +127,19 @@ fn during(error: Error) -> Error {
     }
 }
 
-/// What is put into statements.
-struct Values {
-    pairs: Vec<(&'static str, String)>,
-    password: Option<Secret<String>>,
-}
-
-fn named(name: &str) -> Vec<(&'static str, String)> {
-    vec![("name", name.to_owned()), ("username", name.to_owned())]
-}
-
-impl Values {
-    fn new(config: &mut Config, name: &str, password: Option<&str>, ending: Option<String>) -> Result<Self> {
-        let mut pairs = named(name);
-        pairs.extend(ending.map(|ending| ("expiration", ending)));
-        if password.is_some_and(|password| password.contains('\0')) {
-            return Err(Error::invalid("a password has no byte 0"));
-        }
-        config.hush.add(password.unwrap_or_default());
-        let sent = password.map(|password| {
-            if config.hashes_passwords { scram_sha_256(password.as_bytes()) } else { password.to_owned() }
-        });
-        config.hush.add(sent.as_deref().unwrap_or_default());
-        Ok(Self { pairs, password: sent.map(Secret::new) })
+/// What is put into statements. Neither the password nor its hash is told from here on.
+fn values(config: &mut Config, name: &str, password: Option<&str>, ending: Option<String>) -> Result<Values> {
+    if password.is_some_and(|password| password.contains('\0')) {
+        return Err(Error::invalid("a password has no byte 0"));
     }
-
-    /// The single statements of what the operator wrote, with everything in its place.
-    fn fill(&self, written: &[String]) -> Result<Vec<String>> {
-        let mut values: Vec<(&str, &str)> = self.pairs.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        values.extend(self.password.as_ref().map(|password| ("password", password.expose().as_str())));
-        let single = written.iter().flat_map(|text| sql::statements(text, SQL));
-        single.map(|statement| sql::fill(&statement, &values, SQL)).collect()
-    }
+    config.hush.add(password.unwrap_or_default());
+    let sent = password
+        .map(|password| if config.hashes_passwords { scram_sha_256(password.as_bytes()) } else { password.to_owned() });
+    config.hush.add(sent.as_deref().unwrap_or_default());
+    Ok(Values::new(name).password(sent.as_deref()).expiration(ending))
 }
 
 /// A time as the server reads it; without one, no end.
 fn end(at_ms: Option<u64>) -> String {
-    match at_ms {
-        None => "infinity".to_owned(),
-        Some(at_ms) => {
-            let text = rfc3339(at_ms);
-            format!("{}+0000", text.get(..19).unwrap_or_default().replace('T', " "))
-        }
-    }
+    at_ms.map_or_else(|| "infinity".to_owned(), sql::timestamp)
 }

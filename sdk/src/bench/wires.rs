@@ -1,5 +1,5 @@
 //! Connections on the bench: real ones, without TLS, or those to a peer that the test plays. And
-//! of keys what TLS and drivers need.
+//! of keys what TLS needs.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -257,7 +257,7 @@ pub(crate) mod net {
 /// `keys`: there are no keys on the bench but for what TLS is told of.
 pub(crate) mod keys {
     use crate::Secret;
-    use crate::bindings::mounted::bulkhead::plugin::keys::{CipherOptions, Error};
+    use crate::bindings::mounted::bulkhead::plugin::keys::Error;
 
     /// A key that nothing is done with.
     #[derive(Debug)]
@@ -267,17 +267,13 @@ pub(crate) mod keys {
         pub(crate) fn pem(&self) -> Secret<String> {
             self.0.clone()
         }
-
-        pub(crate) fn encrypt(&self, _plaintext: &[u8], _options: &CipherOptions) -> Result<Vec<u8>, Error> {
-            Err(Error::Unsupported("the bench encrypts nothing".to_owned()))
-        }
     }
 
     pub(crate) fn import(_algorithm: &str, format: &str, bytes: &[u8], _exportable: bool) -> Result<Key, Error> {
         let pem = core::str::from_utf8(bytes).ok().filter(|text| text.contains("-----BEGIN "));
         match (format, pem) {
-            ("pem" | "spki-pem", Some(pem)) => Ok(Key(Secret::new(pem.to_owned()))),
-            ("pem" | "spki-pem", None) => Err(Error::Failed("it is not PEM".to_owned())),
+            ("pem", Some(pem)) => Ok(Key(Secret::new(pem.to_owned()))),
+            ("pem", None) => Err(Error::Failed("it is not PEM".to_owned())),
             _ => Err(Error::Unsupported(format!("the bench knows no keys in the format {format}"))),
         }
     }

@@ -99,6 +99,14 @@ fn names_and_texts_are_quoted() {
     assert_eq!((literal(r"a'\", PG), literal(r"a'\", MY)), (r"'a''\'".into(), r"'a''\\'".into()));
 }
 
+#[test]
+fn all_statements_of_a_call_are_filled() {
+    let values = Values::new("u").password(Some("p")).expiration(Some(timestamp(1_767_323_045_678)));
+    let written = ["a '{{name}}'; b '{{password}}'".to_owned(), "c '{{expiration}}' {{username}}".to_owned()];
+    assert_eq!(values.fill(&written, PG).unwrap(), ["a 'u'", "b 'p'", "c '2026-01-02 03:04:05+0000' u"]);
+    assert!(is_blank(&[" ".to_owned(), String::new()]) && is_blank(&[]) && !is_blank(&written));
+}
+
 proptest! {
     #[test]
     fn no_value_leaves_its_quotes(value in "[^\\x00]{0,24}", before in "[a-z ;]{0,6}") {

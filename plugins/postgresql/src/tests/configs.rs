@@ -9,7 +9,8 @@ use crate::config::Config;
 use bulkhead_sdk::bench::DriverBench;
 
 fn read(config: &Value) -> Config {
-    Config::read(&Settings::read(config.to_string().as_bytes()).unwrap()).unwrap()
+    let settings = Settings::read(config.to_string().as_bytes()).unwrap();
+    bulkhead_sdk::bench::within(|cx| Config::read(cx, &settings)).unwrap()
 }
 
 #[test]

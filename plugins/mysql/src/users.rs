@@ -1,0 +1,120 @@
+//! Users: made, changed and removed by the operator's statements, or by those that do without.
+
+use bulkhead_sdk::driver::{UserChange, UserRemoval, UserSpec, password};
+use bulkhead_sdk::sql::{self, Dialect, Values};
+use bulkhead_sdk::{Cx, Error, Level, Result};
+
+use crate::config::{Config, check_name};
+use crate::fault::Fault;
+use crate::pool::with_session;
+use crate::session::Session;
+
+const SQL: Dialect = Dialect::MySql;
+
+/// How a password is changed where the operator does not say.
+const CHANGE_PASSWORD: &str = "ALTER USER '{{username}}'@'%' IDENTIFIED BY '{{password}}'";
+
+/// How a user is removed where the operator does not say.
+const REMOVE: [&str; 2] = ["REVOKE ALL PRIVILEGES, GRANT OPTION FROM '{{name}}'@'%'", "DROP USER '{{name}}'@'%'"];
+
+/// Makes a user.
+///
+/// # Errors
+/// There are no statements, or they fail. What statements about accounts did is not undone then:
+/// the database ends its transaction at each of them.
+pub(crate) fn create(cx: &Cx, mut config: Config, spec: &UserSpec) -> Result<String> {
+    if sql::is_blank(&spec.statements) {
+        return Err(Error::invalid("empty creation statements"));
+    }
+    let name = match spec.username.as_deref() {
+        Some(name) => name.to_owned(),
+        None => config.username(cx, spec)?,
+    };
+    check_name(&name)?;
+    let password = password(&spec.credential)?;
+    config.hush.add(password);
+    // A time without end is none that a database of this kind knows.
+    let values = Values::new(&name).password(Some(password)).expiration(spec.expires_at.map(sql::timestamp));
+    let statements = values.fill(&spec.statements, SQL)?;
+    with_session(cx, &config, |session| transact(session, &statements)).map_err(|error| {
+        roll_back(cx, &config, &values, &spec.rollback_statements);
+        config.hush.error(error)
+    })?;
+    Ok(name)
+}
+
+/// The operator's own undoing.
+fn roll_back(cx: &Cx, config: &Config, values: &Values, statements: &[String]) {
+    if sql::is_blank(statements) {
+        return;
+    }
+    let filled = values.fill(statements, SQL);
+    let done = filled.and_then(|filled| with_session(cx, config, |session| transact(session, &filled)));
+    if let Err(error) = done {
+        let told = config.hush.error(error).to_string();
+        cx.log(Level::Warn, "rollback statements failed", &[("error", &told)]);
+    }
+}
+
+/// Changes a user's password. Accounts have no end here, so a new end changes nothing.
+///
+/// # Errors
+/// There is nothing to change, or the statements fail.
+pub(crate) fn change(cx: &Cx, mut config: Config, change: &UserChange) -> Result<()> {
+    if change.credential.is_none() && change.expires_at.is_none() {
+        return Err(Error::invalid("no change requested"));
+    }
+    let Some(credential) = &change.credential else { return Ok(()) };
+    let password = password(credential)?;
+    if change.username.is_empty() || password.is_empty() {
+        return Err(Error::invalid("must provide both username and password").within("failed to change password"));
+    }
+    check_name(&change.username)?;
+    config.hush.add(password);
+    let written =
+        if sql::is_blank(&change.statements) { vec![CHANGE_PASSWORD.to_owned()] } else { change.statements.clone() };
+    let values =
+        Values::new(&change.username).password(Some(password)).expiration(change.expires_at.map(sql::timestamp));
+    let statements = values.fill(&written, SQL)?;
+    let done = with_session(cx, &config, |session| transact(session, &statements));
+    done.map_err(|error| config.hush.error(error).within("failed to change password"))
+}
+
+/// Removes a user, who may be gone already.
+///
+/// # Errors
+/// The statements fail, and there is still such a user.
+pub(crate) fn delete(cx: &Cx, config: &Config, removal: &UserRemoval) -> Result<()> {
+    check_name(&removal.username)?;
+    let is_default = sql::is_blank(&removal.statements);
+    let written = if is_default { REMOVE.map(str::to_owned).to_vec() } else { removal.statements.clone() };
+    let statements = Values::new(&removal.username).fill(&written, SQL)?;
+    with_session(cx, config, |session| match transact(session, &statements) {
+        Err(fault) if fault.is_no_account() => {
+            session.query("ROLLBACK")?;
+            if exists(session, &removal.username)? { Err(fault) } else { Ok(()) }
+        }
+        other => other,
+    })
+}
+
+/// Whether there is an account of this name, for any host: one that another statement made for
+/// `localhost` is not gone because there is none for `%`. Where the list may not be read there is
+/// nothing to be found out, and the database's word is taken that there is none.
+fn exists(session: &mut Session, name: &str) -> Result<bool, Fault> {
+    let name = sql::literal(name, SQL);
+    match session.query(&format!("SELECT 1 FROM mysql.user WHERE user = {name}")) {
+        Ok(rows) => Ok(!rows.is_empty()),
+        Err(Fault::Server { .. }) => Ok(false),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Runs statements one after the other; those that can be undone are, if one fails.
+fn transact(session: &mut Session, statements: &[String]) -> Result<(), Fault> {
+    session.query("START TRANSACTION")?;
+    for statement in statements {
+        session.query(statement)?;
+    }
+    session.query("COMMIT").map(|_| ())
+}

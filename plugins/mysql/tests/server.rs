@@ -1,0 +1,197 @@
+//! The driver against a real server.
+
+#![allow(clippy::unwrap_used)] // a test says what failed by where it stopped
+
+use bulkhead_plugin_mysql::Mysql;
+use bulkhead_sdk::Error;
+use bulkhead_sdk::bench::DriverBench;
+use bulkhead_sdk::driver::{Credential, UserChange, UserRemoval, UserSpec};
+use bulkhead_test_servers::{ADMIN, ADMIN_PASSWORD, MariaDb};
+use serde_json::{Value, json};
+
+type Bench = DriverBench<Mysql>;
+
+const CREATE: &str = "CREATE USER '{{name}}'@'%' IDENTIFIED BY '{{password}}'; GRANT SELECT ON app.* TO '{{name}}'@'%'";
+
+fn config(server: &MariaDb) -> Value {
+    let url = format!("{{{{username}}}}:{{{{password}}}}@tcp(127.0.0.1:{})/", server.port());
+    json!({ "connection_url": url, "username": ADMIN, "password": ADMIN_PASSWORD })
+}
+
+fn with(config: &Value, name: &str, value: impl Into<Value>) -> Value {
+    let mut config = config.clone();
+    config[name] = value.into();
+    config
+}
+
+fn spec(username: Option<&str>, password: &str, statements: &[&str]) -> UserSpec {
+    UserSpec {
+        username: username.map(str::to_owned),
+        display_name: "token-long-name".to_owned(),
+        role_name: "reader".to_owned(),
+        username_template: None,
+        statements: statements.iter().map(|text| (*text).to_owned()).collect(),
+        rollback_statements: Vec::new(),
+        credential: Credential::Password(password.to_owned()),
+        expires_at: Some(4_070_919_845_000),
+    }
+}
+
+fn removal(username: &str, statements: &[&str]) -> UserRemoval {
+    let statements = statements.iter().map(|text| (*text).to_owned()).collect();
+    UserRemoval { username: username.to_owned(), statements }
+}
+
+fn change(username: &str, password: Option<&str>) -> UserChange {
+    let credential = password.map(|password| Credential::Password(password.to_owned()));
+    UserChange { username: username.to_owned(), credential, expires_at: Some(1), statements: Vec::new() }
+}
+
+fn accounts(server: &MariaDb) -> String {
+    server.sql("SELECT user FROM mysql.user WHERE user NOT IN ('root', 'mariadb.sys', 'mysql', '') ORDER BY user")
+}
+
+fn told<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
+    match result.unwrap_err() {
+        Error::InvalidRequest(text) | Error::Upstream(text) | Error::Unavailable(text) => text,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_user_lives_as_its_lease_does() {
+    let mut server = MariaDb::start();
+    let _ = server.sql("CREATE DATABASE app; CREATE TABLE app.t (a int)");
+    let config = config(&server);
+    let mut bench = Bench::new();
+    a_life(&server, &mut bench, &config);
+    hostile_names(&server, &mut bench, &config);
+    what_is_refused(&server, &mut bench, &config);
+    modes_of_the_server(&server);
+    ways_to_prove_a_password(&server);
+    sessions_are_kept_and_replaced(&mut server, &config);
+}
+
+fn a_life(server: &MariaDb, bench: &mut Bench, config: &Value) {
+    assert_eq!(bench.verify(config, true).unwrap(), *config, "a config is stored as it was given");
+    let name = bench.propose_username(config, &spec(None, "", &[])).unwrap();
+    assert!(name.starts_with("v-token-long-reader-") && name.len() == 32, "{name}");
+    assert_eq!(bench.create_user(config, &spec(Some(&name), "p1-it's\\", &[CREATE])).unwrap(), name);
+    assert!(server.can(&name, "p1-it's\\", "SELECT a FROM app.t"));
+    assert!(!server.can(&name, "p1-it's\\", "INSERT INTO app.t VALUES (1)"));
+    bench.change_user(config, &change(&name, None)).unwrap();
+    bench.change_user(config, &change(&name, Some("p2\"\n"))).unwrap();
+    assert!(server.can(&name, "p2\"\n", "SELECT 1") && !server.can(&name, "p1-it's\\", "SELECT 1"));
+    bench.delete_user(config, &removal(&name, &[])).unwrap();
+    bench.delete_user(config, &removal(&name, &[])).unwrap();
+    bench.delete_user(config, &removal(&name, &["DROP USER '{{name}}'@'localhost'"])).unwrap();
+    assert_eq!(accounts(server), ADMIN);
+    assert_eq!(bench.connected().len(), 1, "all of it was one session");
+}
+
+fn hostile_names(server: &MariaDb, bench: &mut Bench, config: &Value) {
+    for name in ["a'b", "a\"b", "a`b", "a;drop", "a\\", "\\'", "ünïcödé ☃", "two\nlines", "%", "{{name}}", "a@b"]
+    {
+        let grants = "CREATE USER '{{name}}'@'%' IDENTIFIED BY '{{password}}'; CREATE DATABASE `{{name}}`; \
+             CREATE TABLE `{{name}}`.`{{name}}` (a int); GRANT SELECT ON `{{name}}`.`{{name}}` TO \"{{name}}\"@'%'; \
+             GRANT ALL ON `{{name}}`.* TO '{{name}}'@'%' WITH GRANT OPTION";
+        bench.create_user(config, &spec(Some(name), name, &[grants])).unwrap();
+        let quoted = format!("`{}`", name.replace('`', "``"));
+        assert!(server.can(name, name, &format!("SELECT a FROM {quoted}.{quoted}")), "{name:?}");
+        bench.change_user(config, &change(name, Some("other"))).unwrap();
+        assert!(server.can(name, "other", "SELECT 1"), "{name:?}");
+        bench.delete_user(config, &removal(name, &[])).unwrap();
+        assert_eq!(accounts(server), ADMIN, "{name:?} is gone");
+        let _ = server.sql(&format!("DROP DATABASE {quoted}"));
+    }
+}
+
+fn what_is_refused(server: &MariaDb, bench: &mut Bench, config: &Value) {
+    assert_eq!(told(bench.create_user(config, &spec(Some("u"), "p", &[]))), "empty creation statements");
+    for statement in [
+        "CREATE USER '{{name}}'@'%' IDENTIFIED BY '{{password}}' '{{password}}'",
+        "SELECT * FROM `{{password}}`",
+        "CREATE USER x IDENTIFIED BY {{password}}",
+        "SELECT '{{password}}'",
+        "KILL '{{password}}'",
+    ] {
+        let result = bench.create_user(config, &spec(Some("u"), "s3cret-it's", &[statement]));
+        assert!(statement.starts_with("SELECT '") || !told(result).contains("s3cret"), "{statement}");
+    }
+    let syntax = told(bench.create_user(config, &spec(Some("u"), "s3cret", &["CREATE USR '{{name}}'"])));
+    assert!(syntax.starts_with("Error 1064 (42000): You have an error in your SQL syntax;"), "{syntax}");
+    assert_eq!(
+        told(bench.change_user(config, &change("u", Some("")))),
+        "failed to change password: must provide both username and password"
+    );
+    let missing = told(bench.change_user(config, &change("u", Some("p-none"))));
+    assert_eq!(missing, "failed to change password: Error 1396 (HY000): Operation ALTER USER failed for 'u'@'%'");
+    let wrong = told(bench.verify(&with(config, "password", "wrong-s3cret"), true));
+    let expected = "error verifying - ping: Error 1045 (28000): Access denied for user 'manager'@'127.0.0.1' (using password: YES)";
+    assert_eq!(wrong, expected);
+
+    // Statements without their own removal, and an account that the default does not reach.
+    bench.create_user(config, &spec(Some("local"), "p", &["CREATE USER '{{name}}'@'localhost'"])).unwrap();
+    let _ = told(bench.delete_user(config, &removal("local", &[])));
+    bench.delete_user(config, &removal("local", &["DROP USER '{{name}}'@'localhost'"])).unwrap();
+    let mut undone = spec(Some("half"), "p", &["CREATE USER '{{name}}'@'%'; GRANT NONSENSE ON *.* TO '{{name}}'@'%'"]);
+    undone.rollback_statements = vec!["DROP USER '{{name}}'@'%'".to_owned()];
+    let _ = told(bench.create_user(config, &undone));
+    assert_eq!(accounts(server), ADMIN);
+}
+
+fn modes_of_the_server(server: &MariaDb) {
+    let mut bench = Bench::new();
+    for mode in ["NO_BACKSLASH_ESCAPES", "ANSI_QUOTES"] {
+        let url =
+            format!("{{{{username}}}}:{{{{password}}}}@tcp(127.0.0.1:{})/app?sql_mode=%27{mode}%27", server.port());
+        let config = json!({ "connection_url": url, "username": ADMIN, "password": ADMIN_PASSWORD });
+        for _ in 0..2 {
+            bench.create_user(&config, &spec(Some("mode"), "a\\'b", &[CREATE])).unwrap();
+            assert!(server.can("mode", "a\\'b", "SELECT 1"), "{mode}");
+            bench.delete_user(&config, &removal("mode", &[])).unwrap();
+        }
+    }
+    let url =
+        format!("{{{{username}}}}:{{{{password}}}}@unix({})/app?multiStatements=true&timeout=5s", server.socket());
+    let config = json!({ "connection_url": url, "username": ADMIN, "password": ADMIN_PASSWORD });
+    bench
+        .create_user(
+            &config,
+            &spec(Some("multi"), "p", &[r#"["CREATE USER '{{name}}'@'%'; GRANT SELECT ON app.* TO '{{name}}'@'%'"]"#]),
+        )
+        .unwrap();
+    bench.delete_user(&config, &removal("multi", &[])).unwrap();
+    assert_eq!(accounts(server), ADMIN);
+}
+
+fn ways_to_prove_a_password(server: &MariaDb) {
+    let _ = server.sql("CREATE USER ed@'%' IDENTIFIED VIA ed25519 USING PASSWORD('p'); CREATE USER bare@'%'");
+    for (user, password, is_let_in) in [("ed", "p", true), ("ed", "q", false), ("bare", "", true), ("bare", "x", false)]
+    {
+        let config = with(&with(&config(server), "username", user), "password", password);
+        assert_eq!(Bench::new().verify(&config, true).is_ok(), is_let_in, "{user} {password}");
+    }
+    let _ = server.sql("DROP USER ed@'%', bare@'%'");
+    let url = format!("{{{{username}}}}:{{{{password}}}}@tcp(127.0.0.1:{})/?tls=true", server.port());
+    let text = told(Bench::new().verify(&with(&config(server), "connection_url", url), true));
+    assert!(text.contains("tls: the server does not speak TLS"), "{text}");
+}
+
+fn sessions_are_kept_and_replaced(server: &mut MariaDb, config: &Value) {
+    let mut bench = Bench::new();
+    bench.verify(config, true).unwrap();
+    bench.verify(config, true).unwrap();
+    assert_eq!((bench.connected().len(), bench.parked()), (1, 1));
+    bench.verify(&with(config, "max_idle_connections", "-1"), true).unwrap();
+    assert_eq!((bench.connected().len(), bench.parked()), (2, 1));
+    server.kill();
+    let away = told(bench.verify(config, true));
+    assert!(away.starts_with("error verifying - ping: dial tcp 127.0.0.1:"), "{away}");
+    server.restart();
+    bench.verify(config, true).unwrap();
+    server.restart();
+    bench.create_user(config, &spec(Some("back"), "p", &[CREATE])).unwrap();
+    bench.delete_user(config, &removal("back", &[])).unwrap();
+    assert_eq!(accounts(server), ADMIN);
+}

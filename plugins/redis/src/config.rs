@@ -1,0 +1,111 @@
+//! A config, in the words of OpenBao's plugins for Redis and Valkey.
+
+use bulkhead_sdk::driver::{Hush, Settings, UserSpec, pool_name};
+use bulkhead_sdk::net::{Tls, Verification};
+use bulkhead_sdk::template::Template;
+use bulkhead_sdk::{Cx, Error, Result, Secret};
+
+/// How a name is made where the config does not say.
+const USERNAME_TEMPLATE: &str = r#"{{ printf "v_%s_%s_%s_%s" (.DisplayName | truncate 64) (.RoleName | truncate 64) (random 20) (unix_time) | replace "__" "_" | truncate 160 | uppercase }}"#;
+
+/// The account of whoever does not log in.
+const DEFAULT_ACCOUNT: &str = "default";
+
+/// A config that was understood.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// As errors call it.
+    pub(crate) place: String,
+    pub(crate) username: String,
+    pub(crate) password: Secret<String>,
+    pub(crate) tls: Option<Tls>,
+    template: Template,
+    /// What must not be told.
+    pub(crate) hush: Hush,
+    /// Where its sessions wait.
+    pub(crate) pool: String,
+}
+
+impl Config {
+    /// Understands a config.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`]: what is wrong with it.
+    pub(crate) fn read(cx: &Cx, settings: &Settings) -> Result<Self> {
+        let (host, port) = (settings.text("host")?, settings.number("port")?);
+        let (username, password) = (settings.text("username")?, settings.secret("password")?);
+        for (name, is_empty) in [
+            ("host", host.is_empty()),
+            ("port", port == 0),
+            ("username", username.is_empty()),
+            ("password", password.expose().is_empty()),
+        ] {
+            if is_empty {
+                return Err(Error::invalid(format!("{name} cannot be empty")));
+            }
+        }
+        let port = u16::try_from(port).map_err(|_| Error::invalid("port must be from 1 to 65535"))?;
+        let shown = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host };
+        let mut hush = Hush::default();
+        hush.add(password.expose());
+        Ok(Self {
+            place: format!("{shown}:{port}"),
+            tls: tls(settings)?,
+            template: template(&settings.text("username_template")?)?,
+            username,
+            password,
+            hush,
+            pool: pool_name(cx, "redis", settings)?,
+        })
+    }
+
+    /// Whether the template makes names.
+    ///
+    /// # Errors
+    /// It does not.
+    pub(crate) fn check_template(&self, cx: &Cx) -> Result<()> {
+        let made = self.template.render(cx, &[("DisplayName", ""), ("RoleName", "")]);
+        made.map(|_| ()).map_err(|error| error.within("invalid username template"))
+    }
+
+    /// The name of a user that is to be made.
+    ///
+    /// # Errors
+    /// The template makes none.
+    pub(crate) fn username(&self, cx: &Cx, spec: &UserSpec) -> Result<String> {
+        let own = spec.username_template.as_deref().filter(|text| !text.is_empty()).map(template).transpose()?;
+        // A name of the server has neither spaces nor a byte 0, but what a user is called elsewhere may.
+        let plain = |text: &str| text.replace(|c: char| c.is_whitespace() || c == '\0', "_");
+        let (display, role) = (plain(&spec.display_name), plain(&spec.role_name));
+        let data = [("DisplayName", display.as_str()), ("RoleName", role.as_str())];
+        let name = own.as_ref().unwrap_or(&self.template).render(cx, &data)?;
+        self.check_name(&name).map(|()| name)
+    }
+
+    /// Whether an account of this name may be made or removed: not those that the server and this
+    /// config cannot be without.
+    ///
+    /// # Errors
+    /// It may not.
+    pub(crate) fn check_name(&self, name: &str) -> Result<()> {
+        if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c == '\0') {
+            return Err(Error::invalid("a username is not empty and has neither spaces nor a byte 0"));
+        }
+        if name == DEFAULT_ACCOUNT || name == self.username {
+            return Err(Error::invalid("the account of the config and the server's own are not made or removed"));
+        }
+        Ok(())
+    }
+}
+
+fn template(text: &str) -> Result<Template> {
+    let text = if text.is_empty() { USERNAME_TEMPLATE } else { text };
+    Template::parse(text).map_err(|error| error.within("unable to initialize username template"))
+}
+
+fn tls(settings: &Settings) -> Result<Option<Tls>> {
+    let verification = if settings.flag("insecure_tls")? { Verification::Insecure } else { Verification::Full };
+    let roots_pem = Some(settings.text("ca_cert")?).filter(|pem| !pem.is_empty());
+    let tls = Tls { server_name: None, roots_pem, verification, client: None };
+    Ok(settings.flag("tls")?.then_some(tls))
+}

@@ -1,0 +1,130 @@
+//! The driver on the bench, with servers that the test plays. Real ones: `tests/server.rs`.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use bulkhead_sdk::Error;
+use bulkhead_sdk::bench::{DriverBench, Peer};
+use bulkhead_sdk::driver::{Credential, UserSpec};
+use bulkhead_sdk::net::{TlsInfo, Verification};
+use serde_json::{Value, json};
+
+use crate::Redis;
+
+fn config() -> Value {
+    json!({ "host": "h", "port": "6379", "username": "u", "password": "s3cret" })
+}
+
+fn spec(statements: &[&str]) -> UserSpec {
+    UserSpec {
+        username: Some("made".to_owned()),
+        display_name: "to ken".to_owned(),
+        role_name: "my-role".to_owned(),
+        username_template: None,
+        statements: statements.iter().map(|text| (*text).to_owned()).collect(),
+        rollback_statements: Vec::new(),
+        credential: Credential::Password("new-s3cret".to_owned()),
+        expires_at: None,
+    }
+}
+
+/// A server that knows nobody and takes everything, and what was sent to it.
+fn server() -> (DriverBench<Redis>, Rc<RefCell<Vec<String>>>) {
+    let sent = Rc::new(RefCell::new(Vec::new()));
+    let noted = Rc::clone(&sent);
+    let bench = DriverBench::played(move |_| {
+        let noted = Rc::clone(&noted);
+        let peer = Peer::new(move |bytes: &[u8]| {
+            let words = String::from_utf8_lossy(bytes).split("\r\n").skip(2).step_by(2).collect::<Vec<_>>().join(" ");
+            let answer = if words.starts_with("ACL GETUSER") { "*-1\r\n" } else { "+OK\r\n" };
+            if bytes.is_empty() {
+                return Some(Vec::new());
+            }
+            noted.borrow_mut().push(words);
+            Some(answer.as_bytes().to_vec())
+        });
+        let info =
+            TlsInfo { version: String::new(), alpn: None, peer_certificates: Vec::new(), channel_binding: Vec::new() };
+        Ok(peer.with_tls(info))
+    });
+    (bench, sent)
+}
+
+fn refusal<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
+    match result.unwrap_err() {
+        Error::InvalidRequest(text) => text,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn rules_are_a_list_or_statements() {
+    for (statements, rules) in [
+        (&[][..], "~* +@read"),
+        (&["  "], "~* +@read"),
+        (&[r#"["~app:*", "+get", "+acl|whoami"]"#], "~app:* +get +acl|whoami"),
+        (&["~a", "", "+get"], "~a +get"),
+    ] {
+        let (mut bench, sent) = server();
+        bench.create_user(&config(), &spec(statements)).unwrap();
+        let expected = ["AUTH u s3cret", "ACL GETUSER made", &format!("ACL SETUSER made reset on >new-s3cret {rules}")]
+            .map(|line| format!("{line} "));
+        let sent: Vec<String> = sent.borrow().iter().map(|line| format!("{} ", line.trim_end())).collect();
+        assert_eq!(sent, expected);
+    }
+}
+
+#[test]
+fn tls_is_spoken_from_the_first_byte_if_the_config_says_so() {
+    for (insecure, verification) in [(false, Verification::Full), (true, Verification::Insecure)] {
+        let mut config = config();
+        (config["tls"], config["insecure_tls"], config["ca_cert"]) = (true.into(), insecure.into(), "PEM".into());
+        let (mut bench, _) = server();
+        bench.verify(&config, true).unwrap();
+        let asked = &bench.tls_asked()[0];
+        assert_eq!((asked.verification, asked.roots_pem.as_deref()), (verification, Some("PEM")));
+    }
+}
+
+#[test]
+fn names_are_in_capitals_and_have_no_spaces() {
+    let (mut bench, _) = server();
+    let name = bench.propose_username(&config(), &spec(&[])).unwrap();
+    assert!(name.starts_with("V_TO_KEN_MY-ROLE_") && name.ends_with("_1767225600"), "{name}");
+    let mut own = config();
+    own["username_template"] = "{{.RoleName}}".into();
+    assert_eq!(bench.propose_username(&own, &spec(&[])).unwrap(), "my-role");
+}
+
+#[test]
+fn a_wrong_config_is_refused_by_what_is_wrong() {
+    for (name, value, told) in [
+        ("host", json!(""), "host cannot be empty"),
+        ("port", json!(0), "port cannot be empty"),
+        ("port", json!(70_000), "port must be from 1 to 65535"),
+        ("port", json!("x"), "'port' cannot parse value as 'int'"),
+        ("username", Value::Null, "username cannot be empty"),
+        ("password", json!(""), "password cannot be empty"),
+        (
+            "username_template",
+            json!("{{x}}"),
+            "unable to initialize username template: unable to parse template: function \"x\" not defined",
+        ),
+    ] {
+        let mut wrong = config();
+        wrong[name] = value;
+        assert_eq!(refusal(DriverBench::<Redis>::new().verify(&wrong, false)), told);
+    }
+}
+
+#[test]
+fn accounts_that_are_needed_are_left_alone() {
+    for name in ["default", "u", "", "a b"] {
+        let (mut bench, sent) = server();
+        let taken = UserSpec { username: Some(name.to_owned()), ..spec(&[]) };
+        let _ = refusal(bench.create_user(&config(), &taken));
+        let removal = bulkhead_sdk::driver::UserRemoval { username: name.to_owned(), statements: Vec::new() };
+        let _ = refusal(bench.delete_user(&config(), &removal));
+        assert!(sent.borrow().is_empty());
+    }
+}

@@ -1,0 +1,86 @@
+//! Users: made by the operator's rules, changed and removed.
+
+use std::borrow::Cow;
+
+use bulkhead_sdk::driver::{UserChange, UserRemoval, UserSpec, password};
+use bulkhead_sdk::{Cx, Error, Result, json, sql};
+
+use crate::config::Config;
+use crate::resp::Reply;
+use crate::session::{Session, with_session};
+
+/// What a user may do where the operator does not say.
+const RULES: [&str; 2] = ["~*", "+@read"];
+
+/// Makes a user.
+///
+/// # Errors
+/// The server refuses a rule; then there is no such user. Or there is one already.
+pub(crate) fn create(cx: &Cx, mut config: Config, spec: &UserSpec) -> Result<String> {
+    let name = match spec.username.as_deref() {
+        Some(name) => name.to_owned(),
+        None => config.username(cx, spec)?,
+    };
+    config.check_name(&name)?;
+    let password = password(&spec.credential)?;
+    config.hush.add(password);
+    let added = format!(">{password}");
+    let rules = rules(&spec.statements);
+    let mut words = vec!["ACL", "SETUSER", &name, "reset", "on", &added];
+    words.extend(rules.iter().map(String::as_str));
+    let made = with_session(cx, &config, |session| {
+        if exists(session, &name)? {
+            return Err(Error::upstream(format!("there is a user {name} already")));
+        }
+        session.command(&words)
+    });
+    made.map_err(|error| config.hush.error(error))?;
+    Ok(name)
+}
+
+/// The rules of the first statement, a JSON list; where it is none, each statement is a rule.
+fn rules(statements: &[String]) -> Vec<String> {
+    if sql::is_blank(statements) {
+        return RULES.map(str::to_owned).to_vec();
+    }
+    let written: Vec<&str> = statements.iter().map(|text| text.trim()).filter(|text| !text.is_empty()).collect();
+    let listed = written.first().and_then(|first| {
+        let unquoted = |item: Result<&str>| item.ok().and_then(json::unquote).map(Cow::into_owned);
+        json::items(first)?.map(unquoted).collect::<Option<Vec<String>>>()
+    });
+    listed.unwrap_or_else(|| written.into_iter().map(str::to_owned).collect())
+}
+
+fn exists(session: &mut Session, name: &str) -> Result<bool> {
+    Ok(session.command(&["ACL", "GETUSER", name])? != Reply::Null)
+}
+
+/// Changes a user's password. Accounts have no end here, so a new end changes nothing.
+///
+/// # Errors
+/// There is no such user.
+pub(crate) fn change(cx: &Cx, mut config: Config, change: &UserChange) -> Result<()> {
+    let Some(credential) = &change.credential else { return Ok(()) };
+    let (name, password) = (change.username.as_str(), password(credential)?);
+    if password.is_empty() {
+        return Err(Error::invalid("missing password"));
+    }
+    config.hush.add(password);
+    let added = format!(">{password}");
+    let done = with_session(cx, &config, |session| {
+        if !exists(session, name)? {
+            return Err(Error::upstream(format!("changeUserPassword for user {name} failed: user not found")));
+        }
+        session.command(&["ACL", "SETUSER", name, "resetpass", &added])
+    });
+    done.map(|_| ()).map_err(|error| config.hush.error(error))
+}
+
+/// Removes a user, who may be gone already. The server ends the user's connections.
+///
+/// # Errors
+/// The server cannot be asked, or refuses.
+pub(crate) fn delete(cx: &Cx, config: &Config, removal: &UserRemoval) -> Result<()> {
+    config.check_name(&removal.username)?;
+    with_session(cx, config, |session| session.command(&["ACL", "DELUSER", &removal.username])).map(|_| ())
+}
