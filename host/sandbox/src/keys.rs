@@ -4,9 +4,7 @@
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::error::{KeyRejected, Unspecified};
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::{
-    KeySize, OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey,
-};
+use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, ECDSA_P521_SHA512_ASN1_SIGNING, EcdsaKeyPair,
     EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512,
@@ -38,12 +36,12 @@ impl From<KeyRejected> for KeyError {
     }
 }
 
-/// A private key, or somebody else's public one.
+/// A private key.
 pub(crate) struct Key {
     pair: Pair,
     algorithm: &'static str,
     pub(crate) exportable: bool,
-    /// PKCS#8; of a public key nothing. The library wipes its own copies of this form.
+    /// PKCS#8. The library wipes its own copies of this form.
     pkcs8: Hidden<Vec<u8>>,
 }
 
@@ -51,7 +49,6 @@ enum Pair {
     Rsa(RsaKeyPair),
     Ec(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
-    Public(PublicEncryptingKey),
 }
 
 /// Curves, by their names here, with the digest that is signed on each.
@@ -85,8 +82,7 @@ impl Key {
         }
     }
 
-    /// Takes in a private key, DER of PKCS#8, PKCS#1 or RFC 5915, or that in PEM; or an RSA key of
-    /// somebody else, `spki-pem`.
+    /// Takes in a private key: DER of PKCS#8, PKCS#1 or RFC 5915, or that in PEM.
     ///
     /// # Errors
     /// [`KeyError`].
@@ -94,13 +90,8 @@ impl Key {
         match format {
             "pkcs8-der" => Self::from_der(bytes.expose(), exportable),
             "pem" | "pkcs8-pem" => {
-                let der = unarmoured(bytes.expose(), "PRIVATE KEY-----").ok_or(KeyError::Rejected)?;
+                let der = unarmoured(bytes.expose()).ok_or(KeyError::Rejected)?;
                 Self::from_der(&der, exportable)
-            }
-            "spki-pem" => {
-                let der = unarmoured(bytes.expose(), "PUBLIC KEY-----").ok_or(KeyError::Rejected)?;
-                let pair = Pair::Public(PublicEncryptingKey::from_der(&der)?);
-                Ok(Self { pair, algorithm: "rsa", exportable: false, pkcs8: Hidden::new(Vec::new()) })
             }
             other => Err(KeyError::Unsupported(format!("keys in the form {other:?} are not read in this version"))),
         }
@@ -159,7 +150,6 @@ impl Key {
             Pair::Rsa(pair) => pair.public_key().as_der()?,
             Pair::Ec(pair) => pair.public_key().as_der()?,
             Pair::Ed25519(pair) => pair.public_key().as_der()?,
-            Pair::Public(key) => key.as_der()?,
         };
         Ok(der.as_ref().to_vec())
     }
@@ -213,36 +203,16 @@ impl Key {
                 Ok(pair.sign(&SystemRandom::new(), message)?.as_ref().to_vec())
             }
             Pair::Ed25519(pair) if scheme == "ed25519" => Ok(pair.sign(message).as_ref().to_vec()),
-            Pair::Ed25519(_) | Pair::Public(_) => Err(unsupported()),
+            Pair::Ed25519(_) => Err(unsupported()),
         }
-    }
-
-    /// Encrypts for whoever has the private key.
-    ///
-    /// # Errors
-    /// [`KeyError`]; [`KeyError::Rejected`] where the text is too long for the key.
-    pub(crate) fn encrypt(&self, padding: &str, plaintext: &[u8]) -> Result<Vec<u8>, KeyError> {
-        let padding = match padding {
-            "oaep-sha1" => &OAEP_SHA1_MGF1SHA1,
-            "oaep-sha2-256" => &OAEP_SHA256_MGF1SHA256,
-            other => return Err(KeyError::Unsupported(format!("padding {other:?} is not offered in this version"))),
-        };
-        let Pair::Public(key) = &self.pair else {
-            return Err(KeyError::Unsupported("only RSA keys of others encrypt in this version".to_owned()));
-        };
-        let key = OaepPublicEncryptingKey::new(key.clone())?;
-        let mut ciphertext = vec![0; key.ciphertext_size()];
-        let written = key.encrypt(padding, plaintext, &mut ciphertext, None).map_err(|_| KeyError::Rejected)?.len();
-        ciphertext.truncate(written);
-        Ok(ciphertext)
     }
 }
 
-/// The first key of a PEM text whose label ends so.
-fn unarmoured(pem: &[u8], label: &str) -> Option<Zeroizing<Vec<u8>>> {
+/// The first private key of a PEM text.
+fn unarmoured(pem: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let text = std::str::from_utf8(pem).ok()?;
     let (_, rest) = text.split_once("-----BEGIN ")?;
-    let (_, rest) = rest.split_once(label)?;
+    let (_, rest) = rest.split_once("PRIVATE KEY-----")?;
     let (body, _) = rest.split_once("-----END ")?;
     let mut plain = Zeroizing::new(String::with_capacity(body.len()));
     plain.extend(body.chars().filter(|sign| !sign.is_whitespace()));
@@ -281,26 +251,6 @@ mod tests {
     fn a_key_that_is_not_made_for_it_does_not_go_out() {
         let key = Key::generate("ed25519", false).unwrap();
         assert!(matches!(key.export("pkcs8-pem"), Err(KeyError::Denied(_))));
-    }
-
-    #[test]
-    fn a_key_of_somebody_else_encrypts_and_does_nothing_more() {
-        use aws_lc_rs::rsa::{OaepPrivateDecryptingKey, PrivateDecryptingKey};
-        let own = Key::generate("rsa-2048", true).unwrap();
-        let text = STANDARD.encode(own.public_key().unwrap());
-        let pem = format!("-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----\n");
-        let other = Key::import("spki-pem", &Hidden::new(pem.into_bytes()), true).unwrap();
-        let private = PrivateDecryptingKey::from_pkcs8(own.pkcs8().expose()).unwrap();
-        let private = OaepPrivateDecryptingKey::new(private).unwrap();
-        for (padding, algorithm) in [("oaep-sha1", &OAEP_SHA1_MGF1SHA1), ("oaep-sha2-256", &OAEP_SHA256_MGF1SHA256)] {
-            let ciphertext = other.encrypt(padding, b"secret").unwrap();
-            let mut plaintext = vec![0; private.min_output_size()];
-            assert_eq!(private.decrypt(algorithm, &ciphertext, &mut plaintext, None).unwrap(), b"secret");
-        }
-        assert_eq!(other.encrypt("oaep-sha1", &[0; 300]).err(), Some(KeyError::Rejected));
-        assert!(matches!(other.sign("rsa-pss", "sha2-256", b"m"), Err(KeyError::Unsupported(_))));
-        assert!(matches!(other.export("pkcs8-der"), Err(KeyError::Denied(_))));
-        assert!(matches!(own.encrypt("oaep-sha1", b"m"), Err(KeyError::Unsupported(_))));
     }
 
     #[test]

@@ -31,7 +31,7 @@ impl Driver for Mysql {
         let checked = Config::read(cx, config)?;
         checked.check_template(cx)?;
         if connect {
-            let reached = pool::with_session(cx, &checked, |session| session.query("SELECT 1").map(|_| ()));
+            let reached = pool::with_new_session(cx, &checked, |session| session.query("SELECT 1").map(|_| ()));
             reached.map_err(|error| refusal(checked.hush.error(error)).within("error verifying - ping"))?;
         }
         Ok(config.clone())

@@ -19,10 +19,26 @@ pub(crate) fn with_session<R>(
     config: &Config,
     act: impl FnOnce(&mut Session) -> Result<R, Fault>,
 ) -> Result<R> {
-    let mut session = match left(cx, config) {
-        Some(session) => session,
-        None => Session::begin(config, cx.now_ms()).map_err(|fault| unreached(fault, config))?,
-    };
+    match left(cx, config) {
+        Some(session) => used(config, session, act),
+        None => with_new_session(cx, config, act),
+    }
+}
+
+/// The same in a new session: one that was left says nothing of whether its account is let in still.
+///
+/// # Errors
+/// As for [`with_session`].
+pub(crate) fn with_new_session<R>(
+    cx: &Cx,
+    config: &Config,
+    act: impl FnOnce(&mut Session) -> Result<R, Fault>,
+) -> Result<R> {
+    let session = Session::begin(config, cx.now_ms()).map_err(|fault| unreached(fault, config))?;
+    used(config, session, act)
+}
+
+fn used<R>(config: &Config, mut session: Session, act: impl FnOnce(&mut Session) -> Result<R, Fault>) -> Result<R> {
     let done = act(&mut session).map_err(Error::from);
     if config.keeps_idle && done.is_ok() {
         let born = session.born_ms.to_be_bytes();

@@ -39,11 +39,7 @@ pub(crate) fn with_new_session<R>(
     used(config, session, act)
 }
 
-fn used<R>(
-    config: &Config,
-    mut session: Session,
-    act: impl FnOnce(&mut Session) -> Result<R, Fault>,
-) -> Result<R> {
+fn used<R>(config: &Config, mut session: Session, act: impl FnOnce(&mut Session) -> Result<R, Fault>) -> Result<R> {
     let done = act(&mut session).map_err(Error::from);
     if config.keeps_idle && done.is_ok() {
         let born = session.born_ms.to_be_bytes();

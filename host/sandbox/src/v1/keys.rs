@@ -55,15 +55,6 @@ struct SignOptions {
     context: Vec<u8>,
 }
 
-/// `cipher-options`.
-#[derive(ComponentType, Lift)]
-#[component(record)]
-struct CipherOptions {
-    nonce: Option<Vec<u8>>,
-    aad: Vec<u8>,
-    padding: Option<String>,
-}
-
 type This = Resource<Key>;
 type Store<'a> = StoreContextMut<'a, CallData>;
 /// What guests are handed, or why not.
@@ -103,19 +94,6 @@ fn methods(keys: &mut LinkerInstance<'_, CallData>) -> wasmtime::Result<()> {
     keys.func_wrap("[method]key.public-key", |mut store: Store<'_>, (this,): (This,)| {
         Ok((store.data_mut().key(&this)?.public_key().map_err(Error::from),))
     })?;
-    keys.func_wrap(
-        "[method]key.encrypt",
-        |mut store: Store<'_>, (this, plaintext, options): (This, Vec<u8>, CipherOptions)| {
-            let plaintext = Hidden::new(plaintext);
-            let key = store.data_mut().key(&this)?;
-            let plain = options.nonce.is_none() && options.aad.is_empty();
-            let Some(padding) = options.padding.filter(|_| plain) else {
-                let text = "only RSA with a padding encrypts in this version".to_owned();
-                return Ok((Err(Error::Unsupported(text)),));
-            };
-            Ok((key.encrypt(&padding, plaintext.expose()).map_err(Error::from),))
-        },
-    )?;
     keys.func_wrap("[method]key.export", |mut store: Store<'_>, (this, format): (This, String)| {
         Ok((store.data_mut().export(&this, &format)?,))
     })?;
