@@ -5,7 +5,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bulkhead_test_servers::{ADMIN, ADMIN_PASSWORD, Postgres};
+use bulkhead_test_servers::Postgres;
 use serde_json::Value;
 
 use crate::case::{Case, CaseFile, Expect, Kind, Step};
@@ -121,8 +121,11 @@ fn side(program: Program, file: &CaseFile) -> Side<'static> {
 fn database(file: &CaseFile, variables: &mut Variables) -> Option<Postgres> {
     let postgres = file.postgresql.then(Postgres::start)?;
     variables.insert("postgresql".to_owned(), format!("127.0.0.1:{}", postgres.port()));
-    variables.insert("postgresql_user".to_owned(), ADMIN.to_owned());
-    variables.insert("postgresql_password".to_owned(), ADMIN_PASSWORD.to_owned());
+    // A file's texts are filled in as they are: the server's own password would have to be escaped.
+    let (user, password) = ("keeper", "kept-by-the-cases");
+    let _ = postgres.sql("postgres", &format!("CREATE ROLE {user} SUPERUSER LOGIN PASSWORD '{password}'"));
+    variables.insert("postgresql_user".to_owned(), user.to_owned());
+    variables.insert("postgresql_password".to_owned(), password.to_owned());
     Some(postgres)
 }
 

@@ -184,17 +184,20 @@ pub(crate) struct Lifetime {
     pub explicit_max_secs: u64,
 }
 
+/// The warning where more is asked than is granted.
+pub(crate) fn capped(what: &str, value: u64, longest: u64) -> Option<String> {
+    let (asked, granted) = (short_go(value), short_go(longest));
+    (value > longest).then(|| {
+        format!("{what} of {asked:?} exceeded the effective max_ttl of {granted:?}; {what} value is capped accordingly")
+    })
+}
+
 /// The lifetime to grant, with the warnings Vault gives when it grants less than asked.
 /// `ran_secs`: how long the token lives already, at a renewal.
 pub(crate) fn lifetime(asked: Lifetime, default_secs: u64, ran_secs: u64) -> (u64, Vec<String>) {
     let mut warnings = Vec::new();
     let mut cap = |what: &str, value: u64, longest: u64| {
-        if value > longest {
-            let (value, longest) = (short_go(value), short_go(longest));
-            warnings.push(format!(
-                "{what} of {value:?} exceeded the effective max_ttl of {longest:?}; {what} value is capped accordingly"
-            ));
-        }
+        warnings.extend(capped(what, value, longest));
         value.min(longest)
     };
     let explicit = if asked.explicit_max_secs == 0 { u64::MAX } else { asked.explicit_max_secs };

@@ -29,7 +29,7 @@ impl Driver for Postgresql {
         let checked = Config::read(config)?;
         checked.check_template(cx)?;
         if connect {
-            let reached = pool::with_session(cx, &checked, |session| session.query("SELECT 1").map(|_| ()));
+            let reached = pool::with_new_session(cx, &checked, |session| session.query("SELECT 1").map(|_| ()));
             reached.map_err(|error| refusal(checked.hush.error(error)).within("error verifying connection"))?;
         }
         Ok(config.clone())

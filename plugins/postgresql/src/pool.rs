@@ -20,15 +20,37 @@ pub(crate) fn with_session<R>(
     act: impl FnOnce(&mut Session) -> Result<R, Fault>,
 ) -> Result<R> {
     let pool = pool(cx, config)?;
-    let mut session = match left(cx, config, &pool) {
+    let session = match left(cx, config, &pool) {
         Some(session) => session,
         None => begin(cx, config)?,
     };
+    used(config, &pool, session, act)
+}
+
+/// The same in a new session: one that was left says nothing of whether its account is let in still.
+///
+/// # Errors
+/// As for [`with_session`].
+pub(crate) fn with_new_session<R>(
+    cx: &Cx,
+    config: &Config,
+    act: impl FnOnce(&mut Session) -> Result<R, Fault>,
+) -> Result<R> {
+    let session = begin(cx, config)?;
+    used(config, &pool(cx, config)?, session, act)
+}
+
+fn used<R>(
+    config: &Config,
+    pool: &str,
+    mut session: Session,
+    act: impl FnOnce(&mut Session) -> Result<R, Fault>,
+) -> Result<R> {
     let done = act(&mut session).map_err(Error::from);
     if config.keeps_idle && done.is_ok() {
         let born = session.born_ms.to_be_bytes();
         if let Some(connection) = session.into_idle() {
-            connection.park(&pool, &born, IDLE_SECS);
+            connection.park(pool, &born, IDLE_SECS);
         }
     }
     done

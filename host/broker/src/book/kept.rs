@@ -31,10 +31,6 @@ impl Kept {
     pub(crate) fn len(&self) -> usize {
         self.0.expose().len()
     }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.expose().is_empty()
-    }
 }
 
 impl From<HiddenJson> for Kept {

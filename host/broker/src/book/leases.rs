@@ -27,7 +27,7 @@ pub(crate) struct LeaseRecord {
     pub renewable: bool,
     /// JSON text the engine wants back.
     pub internal: Kept,
-    /// The answer's data, to be shown again at renewal: JSON text.
+    /// Empty in what is written now: once the answer's data, which nobody needs to have stored.
     pub data: Kept,
     pub data_version: u32,
     /// Attempts to revoke that failed.

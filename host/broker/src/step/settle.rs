@@ -37,7 +37,7 @@ pub(crate) fn guest_answer(
             let (headers, wrap_secs) = taken_out(&mut response, guest);
             let mut reply = response_reply(response, answer.warnings, lease.is_some())?;
             if let (Some(grant), Reply::Envelope(envelope)) = (lease, &mut reply) {
-                envelope.lease = Some(grant_lease(visit, request, guest, grant, envelope)?);
+                envelope.lease = Some(grant_lease(visit, request, guest, grant, &mut envelope.warnings)?);
             }
             finished(visit, request, reply, headers, wrap_secs)
         }
@@ -138,11 +138,13 @@ fn grant_lease(
     request: &Request,
     guest: &GuestTarget,
     grant: LeaseGrant,
-    envelope: &Envelope,
+    warnings: &mut Vec<String>,
 ) -> Result<LeaseInfo, Fault> {
     let (default_ttl, max_ttl) = guest.mount.ttls();
     let longest = grant.max_ttl.filter(|t| *t > 0).map_or(max_ttl, |t| t.min(max_ttl));
-    let ttl_secs = grant.ttl.filter(|t| *t > 0).unwrap_or(default_ttl).min(longest);
+    let wanted = grant.ttl.filter(|t| *t > 0).unwrap_or(default_ttl);
+    warnings.extend(mint::capped("TTL", wanted, longest));
+    let ttl_secs = wanted.min(longest);
     // What a batch token was given ends with it (CVE-2020-25816), or before that with its
     // parent: it is not stored, so nothing else could keep the two together.
     let batch = visit.who.as_ref().filter(|who| who.record.is_batch());
@@ -165,7 +167,7 @@ fn grant_lease(
         renewed_ms: 0,
         renewable: grant.renewable,
         internal: Kept::from(grant.internal),
-        data: envelope.data.as_ref().map(Kept::of).unwrap_or_default(),
+        data: Kept::default(),
         data_version: guest.plugin.descriptor().data_version,
         failures: 0,
         due_ms: expires_ms,

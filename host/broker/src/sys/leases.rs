@@ -162,9 +162,8 @@ async fn renew_lease(visit: &mut Visit, record: LeaseRecord, increment: Option<u
     let ttl_secs = wanted.min(left_secs);
     let expires_ms = now_ms.saturating_add(ttl_secs.saturating_mul(1000));
     let internal = renewal.internal.map_or_else(|| record.internal.clone(), Kept::from);
-    let data = renewal.data.map_or_else(|| record.data.clone(), Kept::from);
     let renewed =
-        LeaseRecord { expires_ms, due_ms: expires_ms, ttl_secs, renewed_ms: now_ms, internal, data, ..record.clone() };
+        LeaseRecord { expires_ms, due_ms: expires_ms, ttl_secs, renewed_ms: now_ms, internal, ..record.clone() };
     leases::save(&mut visit.tx, Some(&record), &renewed)?;
     Ok(enveloped(Envelope {
         lease: Some(LeaseInfo {
@@ -172,7 +171,7 @@ async fn renew_lease(visit: &mut Visit, record: LeaseRecord, increment: Option<u
             renewable: renewed.renewable,
             duration_secs: ttl_secs,
         }),
-        data: (!renewed.data.is_empty()).then(|| renewed.data.duplicate()),
+        data: renewal.data,
         warnings,
         ..Envelope::default()
     }))
