@@ -9,6 +9,7 @@ use bulkhead_sdk::json::{self, Object};
 use bulkhead_sdk::prelude::*;
 
 use crate::records::{Connection, Name, Role};
+use crate::reserved;
 
 /// How much longer a user may log in than its lease says, in milliseconds. Source: Vault. Why: the host
 /// counts the lease from a little later on.
@@ -24,6 +25,9 @@ struct User {
     revocation_statements: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     rollback_statements: Vec<String>,
+    /// Whether the name is reserved in storage.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    reserved: bool,
 }
 
 impl User {
@@ -38,6 +42,7 @@ impl User {
                 "db_name" => user.db_name = text(),
                 "revocation_statements" => user.revocation_statements = bulkhead_sdk::fields::read(&name, value)?,
                 "rollback_statements" => user.rollback_statements = bulkhead_sdk::fields::read(&name, value)?,
+                "reserved" => user.reserved = value == "true",
                 _ => {}
             }
         }
@@ -70,12 +75,19 @@ pub(crate) fn generate(cx: &Cx, name: &Name, caller: &Caller) -> Result<Reply> {
         expires_at: Some(ends_ms.saturating_add(GRACE_MS)),
     };
     let username = driver.propose_username(&spec)?;
+    let reserved = spec.username_template.is_some();
+    if reserved {
+        let longest_ms = longest_secs(&role, cx.mount().max_ttl).saturating_mul(1000);
+        let last_ms = cx.now_ms().saturating_add(longest_ms).saturating_add(GRACE_MS);
+        reserved::take(cx, &role.db_name, &username, last_ms)?;
+    }
     let mut user = User {
         username: username.clone(),
         role: name.0.clone(),
         db_name: role.db_name,
         revocation_statements: role.revocation_statements,
         rollback_statements: role.rollback_statements,
+        reserved,
     };
     cx.intend("user", &user)?;
     spec.username = Some(username);
@@ -83,7 +95,12 @@ pub(crate) fn generate(cx: &Cx, name: &Name, caller: &Caller) -> Result<Reply> {
         Ok(made) if made == user.username => {}
         Ok(made) => return Err(strayed(driver, made)),
         // Somebody else's user: to undo the intent would remove that. A reply, unlike an error, commits.
-        Err(Error::PreconditionFailed(text)) => return Ok(Reply::failed(400, text)),
+        Err(Error::PreconditionFailed(text)) => {
+            if reserved {
+                reserved::free(cx, &user.db_name, &user.username)?;
+            }
+            return Ok(Reply::failed(400, text));
+        }
         Err(error) => return Err(error),
     }
     user.rollback_statements.clear();
@@ -119,6 +136,10 @@ fn longest_secs(role: &Role, mount_max_secs: u64) -> u64 {
 /// driver's own way has the last word.
 pub(crate) fn undo(cx: &Cx, data: &[u8]) -> Result<()> {
     let user = User::read(data)?;
+    if user.reserved && reserved::is_taken(cx, &user.db_name, &user.username)? {
+        // By another call, which did commit: what this one did is past undoing.
+        return Ok(());
+    }
     let connection = Connection::required(cx, &user.db_name)?;
     let driver_name = connection.driver();
     let driver = Driver::new(&driver_name, connection.details.expose());
@@ -162,5 +183,6 @@ pub(crate) fn revoke(cx: &Cx, lease: &Lease) -> Result<()> {
     let connection = Connection::required(cx, &user.db_name)?;
     let driver_name = connection.driver();
     let statements = role.as_ref().map_or(&user.revocation_statements, |role| &role.revocation_statements);
-    user.remove(Driver::new(&driver_name, connection.details.expose()), statements)
+    user.remove(Driver::new(&driver_name, connection.details.expose()), statements)?;
+    if user.reserved { reserved::free(cx, &user.db_name, &user.username) } else { Ok(()) }
 }

@@ -12,6 +12,7 @@ mod cron;
 mod details;
 mod help;
 mod records;
+mod reserved;
 mod role;
 mod root;
 mod rotation;

@@ -5,6 +5,7 @@
 //! | `config/<name>` | how a database is reached ([`Connection`]) |
 //! | `role/<name>` | what users on demand are like ([`Role`]) |
 //! | `static-role/<name>` | a user that stays, and its password ([`StaticRole`]) |
+//! | `user/<connection>/<hash of a name>` | that a user on demand has this name ([`Reserved`]), if a template made it |
 //!
 //! `creds/:name` reads one role and one connection; no record grows with their number.
 
@@ -201,6 +202,32 @@ impl Stored for StaticRole {
             }
         }
         found.rhythm = schedule.map_or(Rhythm::Period(period), |cron| Rhythm::Schedule { cron, window_secs });
+        Ok(found)
+    }
+}
+
+/// That a user has a name, and until when at the most, in milliseconds since 1970.
+pub(crate) struct Reserved {
+    pub(crate) ends_ms: u64,
+}
+
+impl Stored for Reserved {
+    const FOLDER: &'static str = "user/";
+
+    fn encode(&self) -> Result<Vec<u8>> {
+        let mut writer = Writer::new();
+        writer.number(1, self.ends_ms);
+        Ok(writer.end())
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self> {
+        let mut found = Self { ends_ms: 0 };
+        let mut reader = Reader::new(bytes)?;
+        while let Some((field, value)) = reader.field()? {
+            if field == 1 {
+                found.ends_ms = value.number();
+            }
+        }
         Ok(found)
     }
 }

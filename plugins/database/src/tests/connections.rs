@@ -1,3 +1,5 @@
+//! `config/:name`, `reset/:name` and `reload/:plugin_name`.
+
 use super::*;
 
 #[test]

@@ -110,3 +110,63 @@ fn a_renewal_that_was_lost_can_be_asked_for_again() {
     bench.revoke(answer.lease()).unwrap();
     assert_eq!((users(&mut bench).len(), bench.intents().len()), (0, 0));
 }
+
+/// A mount whose template makes the same name each time.
+fn with_template() -> Bench<Database> {
+    let mut bench = bench();
+    bench.write("config/pg", json!({ "username_template": "fixed" })).ok();
+    bench.databases().take_calls();
+    bench
+}
+
+const TAKEN: &str = "username_template makes the name of a user that has a lease already";
+
+#[test]
+fn a_template_that_makes_a_name_twice_costs_nobody_their_user() {
+    let mut bench = with_template();
+    let first = bench.read("creds/app");
+    let known = password(&mut bench, "fixed");
+    assert_eq!(refusal(&bench.read("creds/app")), (400, TAKEN));
+    assert_eq!(bench.intents(), []);
+    assert_eq!(bench.databases().take_calls(), ["create fixed"]);
+    assert_eq!(password(&mut bench, "fixed"), known);
+    bench.revoke(first.lease()).unwrap();
+    assert_eq!(bench.keys(), ["config/pg", "role/app"]);
+    bench.read("creds/app").ok();
+}
+
+#[test]
+fn of_two_at_once_with_one_name_the_second_waits() {
+    let mut bench = with_template();
+    let first = bench.read("creds/app");
+    let key = bench.keys().into_iter().find(|key| key.starts_with("user/")).unwrap();
+    assert_eq!(key.len(), "user/pg/".len() + 64);
+    bench.revoke(first.lease()).unwrap();
+    bench.hold_lock(&key);
+    assert_eq!(bench.read("creds/app").status(), 503);
+    assert_eq!(users(&mut bench), Vec::<String>::new());
+}
+
+#[test]
+fn a_user_that_another_call_made_meanwhile_is_not_undone() {
+    let mut bench = with_template();
+    bench.databases().fail_next(&[Failure::Refused]);
+    assert_eq!(bench.read("creds/app").status(), 502);
+    let second = bench.read("creds/app");
+    assert_eq!(second.status(), 200);
+    bench.roll_back().unwrap();
+    assert_eq!(users(&mut bench), ["fixed"]);
+    bench.revoke(second.lease()).unwrap();
+    assert_eq!(users(&mut bench), Vec::<String>::new());
+}
+
+#[test]
+fn a_name_is_free_again_when_no_lease_can_have_it_any_more() {
+    let mut bench = with_template();
+    bench.read("creds/app").ok();
+    bench.databases().server(SERVER).accounts.remove("fixed");
+    bench.advance(2 * 3600).unwrap();
+    assert_eq!(refusal(&bench.read("creds/app")), (400, TAKEN));
+    bench.advance(5).unwrap();
+    bench.read("creds/app").ok();
+}

@@ -1,3 +1,5 @@
+//! `creds/:name`: users on demand, renewed and revoked.
+
 use super::*;
 
 /// The mount's time, in milliseconds.

@@ -1,3 +1,5 @@
+//! `roles/:name`.
+
 use super::*;
 
 fn role() -> Value {

@@ -1,3 +1,5 @@
+//! `rotate-root/:name`, whole and interrupted.
+
 use bulkhead_sdk::bench::Failure;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Passwords that change by time and on demand, whole and interrupted.
+
 use bulkhead_sdk::bench::Failure;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! `static-roles/:name` and `static-creds/:name`.
+
 use super::*;
 
 const START: &str = "2026-01-01T00:00:00Z";

@@ -1,0 +1,42 @@
+//! Names of users that a template of the operator's made. It may make the same one twice, and then the
+//! second user would take the place of the first in some databases, and be undone in its stead in all.
+
+use bulkhead_sdk::prelude::*;
+
+use crate::connection::LOCK_MS;
+use crate::records::Reserved;
+
+/// Which users a name stands for: one name of one connection. Hashed, since a template may make any text.
+fn place(cx: &Cx, connection: &str, username: &str) -> Result<String> {
+    let hash = cx.hash("sha2-256", username.as_bytes())?;
+    Ok(hash.iter().fold(format!("{connection}/"), |place, byte| place + &format!("{byte:02x}")))
+}
+
+/// Takes a name for a user who lives until `ends_ms` at most.
+///
+/// # Errors
+/// [`Error::InvalidRequest`] if there is such a user, or is about to be.
+pub(crate) fn take(cx: &Cx, connection: &str, username: &str, ends_ms: u64) -> Result<()> {
+    let place = place(cx, connection, username)?;
+    // Held until this call has committed, so that one of two that are made at once comes to know the other.
+    let _lock = cx.acquire(&format!("user/{place}"), LOCK_MS)?;
+    if is_at(cx, &place)? {
+        return Err(Error::invalid("username_template makes the name of a user that has a lease already"));
+    }
+    cx.put(&place, &Reserved { ends_ms })
+}
+
+/// Whether somebody has the name.
+pub(crate) fn is_taken(cx: &Cx, connection: &str, username: &str) -> Result<bool> {
+    is_at(cx, &place(cx, connection, username)?)
+}
+
+/// Gives a name free.
+pub(crate) fn free(cx: &Cx, connection: &str, username: &str) -> Result<()> {
+    cx.delete::<Reserved>(&place(cx, connection, username)?)
+}
+
+/// A lease that an operator ended by force has left its name behind, but not for ever.
+fn is_at(cx: &Cx, place: &str) -> Result<bool> {
+    Ok(cx.get::<Reserved>(place)?.is_some_and(|reserved| cx.now_ms() < reserved.ends_ms))
+}
