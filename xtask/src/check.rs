@@ -10,7 +10,7 @@ use clap::ValueEnum;
 
 use crate::shell::{self, Done, Failed, cargo, exists, say, watch};
 use crate::workspace::{self, Profile};
-use crate::{chaos, deny, fuzz, peer, plugins, program};
+use crate::{chaos, deny, fuzz, orphans, peer, plugins, program};
 use count::Counts;
 
 /// How long each fuzz target runs here, in seconds: long enough to notice a parser
@@ -44,7 +44,7 @@ enum Step {
     Clippy,
     /// every test: units, guests' benches, the system against itself and `bao`
     Tests,
-    /// each fault once on three nodes under load, and what their clients saw
+    /// each fault once on three nodes under load, and what their clients saw; orphans of a database
     Chaos,
     /// the examples in the documentation
     Docs,
@@ -90,7 +90,10 @@ fn run_step(step: Step) -> Done<Counts> {
         Step::Tidy => counted(cargo().args(["test", "--locked", "--workspace", "--test", "tidy"])),
         Step::Clippy => lint(),
         Step::Tests => tests(),
-        Step::Chaos => chaos::each_once(Profile::Dev.binary("bulkhead")).map(|()| Counts::default()),
+        Step::Chaos => {
+            chaos::each_once(Profile::Dev.binary("bulkhead"))?;
+            orphans::short(Profile::Dev.binary("bulkhead")).map(|()| Counts::default())
+        }
         Step::Docs => watched(cargo().args(["test", "--locked", "--workspace", "--doc"])),
         Step::Fuzz => fuzz::run_all(FUZZ_SECS).map(|()| Counts::default()),
         Step::Deny => deny::check().map(|()| Counts::default()),

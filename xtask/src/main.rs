@@ -11,6 +11,7 @@ mod dev;
 mod freeze;
 mod fuzz;
 mod http;
+mod orphans;
 mod peer;
 mod plugins;
 mod program;
@@ -72,6 +73,11 @@ enum Task {
         after_help = "Example:\n  cargo xtask chaos                               two minutes, the release binary\n  cargo xtask chaos --kills 200 --partitions 100 --writes 100000\n  cargo xtask chaos --seed 7 --seconds 30 --binary target/debug/bulkhead\n\nBuild first: cargo xtask build. The report goes to target/chaos.json too."
     )]
     Chaos(chaos::Options),
+    /// Ask for users of a database while everything breaks, and look for orphans
+    #[command(
+        after_help = "Example:\n  cargo xtask orphans                       a thousand users, three nodes, the release binary\n  cargo xtask orphans --nodes 1 --requests 2000 --seed 7\n\nBuild first: cargo xtask build. PostgreSQL is installed where it is missing."
+    )]
+    Orphans(orphans::Options),
     /// Install the peer (OpenBao and its Python clients) into target/peer
     #[command(after_help = "Example:\n  cargo xtask peer && target/peer/bin/bao version")]
     Peer,
@@ -93,6 +99,7 @@ fn main() -> std::process::ExitCode {
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Bench(options) => bench::run(&options),
         Task::Chaos(options) => chaos::run(&options),
+        Task::Orphans(options) => orphans::run(&options),
         Task::Peer => peer::ensure().map(|_| ()),
         Task::FreezeWit(options) => freeze::run(&options),
         Task::DevBanner(options) => dev::banner(&options),

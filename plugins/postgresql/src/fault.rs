@@ -8,6 +8,9 @@ use postgres_protocol::message::backend::ErrorFields;
 /// SQLSTATE: there is no such role, table or other thing.
 pub(crate) const UNDEFINED_OBJECT: &str = "42704";
 
+/// SQLSTATE: there is one of that name already.
+pub(crate) const DUPLICATE_OBJECT: &str = "42710";
+
 /// SQLSTATE: no entry of `pg_hba.conf` lets this client in.
 pub(crate) const NOT_LET_IN: &str = "28000";
 
@@ -71,7 +74,9 @@ impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Server { severity, code, message } => {
-                Self::Upstream(format!("{severity}: {message} (SQLSTATE {code})"))
+                let text = format!("{severity}: {message} (SQLSTATE {code})");
+                // Who made it before is not to lose it because it cannot be made again.
+                if code == DUPLICATE_OBJECT { Self::PreconditionFailed(text) } else { Self::Upstream(text) }
             }
             Fault::Net(error) => error.into(),
             Fault::Protocol(text) => Self::Upstream(text),

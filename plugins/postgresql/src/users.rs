@@ -121,7 +121,7 @@ fn during(error: Error) -> Error {
         Error::Upstream(text) if text.starts_with("failed to connect") => {
             Error::Upstream(text).within("unable to get connection")
         }
-        Error::Upstream(_) => error.within("failed to execute query"),
+        Error::Upstream(_) | Error::PreconditionFailed(_) => error.within("failed to execute query"),
         Error::Unavailable(_) => error.within("unable to get connection"),
         other => other,
     }

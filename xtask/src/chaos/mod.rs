@@ -2,7 +2,7 @@
 //! clients use them; then what the clients were told is checked. The seed repeats the order of
 //! faults and what clients ask; when exactly things happen is the machine's.
 
-mod chance;
+pub(crate) mod chance;
 mod check;
 mod client;
 mod digest;

@@ -1,0 +1,290 @@
+//! `orphans`: users of a database are asked for while whoever makes them is killed, and the
+//! database is killed and cut off. When all is well again, each user has a lease and each lease a
+//! user; and when the leases are over, nobody is left.
+
+mod gate;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bulkhead_test_servers::{ADMIN, ADMIN_PASSWORD, Postgres};
+use serde_json::{Value, json};
+
+use self::gate::Gate;
+use crate::chaos::chance::Chance;
+use crate::cluster::shim::Knob;
+use crate::cluster::{Cluster, Program, Setup};
+use crate::http::{Connection, request};
+use crate::shell::{Done, Failed, Tried, say};
+use crate::workspace::{self, Profile};
+
+/// Clients that ask for users.
+const WORKERS: usize = 4;
+
+/// How long a client waits before it asks again. Why: as much is to go wrong meanwhile.
+const PACE: Duration = Duration::from_millis(100);
+
+/// How long one answer may take: longer than a node takes to give up.
+const ANSWER_MAX: Duration = Duration::from_secs(90);
+
+/// How long users live, in seconds. The clock is turned on by less than that until they are counted.
+const TTL_SECS: i64 = 3600;
+
+/// What `cargo xtask orphans` can be told.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// How many users are asked for
+    #[arg(long, default_value_t = 1000)]
+    requests: u64,
+    /// How many nodes: one, or those of a cluster
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=7))]
+    nodes: u8,
+    /// Repeats the order of faults
+    #[arg(long)]
+    seed: Option<u64>,
+    /// The program; without it, the release binary
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// There is an orphan, or a lease without a user; or the nodes did not recover.
+pub(crate) fn run(options: &Options) -> Done {
+    let binary = options.binary.clone().unwrap_or_else(|| Profile::Release.binary("bulkhead"));
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seed = options.seed.unwrap_or(clock.as_secs() % 1_000_000);
+    hunt(binary, options.requests, usize::from(options.nodes), seed)
+}
+
+/// The short form.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn short(binary: PathBuf) -> Done {
+    hunt(binary, 300, 3, 1)
+}
+
+/// What the clients did and saw.
+struct Asking {
+    left: AtomicU64,
+    failed: AtomicU64,
+    /// Users that somebody was told of, with the ids of their leases.
+    made: Mutex<Vec<(String, String)>>,
+}
+
+/// What was done to the nodes and the database.
+#[derive(Default)]
+struct Inflicted {
+    leaders_killed: u32,
+    databases_killed: u32,
+    cuts: u32,
+}
+
+/// All that takes part.
+struct Scene {
+    cluster: Cluster,
+    postgres: Postgres,
+    gate: Arc<Gate>,
+    asking: Arc<Asking>,
+    /// How far all clocks are on, in seconds.
+    on_secs: i64,
+}
+
+fn hunt(binary: PathBuf, requests: u64, nodes: usize, seed: u64) -> Done {
+    say(format_args!("{requests} users asked of {nodes} nodes, seed {seed}"));
+    let parent = workspace::root().join("target/chaos");
+    std::fs::create_dir_all(&parent).tried(format_args!("creating {}", parent.display()))?;
+    let scratch = tempfile::tempdir_in(&parent).tried(format_args!("creating a folder in {}", parent.display()))?;
+    let postgres = Postgres::start();
+    let gate = Gate::before(postgres.port())?;
+    let program = Program { binary, bug: None };
+    let setup = Setup { program, folder: scratch.path(), nodes, breakable: true, audit: false };
+    let cluster = Cluster::start(setup)?;
+    if let Some(why) = cluster.shim.missing() {
+        return Err(Failed::new(format!("clocks cannot be turned on here: {why}")));
+    }
+    let asking = Asking { left: AtomicU64::new(requests), failed: AtomicU64::new(0), made: Mutex::default() };
+    let mut scene = Scene { cluster, postgres, gate, asking: Arc::new(asking), on_secs: 0 };
+    scene.enable()?;
+    let inflicted = scene.ask_under_fire(seed)?;
+    scene.settle()?;
+    let users = scene.compare()?;
+    scene.expire()?;
+    let failed = scene.asking.failed.load(Ordering::SeqCst);
+    println!(
+        "\n  {requests} asked for, {failed} without an answer or refused, {users} users with a lease each\n  \
+         {} leaders and {} databases killed, {} cuts\n  no orphan, no lease without a user; nobody left in the end\n",
+        inflicted.leaders_killed, inflicted.databases_killed, inflicted.cuts
+    );
+    Ok(())
+}
+
+impl Scene {
+    fn enable(&mut self) -> Done {
+        let leader = self.cluster.until_led()?;
+        let url =
+            format!("postgresql://{{{{username}}}}:{{{{password}}}}@{}/postgres?sslmode=disable", self.gate.address());
+        let config = json!({
+            "plugin_name": "postgresql-database-plugin", "connection_url": url, "allowed_roles": "*",
+            "username": ADMIN, "password": ADMIN_PASSWORD,
+        });
+        let create = "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'";
+        let role = json!({ "db_name": "pg", "creation_statements": create, "default_ttl": TTL_SECS, "max_ttl": "24h" });
+        self.cluster.ask(leader, "POST", "sys/mounts/database", &json!({ "type": "database" }))?;
+        self.cluster.ask(leader, "POST", "database/config/pg", &config)?;
+        self.cluster.ask(leader, "POST", "database/roles/app", &role)?;
+        Ok(())
+    }
+
+    fn ask_under_fire(&mut self, seed: u64) -> Done<Inflicted> {
+        let addresses: Vec<SocketAddr> = self.cluster.nodes.iter().map(|node| node.api).collect();
+        let workers: Vec<_> = (0..WORKERS)
+            .map(|worker| {
+                let (asking, addresses, token) = (self.asking.clone(), addresses.clone(), self.cluster.token.clone());
+                thread::spawn(move || asking.work(worker, &addresses, &token))
+            })
+            .collect();
+        let inflicted = self.inflict(&mut Chance::of(seed));
+        // Whoever still waits is answered once all is well again.
+        self.gate.set(true);
+        let mended = self.cluster.mend();
+        for worker in workers {
+            worker.join().map_err(|_| Failed::new("a client panicked"))?;
+        }
+        mended.and(inflicted)
+    }
+
+    /// One thing after the other goes wrong, as long as somebody asks.
+    fn inflict(&mut self, chance: &mut Chance) -> Done<Inflicted> {
+        let mut inflicted = Inflicted::default();
+        let mut faults = (0..).map(|turn| turn % 3);
+        while self.asking.left.load(Ordering::SeqCst) > 0 {
+            thread::sleep(Duration::from_millis(200 + chance.below(800) as u64));
+            match faults.next() {
+                Some(0) => {
+                    if let Some(leader) = self.cluster.leader() {
+                        self.cluster.kill(leader)?;
+                        inflicted.leaders_killed += 1;
+                        thread::sleep(Duration::from_millis(chance.below(500) as u64));
+                        self.cluster.mend()?;
+                    }
+                }
+                Some(1) => {
+                    self.postgres.kill();
+                    inflicted.databases_killed += 1;
+                    thread::sleep(Duration::from_millis(chance.below(500) as u64));
+                    self.postgres.restart();
+                }
+                _ => {
+                    self.gate.set(false);
+                    inflicted.cuts += 1;
+                    thread::sleep(Duration::from_millis(200 + chance.below(1500) as u64));
+                    self.gate.set(true);
+                }
+            }
+        }
+        Ok(inflicted)
+    }
+
+    fn turn_on(&mut self, by_secs: i64) -> Done {
+        self.on_secs += by_secs;
+        (0..self.cluster.nodes.len()).try_for_each(|at| self.cluster.turn(at, Knob::ClockSecs, self.on_secs))
+    }
+
+    /// Lets the time come at which what did not commit is undone, as often as that takes.
+    fn settle(&mut self) -> Done {
+        say("what did not commit is undone");
+        let mut left = 0;
+        while self.on_secs < TTL_SECS - 600 {
+            self.turn_on(120)?;
+            thread::sleep(Duration::from_secs(2));
+            let leader = self.cluster.until_led()?;
+            let told = self.cluster.ask(leader, "GET", "sys/plugins/intents", &Value::Null)?;
+            left = told.pointer("/data/count").and_then(Value::as_u64).unwrap_or(u64::MAX);
+            if left == 0 {
+                return Ok(());
+            }
+        }
+        self.cluster.keep();
+        Err(Failed::new(format!("{left} intents were not undone")))
+    }
+
+    fn users(&self) -> BTreeSet<String> {
+        let all = self.postgres.sql("postgres", "select rolname from pg_roles where rolname like 'v-%'");
+        all.lines().map(str::to_owned).collect()
+    }
+
+    fn leases(&mut self) -> Done<BTreeSet<String>> {
+        let leader = self.cluster.until_led()?;
+        let prefix = "database/creds/app/";
+        // There is none where nothing is listed, which is an error of a list's.
+        let told = self.cluster.ask(leader, "LIST", &format!("sys/leases/lookup/{prefix}"), &Value::Null);
+        let Ok(told) = told else { return Ok(BTreeSet::new()) };
+        let keys = told.pointer("/data/keys").and_then(Value::as_array).cloned().unwrap_or_default();
+        Ok(keys.iter().filter_map(Value::as_str).map(|key| format!("{prefix}{key}")).collect())
+    }
+
+    /// Each user has a lease and each lease a user, and all that somebody was told of are there.
+    fn compare(&mut self) -> Done<usize> {
+        let (users, leases) = (self.users(), self.leases()?);
+        let made = self.asking.made.lock().map_err(|_| Failed::new("a client panicked"))?.clone();
+        let lost: Vec<_> =
+            made.iter().filter(|(user, lease)| !users.contains(user) || !leases.contains(lease)).collect();
+        say(format_args!("{} users, {} leases, {} of them told to somebody", users.len(), leases.len(), made.len()));
+        if users.len() != leases.len() || !lost.is_empty() || made.is_empty() {
+            self.cluster.keep();
+            return Err(Failed::new(format!(
+                "{} users and {} leases; told to somebody and not there: {lost:?}",
+                users.len(),
+                leases.len()
+            )));
+        }
+        Ok(users.len())
+    }
+
+    fn expire(&mut self) -> Done {
+        say("all leases end");
+        self.turn_on(2 * TTL_SECS)?;
+        for _ in 0..120 {
+            thread::sleep(Duration::from_secs(1));
+            if self.users().is_empty() && self.leases()?.is_empty() {
+                return Ok(());
+            }
+            // What failed waits longer and longer.
+            self.turn_on(60)?;
+        }
+        self.cluster.keep();
+        Err(Failed::new(format!("{} users are left", self.users().len())))
+    }
+}
+
+impl Asking {
+    fn work(&self, worker: usize, addresses: &[SocketAddr], token: &str) {
+        let one = request("GET", "database/creds/app", token, "");
+        let mut turn = worker;
+        while self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+            turn += 1;
+            if self.ask(addresses[turn % addresses.len()], &one).is_none() {
+                self.failed.fetch_add(1, Ordering::SeqCst);
+            }
+            thread::sleep(PACE);
+        }
+    }
+
+    fn ask(&self, address: SocketAddr, one: &[u8]) -> Option<()> {
+        let mut connection = Connection::open(address, ANSWER_MAX).ok()?;
+        let answer = connection.exchange(one).ok().filter(|answer| answer.status == 200)?;
+        let told: Value = serde_json::from_slice(answer.body).ok()?;
+        let text = |pointer: &str| told.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        let made = (text("/data/username")?, text("/lease_id")?);
+        self.made.lock().ok()?.push(made);
+        Some(())
+    }
+}
