@@ -12,6 +12,7 @@ mod address;
 mod authenticate;
 mod config;
 mod fault;
+mod key;
 mod pool;
 mod session;
 mod users;

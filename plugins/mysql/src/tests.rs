@@ -18,7 +18,7 @@ const CAN: u32 = 0x0000_0200 | 0x0000_8000 | 0x0008_0000 | 0x0000_0800;
 const NONCE: &[u8; 20] = b"twenty bytes of it..";
 
 /// A key of RSA-2048 that a server has for those without TLS.
-const KEY: &str = "-----BEGIN PUBLIC KEY-----
+pub(crate) const KEY: &str = "-----BEGIN PUBLIC KEY-----
 MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAu1SU1LfVLPHCozMxH2Mo
 4lgOEePzNm0tRgeLezV6ffAt0gunVTLw7onLRnrq0/IzW7yWR7QkrmBL7jTKEn5u
 +qKhbwKfBstIs+bMY2Zkp18gnTxKLxoS2tFczGkPLPgizskuemMghRniWaoLcyeh
