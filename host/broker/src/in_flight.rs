@@ -87,8 +87,9 @@ pub(crate) struct Stay {
 }
 
 impl Stay {
-    /// Notes who asks.
-    pub(crate) fn is_of(&self, who: &Who) {
+    /// Notes who asks, if that is known.
+    pub(crate) fn is_of(&self, who: Option<&Who>) {
+        let Some(who) = who else { return };
         let client = match who.record.is_batch() {
             true => Client::Named(crate::sys::misc::client_id(&who.record)),
             false => Client::Token(who.hash),
