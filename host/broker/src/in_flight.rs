@@ -11,14 +11,17 @@ use bulkhead_model::request::{Request, Verb};
 use parking_lot::Mutex;
 
 use crate::book::tokens::TokenHash;
+use crate::step::remove::InHand;
 use crate::visit::Who;
 
 /// Parts of the list, each under a lock of its own. Source: ours.
 const PARTS: usize = 16;
 
-/// All of a node.
+/// All of a node, and what they are at that others leave alone.
 #[derive(Default)]
 pub(crate) struct InFlight {
+    /// Removals that requests work at.
+    pub in_hand: InHand,
     parts: [Mutex<HashMap<u64, Entry>>; PARTS],
     begun: AtomicU64,
     count: AtomicU64,
