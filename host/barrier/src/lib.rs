@@ -47,7 +47,7 @@ pub use key::{Folder, Key, KeyError, Realm, SpaceId};
 pub use keyring::ENCRYPTIONS_MAX;
 pub use letter::{LetterAbout, Letters, letter_name};
 pub use outside::{Outside, Recovery, read_sealed_joining_key, read_sealed_key, sealed_joining_key, unseal_key_of};
-pub use seal::{Initialised, SealConfig, SealConfigError, Sealing, init, read_seal_config, read_seal_mark};
+pub use seal::{Initialised, SealConfig, SealConfigError, Sealing, fresh_key, init, read_seal_config, read_seal_mark};
 pub use static_key::{NamedKey, StaticKey};
 pub use transaction::{Transaction, UNCOMMITTED};
 pub use unseal::{Submitted, UnsealError, UnsealProgress};

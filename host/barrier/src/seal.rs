@@ -196,6 +196,15 @@ pub fn init(sealing: Sealing<'_>, now_ms: u64, entropy: &dyn Entropy) -> Initial
     Initialised { shares: parts.shares, change, barrier: Barrier::new(keyring) }
 }
 
+/// A fresh key with its shares, which nothing is sealed by yet: for shares that are to be proven
+/// to have arrived before the old ones become worthless.
+#[must_use]
+pub fn fresh_key(config: SealConfig, entropy: &dyn Entropy) -> (Hidden<Vec<u8>>, Vec<Hidden<Vec<u8>>>) {
+    let key = Hidden::new(random::<32>(entropy).to_vec());
+    let shares = split(&key, config, entropy);
+    (key, shares)
+}
+
 /// What tells the present wrapping of the root key from any other, older or newer; `None` where
 /// nothing was initialised. Whoever proved something against one has proved nothing for the next.
 ///

@@ -16,11 +16,88 @@ pub(crate) struct Ceremonies {
     /// A root token is made, and handed out hidden by this one-time password.
     pub root: Option<Ceremony<Hidden<String>>>,
     /// The root key is wrapped by another unseal key, split in this way.
-    pub split: Option<Ceremony<SealConfig>>,
+    pub split: Option<Ceremony<Split>>,
     /// The recovery key is made anew, split in this way.
-    pub recovery: Option<Ceremony<SealConfig>>,
+    pub recovery: Option<Ceremony<Split>>,
     /// What they proved who want another seal.
     pub migration: Option<Migration>,
+}
+
+/// A new split of a key.
+pub(crate) struct Split {
+    pub config: SealConfig,
+    /// What becomes of the new shares.
+    pub shares: NewShares,
+}
+
+/// What becomes of new shares before the old ones are worthless.
+pub(crate) enum NewShares {
+    /// They are handed out, and count at once.
+    Count,
+    /// They are to be handed out, and then to be proven to have arrived.
+    ToProve,
+    /// They are handed out.
+    Proving(Box<Verification>),
+}
+
+/// New shares that are proven to have arrived: enough of them are brought back.
+pub(crate) struct Verification {
+    key: Hidden<Vec<u8>>,
+    config: SealConfig,
+    nonce: String,
+    brought: UnsealProgress,
+    /// As of a [`Ceremony`].
+    proved_by: Option<String>,
+}
+
+/// Why a new share did not help.
+pub(crate) enum NotProven {
+    /// Together they do not give the new key, or cannot.
+    Wrong,
+}
+
+impl Verification {
+    pub(crate) fn of(key: Hidden<Vec<u8>>, config: SealConfig, entropy: &dyn Entropy) -> Self {
+        Self { key, config, nonce: uuid(entropy), brought: UnsealProgress::new(config), proved_by: None }
+    }
+
+    pub(crate) fn nonce(&self) -> &str {
+        &self.nonce
+    }
+
+    pub(crate) fn progress(&self) -> usize {
+        self.brought.collected()
+    }
+
+    /// Forgets what was brought; it goes on under another nonce.
+    pub(crate) fn begin_anew(&mut self, entropy: &dyn Entropy) {
+        *self = Self::of(self.key.duplicate(), self.config, entropy);
+    }
+
+    /// Takes a share that this request brought; gives the key once enough are here.
+    pub(crate) fn submit(
+        &mut self,
+        request_id: &str,
+        share: Hidden<Vec<u8>>,
+        entropy: &dyn Entropy,
+    ) -> Result<Option<Hidden<Vec<u8>>>, NotProven> {
+        if self.proved_by.as_deref() == Some(request_id) {
+            return Ok(Some(self.key.duplicate()));
+        }
+        self.proved_by = None;
+        match self.brought.submit(share, entropy) {
+            Ok(Submitted::Collecting) => Ok(None),
+            // `Hidden` compares in constant time.
+            Ok(Submitted::Complete(key)) if key == self.key => {
+                self.proved_by = Some(request_id.to_owned());
+                Ok(Some(key))
+            }
+            Ok(Submitted::Complete(_)) | Err(_) => {
+                self.begin_anew(entropy);
+                Err(NotProven::Wrong)
+            }
+        }
+    }
 }
 
 /// What was proved once for a change of the seal.

@@ -11,14 +11,17 @@ use bulkhead_model::request::{Request, Verb};
 use parking_lot::Mutex;
 
 use crate::book::tokens::TokenHash;
+use crate::step::remove::InHand;
 use crate::visit::Who;
 
 /// Parts of the list, each under a lock of its own. Source: ours.
 const PARTS: usize = 16;
 
-/// All of a node.
+/// All of a node, and what they are at that others leave alone.
 #[derive(Default)]
 pub(crate) struct InFlight {
+    /// Removals that requests work at.
+    pub in_hand: InHand,
     parts: [Mutex<HashMap<u64, Entry>>; PARTS],
     begun: AtomicU64,
     count: AtomicU64,
@@ -87,8 +90,9 @@ pub(crate) struct Stay {
 }
 
 impl Stay {
-    /// Notes who asks.
-    pub(crate) fn is_of(&self, who: &Who) {
+    /// Notes who asks, if that is known.
+    pub(crate) fn is_of(&self, who: Option<&Who>) {
+        let Some(who) = who else { return };
         let client = match who.record.is_batch() {
             true => Client::Named(crate::sys::misc::client_id(&who.record)),
             false => Client::Token(who.hash),

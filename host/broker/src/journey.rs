@@ -257,9 +257,7 @@ async fn once(
         }
     };
     trail.identified(who.as_ref());
-    if let Some(who) = &who {
-        course.stay.is_of(who);
-    }
+    course.stay.is_of(who.as_ref());
     let limited = who.as_ref().filter(|who| who.record.num_uses > 0).map(|who| who.hash);
     let mut visit = Visit {
         open: open.clone(),

@@ -25,7 +25,6 @@ use crate::fence::Fence;
 use crate::guest::cache::GuestCache;
 use crate::in_flight::InFlight;
 use crate::node::Parts;
-use crate::step::remove::InHand;
 use crate::tally::{Endings, Tally};
 
 /// A lock that a guest takes by name.
@@ -54,8 +53,6 @@ pub(crate) struct Open {
     pub due: Notify,
     /// What it knows of its peers.
     pub peering: Peering,
-    /// Removals that requests work at.
-    pub in_hand: InHand,
     /// Snapshots that are saved and restored.
     pub snapshots: Snapshots,
     /// How long it may go on.
@@ -96,7 +93,6 @@ impl Open {
             in_flight: Arc::default(),
             ceremonies: Mutex::default(),
             due: Notify::new(),
-            in_hand: InHand::default(),
             snapshots: Snapshots::default(),
             fence: Fence::new(from.moment),
             tally: Arc::default(),

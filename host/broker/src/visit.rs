@@ -53,6 +53,8 @@ pub(crate) enum After {
     Autopilot,
     /// Something may be due at once.
     LookForDue,
+    /// A login waits for its second factor.
+    LoginWaits,
     /// A token was made.
     Count(MadeToken),
 }

@@ -53,7 +53,7 @@ async fn answered(visit: &mut Visit, request: &Request, passed: &Authorized) -> 
             let returned = call_guest(visit, sent, guest, passed.operation).await?;
             let attempt = attempt.map(|attempt| attempt.judged(&returned));
             let answered = settle::guest_answer(visit, request, guest, returned);
-            attempt.map_or(Ok(()), |attempt| attempt.counted(visit, answered.is_ok()))?;
+            attempt.map_or(Ok(()), |attempt| attempt.counted(visit, &answered))?;
             answered
         }
         Target::NoPath { .. } => Err(Failure::new(FailureKind::NotFound, wrapped("unsupported path")).into()),

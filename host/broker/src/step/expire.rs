@@ -118,7 +118,7 @@ impl Work {
             let mut tx = open.begin()?;
             let mut due = leases::due(&mut tx, now_ms, limit)?;
             let is_all = due.len() < limit as usize;
-            due.retain(|due| !open.in_hand.has(due));
+            due.retain(|due| !open.in_flight.in_hand.has(due));
             self.queue(&mut tx, due);
             if is_all || self.is_full() || self.next().is_some() {
                 break;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::lockout::{LockoutRule, Tally};
 use bulkhead_model::plugin::{GuestResponse, Operation};
+use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Request;
 use bulkhead_model::seam::plugin::Returned;
 
@@ -92,19 +93,37 @@ impl Attempt {
         Self { verdict, ..self }
     }
 
-    /// Counts it: a wrong one may lock the alias, and one that got a token begins anew. A lock is
+    /// Accessor of the auth method.
+    fn method(&self) -> &str {
+        &self.mount.entry.accessor
+    }
+
+    /// Counts it: a wrong one may lock the alias, and one that got a token begins anew. One that
+    /// waits for a second factor has none, and changes nothing yet. A lock is
     /// part of the visit's change, which no login that was let in before it can pass: one that
     /// writes meets a conflict. A batch token is not written, so what is counted decides as well.
     ///
     /// # Errors
     /// 403 if the alias was locked meanwhile; [`Fault`] from the store.
-    pub(crate) fn counted(self, visit: &mut Visit, has_token: bool) -> Result<(), Fault> {
+    pub(crate) fn counted(self, visit: &mut Visit, answered: &Result<Reply, Fault>) -> Result<(), Fault> {
+        let Ok(reply) = answered else { return self.concluded(visit, None) };
+        let waits = matches!(reply, Reply::Envelope(envelope) if envelope.mfa.is_some());
+        self.concluded(visit, Some(waits))
+    }
+
+    /// `waits`: whether it waits for a second factor; none: it was not granted.
+    fn concluded(self, visit: &mut Visit, waits: Option<bool>) -> Result<(), Fault> {
         self.refuse_locked(visit)?;
         match self.verdict {
             Verdict::WrongCredentials => self.failed(visit),
-            Verdict::Granted if has_token => {
-                let is_due = tally(&visit.open, |tally| tally.failed.is_due(&self.id, &self.rule, visit.now_ms));
-                if is_due { Err(locked()) } else { forget(visit, &self.id) }
+            Verdict::Granted if let Some(waits) = waits => {
+                let is_due =
+                    tally(&visit.open, |tally| tally.failed.is_due(self.method(), &self.id, &self.rule, visit.now_ms));
+                match (is_due, waits) {
+                    (true, _) => Err(locked()),
+                    (false, true) => Ok(()),
+                    (false, false) => forget(visit, self.method(), &self.id),
+                }
             }
             Verdict::Granted | Verdict::Other => Ok(()),
         }
@@ -112,13 +131,14 @@ impl Attempt {
 
     /// Refuses it if its alias has a lock that is not stored.
     fn refuse_locked(&self, visit: &Visit) -> Result<(), Fault> {
-        let is_locked = tally(&visit.open, |tally| tally.failed.is_locked(&self.id, &self.rule, visit.now_ms));
+        let is_locked =
+            tally(&visit.open, |tally| tally.failed.is_locked(self.method(), &self.id, &self.rule, visit.now_ms));
         if is_locked { Err(locked()) } else { Ok(()) }
     }
 
     fn failed(self, visit: &mut Visit) -> Result<(), Fault> {
         let (open, now_ms) = (visit.open.clone(), visit.now_ms);
-        let failures = tally(&open, |tally| tally.failed.failed(self.id, &self.rule, now_ms));
+        let failures = tally(&open, |tally| tally.failed.failed(self.method(), self.id, &self.rule, now_ms));
         // A lock that is over counts on, whoever leads by now.
         let stored = lockouts::get(&mut visit.tx, &self.id)?;
         let counts_on = stored.is_some_and(|lock| self.rule.remembers(lock.failed_ms, now_ms));
@@ -128,7 +148,7 @@ impl Attempt {
         let accessor = &self.mount.entry.accessor;
         tracing::warn!(mount = %accessor, "an alias is locked out: too many wrong logins");
         if self.alias.len() > ALIAS_BYTES_MAX || !take_room(&open, now_ms)? {
-            tally(&open, |tally| tally.failed.lock(&self.id));
+            tally(&open, |tally| tally.failed.lock(self.method(), &self.id));
             return Ok(());
         }
         let lock = LockRecord {
@@ -147,8 +167,8 @@ fn says_wrong(response: &GuestResponse) -> bool {
     is_said && response.status.is_some_and(|status| status >= 400)
 }
 
-fn forget(visit: &mut Visit, id: &AliasId) -> Result<(), Fault> {
-    tally(&visit.open, |tally| tally.failed.forget(id));
+fn forget(visit: &mut Visit, method: &str, id: &AliasId) -> Result<(), Fault> {
+    tally(&visit.open, |tally| tally.failed.forget(method, id));
     lockouts::remove(&mut visit.tx, id).map_err(Fault::from)
 }
 
@@ -174,7 +194,7 @@ fn tally<T>(open: &Open, work: impl FnOnce(&mut Tally) -> T) -> T {
 /// [`Fault`] from the store.
 pub(crate) fn unlock(visit: &mut Visit, mount_accessor: &str, alias: &str) -> Result<(), Fault> {
     let id = visit.open.names.alias_digest(mount_accessor, alias);
-    forget(visit, &id)
+    forget(visit, mount_accessor, &id)
 }
 
 /// Drops a lock that is of no use any more. Where its method was tuned meanwhile it may be.

@@ -18,7 +18,8 @@ use crate::book::mounts::Mount;
 use crate::fault::Fault;
 use crate::mint::Granted;
 use crate::open::Open;
-use crate::visit::Visit;
+use crate::step::lockout;
+use crate::visit::{After, Visit};
 
 pub(crate) use credentials::Credentials;
 use prove::{Refused, prove};
@@ -75,7 +76,9 @@ pub(crate) fn demand(
         // Whoever asked for a wrapped answer gets none in the open.
         let asked = request.wrap_ttl_secs.filter(|secs| *secs > 0);
         let wrap_secs = wrap_secs.into_iter().chain(asked).min();
-        return wait(visit, &persona.entity.id, &demanded, (granted, wrap_secs)).map(Standing::Waits);
+        let address = request.origin.address.map(|address| address.to_string()).unwrap_or_default();
+        let login = (granted, wrap_secs, address.as_str());
+        return wait(visit, &persona.entity.id, &demanded, login).map(Standing::Waits);
     }
     match prove(visit, &persona.entity.id, &demanded, &sent)? {
         Ok(()) => Ok(Standing::Proven(Proven(Box::new(granted)))),
@@ -142,17 +145,21 @@ fn wait(
     visit: &mut Visit,
     entity: &Id,
     demanded: &[EnforcementRecord],
-    (granted, wrap_secs): (Granted, Option<u64>),
+    (granted, wrap_secs, address): (Granted, Option<u64>, &str),
 ) -> Result<MfaRequirement, Fault> {
-    if !take_room(&visit.open, visit.now_ms)? {
-        let text = "too many logins wait for their second factor: try again later";
-        return Err(Failure::new(FailureKind::Unavailable, text).into());
-    }
     let mfa_request_id = visit.uuid();
     let Granted { record: token, is_batch, warnings } = granted;
     let due_ms = visit.now_ms.saturating_add(WAIT_MS);
     let record = WaitingRecord { entity: *entity, token, is_batch, warnings, wrap_secs, due_ms };
-    waiting::add(&mut visit.tx, &visit.open.salt.hash(&mfa_request_id), &record)?;
+    let id = visit.open.salt.hash(&mfa_request_id);
+    // One that takes another's place needs no room, and what is not committed takes none.
+    if waiting::add(&mut visit.tx, &id, &record, address)? {
+        if !has_room(&visit.open, visit.now_ms)? {
+            let text = "too many logins wait for their second factor: try again later";
+            return Err(Failure::new(FailureKind::Unavailable, text).into());
+        }
+        visit.after.push(After::LoginWaits);
+    }
     let mut mfa_constraints = Vec::with_capacity(demanded.len());
     for enforcement in demanded {
         let mut any = Vec::with_capacity(enforcement.methods.len());
@@ -166,17 +173,22 @@ fn wait(
 }
 
 /// Whether one more login may wait. As with locks, the node that leads counts.
-fn take_room(open: &Open, now_ms: u64) -> Result<bool, Fault> {
+fn has_room(open: &Open, now_ms: u64) -> Result<bool, Fault> {
     let term = open.ledger().standing().term;
     let tally = &open.catalog.waiting_logins;
-    if let Some(has_room) = tally.lock().in_term(term).take_room(WAITING_MAX, now_ms) {
+    if let Some(has_room) = tally.lock().in_term(term).has_room(WAITING_MAX, now_ms) {
         return Ok(has_room);
     }
     let stored = waiting::count(&mut open.begin()?)?;
     let mut tally = tally.lock();
     let tally = tally.in_term(term);
     tally.counted(stored, now_ms);
-    Ok(tally.take_room(WAITING_MAX, now_ms).unwrap_or(false))
+    Ok(tally.has_room(WAITING_MAX, now_ms).unwrap_or(false))
+}
+
+/// Counts one more login that waits.
+pub(crate) fn one_more_waits(open: &Open) {
+    open.catalog.waiting_logins.lock().in_term(open.ledger().standing().term).took();
 }
 
 /// Goes on with a login that waits, and waits no more if these passcodes are right. Gives also for
@@ -204,6 +216,11 @@ pub(crate) fn go_on(visit: &mut Visit, request_id: &str, sent: &Credentials) -> 
     match prove(visit, &persona.entity.id, &demanded, sent)? {
         Ok(()) => {
             waiting::remove(&mut visit.tx, &id)?;
+            // What it had to prove before its token is proven: wrong logins before it count no more.
+            let alias = persona.entity.aliases.iter().find(|alias| alias.mount_accessor == token.mount_accessor);
+            if let Some(alias) = alias {
+                lockout::unlock(visit, &token.mount_accessor, &alias.name)?;
+            }
             Ok((Proven(Box::new(Granted { record: token, is_batch, warnings })), wrap_secs))
         }
         Err(Refused { enforcement, why }) => {

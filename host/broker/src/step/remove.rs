@@ -40,14 +40,14 @@ struct Hold {
 
 impl Hold {
     fn of(open: &Arc<Open>, due: Due) -> Self {
-        open.in_hand.0.lock().push(due);
+        open.in_flight.in_hand.0.lock().push(due);
         Self { open: open.clone(), due }
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        let mut in_hand = self.open.in_hand.0.lock();
+        let mut in_hand = self.open.in_flight.in_hand.0.lock();
         if let Some(at) = in_hand.iter().position(|due| *due == self.due) {
             in_hand.swap_remove(at);
         }

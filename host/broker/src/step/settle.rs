@@ -249,6 +249,7 @@ pub(crate) async fn after(open: &Open, what_waited: Vec<After>) -> bool {
             After::AuditDevices(opened) => Box::pin(crate::sys::audit::follow_book(open, opened)).await,
             After::LookForDue => open.due.notify_one(),
             After::Count(token) => token.count(),
+            After::LoginWaits => mfa::one_more_waits(open),
             After::DropCache(mount) => open.cache.drop_mount(mount),
             After::CeremonyEnded(nonce) => open.ceremonies.lock().ended(&nonce),
             After::Refresh => {

@@ -24,7 +24,8 @@ const NAMES_A_TURN: usize = 1_000;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Listed {
-    keys: Vec<String>,
+    #[serde(default)]
+    keys: Option<Vec<String>>,
     #[serde(default)]
     key_info: Option<Map<String, Value>>,
 }
@@ -51,9 +52,18 @@ pub(crate) async fn keys(
     let Some(data) = envelope.data.take() else { return Ok(Reply::Envelope(envelope)) };
     let who = visit.who()?;
     let listed: Listed = serde_json::from_slice(data.expose()).map_err(|_| unfit(request))?;
+    let keys = match (listed.keys, &listed.key_info) {
+        (Some(keys), _) => keys,
+        // A list of nothing may have no names at all.
+        (None, None) => {
+            envelope.data = Some(data);
+            return Ok(Reply::Envelope(envelope));
+        }
+        (None, Some(_)) => return Err(unfit(request)),
+    };
     let path = request.path.to_folder();
     let mut shown = Vec::new();
-    for (place, key) in listed.keys.into_iter().enumerate() {
+    for (place, key) in keys.into_iter().enumerate() {
         if place % NAMES_A_TURN == NAMES_A_TURN - 1 {
             tokio::task::yield_now().await;
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bulkhead_barrier::{SpaceId, StoreError, Transaction};
 use bulkhead_model::failure::{Failure, FailureKind};
+use bulkhead_model::limits::CONFLICT_RETRIES_MAX;
 use bulkhead_model::plugin::GuestError;
 use bulkhead_model::reply::{Envelope, LeaseInfo, Reply};
 use bulkhead_model::request::Verb;
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use super::table::{Answer, Handler, HostRoute};
 use crate::book::kept::Kept;
 use crate::book::leases::{self, LeaseRecord};
+use crate::book::mfa::waiting::{self, WaitingId};
 use crate::book::mounts::{Mount, MountTable};
 use crate::book::namespaces::Namespace;
 use crate::book::removals::{LeaseEnd, Slice};
@@ -234,6 +236,8 @@ async fn end_tokens(visit: &mut Visit, path: &str) -> Result<(), Fault> {
     let (open, config, own) = (visit.open.clone(), visit.config.clone(), visit.who()?.hash);
     let namespace = visit.namespace.clone();
     let sweep = Sweep { open: &open, mounts: &config.mounts, namespace: &namespace, path, now_ms: visit.now_ms };
+    // First: one that goes on with its second factor until then has its token, which ends here.
+    sweep.waiting().await?;
     let mut after = None;
     loop {
         let page = tokens::page(&mut open.begin()?, after.as_ref(), TOKENS_A_CHANGE)?;
@@ -265,6 +269,36 @@ struct Sweep<'a> {
 }
 
 impl Sweep<'_> {
+    /// Lets no login wait any more that began below the path.
+    async fn waiting(&self) -> Result<(), Fault> {
+        let mut after = None;
+        loop {
+            let page = waiting::page(&mut self.open.begin()?, after.as_ref(), TOKENS_A_CHANGE)?;
+            after = page.last().copied();
+            if after.is_none() {
+                return Ok(());
+            }
+            let mut attempts = 0;
+            while let Err(fault) = self.forget_waiting(&page).await {
+                attempts += 1;
+                if !matches!(fault, Fault::Conflict) || attempts == CONFLICT_RETRIES_MAX {
+                    return Err(fault);
+                }
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn forget_waiting(&self, page: &[WaitingId]) -> Result<(), Fault> {
+        let mut tx = self.open.begin()?;
+        for id in page {
+            if waiting::get(&mut tx, id)?.is_some_and(|login| self.is_below(&login.token)) {
+                waiting::remove(&mut tx, id)?;
+            }
+        }
+        self.open.commit(tx).await
+    }
+
     /// Ends those of a page, in one change.
     async fn page(&self, page: &[TokenHash]) -> Result<(), Fault> {
         let mut tx = self.open.begin()?;
@@ -304,12 +338,15 @@ impl Sweep<'_> {
     /// Whether a token was made below the path, and would end at all. It keeps the spelling of
     /// its login.
     fn is_meant(&self, record: &TokenRecord) -> bool {
+        self.is_below(record) && record.expires_ms > self.now_ms
+    }
+
+    fn is_below(&self, record: &TokenRecord) -> bool {
         if record.namespace != self.namespace.record.id {
             return false;
         }
         let made = route::folded(self.mounts, &self.namespace.full(&record.path)).path;
-        let below = made.strip_prefix(self.path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        below && record.expires_ms > self.now_ms
+        made.strip_prefix(self.path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 

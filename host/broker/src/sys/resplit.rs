@@ -4,7 +4,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bulkhead_barrier::{Recovery, SealConfig, SealConfigError, Sealing, UnsealError};
+use bulkhead_barrier::{Recovery, SealConfig, SealConfigError, Sealing, UnsealError, fresh_key};
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::reply::{Envelope, Reply, hidden_json, wipe};
 use bulkhead_model::request::Verb;
@@ -12,11 +12,13 @@ use bulkhead_model::seam::seal::SealKind;
 use serde_json::{Value, json};
 
 use super::table::{Answer, Handler, HostRoute};
-use crate::ceremony::{Ceremonies, Ceremony, ShareFault, Standing};
+use crate::ceremony::{Ceremonies, Ceremony, NewShares, ShareFault, Split, Standing, Verification};
 use crate::fault::Fault;
 use crate::fields::Fields;
 use crate::node::reseal;
 use crate::visit::{After, Ask, Visit, data, enveloped};
+
+mod verify;
 
 const R: &[Verb] = &[Verb::Read];
 const W: &[Verb] = &[Verb::Write];
@@ -33,6 +35,19 @@ pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("rotate/root/update", W, Handler::Later(root_update), "Bring a key share.").fields(SHARE),
     HostRoute::new("rotate/root/backup", R, Handler::Now(no_backup), "Read kept key shares."),
     HostRoute::new("rotate/root/backup", D, Handler::Now(nothing_kept), "Forget kept key shares."),
+    HostRoute::new("rotate/root/verify", R, Handler::Now(verify::root_status), "Tell how far a verification is."),
+    HostRoute::new("rotate/root/verify", W, Handler::Later(verify::root_bring), "Bring a new key share back.")
+        .fields(SHARE),
+    HostRoute::new("rotate/root/verify", D, Handler::Now(verify::root_anew), "Begin a verification anew."),
+    HostRoute::new(
+        "rotate/recovery/verify",
+        R,
+        Handler::Now(verify::recovery_status),
+        "Tell how far a verification is.",
+    ),
+    HostRoute::new("rotate/recovery/verify", W, Handler::Later(verify::recovery_bring), "Bring a new key share back.")
+        .fields(SHARE),
+    HostRoute::new("rotate/recovery/verify", D, Handler::Now(verify::recovery_anew), "Begin a verification anew."),
     HostRoute::new("rotate/recovery/init", R, Handler::Now(recovery_status), "Tell how far a new split is."),
     HostRoute::new("rotate/recovery/init", W, Handler::Later(recovery_start), "Begin to split the recovery key anew.")
         .fields(ASKED),
@@ -57,7 +72,7 @@ enum Which {
 }
 
 impl Which {
-    fn ceremony(self, all: &mut Ceremonies) -> &mut Option<Ceremony<SealConfig>> {
+    fn ceremony(self, all: &mut Ceremonies) -> &mut Option<Ceremony<Split>> {
         match self {
             Self::Root => &mut all.split,
             Self::Recovery => &mut all.recovery,
@@ -91,11 +106,14 @@ fn recovery_start<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
             return start(Which::Recovery, visit, ask);
         }
         refuse_unoffered(&ask.fields)?;
+        if ask.fields.flag("require_verification")?.unwrap_or_default() {
+            return Err(Fault::invalid("the first recovery keys need no verification: no others become worthless"));
+        }
         let split = wanted(Which::Recovery, now, &ask.fields)?;
-        let shares = made_anew(Which::Recovery, visit, split).await?;
+        let shares = made_anew(Which::Recovery, visit, split, None).await?;
         // What began without recovery keys cannot be ended with them.
         visit.open.ceremonies.lock().give_up();
-        Ok(handed_out(&shares, Of::Nobody(split)))
+        Ok(handed_out(&shares, Of::Nobody(split), None))
     })
 }
 
@@ -139,29 +157,42 @@ fn status(which: Which, visit: &Visit) -> Result<Reply, Fault> {
     }))
 }
 
-fn told(ceremony: &Ceremony<SealConfig>) -> Value {
+fn told(ceremony: &Ceremony<Split>) -> Value {
+    let Split { config, shares } = &ceremony.about;
+    let (nonce, is_required) = match shares {
+        NewShares::Count => ("", false),
+        NewShares::ToProve => ("", true),
+        NewShares::Proving(verification) => (verification.nonce(), true),
+    };
     json!({
-        "n": ceremony.about.shares(),
+        "n": config.shares(),
         "nonce": ceremony.nonce(),
         "progress": ceremony.progress(),
         "required": ceremony.required(),
         "started": true,
-        "t": ceremony.about.threshold(),
-        "verification_nonce": "",
-        "verification_required": false,
+        "t": config.threshold(),
+        "verification_nonce": nonce,
+        "verification_required": is_required,
     })
 }
 
 fn start(which: Which, visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     refuse_unoffered(&ask.fields)?;
     let now = visit.open.seal_config()?;
-    let wanted = wanted(which, now, &ask.fields)?;
+    let config = wanted(which, now, &ask.fields)?;
+    let shares = match ask.fields.flag("require_verification")?.unwrap_or_default() {
+        true if which == Which::Root && now.kind() != SealKind::Shamir => {
+            return Err(Fault::invalid("a key that a key outside wraps has no shares that could be verified"));
+        }
+        true => NewShares::ToProve,
+        false => NewShares::Count,
+    };
     let mut ceremonies = visit.open.ceremonies.lock();
     let under_way = which.ceremony(&mut ceremonies);
     if under_way.is_some() {
         return Err(Fault::invalid("rotation already in progress"));
     }
-    let ceremony = Ceremony::new(wanted, now, &*visit.open.parts.entropy);
+    let ceremony = Ceremony::new(Split { config, shares }, now, &*visit.open.parts.entropy);
     let shown = told(&ceremony);
     *under_way = Some(ceremony);
     Ok(data(&shown))
@@ -182,9 +213,6 @@ fn refuse_unoffered(fields: &Fields) -> Result<(), Fault> {
     if pgp || fields.flag("backup")?.unwrap_or_default() {
         return Err(Fault::invalid("PGP-encrypted key shares are not offered by this version: leave out the PGP keys"));
     }
-    if fields.flag("require_verification")?.unwrap_or_default() {
-        return Err(Fault::invalid("verification of new key shares is not offered by this version"));
-    }
     Ok(())
 }
 
@@ -200,6 +228,12 @@ async fn update(which: Which, visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply,
         let mut ceremonies = open.ceremonies.lock();
         let ceremony = which.ceremony(&mut ceremonies).as_mut();
         let ceremony = ceremony.ok_or_else(|| Fault::invalid("no rotation in progress"))?;
+        if let NewShares::Proving(verification) = &ceremony.about.shares {
+            return Err(Fault::invalid(format!(
+                "rotation already finished; verification must be performed; nonce for the verification operation is {:?}",
+                verification.nonce()
+            )));
+        }
         if ceremony.nonce() != nonce {
             let text = format!("incorrect nonce supplied; nonce for rotation is {:?}", ceremony.nonce());
             return Err(Fault::invalid(text));
@@ -214,26 +248,39 @@ async fn update(which: Which, visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply,
         if standing == Standing::Collecting {
             return Ok(data(&told(ceremony)));
         }
-        ceremony.about
+        if matches!(ceremony.about.shares, NewShares::ToProve) {
+            let (key, shares) = fresh_key(ceremony.about.config, &*open.parts.entropy);
+            let verification = Verification::of(key, ceremony.about.config, &*open.parts.entropy);
+            let reply = handed_out(&shares, Of::Ceremony(&nonce), Some(verification.nonce()));
+            ceremony.about.shares = NewShares::Proving(Box::new(verification));
+            return Ok(reply);
+        }
+        ceremony.about.config
     };
-    let shares = made_anew(which, visit, split).await?;
+    let shares = made_anew(which, visit, split, None).await?;
     visit.after.push(After::CeremonyEnded(nonce.clone()));
-    Ok(handed_out(&shares, Of::Ceremony(&nonce)))
+    Ok(handed_out(&shares, Of::Ceremony(&nonce), None))
 }
 
-/// Puts the new key into the transaction; gives its shares.
-async fn made_anew(which: Which, visit: &mut Visit, split: SealConfig) -> Result<Vec<Hidden<Vec<u8>>>, Fault> {
+/// Puts the new key into the transaction; gives its shares. `known`: it is this one, and its shares
+/// are out already.
+async fn made_anew(
+    which: Which,
+    visit: &mut Visit,
+    split: SealConfig,
+    known: Option<&Hidden<Vec<u8>>>,
+) -> Result<Vec<Hidden<Vec<u8>>>, Fault> {
     let open = visit.open.clone();
     let now = open.seal_config()?;
     if split.kind() != now.kind() {
         return Err(Fault::invalid("the cluster came under another seal meanwhile: begin again"));
     }
     let sealing = match (now.kind(), &open.parts.seals.key) {
-        (SealKind::Shamir, _) => Sealing::Fresh(split),
+        (SealKind::Shamir, _) => known.map_or(Sealing::Fresh(split), |key| Sealing::Known(split, key)),
         (kind, Some(key)) if key.kind() == kind => {
             let (config, recovery) = match which {
                 Which::Root => (now, Recovery::Unchanged),
-                Which::Recovery => (split, Recovery::Fresh),
+                Which::Recovery => (split, known.map_or(Recovery::Fresh, Recovery::Known)),
             };
             Sealing::Outside(reseal::outside(&open, config, &**key).await?, recovery)
         }
@@ -258,15 +305,15 @@ enum Of<'a> {
 }
 
 /// The new shares, the only time that anybody sees them.
-fn handed_out(shares: &[Hidden<Vec<u8>>], of: Of<'_>) -> Reply {
+fn handed_out(shares: &[Hidden<Vec<u8>>], of: Of<'_>, verification: Option<&str>) -> Reply {
     let mut shown = json!({
         "backup": false,
         "complete": true,
         "keys": shares.iter().map(|share| hex::encode(share.expose())).collect::<Vec<_>>(),
         "keys_base64": shares.iter().map(|share| STANDARD.encode(share.expose())).collect::<Vec<_>>(),
         "pgp_fingerprints": null,
-        "verification_nonce": "",
-        "verification_required": false,
+        "verification_nonce": verification.unwrap_or_default(),
+        "verification_required": verification.is_some(),
     });
     match of {
         Of::Ceremony(nonce) => shown["nonce"] = nonce.into(),

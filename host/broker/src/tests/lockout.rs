@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 
 use super::kit::{Kit, ROOT};
 use super::plugin::route;
+use crate::book::identity::parse_id;
+use crate::book::mfa::secrets;
 use crate::book::space;
 
 /// An auth method whose checks are counted. The right phrase of everybody is `right`; one that
@@ -332,4 +334,57 @@ async fn a_name_too_long_to_be_stored_is_locked_all_the_same() {
     assert_eq!(kit.count(space::LOCKED_ALIASES), 0);
     kit.clock.advance_secs(900);
     assert_eq!(log_in(&kit, &name, "right").await, Token);
+}
+
+/// The method of MFA that all logins need from now on.
+async fn demand_a_factor(kit: &Kit) -> String {
+    let ask = |path: &'static str, body: Value| async move {
+        let answer = kit.ask(Verb::Write, path, ROOT, body).await;
+        assert_eq!(answer.failed, None, "{path}");
+        answer.data()
+    };
+    let made = ask("identity/mfa/method/totp", json!({ "issuer": "Bulkhead", "method_name": "phone" })).await;
+    let method = made["method_id"].as_str().expect("an id").to_owned();
+    let demanded = json!({ "mfa_method_ids": [method], "auth_method_types": ["phrases"] });
+    ask("identity/mfa/login-enforcement/all", demanded).await;
+    method
+}
+
+#[tokio::test]
+async fn a_login_that_waits_for_its_second_factor_forgives_no_guess() {
+    let (kit, _) = ready().await;
+    demand_a_factor(&kit).await;
+    assert_eq!(wrong(&kit, "ann", 4).await, [Wrong; 4]);
+    assert_eq!(log_in(&kit, "ann", "right").await, Token, "it waits, and has none yet");
+    assert_eq!(wrong(&kit, "ann", 1).await, [Wrong]);
+    assert_eq!(log_in(&kit, "ann", "right").await, Locked);
+}
+
+#[tokio::test]
+async fn a_login_that_has_proven_its_second_factor_begins_anew() {
+    let (kit, _) = ready().await;
+    let method = demand_a_factor(&kit).await;
+    assert_eq!(wrong(&kit, "ann", 4).await, [Wrong; 4]);
+    let asked = kit.ask(Verb::Write, "auth/p/login/ann", "", json!({ "phrase": "right" })).await;
+    let waits = asked.envelope.mfa.expect("it waits").mfa_request_id;
+    let mounts = kit.ask(Verb::Read, "sys/auth", ROOT, Value::Null).await.data();
+    let known = json!({ "alias_name": "ann", "alias_mount_accessor": mounts["p/"]["accessor"] });
+    let entity = kit.ask(Verb::Write, "identity/lookup/entity", ROOT, known).await.data()["id"].clone();
+    let body = json!({ "method_id": method, "entity_id": entity });
+    let made = kit.ask(Verb::Write, "identity/mfa/method/totp/admin-generate", ROOT, body).await;
+    assert_eq!(made.failed, None);
+    let body = json!({ "mfa_request_id": waits, "mfa_payload": { &method: [code(&kit, &method, &entity)] } });
+    kit.ask(Verb::Write, "sys/mfa/validate", "", body).await.token();
+    assert_eq!(wrong(&kit, "ann", 4).await, [Wrong; 4], "the guesses before it are forgotten");
+    assert_eq!(log_in(&kit, "ann", "right").await, Token);
+}
+
+/// What an entity's app shows now.
+fn code(kit: &Kit, method: &str, entity: &Value) -> String {
+    let open = kit.open();
+    let ids = [method, entity.as_str().expect("an id")].map(|id| parse_id(id).expect("an id"));
+    let mut tx = open.begin().expect("memory has views");
+    let found = secrets::get(&mut tx, &ids[0], &ids[1]).expect("it can be read").expect("it has a secret");
+    let step = found.scheme.step_at(open.parts.clock.now_ms());
+    found.scheme.code(found.secret.duplicate().expose(), step).expose().clone()
 }

@@ -6,9 +6,9 @@ use bulkhead_model::request::Verb;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use super::kit::Answer;
+use super::kit::{Answer, request};
 use super::mfa::{Factors, refused};
-use crate::book::mfa::waiting::{OF_ENTITY_MAX, WAITING_MAX};
+use crate::book::mfa::waiting::{OF_ADDRESS_MAX, OF_ENTITY_MAX, WAITING_MAX};
 use crate::book::space;
 
 fn told(answer: &Answer, text: &str) -> bool {
@@ -141,13 +141,20 @@ async fn a_login_waits_for_five_minutes() {
     assert_eq!(factors.kit.count(space::MFA_WAITING), 0);
 }
 
+/// A login from an address, that waits.
+async fn waiting_from(factors: &Factors, name: &str, address: u8) -> String {
+    let mut asked = request(Verb::Write, &format!("auth/fake/login/{name}"), "", &json!({}));
+    asked.origin.address = Some([10, 0, 0, address].into());
+    factors.send(asked).await.envelope.mfa.expect("it waits").mfa_request_id
+}
+
 #[tokio::test]
 async fn of_one_entity_so_many_logins_wait_and_the_oldest_makes_room() {
     let factors = Factors::demanded().await;
     let ann = factors.enrolled("ann").await;
     let mut ids = Vec::new();
-    for _ in 0..OF_ENTITY_MAX + 2 {
-        ids.push(factors.waiting("ann").await);
+    for n in 0..OF_ENTITY_MAX + 2 {
+        ids.push(waiting_from(&factors, "ann", n as u8).await);
         factors.kit.clock.advance_secs(1);
     }
     assert_eq!(factors.kit.count(space::MFA_WAITING), 2 * OF_ENTITY_MAX, "each is one record and one way to it");
@@ -155,6 +162,59 @@ async fn of_one_entity_so_many_logins_wait_and_the_oldest_makes_room() {
         refused(&factors.validate(gone, &factors.code(&ann)).await, FailureKind::Invalid, "invalid request ID");
     }
     factors.validate(&ids[2], &factors.code(&ann)).await.token();
+}
+
+#[tokio::test]
+async fn who_logs_in_all_the_time_pushes_out_their_own_logins_and_nobodys_elsewhere() {
+    let factors = Factors::demanded().await;
+    let ann = factors.enrolled("ann").await;
+    let owners = waiting_from(&factors, "ann", 1).await;
+    let mut others = Vec::new();
+    for _ in 0..3 * OF_ENTITY_MAX {
+        factors.kit.clock.advance_secs(1);
+        others.push(waiting_from(&factors, "ann", 2).await);
+    }
+    assert_eq!(factors.kit.count(space::MFA_WAITING), 2 * (1 + OF_ADDRESS_MAX));
+    let first = factors.validate(&others[0], &factors.code(&ann)).await;
+    refused(&first, FailureKind::Invalid, "invalid request ID");
+    factors.validate(&owners, &factors.code(&ann)).await.token();
+}
+
+#[tokio::test]
+async fn one_account_takes_no_more_room_than_its_logins_that_wait() {
+    let factors = Factors::demanded().await;
+    for _ in 0..5 * OF_ENTITY_MAX {
+        factors.waiting("ann").await;
+    }
+    let many = join_all((0..20).map(|_| factors.login("ann"))).await;
+    assert!(many.iter().all(|answer| answer.envelope.mfa.is_some() || answer.kind() == Some(FailureKind::Unavailable)));
+    let open = factors.kit.open();
+    let counted = open.catalog.waiting_logins.lock().in_term(1).stored();
+    assert_eq!(counted, Some(OF_ADDRESS_MAX));
+}
+
+#[tokio::test]
+async fn a_login_waits_no_more_once_what_was_made_at_its_path_is_revoked() {
+    let factors = Factors::demanded().await;
+    let (ann, bob) = (factors.enrolled("ann").await, factors.enrolled("bob").await);
+    let (of_ann, of_bob) = (factors.waiting("ann").await, factors.waiting("bob").await);
+    factors.ok(Verb::Write, "sys/leases/revoke-prefix/auth/fake/login/ann", Value::Null).await;
+    let late = factors.validate(&of_ann, &factors.code(&ann)).await;
+    refused(&late, FailureKind::Invalid, "invalid request ID");
+    factors.validate(&of_bob, &factors.code(&bob)).await.token();
+}
+
+#[tokio::test]
+async fn what_is_demanded_of_an_entity_is_demanded_of_the_one_it_is_merged_into() {
+    let factors = Factors::new().await;
+    let ann = factors.enrolled("ann").await;
+    let stays = factors.ok(Verb::Write, "identity/entity", json!({ "name": "stays" })).await["id"].clone();
+    factors.demand("one", json!({ "identity_entity_ids": [ann] })).await;
+    let merge = json!({ "from_entity_ids": [ann], "to_entity_id": stays });
+    factors.ok(Verb::Write, "identity/entity/merge", merge).await;
+    factors.waiting("ann").await;
+    let told = factors.ok(Verb::Read, "identity/mfa/login-enforcement/one", Value::Null).await;
+    assert_eq!(told["identity_entity_ids"], json!([stays]));
 }
 
 #[tokio::test]

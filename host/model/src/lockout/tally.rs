@@ -36,6 +36,30 @@ impl Tally {
         (now_ms.abs_diff(counted_ms) < FULL_MS).then_some(false)
     }
 
+    /// Whether one more may be stored, of so many at most; as [`take_room`](Self::take_room), but it
+    /// is counted when it [was](Self::took).
+    #[must_use]
+    pub fn has_room(&self, max: usize, now_ms: u64) -> Option<bool> {
+        let (stored, counted_ms) = self.stored?;
+        if stored < max {
+            return Some(true);
+        }
+        (now_ms.abs_diff(counted_ms) < FULL_MS).then_some(false)
+    }
+
+    /// One more was stored.
+    pub fn took(&mut self) {
+        if let Some((stored, _)) = &mut self.stored {
+            *stored = stored.saturating_add(1);
+        }
+    }
+
+    /// How many are stored, as far as is known.
+    #[must_use]
+    pub fn stored(&self) -> Option<usize> {
+        self.stored.map(|(stored, _)| stored)
+    }
+
     /// Notes how many locks are stored.
     pub fn counted(&mut self, stored: usize, now_ms: u64) {
         self.stored = Some((stored, now_ms));

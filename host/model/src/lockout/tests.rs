@@ -1,5 +1,7 @@
 use super::{FailedLogins, LockoutRule, LockoutRules, LockoutTuning, Tally};
 
+/// An auth method.
+const M: &str = "auth_m_1";
 const ANN: [u8; 32] = [1; 32];
 const BOB: [u8; 32] = [2; 32];
 
@@ -31,50 +33,62 @@ fn a_lock_holds_for_its_time_whichever_way_a_clock_is_off() {
 fn wrong_logins_count_until_none_followed_for_long_enough() {
     let (mut counts, rule) = (FailedLogins::default(), rule(5, 60, 10));
     for (now_ms, failures) in [(0, 1), (9_999, 2), (19_998, 3), (29_998, 1), (29_999, 2)] {
-        assert_eq!(counts.failed(ANN, &rule, now_ms), failures, "{now_ms}");
+        assert_eq!(counts.failed(M, ANN, &rule, now_ms), failures, "{now_ms}");
     }
-    assert_eq!(counts.failed(BOB, &rule, 29_999), 1);
-    counts.forget(&ANN);
-    assert_eq!(counts.failed(ANN, &rule, 29_999), 1);
+    assert_eq!(counts.failed(M, BOB, &rule, 29_999), 1);
+    counts.forget(M, &ANN);
+    assert_eq!(counts.failed(M, ANN, &rule, 29_999), 1);
     let without = LockoutRule { counter_reset_secs: 0, ..rule };
-    assert_eq!(counts.failed(ANN, &without, 29_999), 1, "nothing is remembered");
+    assert_eq!(counts.failed(M, ANN, &without, 29_999), 1, "nothing is remembered");
 }
 
 #[test]
 fn counts_have_a_bound_and_forget_what_has_not_failed_for_longest() {
-    let (mut counts, rule) = (FailedLogins::bounded(3), LockoutRule::default());
+    let (mut counts, rule) = (FailedLogins::bounded(6), LockoutRule::default());
     for n in 0..100 {
-        counts.failed([n; 32], &rule, 0);
+        counts.failed(M, [n; 32], &rule, 0);
         // It goes on failing, and is not forgotten for all the others.
-        assert_eq!(counts.failed([200; 32], &rule, 0), u64::from(n) + 1);
+        assert_eq!(counts.failed(M, [200; 32], &rule, 0), u64::from(n) + 1);
         assert!(counts.len() <= 6);
     }
-    assert_eq!(counts.failed([0; 32], &rule, 0), 1);
+    assert_eq!(counts.failed(M, [0; 32], &rule, 0), 1);
+}
+
+#[test]
+fn who_tries_names_at_one_method_has_nothing_forgotten_of_another() {
+    let (mut counts, rule) = (FailedLogins::bounded(6), LockoutRule::default());
+    counts.failed(M, ANN, &rule, 0);
+    for n in 0..100 {
+        counts.failed("auth_other_1", [n; 32], &rule, 0);
+        assert!(counts.len() <= 6);
+    }
+    assert_eq!(counts.failed(M, ANN, &rule, 0), 2);
+    assert_eq!(counts.failed("auth_other_1", ANN, &rule, 0), 1, "each has names of its own");
 }
 
 #[test]
 fn a_lock_that_is_kept_here_alone_ends_like_any_other() {
     let (mut counts, rule) = (FailedLogins::default(), rule(1, 60, 60));
-    counts.failed(ANN, &rule, 0);
-    assert!(!counts.is_locked(&ANN, &rule, 0), "the lock is kept elsewhere");
-    counts.lock(&ANN);
-    assert!(counts.is_locked(&ANN, &rule, 59_999));
-    assert!(!counts.is_locked(&ANN, &rule, 60_000));
-    counts.forget(&ANN);
-    assert!(!counts.is_locked(&ANN, &rule, 0));
+    counts.failed(M, ANN, &rule, 0);
+    assert!(!counts.is_locked(M, &ANN, &rule, 0), "the lock is kept elsewhere");
+    counts.lock(M, &ANN);
+    assert!(counts.is_locked(M, &ANN, &rule, 59_999));
+    assert!(!counts.is_locked(M, &ANN, &rule, 60_000));
+    counts.forget(M, &ANN);
+    assert!(!counts.is_locked(M, &ANN, &rule, 0));
 }
 
 #[test]
 fn a_lock_is_due_from_the_login_on_that_locks() {
     let (mut counts, rule) = (FailedLogins::default(), rule(2, 60, 3600));
-    counts.failed(ANN, &rule, 0);
-    assert!(!counts.is_due(&ANN, &rule, 0));
-    counts.failed(ANN, &rule, 1_000);
-    assert!(counts.is_due(&ANN, &rule, 60_999));
-    assert!(!counts.is_due(&ANN, &rule, 61_000), "it is over, though the wrong logins are remembered");
-    assert!(!counts.is_due(&BOB, &rule, 1_000));
-    counts.forget(&ANN);
-    assert!(!counts.is_due(&ANN, &rule, 1_000));
+    counts.failed(M, ANN, &rule, 0);
+    assert!(!counts.is_due(M, &ANN, &rule, 0));
+    counts.failed(M, ANN, &rule, 1_000);
+    assert!(counts.is_due(M, &ANN, &rule, 60_999));
+    assert!(!counts.is_due(M, &ANN, &rule, 61_000), "it is over, though the wrong logins are remembered");
+    assert!(!counts.is_due(M, &BOB, &rule, 1_000));
+    counts.forget(M, &ANN);
+    assert!(!counts.is_due(M, &ANN, &rule, 1_000));
 }
 
 #[test]
@@ -98,12 +112,12 @@ fn a_mount_is_tuned_over_its_method_and_the_environment_over_all() {
 #[test]
 fn what_was_counted_in_another_term_says_nothing() {
     let (mut tally, rule) = (Tally::default(), LockoutRule::default());
-    assert_eq!(tally.in_term(1).failed.failed(ANN, &rule, 0), 1);
-    assert_eq!(tally.in_term(1).failed.failed(ANN, &rule, 0), 2);
-    assert_eq!(tally.in_term(2).failed.failed(ANN, &rule, 0), 1);
-    tally.in_term(2).failed.lock(&ANN);
-    assert!(tally.in_term(2).failed.is_locked(&ANN, &rule, 0));
-    assert!(!tally.in_term(3).failed.is_locked(&ANN, &rule, 0));
+    assert_eq!(tally.in_term(1).failed.failed(M, ANN, &rule, 0), 1);
+    assert_eq!(tally.in_term(1).failed.failed(M, ANN, &rule, 0), 2);
+    assert_eq!(tally.in_term(2).failed.failed(M, ANN, &rule, 0), 1);
+    tally.in_term(2).failed.lock(M, &ANN);
+    assert!(tally.in_term(2).failed.is_locked(M, &ANN, &rule, 0));
+    assert!(!tally.in_term(3).failed.is_locked(M, &ANN, &rule, 0));
 }
 
 #[test]
@@ -118,4 +132,16 @@ fn stored_locks_are_counted_once_and_anew_when_there_seems_to_be_no_room() {
     tally.counted(3, 60_000);
     assert_eq!(tally.take_room(3, 60_001), Some(false));
     assert_eq!(tally.in_term(1).take_room(3, 60_001), None);
+}
+
+#[test]
+fn what_is_only_asked_for_takes_no_room() {
+    let mut tally = Tally::default();
+    assert_eq!(tally.has_room(2, 0), None);
+    tally.counted(1, 0);
+    for _ in 0..3 {
+        assert_eq!(tally.has_room(2, 0), Some(true));
+    }
+    tally.took();
+    assert_eq!((tally.stored(), tally.has_room(2, 59_999), tally.has_room(2, 60_000)), (Some(2), Some(false), None));
 }

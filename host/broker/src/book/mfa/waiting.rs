@@ -21,6 +21,10 @@ pub(crate) const WAITING_MAX: usize = 65_536;
 /// with it: then nothing waits.
 pub(crate) const OF_ENTITY_MAX: usize = 16;
 
+/// Of these, of one client's address. Source: ours. Why: who knows a password pushes their own
+/// logins out, and not the owner's, who is elsewhere.
+pub(crate) const OF_ADDRESS_MAX: usize = 8;
+
 /// Names a waiting login: the salted hash of its id, which is not stored.
 pub(crate) type WaitingId = [u8; 32];
 
@@ -56,18 +60,31 @@ pub(crate) fn get(tx: &mut Transaction, id: &WaitingId) -> Result<Option<Waiting
     read(tx.get(&record_key(id))?, (space::MFA_WAITING, "a login that waits"))
 }
 
-/// Keeps a login. Of those of the same entity the oldest go, so that there are not too many.
+/// Keeps a login from an address. Of those of the same entity, and of those from the same address
+/// first, the oldest make room, so that there are not too many. Says whether there is one more now.
 ///
 /// # Errors
 /// [`StoreError`] from the barrier.
-pub(crate) fn add(tx: &mut Transaction, id: &WaitingId, record: &WaitingRecord) -> Result<(), StoreError> {
+pub(crate) fn add(
+    tx: &mut Transaction,
+    id: &WaitingId,
+    record: &WaitingRecord,
+    address: &str,
+) -> Result<bool, StoreError> {
     let others = of_entity(tx, &record.entity)?;
-    for other in others.iter().take((others.len() + 1).saturating_sub(OF_ENTITY_MAX)) {
+    let near: Vec<_> = others.iter().filter(|(_, from)| from == address.as_bytes()).collect();
+    let goes = if near.len() >= OF_ADDRESS_MAX {
+        near.first().map(|(id, _)| *id)
+    } else {
+        others.first().filter(|_| others.len() >= OF_ENTITY_MAX).map(|(id, _)| *id)
+    };
+    if let Some(other) = &goes {
         remove(tx, other)?;
     }
-    tx.put(&of_entity_key(record, id), &[])?;
+    tx.put(&of_entity_key(record, id), address.as_bytes())?;
     tx.put(&due_key(record.due_ms, DUE_WAITING, id), &[])?;
-    write(tx, &record_key(id), record)
+    write(tx, &record_key(id), record)?;
+    Ok(goes.is_none())
 }
 
 /// Removes a login, if it is there.
@@ -90,11 +107,28 @@ pub(crate) fn remove_due(tx: &mut Transaction, due: &Due) -> Result<(), StoreErr
     tx.delete(&due_key(due.at_ms, due.kind, &due.id))
 }
 
-/// Those of an entity, the oldest first.
-fn of_entity(tx: &mut Transaction, entity: &Id) -> Result<Vec<WaitingId>, StoreError> {
+/// Those of an entity, the oldest first, each with where it came from.
+fn of_entity(tx: &mut Transaction, entity: &Id) -> Result<Vec<(WaitingId, Vec<u8>)>, StoreError> {
     let [from, end] = [&[0; 40][..], &[0xff; 41]].map(|rest| [&b"e"[..], entity, rest].concat());
     let keys = tx.opaque_range(space::MFA_WAITING, &from, &end, u32::MAX)?;
-    Ok(keys.iter().filter_map(|key| key.get(25..)?.try_into().ok()).collect())
+    let mut found = Vec::with_capacity(keys.len());
+    for key in keys {
+        let Some(id) = key.get(25..).and_then(|id| id.try_into().ok()) else { continue };
+        let address = tx.get(&crate::book::opaque(space::MFA_WAITING, &key))?;
+        found.push((id, address.map(|address| address.expose().clone()).unwrap_or_default()));
+    }
+    Ok(found)
+}
+
+/// Ids of up to `limit` logins, behind `after`. Those that come or go meanwhile are no conflict.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn page(tx: &mut Transaction, after: Option<&WaitingId>, limit: u32) -> Result<Vec<WaitingId>, StoreError> {
+    let from = after.map_or_else(|| b"w\0".to_vec(), |after| [&b"w"[..], after, &[0]].concat());
+    let end = [&b"w"[..], &[0xff; 33]].concat();
+    let keys = tx.opaque_range_untracked(space::MFA_WAITING, &from, &end, limit)?;
+    Ok(keys.iter().filter_map(|key| key.get(1..)?.try_into().ok()).collect())
 }
 
 /// How many there are; more than the most are not counted.

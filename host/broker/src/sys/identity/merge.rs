@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::book::identity::entities::{self, ENTITIES, EntityRecord};
 use crate::book::identity::{Alias, id_text};
+use crate::book::mfa::enforcements::{self, Target};
 use crate::book::mfa::secrets;
 use crate::fault::Fault;
 use crate::sys::table::{Handler, HostRoute};
@@ -54,6 +55,7 @@ fn merge(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     // Policies and metadata of those merged away go with them, as in Vault.
     for source in &sources {
         take_secrets(visit, &target, source, force)?;
+        take_enforcements(visit, &target, source)?;
         entities::remove(&mut visit.tx, &visit.open.names, source)?;
     }
     entities::save(&mut visit.tx, &visit.open.names, Some(&before), &target)?;
@@ -74,6 +76,17 @@ fn take_secrets(visit: &mut Visit, target: &EntityRecord, source: &EntityRecord,
             _ => {}
         }
         secrets::remove(&mut visit.tx, &method, &source.id)?;
+    }
+    Ok(())
+}
+
+/// Has what is demanded of a source's logins demanded of the target's.
+fn take_enforcements(visit: &mut Visit, target: &EntityRecord, source: &EntityRecord) -> Result<(), Fault> {
+    let names = &visit.open.names;
+    for mut enforcement in enforcements::about(&mut visit.tx, names, &[Target::Entity(&source.id)])? {
+        enforcement.entities.retain(|id| *id != source.id && *id != target.id);
+        enforcement.entities.push(target.id);
+        enforcements::save(&mut visit.tx, names, &enforcement)?;
     }
     Ok(())
 }
