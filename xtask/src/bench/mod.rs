@@ -5,6 +5,7 @@
 
 mod breadth;
 mod cluster;
+mod creds;
 mod lanes;
 mod leases;
 mod load;
@@ -75,6 +76,9 @@ struct Instead {
     /// memory
     #[arg(long, default_value_t = 0, value_name = "REQUESTS")]
     refused: u64,
+    /// Users of a PostgreSQL, which is started for it
+    #[arg(long)]
+    creds: bool,
     /// With none and with so many leases: start, unsealing, memory, other requests, and many
     /// leases that end at once
     #[arg(long, default_value_t = 0, value_name = "LEASES")]
@@ -157,6 +161,10 @@ pub(crate) fn run(options: &Options) -> Done {
             let (measured, table) = breadth::run(&mut servers, options)?;
             print!("{table}");
             (save("bench-breadth.json", &measured)?, table)
+        } else if options.instead.creds {
+            let (measured, table) = creds::run(&mut servers, options)?;
+            print!("{table}");
+            (save("bench-creds.json", &measured)?, table)
         } else if options.instead.leases > 0 {
             let (measured, table) = leases::run(&mut servers, options)?;
             print!("{table}");
