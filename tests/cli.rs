@@ -7,6 +7,7 @@ mod diagnose;
 use std::fs;
 use std::process::Command;
 
+use bulkhead_test_servers::Postgres;
 use bulkhead_tests::beside::{self, Line, Side};
 use bulkhead_tests::node::Node;
 use bulkhead_tests::programs::{self, Program};
@@ -88,9 +89,13 @@ fn the_python_library_hvac_has_its_session() {
         println!("skipped: no Python with hvac beside the peer");
         return;
     };
-    let node = Node::raft(Program::Bulkhead);
+    let (node, postgres) = (Node::raft(Program::Bulkhead), Postgres::start());
+    let accounts = "CREATE ROLE keeper SUPERUSER LOGIN PASSWORD 'kept-by-the-session'; CREATE ROLE servant LOGIN";
+    let _ = postgres.sql("postgres", accounts);
     let script = programs::here("clients/hvac_session.py");
-    let output = Command::new(python).arg(script).arg(format!("http://127.0.0.1:{}", node.port)).output().unwrap();
+    let mut command = Command::new(python);
+    command.arg(script).arg(format!("http://127.0.0.1:{}", node.port)).arg(format!("127.0.0.1:{}", postgres.port()));
+    let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     assert!(said.contains("hvac session complete"), "{said}");

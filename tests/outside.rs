@@ -10,6 +10,7 @@ mod catalog;
 mod cli;
 mod cluster;
 mod contract;
+mod databases;
 mod failure;
 mod listeners;
 mod metrics;

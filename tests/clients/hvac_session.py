@@ -1,9 +1,11 @@
-"""A session of the Python library hvac against a fresh server, given by its URL.
+"""A session of the Python library hvac against a fresh server, given by its URL, and a PostgreSQL, given by
+host and port, which `keeper` manages.
 
 Ends with status 0 and the line `hvac session complete`, or with a traceback.
 """
 
 import sys
+import time
 
 import hvac
 from hvac import exceptions
@@ -157,6 +159,57 @@ def applications(client, address):
     expect_error(exceptions.InvalidPath, approle.read_role, role_name="app")
 
 
+def until_gone(client, prefix):
+    """Revoking may go on when it was answered."""
+    for _ in range(200):
+        try:
+            client.sys.list_leases(prefix)
+        except exceptions.InvalidPath:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"leases below {prefix} stay")
+
+
+def databases(client, postgres):
+    """Users of a database, on demand and with passwords that change."""
+    client.sys.enable_secrets_engine("database")
+    database = client.secrets.database
+    url = "postgresql://{{username}}:{{password}}@" + postgres + "/postgres?sslmode=disable"
+    login = {"username": "keeper", "password": "kept-by-the-session"}
+    refused = {"connection_url": url, "username": "keeper", "password": "wrong"}
+    expect_error(exceptions.InvalidRequest, database.configure, name="pg", plugin_name="postgresql-database-plugin", **refused)
+    database.configure("pg", "postgresql-database-plugin", allowed_roles=["app", "svc"], connection_url=url, **login)
+    assert database.list_connections()["data"]["keys"] == ["pg"]
+    shown = database.read_connection("pg")["data"]
+    assert shown["connection_details"] == {"connection_url": url, "username": "keeper"} and shown["allowed_roles"] == ["app", "svc"]
+    create = "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'"
+    database.create_role("app", "pg", creation_statements=[create], default_ttl="1h", max_ttl="24h")
+    assert database.list_roles()["data"]["keys"] == ["app"]
+    assert database.read_role("app")["data"]["default_ttl"] == 3600
+    made = database.generate_credentials("app")
+    assert made["lease_duration"] == 3600 and made["data"]["username"].startswith("v-token-app-") and made["data"]["password"]
+    assert client.sys.renew_lease(made["lease_id"], increment=7200)["lease_duration"] == 7200
+    as_user = {"connection_url": url, "username": made["data"]["username"], "password": made["data"]["password"]}
+    database.configure("as-user", "postgresql-database-plugin", **as_user)
+    client.sys.revoke_lease(made["lease_id"])
+    until_gone(client, "database/creds/app")
+    expect_error(exceptions.InvalidRequest, database.configure, name="as-user", plugin_name="postgresql-database-plugin", **as_user)
+    database.create_static_role("svc", "pg", "servant", rotation_statements=["ALTER USER \"{{name}}\" WITH PASSWORD '{{password}}'"])
+    first = database.get_static_credentials("svc")["data"]
+    database.rotate_static_role_credentials("svc")
+    second = database.get_static_credentials("svc")["data"]
+    assert first["username"] == second["username"] == "servant" and first["password"] != second["password"]
+    assert database.list_static_roles()["data"]["keys"] == ["svc"] and database.read_static_role("svc")["data"]["rotation_period"] == 86400
+    database.delete_static_role("svc")
+    database.rotate_root_credentials("pg")
+    database.reset_connection("pg")
+    assert database.generate_credentials("app")["data"]["username"]
+    client.sys.revoke_prefix("database/creds")
+    database.delete_role("app")
+    database.delete_connection("pg")
+    expect_error(exceptions.InvalidPath, database.read_connection, name="pg")
+
+
 def main():
     address = sys.argv[1]
     client = hvac.Client(url=address)
@@ -167,6 +220,7 @@ def main():
     tokens(client, address)
     users(client, address)
     applications(client, address)
+    databases(client, sys.argv[2])
     client.sys.seal()
     assert client.sys.is_sealed() is True
     expect_error(exceptions.VaultDown, client.secrets.kv.v2.read_secret, path="shared", mount_point="two", raise_on_deleted_version=True)
