@@ -61,7 +61,7 @@ fn part(bytes: &[u8], kind: u8) -> Option<(&[u8], &[u8])> {
     let (first, rest) = bytes.split_first()?;
     let (length, rest) = rest.split_first()?;
     let (length, rest) = match length {
-        0..0x80 => (usize::from(*length), rest),
+        0..=0x7f => (usize::from(*length), rest),
         // More than two bytes are no length of a key that is used.
         0x81 | 0x82 => {
             let (digits, rest) = rest.split_at_checked(usize::from(length & 0x7f))?;
