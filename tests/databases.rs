@@ -192,8 +192,10 @@ fn a_driver_that_somebody_else_wrote_works_for_whom_it_is_granted() {
 #[test]
 fn what_did_not_commit_is_told_until_it_is_undone() {
     let (node, postgres) = (with_engine(), Postgres::start());
-    let url =
-        format!("postgresql://{{{{username}}}}:{{{{password}}}}@127.0.0.1:{}/postgres?sslmode=disable", postgres.port());
+    let url = format!(
+        "postgresql://{{{{username}}}}:{{{{password}}}}@127.0.0.1:{}/postgres?sslmode=disable",
+        postgres.port()
+    );
     let config = json!({
         "plugin_name": "postgresql-database-plugin", "connection_url": url, "allowed_roles": "*",
         "username": ADMIN, "password": ADMIN_PASSWORD,
@@ -217,8 +219,10 @@ fn what_did_not_commit_is_told_until_it_is_undone() {
 #[test]
 fn no_password_is_told_where_it_is_not_asked_for() {
     let (node, postgres) = (with_engine(), Postgres::start());
-    let url =
-        format!("postgresql://{{{{username}}}}:{{{{password}}}}@127.0.0.1:{}/postgres?sslmode=disable", postgres.port());
+    let url = format!(
+        "postgresql://{{{{username}}}}:{{{{password}}}}@127.0.0.1:{}/postgres?sslmode=disable",
+        postgres.port()
+    );
     let config = json!({
         "plugin_name": "postgresql-database-plugin", "connection_url": url, "allowed_roles": "*",
         "username": ADMIN, "password": ADMIN_PASSWORD,

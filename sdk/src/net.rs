@@ -23,10 +23,54 @@ pub struct Tls {
 /// A certificate and its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientIdentity {
-    /// The certificate, and those between it and an authority, PEM.
-    pub chain_pem: String,
-    /// The key, PEM: PKCS#8, PKCS#1 or SEC1.
-    pub key_pem: Secret<String>,
+    chain_pem: String,
+    key_pem: Secret<String>,
+    show: Show,
+}
+
+/// How an identity is shown. It is kept beside it so that a guest without any does not import keys.
+#[derive(Clone)]
+struct Show(fn(&ClientIdentity, &host::net::TlsConfig) -> Result<(), NetError>);
+
+impl PartialEq for Show {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Show {}
+
+impl core::fmt::Debug for Show {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Show")
+    }
+}
+
+impl ClientIdentity {
+    /// The certificate and those between it and an authority, and the key; both PEM, the key as
+    /// PKCS#8, PKCS#1 or SEC1.
+    #[must_use]
+    pub fn new(chain_pem: String, key_pem: Secret<String>) -> Self {
+        Self { chain_pem, key_pem, show: Show(show) }
+    }
+
+    /// The certificates.
+    #[must_use]
+    pub fn chain_pem(&self) -> &str {
+        &self.chain_pem
+    }
+
+    /// The key.
+    #[must_use]
+    pub const fn key_pem(&self) -> &Secret<String> {
+        &self.key_pem
+    }
+}
+
+fn show(client: &ClientIdentity, config: &host::net::TlsConfig) -> Result<(), NetError> {
+    let pem = client.key_pem.expose().as_bytes();
+    let key = host::keys::import("", "pem", pem, false).map_err(unusable)?;
+    config.client_identity(client.chain_pem.as_bytes(), &key)
 }
 
 #[allow(clippy::derivable_impls)] // the type is generated
@@ -46,9 +90,7 @@ pub(crate) fn configured(tls: &Tls) -> Result<host::net::TlsConfig, NetError> {
         config.roots_pem(pem.as_bytes())?;
     }
     if let Some(client) = &tls.client {
-        let pem = client.key_pem.expose().as_bytes();
-        let key = host::keys::import("", "pem", pem, false).map_err(unusable)?;
-        config.client_identity(client.chain_pem.as_bytes(), &key)?;
+        (client.show.0)(client, &config)?;
     }
     config.verification(tls.verification);
     Ok(config)

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use bulkhead_barrier::{Barrier, SealConfig, UnsealProgress};
 use bulkhead_model::cors::Crossing;
+use bulkhead_model::framework::RouteTable;
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::limits::REQUEST_MS_MAX;
 use bulkhead_model::lockout::LockoutRules;
 use bulkhead_model::metrics::Interval;
+use bulkhead_model::plugin::PluginKind;
 use bulkhead_model::request::Request;
 use bulkhead_model::seam::audit::AuditSinkMaker;
 use bulkhead_model::seam::clock::Clock;
@@ -24,7 +26,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::book::audits::{AuditEntry, Device};
-use crate::book::mounts::{Catalog, SystemTtls};
+use crate::book::mounts::{Catalog, Plugins, SystemTtls};
 use crate::cluster::desk::Desk;
 use crate::cluster::joining::Joiner;
 use crate::cluster::{PeerParts, tenure};
@@ -177,6 +179,31 @@ async fn seal_when_closing(node: Weak<Node>, open: Arc<Open>) {
     }));
 }
 
+/// Further names of drivers that the server brings. Source: OpenBao's catalog, where each of these is
+/// the same driver, but for the words of its errors.
+const DRIVER_ALIASES: [(&str, &str); 4] = [
+    ("redis-database-plugin", "valkey-database-plugin"),
+    ("mysql-database-plugin", "mysql-aurora-database-plugin"),
+    ("mysql-database-plugin", "mysql-legacy-database-plugin"),
+    ("mysql-database-plugin", "mysql-rds-database-plugin"),
+];
+
+/// What the server brings, by kind and name.
+fn by_name(brought: &[Arc<dyn Plugin>]) -> Plugins {
+    let mut plugins = Plugins::new();
+    for plugin in brought {
+        let about = plugin.descriptor();
+        let served = (plugin.clone(), Arc::new(RouteTable::new(&about.routes)));
+        let aliases =
+            DRIVER_ALIASES.iter().filter(|(name, _)| plugin.kind() == PluginKind::Database && *name == about.name);
+        for (_, alias) in aliases {
+            plugins.insert((plugin.kind(), (*alias).to_owned()), served.clone());
+        }
+        plugins.insert((plugin.kind(), about.name.clone()), served);
+    }
+    plugins
+}
+
 impl Node {
     /// A sealed node.
     ///
@@ -185,15 +212,7 @@ impl Node {
     /// a component is compiled.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
-        let plugins = parts
-            .plugins
-            .iter()
-            .map(|plugin| {
-                let about = plugin.descriptor();
-                let routes = bulkhead_model::framework::RouteTable::new(&about.routes);
-                ((plugin.kind(), about.name.clone()), (plugin.clone(), Arc::new(routes)))
-            })
-            .collect();
+        let plugins = by_name(&parts.plugins);
         let mounts = &parts.facts.mounts;
         let ttls = SystemTtls::new(mounts.default_lease_ttl_secs, mounts.max_lease_ttl_secs);
         let lockout_rules = Arc::new(mounts.lockouts.clone());

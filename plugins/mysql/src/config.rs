@@ -255,7 +255,7 @@ fn identity(pem: &str) -> Result<ClientIdentity> {
     if chain_pem.is_empty() || key_pem.is_empty() {
         return Err(Error::invalid("unable to load tls_certificate_key_data: it needs a certificate and its key"));
     }
-    Ok(ClientIdentity { chain_pem, key_pem: Secret::new(key_pem) })
+    Ok(ClientIdentity::new(chain_pem, Secret::new(key_pem)))
 }
 
 fn timeout_ms(source: &Source) -> Result<u32> {

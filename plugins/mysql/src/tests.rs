@@ -226,8 +226,8 @@ fn certificate_and_key_come_in_one_text() {
     config["tls_server_name"] = "other".into();
     let tls = read(&config).tls;
     let client = tls.client.unwrap();
-    assert_eq!(client.key_pem.expose(), "-----BEGIN PRIVATE KEY-----\nk\n-----END PRIVATE KEY-----\n");
-    assert_eq!(client.chain_pem.matches("BEGIN CERTIFICATE").count(), 2);
+    assert_eq!(client.key_pem().expose(), "-----BEGIN PRIVATE KEY-----\nk\n-----END PRIVATE KEY-----\n");
+    assert_eq!(client.chain_pem().matches("BEGIN CERTIFICATE").count(), 2);
     assert_eq!((tls.server_name.as_deref(), tls.verification), (Some("other"), Verification::Full));
     config["tls_skip_verify"] = "true".into();
     assert_eq!(read(&config).tls.verification, Verification::Insecure);

@@ -282,7 +282,7 @@ fn encryption(settings: &Settings, words: &Words) -> Result<(Encryption, Tls)> {
     let (chain_pem, key_pem) = (settings.text("tls_certificate")?, settings.secret("private_key")?);
     let client = match (chain_pem.is_empty(), key_pem.expose().is_empty()) {
         (true, true) => None,
-        (false, false) => Some(ClientIdentity { chain_pem, key_pem }),
+        (false, false) => Some(ClientIdentity::new(chain_pem, key_pem)),
         _ => return Err(Error::invalid("tls_certificate and private_key are needed both, or neither")),
     };
     Ok((encryption, Tls { server_name: None, roots_pem, verification, client }))

@@ -6,7 +6,7 @@ use bulkhead_sdk::sql::{self, Dialect};
 
 use crate::fault::Fault;
 use crate::session::Session;
-use crate::users::BEGIN;
+use crate::users::ALONE;
 
 /// Statements sent at a time.
 const BATCH: usize = 64;
@@ -45,7 +45,8 @@ pub(crate) fn remove(session: &mut Session, name: &str) -> Result<(), Fault> {
 }
 
 fn together(session: &mut Session, statements: &[String]) -> Result<(), Fault> {
-    session.query(BEGIN)?;
+    session.query("BEGIN")?;
+    session.query(ALONE)?;
     session.query(&statements.join(";\n"))?;
     session.query("COMMIT").map(|_| ())
 }

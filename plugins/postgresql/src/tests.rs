@@ -102,7 +102,7 @@ fn a_client_certificate_is_shown() {
     config["private_key"] = "-----BEGIN PRIVATE KEY-----".into();
     let _ = bench.verify(&config, true);
     let client = bench.tls_asked()[0].client.clone().unwrap();
-    assert_eq!(client.key_pem.expose(), "-----BEGIN PRIVATE KEY-----");
+    assert_eq!(client.key_pem().expose(), "-----BEGIN PRIVATE KEY-----");
     config["private_key"] = "s3cret".into();
     let text = refusal(bench.verify(&config, true));
     assert!(text.ends_with("tls error: the key of the client certificate: it is not PEM"), "{text}");

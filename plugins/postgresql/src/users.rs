@@ -17,9 +17,9 @@ const SQL: Dialect = Dialect::Postgres;
 const CHANGE_PASSWORD: &str = r#"ALTER ROLE "{{username}}" WITH PASSWORD '{{password}}'"#;
 const CHANGE_END: &str = r#"ALTER ROLE "{{name}}" VALID UNTIL '{{expiration}}'"#;
 
-/// Begins a transaction, one at a time: two that grant on the same table would undo each other
-/// ("tuple concurrently updated").
-pub(crate) const BEGIN: &str = "BEGIN; SELECT pg_catalog.pg_advisory_xact_lock(1114991467, 1)";
+/// Within a transaction, one at a time from here on: two that grant on the same table would undo each
+/// other ("tuple concurrently updated").
+pub(crate) const ALONE: &str = "SELECT pg_catalog.pg_advisory_xact_lock(1114991467, 1)";
 
 /// Makes a user.
 ///
@@ -108,11 +108,24 @@ pub(crate) fn delete(cx: &Cx, config: &Config, removal: &UserRemoval) -> Result<
 
 /// Runs statements all or none.
 fn transact(session: &mut Session, statements: &[String]) -> Result<(), Fault> {
-    session.query(BEGIN)?;
-    for statement in statements {
+    session.query("BEGIN")?;
+    // To make a role costs the server the hash of its password, and touches nothing of others.
+    let alone = statements.iter().position(|statement| !makes_a_role(statement)).unwrap_or(statements.len());
+    for (at, statement) in statements.iter().enumerate() {
+        if at == alone {
+            session.query(ALONE)?;
+        }
         session.query(statement)?;
     }
     session.query("COMMIT").map(|_| ())
+}
+
+/// Whether a statement only makes a role.
+fn makes_a_role(statement: &str) -> bool {
+    let mut words = statement.split_ascii_whitespace();
+    let mut is_next =
+        |wanted: &[&str]| words.next().is_some_and(|w| wanted.iter().any(|it| w.eq_ignore_ascii_case(it)));
+    is_next(&["CREATE"]) && is_next(&["ROLE", "USER"]) && !statement.contains(';')
 }
 
 /// What a client is told of statements that failed, as opposed to a server that is away.

@@ -97,7 +97,7 @@ pub(crate) mod net {
 
         pub(crate) fn client_identity(&self, chain_pem: &[u8], key: &super::keys::Key) -> Result<(), Error> {
             let chain_pem = String::from_utf8_lossy(chain_pem).into_owned();
-            self.0.borrow_mut().client = Some(crate::net::ClientIdentity { chain_pem, key_pem: key.pem() });
+            self.0.borrow_mut().client = Some(crate::net::ClientIdentity::new(chain_pem, key.pem()));
             Ok(())
         }
 
