@@ -187,7 +187,7 @@ def databases(client, postgres):
     assert database.list_roles()["data"]["keys"] == ["app"]
     assert database.read_role("app")["data"]["default_ttl"] == 3600
     made = database.generate_credentials("app")
-    assert made["lease_duration"] == 3600 and made["data"]["username"].startswith("v-token-app-") and made["data"]["password"]
+    assert made["lease_duration"] == 3600 and made["data"]["username"].startswith("v-root-app-") and made["data"]["password"]
     assert client.sys.renew_lease(made["lease_id"], increment=7200)["lease_duration"] == 7200
     as_user = {"connection_url": url, "username": made["data"]["username"], "password": made["data"]["password"]}
     database.configure("as-user", "postgresql-database-plugin", **as_user)

@@ -29,9 +29,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     // The model in its tests alone: a law of its own.
     ("sdk", &["bulkhead-model", "bulkhead-sdk-derive"]),
     ("sdk/derive", &[]),
-    ("tests", &["bulkhead-server"]),
+    ("tests", &["bulkhead-server", "bulkhead-test-servers"]),
     ("tests/servers", &[]),
-    ("xtask", &[]),
+    ("xtask", &["bulkhead-test-servers"]),
 ];
 
 /// What a guest may depend on.
