@@ -92,6 +92,7 @@ fn run_step(step: Step) -> Done<Counts> {
         Step::Tests => tests(),
         Step::Chaos => {
             chaos::each_once(Profile::Dev.binary("bulkhead"))?;
+            bulkhead_test_servers::install_missing();
             orphans::short(Profile::Dev.binary("bulkhead")).map(|()| Counts::default())
         }
         Step::Docs => watched(cargo().args(["test", "--locked", "--workspace", "--doc"])),
@@ -124,6 +125,8 @@ fn tests() -> Done<Counts> {
         say("cargo-nextest is not installed: using cargo test");
         &["test", "--locked", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"]
     };
+    say("databases for the tests: PostgreSQL, MariaDB, Redis");
+    bulkhead_test_servers::install_missing();
     let mut command = cargo();
     command.args(runner);
     command.env("BULKHEAD_BIN", Profile::Dev.binary("bulkhead"));

@@ -20,6 +20,10 @@ fn bench(answer: &'static str) -> (DriverBench<Hello>, Told) {
         let noted = Rc::clone(&noted);
         assert_eq!(address, "tcp://db.example:7000");
         Ok(Peer::new(move |sent| {
+            // It says nothing before it is told something.
+            if sent.is_empty() {
+                return Some(Vec::new());
+            }
             noted.borrow_mut().push(String::from_utf8_lossy(sent).into_owned());
             Some(answer.as_bytes().to_vec())
         }))

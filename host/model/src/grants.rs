@@ -264,16 +264,18 @@ fn is_special(address: IpAddr) -> bool {
                     || address.is_unspecified()
                     || address.is_multicast()
                     || address.is_unicast_link_local()
-                    // Amazon's metadata service.
+                    // Amazon's and Google's metadata services.
                     || address == Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)
+                    || address == Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)
             }
         },
     }
 }
 
 fn is_special_v4(address: Ipv4Addr) -> bool {
-    // 100.100.100.200: Alibaba's metadata service; 192.0.0.192: Oracle's.
-    const METADATA: [Ipv4Addr; 2] = [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(192, 0, 0, 192)];
+    // Alibaba's metadata service, Oracle's, and Azure's.
+    const METADATA: [Ipv4Addr; 3] =
+        [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(192, 0, 0, 192), Ipv4Addr::new(168, 63, 129, 16)];
     address.is_loopback()
         || address.octets()[0] == 0
         || address.is_link_local()
@@ -282,12 +284,13 @@ fn is_special_v4(address: Ipv4Addr) -> bool {
         || METADATA.contains(&address)
 }
 
-/// RFC 6052 (NAT64), RFC 3056 (6to4) and RFC 4291's compatible form.
+/// RFC 6052 and RFC 8215 (NAT64), RFC 3056 (6to4), RFC 2765 (SIIT) and RFC 4291's compatible form.
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let parts = address.segments();
     let of = |high: u16, low: u16| Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
     match parts {
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => of(high, low),
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x64, 0xff9b, 1, _, _, _, high, low] => of(high, low),
+        [0, 0, 0, 0, 0xffff, 0, high, low] => of(high, low),
         [0x2002, high, low, ..] => of(high, low),
         [0, 0, 0, 0, 0, 0, high, low] if high != 0 => of(high, low),
         _ => None,

@@ -54,7 +54,7 @@ impl Plugin for Driver {
         let Call::Driver(call) = call else {
             return Err(CallFailure::Trap("a driver has no such export".to_owned()));
         };
-        let _entered = self.loaded.enter(&host.mount().id).await?;
+        let _entered = self.loaded.enter_for(&host.mount().id, call.config.expose()).await?;
         let way_out = self.loaded.way_out(&*host);
         let mut store = self.loaded.store(host, way_out);
         let meter = Arc::clone(&store.data().meter);

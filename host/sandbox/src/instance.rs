@@ -1,6 +1,7 @@
 //! A compiled component as the broker sees it, and the one instance of a call.
 
 use std::future::Future;
+use std::hash::BuildHasher;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +14,12 @@ use wasmtime::component::{self, InstancePre, Linker};
 use wasmtime::{Store, Trap, UpdateDeadline};
 use zeroize::Zeroize;
 
-use crate::admission::Admitted;
+use crate::admission::{Admitted, Place};
 use crate::answer::Unsound;
 use crate::compile::{Compiled, Facts, plain, store_limits};
 use crate::error::SandboxError;
 use crate::figures::{CountedLimits, Figures};
-use crate::limits::CallLimits;
+use crate::limits::{CallLimits, PER_ADDRESS_MAX};
 use crate::meter::Meter;
 use crate::sandbox::Runtime;
 use crate::ticker::Ticking;
@@ -113,7 +114,23 @@ impl Loaded {
     /// # Errors
     /// [`CallFailure::Busy`], counted.
     pub(crate) async fn enter(&self, mount: &str) -> Result<Entered<'_>, CallFailure> {
-        let place = self.runtime.admission.enter(mount).map_err(|busy| self.failed(busy))?;
+        self.entered(self.runtime.admission.enter(mount)).await
+    }
+
+    /// Lets a call of a driver in that works for a mount, with this config: as many as there are
+    /// connections to one address. Each waits for a database, and so does the engine's call that has it
+    /// work: one that does not answer must leave room for the others.
+    ///
+    /// # Errors
+    /// [`CallFailure::Busy`], counted.
+    pub(crate) async fn enter_for(&self, mount: &str, config: &[u8]) -> Result<Entered<'_>, CallFailure> {
+        let most = u32::try_from(PER_ADDRESS_MAX).unwrap_or(u32::MAX);
+        let config = self.runtime.hasher.hash_one(config);
+        self.entered(self.runtime.admission.enter_among(&format!("driver/{mount}/{config:x}"), most)).await
+    }
+
+    async fn entered<'a>(&'a self, place: Result<Place<'a>, CallFailure>) -> Result<Entered<'a>, CallFailure> {
+        let place = place.map_err(|busy| self.failed(busy))?;
         let admitted = place.instance().await.map_err(|busy| self.failed(busy))?;
         Ok(Entered { _ticking: self.runtime.ticker.begin(), _admitted: admitted })
     }

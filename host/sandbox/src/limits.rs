@@ -224,6 +224,10 @@ pub(crate) const RESOURCES_MAX: usize = 32;
 /// more from one client is a large one. Why: each takes a session of the server and a socket here.
 pub(crate) const CONNECTIONS_MAX: usize = 32;
 
+/// Of these, connections to one address. Source: ours. Why: one that does not answer must leave
+/// places for the others.
+pub(crate) const PER_ADDRESS_MAX: usize = 16;
+
 /// Connections of one mount that wait for a later call. Source: ours.
 pub(crate) const PARKED_MAX: usize = 16;
 

@@ -2,6 +2,7 @@
 //! next call.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use bulkhead_model::seam::net::{NetAddress, NetTls, Wire};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::limits::{CONNECTIONS_MAX, PARKED_MAX, PARKED_SECS_MAX};
+use crate::limits::{CONNECTIONS_MAX, PARKED_MAX, PARKED_SECS_MAX, PER_ADDRESS_MAX};
 
 /// How often connections that waited long enough are ended.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
@@ -23,11 +24,11 @@ pub(crate) struct Line {
     /// Whether the server's certificate was left unverified, in part or in whole.
     pub(crate) unverified: bool,
     /// Its place among those of the mount, given back with it.
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Line {
-    pub(crate) fn new(wire: Box<dyn Wire>, address: NetAddress, place: OwnedSemaphorePermit) -> Self {
+    pub(crate) fn new(wire: Box<dyn Wire>, address: NetAddress, place: Place) -> Self {
         Self { wire, address, unverified: false, _place: place }
     }
 
@@ -45,6 +46,12 @@ impl Line {
     }
 }
 
+/// A place among the connections of a mount, and among those to one address.
+pub(crate) struct Place {
+    _of_mount: OwnedSemaphorePermit,
+    _of_address: OwnedSemaphorePermit,
+}
+
 /// A connection that waits.
 struct Parked {
     line: Line,
@@ -57,27 +64,59 @@ struct Parked {
 /// Of one mount.
 struct Mount {
     places: Arc<Semaphore>,
+    /// Of each address, so that one that does not answer leaves places for the others.
+    by_address: HashMap<NetAddress, Arc<Semaphore>>,
     parked: Vec<Parked>,
+    /// How many wait for a place.
+    waiting: Arc<AtomicUsize>,
 }
 
 /// Of all mounts.
 #[derive(Default)]
 pub(crate) struct Outlets {
     mounts: Mutex<HashMap<String, Mount>>,
+    /// Whether somebody ends what waited long enough.
+    is_swept: AtomicBool,
+}
+
+/// Counted among those who wait.
+struct Waiting(Arc<AtomicUsize>);
+
+impl Waiting {
+    fn one(of: &Arc<AtomicUsize>) -> Self {
+        of.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(of))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Outlets {
     /// A place for one more connection of a mount. Where there is none, one that waits is ended for it.
-    pub(crate) async fn place(&self, mount: &str, within: Duration) -> Option<OwnedSemaphorePermit> {
-        let places = {
+    pub(crate) async fn place(&self, mount: &str, address: &NetAddress, within: Duration) -> Option<Place> {
+        let (of_mount, of_address, _waiting) = {
             let mut mounts = self.mounts.lock();
             let mount = mounts.entry(mount.to_owned()).or_insert_with(Mount::new);
-            if mount.places.available_permits() == 0 && !mount.parked.is_empty() {
+            mount.by_address.retain(|_, places| places.available_permits() < PER_ADDRESS_MAX);
+            let per_address = || Arc::new(Semaphore::new(PER_ADDRESS_MAX));
+            let of_address = mount.by_address.entry(address.clone()).or_insert_with(per_address);
+            let of_address = Arc::clone(of_address);
+            let is_short = mount.places.available_permits() == 0 || of_address.available_permits() == 0;
+            if is_short && !mount.parked.is_empty() {
                 drop(mount.parked.remove(0));
             }
-            Arc::clone(&mount.places)
+            (Arc::clone(&mount.places), of_address, Waiting::one(&mount.waiting))
         };
-        tokio::time::timeout(within, places.acquire_owned()).await.ok()?.ok()
+        // The address first: whoever waits for one that does not answer keeps nobody else waiting.
+        let both = async {
+            let of_address = of_address.acquire_owned().await.ok()?;
+            Some(Place { _of_mount: of_mount.acquire_owned().await.ok()?, _of_address: of_address })
+        };
+        tokio::time::timeout(within, both).await.ok()?
     }
 
     /// Leaves a connection for a later call of the mount by the same component.
@@ -90,14 +129,17 @@ impl Outlets {
     ) {
         let until = Instant::now() + idle.min(Duration::from_secs(PARKED_SECS_MAX));
         let mut mounts = self.mounts.lock();
-        let is_first = mounts.values().all(|mount| mount.parked.is_empty());
         let mount = mounts.entry(mount.to_owned()).or_insert_with(Mount::new);
+        // Somebody waits for its place.
+        if mount.waiting.load(Ordering::SeqCst) > 0 {
+            return;
+        }
         if mount.parked.len() >= PARKED_MAX {
             drop(mount.parked.remove(0));
         }
         mount.parked.push(Parked { line, whose, state, until });
         drop(mounts);
-        if is_first {
+        if !self.is_swept.swap(true, Ordering::SeqCst) {
             tokio::spawn(sweep(Arc::downgrade(self)));
         }
     }
@@ -124,16 +166,23 @@ impl Outlets {
         let mut mounts = self.mounts.lock();
         mounts.retain(|_, mount| {
             mount.parked.retain(|parked| parked.until > now);
-            // One with a connection in use is somebody's still.
-            !mount.parked.is_empty() || mount.places.available_permits() < CONNECTIONS_MAX
+            // One with a connection in use, or asked for, is somebody's still.
+            !mount.parked.is_empty() || Arc::strong_count(&mount.places) > 1
         });
-        mounts.values().any(|mount| !mount.parked.is_empty())
+        let is_swept = mounts.values().any(|mount| !mount.parked.is_empty());
+        self.is_swept.store(is_swept, Ordering::SeqCst);
+        is_swept
     }
 }
 
 impl Mount {
     fn new() -> Self {
-        Self { places: Arc::new(Semaphore::new(CONNECTIONS_MAX)), parked: Vec::new() }
+        Self {
+            places: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            by_address: HashMap::new(),
+            parked: Vec::new(),
+            waiting: Arc::default(),
+        }
     }
 }
 

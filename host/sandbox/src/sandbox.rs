@@ -1,6 +1,7 @@
 //! The sandbox of a node: one engine, one pool of instances, one ticker, and the ways
 //! a component comes in.
 
+use std::hash::RandomState;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +50,8 @@ pub(crate) struct Runtime {
     pub(crate) figures: AllFigures,
     pub(crate) ways: Ways,
     pub(crate) outlets: Arc<Outlets>,
+    /// Tells configs of drivers apart, in a way that nobody outside can foresee.
+    pub(crate) hasher: RandomState,
 }
 
 /// Where guests get that have no way out.
@@ -107,9 +110,20 @@ impl Sandbox {
         let admission = Admission::new(&limits.pool);
         let password_places = Arc::new(Semaphore::new(limits.pool.password_hashes.max(1)));
         let figures = AllFigures::default();
-        let outlets = Arc::default();
-        let runtime =
-            Runtime { engine, linker, seal_linker, limits, admission, ticker, password_places, figures, ways, outlets };
+        let (outlets, hasher) = Default::default();
+        let runtime = Runtime {
+            engine,
+            linker,
+            seal_linker,
+            limits,
+            admission,
+            ticker,
+            password_places,
+            figures,
+            ways,
+            outlets,
+            hasher,
+        };
         Ok(Arc::new(Self { runtime: Arc::new(runtime) }))
     }
 

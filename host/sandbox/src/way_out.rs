@@ -222,7 +222,7 @@ impl Dialing {
     /// [`EgressError`].
     pub(crate) async fn connect(self, within: Duration) -> Result<Line, EgressError> {
         let begun = Instant::now();
-        let place = self.outlets.place(&self.mount, within).await;
+        let place = self.outlets.place(&self.mount, &self.address, within).await;
         let place = place.ok_or_else(|| EgressError::Other("all connections of the mount are in use".to_owned()))?;
         let admits = |ip: IpAddr| match &self.address {
             NetAddress::Tcp { host, port } => self.grants.admits(host, *port, ip),

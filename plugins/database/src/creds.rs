@@ -136,6 +136,7 @@ fn longest_secs(role: &Role, mount_max_secs: u64) -> u64 {
 /// driver's own way has the last word.
 pub(crate) fn undo(cx: &Cx, data: &[u8]) -> Result<()> {
     let user = User::read(data)?;
+    let _alone = if user.reserved { Some(reserved::alone(cx, &user.db_name, &user.username)?) } else { None };
     if user.reserved && reserved::is_taken(cx, &user.db_name, &user.username)? {
         // By another call, which did commit: what this one did is past undoing.
         return Ok(());

@@ -12,14 +12,19 @@ fn place(cx: &Cx, connection: &str, username: &str) -> Result<String> {
     Ok(hash.iter().fold(format!("{connection}/"), |place, byte| place + &format!("{byte:02x}")))
 }
 
+/// Keeps a name from being taken, and a user of it from being undone, meanwhile.
+pub(crate) fn alone(cx: &Cx, connection: &str, username: &str) -> Result<bulkhead_sdk::Lock> {
+    cx.acquire(&format!("user/{}", place(cx, connection, username)?), LOCK_MS)
+}
+
 /// Takes a name for a user who lives until `ends_ms` at most.
 ///
 /// # Errors
 /// [`Error::InvalidRequest`] if there is such a user, or is about to be.
 pub(crate) fn take(cx: &Cx, connection: &str, username: &str, ends_ms: u64) -> Result<()> {
-    let place = place(cx, connection, username)?;
     // Held until this call has committed, so that one of two that are made at once comes to know the other.
-    let _lock = cx.acquire(&format!("user/{place}"), LOCK_MS)?;
+    let _lock = alone(cx, connection, username)?;
+    let place = place(cx, connection, username)?;
     if is_at(cx, &place)? {
         return Err(Error::invalid("username_template makes the name of a user that has a lease already"));
     }

@@ -70,7 +70,12 @@ impl Change {
     /// Whether the password of this config is the one that holds, because the database was told it once
     /// more. That it takes the config is not enough: a session from before a change outlives that.
     fn is_undone(&self, details: &Details) -> Result<bool> {
-        Ok(self.make(details, &details.text("password")?).is_ok() || holds(&self.driver, details))
+        match self.make(details, &details.text("password")?) {
+            Ok(()) => Ok(true),
+            // It may still be at the change that it was asked for first.
+            Err(Error::Unavailable(_)) => Err(unsettled()),
+            Err(_) => Ok(holds(&self.driver, details)),
+        }
     }
 }
 

@@ -19,26 +19,10 @@ pub(crate) fn with_session<R>(
     config: &Config,
     act: impl FnOnce(&mut Session) -> Result<R, Fault>,
 ) -> Result<R> {
-    match left(cx, config) {
-        Some(session) => used(config, session, act),
-        None => with_new_session(cx, config, act),
-    }
-}
-
-/// The same in a new session: one that was left says nothing of whether its account is let in still.
-///
-/// # Errors
-/// As for [`with_session`].
-pub(crate) fn with_new_session<R>(
-    cx: &Cx,
-    config: &Config,
-    act: impl FnOnce(&mut Session) -> Result<R, Fault>,
-) -> Result<R> {
-    let session = Session::begin(config, cx.now_ms()).map_err(|fault| unreached(fault, config))?;
-    used(config, session, act)
-}
-
-fn used<R>(config: &Config, mut session: Session, act: impl FnOnce(&mut Session) -> Result<R, Fault>) -> Result<R> {
+    let mut session = match left(cx, config) {
+        Some(session) => session,
+        None => begin(cx, config)?,
+    };
     let done = act(&mut session).map_err(Error::from);
     if config.keeps_idle && done.is_ok() {
         let born = session.born_ms.to_be_bytes();
@@ -47,6 +31,23 @@ fn used<R>(config: &Config, mut session: Session, act: impl FnOnce(&mut Session)
         }
     }
     done
+}
+
+/// The same in a new session, which ends with it: one that was left says nothing of whether its account
+/// is let in still.
+///
+/// # Errors
+/// As for [`with_session`].
+pub(crate) fn with_new_session<R>(
+    cx: &Cx,
+    config: &Config,
+    act: impl FnOnce(&mut Session) -> Result<R, Fault>,
+) -> Result<R> {
+    act(&mut begin(cx, config)?).map_err(Error::from)
+}
+
+fn begin(cx: &Cx, config: &Config) -> Result<Session> {
+    Session::begin(config, cx.now_ms()).map_err(|fault| unreached(fault, config))
 }
 
 /// A session of an earlier call. One that is dead is dropped before anything is asked of it.

@@ -99,13 +99,11 @@ pub(crate) fn delete(cx: &Cx, config: &Config, removal: &UserRemoval) -> Result<
 }
 
 /// Whether there is an account of this name, for any host: one that another statement made for
-/// `localhost` is not gone because there is none for `%`. Where the list may not be read there is
-/// nothing to be found out, and the database's word is taken that there is none.
+/// `localhost` is not gone because there is none for `%`. Where the list may not be read it is not known.
 fn exists(session: &mut Session, name: &str) -> Result<bool, Fault> {
     let name = sql::literal(name, SQL);
     match session.query(&format!("SELECT 1 FROM mysql.user WHERE user = {name}")) {
         Ok(rows) => Ok(!rows.is_empty()),
-        Err(Fault::Server { .. }) => Ok(false),
         Err(fault) => Err(fault),
     }
 }

@@ -6,15 +6,39 @@ use bulkhead_sdk::sql::{self, Dialect};
 
 use crate::fault::Fault;
 use crate::session::Session;
-use crate::users::ALONE;
+use crate::users::{ALONE, BEGIN};
 
 /// Statements sent at a time.
 const BATCH: usize = 64;
 
-/// Whether there is such a role.
+/// How the statement begins that has whoever makes a role, and whoever removes it, wait for each other.
+pub(crate) const ALONE_WITH: &str = "SELECT pg_catalog.pg_advisory_xact_lock(1114991468, ";
+
+/// That statement.
+pub(crate) fn alone_with(name: &str) -> String {
+    format!("{ALONE_WITH}pg_catalog.hashtext({}))", sql::literal(name, Dialect::Postgres))
+}
+
+/// Waits until nobody makes this role any more: one whose making is not committed is not seen yet, and
+/// would be there afterwards. That may go on where the session that asked for it is long gone.
+pub(crate) fn until_made(session: &mut Session, name: &str) -> Result<(), Fault> {
+    session.query(BEGIN)?;
+    session.query(&alone_with(name))?;
+    session.query("COMMIT").map(|_| ())
+}
+
+/// Whether there is such a role. A standby's word is not taken that there is none: it may not know yet.
 pub(crate) fn exists(session: &mut Session, name: &str) -> Result<bool, Fault> {
     let name = sql::literal(name, Dialect::Postgres);
-    Ok(!session.query(&format!("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = {name}::name"))?.is_empty())
+    let found = session.query(&format!("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = {name}::name"))?;
+    if !found.is_empty() {
+        return Ok(true);
+    }
+    let rows = session.query("SELECT pg_catalog.pg_is_in_recovery()")?;
+    match rows.first().and_then(|row| row.first()).and_then(Option::as_deref) {
+        Some("f") => Ok(false),
+        _ => Err(Fault::protocol("the server is a standby, which may not know of the role yet")),
+    }
 }
 
 /// Removes a role, if there is one.
@@ -45,7 +69,7 @@ pub(crate) fn remove(session: &mut Session, name: &str) -> Result<(), Fault> {
 }
 
 fn together(session: &mut Session, statements: &[String]) -> Result<(), Fault> {
-    session.query("BEGIN")?;
+    session.query(BEGIN)?;
     session.query(ALONE)?;
     session.query(&statements.join(";\n"))?;
     session.query("COMMIT").map(|_| ())

@@ -17,6 +17,11 @@ const SQL: Dialect = Dialect::Postgres;
 const CHANGE_PASSWORD: &str = r#"ALTER ROLE "{{username}}" WITH PASSWORD '{{password}}'"#;
 const CHANGE_END: &str = r#"ALTER ROLE "{{name}}" VALID UNTIL '{{expiration}}'"#;
 
+/// Begins a transaction that the server ends by itself where nobody is there any more who could: a
+/// lock that it holds would else keep all others for hours. What waits is over before its caller is.
+pub(crate) const BEGIN: &str = "BEGIN; SET LOCAL lock_timeout = '10s'; SET LOCAL statement_timeout = '20s'; \
+                                SET LOCAL idle_in_transaction_session_timeout = '30s'";
+
 /// Within a transaction, one at a time from here on: two that grant on the same table would undo each
 /// other ("tuple concurrently updated").
 pub(crate) const ALONE: &str = "SELECT pg_catalog.pg_advisory_xact_lock(1114991467, 1)";
@@ -36,6 +41,7 @@ pub(crate) fn create(cx: &Cx, mut config: Config, spec: &UserSpec) -> Result<Str
     check_name(&name)?;
     let values = values(&mut config, &name, Some(password(&spec.credential)?), Some(end(spec.expires_at)))?;
     let statements = values.fill(&spec.statements, SQL)?;
+    let statements = [&[revoke::alone_with(&name)], &statements[..]].concat();
     let made = with_session(cx, &config, |session| transact(session, &statements));
     made.map_err(|error| {
         roll_back(cx, &config, &values, &spec.rollback_statements);
@@ -94,10 +100,17 @@ pub(crate) fn delete(cx: &Cx, config: &Config, removal: &UserRemoval) -> Result<
         return Err(Error::invalid("missing username"));
     }
     if sql::is_blank(&removal.statements) {
-        return with_session(cx, config, |session| revoke::remove(session, &removal.username));
+        return with_session(cx, config, |session| {
+            revoke::until_made(session, &removal.username)?;
+            revoke::remove(session, &removal.username)
+        });
     }
     let statements = Values::new(&removal.username).fill(&removal.statements, SQL)?;
-    with_session(cx, config, |session| match transact(session, &statements) {
+    let act = |session: &mut Session| {
+        revoke::until_made(session, &removal.username)?;
+        transact(session, &statements)
+    };
+    with_session(cx, config, |session| match act(session) {
         Err(fault) if fault.is(UNDEFINED_OBJECT) => {
             session.query("ROLLBACK")?;
             if revoke::exists(session, &removal.username)? { Err(fault) } else { Ok(()) }
@@ -108,7 +121,7 @@ pub(crate) fn delete(cx: &Cx, config: &Config, removal: &UserRemoval) -> Result<
 
 /// Runs statements all or none.
 fn transact(session: &mut Session, statements: &[String]) -> Result<(), Fault> {
-    session.query("BEGIN")?;
+    session.query(BEGIN)?;
     // To make a role costs the server the hash of its password, and touches nothing of others.
     let alone = statements.iter().position(|statement| !makes_a_role(statement)).unwrap_or(statements.len());
     for (at, statement) in statements.iter().enumerate() {
@@ -125,7 +138,8 @@ fn makes_a_role(statement: &str) -> bool {
     let mut words = statement.split_ascii_whitespace();
     let mut is_next =
         |wanted: &[&str]| words.next().is_some_and(|w| wanted.iter().any(|it| w.eq_ignore_ascii_case(it)));
-    is_next(&["CREATE"]) && is_next(&["ROLE", "USER"]) && !statement.contains(';')
+    let makes = is_next(&["CREATE"]) && is_next(&["ROLE", "USER"]);
+    (makes || statement.starts_with(revoke::ALONE_WITH)) && !statement.contains(';')
 }
 
 /// What a client is told of statements that failed, as opposed to a server that is away.

@@ -25,7 +25,7 @@ impl Driver for Redis {
         let checked = Config::read(cx, config)?;
         checked.check_template(cx)?;
         if connect {
-            let reached = session::with_new_session(cx, &checked, |session| session.command(&["PING"]).map(|_| ()));
+            let reached = session::with_new_session(&checked, |session| session.command(&["PING"]).map(|_| ()));
             reached.map_err(|error| refusal(checked.hush.error(error)).within("error verifying connection"))?;
         }
         Ok(config.clone())

@@ -29,18 +29,24 @@ pub(crate) struct Session {
 /// # Errors
 /// There is none to be had, or what is run fails.
 pub(crate) fn with_session<R>(cx: &Cx, config: &Config, act: impl FnOnce(&mut Session) -> Result<R>) -> Result<R> {
-    match left(config) {
-        Some(session) => session.used(cx, config, act),
-        None => with_new_session(cx, config, act),
+    let mut session = match left(config) {
+        Some(session) => session,
+        None => Session::begin(config)?,
+    };
+    let done = act(&mut session);
+    if done.is_ok() && session.incoming.is_empty() {
+        session.connection.park(&config.pool, &cx.now_ms().to_be_bytes(), IDLE_SECS);
     }
+    done
 }
 
-/// The same in a new session: one that was left says nothing of whether its account is let in still.
+/// The same in a new session, which ends with it: one that was left says nothing of whether its account
+/// is let in still.
 ///
 /// # Errors
 /// As for [`with_session`].
-pub(crate) fn with_new_session<R>(cx: &Cx, config: &Config, act: impl FnOnce(&mut Session) -> Result<R>) -> Result<R> {
-    Session::begin(config)?.used(cx, config, act)
+pub(crate) fn with_new_session<R>(config: &Config, act: impl FnOnce(&mut Session) -> Result<R>) -> Result<R> {
+    act(&mut Session::begin(config)?)
 }
 
 /// A session of an earlier call. One that is dead is dropped before anything is asked of it.
@@ -52,14 +58,6 @@ fn left(config: &Config) -> Option<Session> {
 }
 
 impl Session {
-    fn used<R>(mut self, cx: &Cx, config: &Config, act: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
-        let done = act(&mut self);
-        if done.is_ok() && self.incoming.is_empty() {
-            self.connection.park(&config.pool, &cx.now_ms().to_be_bytes(), IDLE_SECS);
-        }
-        done
-    }
-
     fn begin(config: &Config) -> Result<Self> {
         let address = format!("tcp://{}", config.place);
         let connection = Connection::connect(&address, config.tls.as_ref(), TIMEOUT_MS);

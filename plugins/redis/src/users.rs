@@ -30,7 +30,8 @@ pub(crate) fn create(cx: &Cx, mut config: Config, spec: &UserSpec) -> Result<Str
     words.extend(rules.iter().map(String::as_str));
     let made = with_session(cx, &config, |session| {
         if exists(session, &name)? {
-            return Err(Error::upstream(format!("there is a user {name} already")));
+            // Whose it is, is not to lose it because it cannot be made again.
+            return Err(Error::PreconditionFailed(format!("there is a user {name} already")));
         }
         session.command(&words)
     });

@@ -17,6 +17,15 @@ pub use redis::Redis;
 #[cfg(feature = "tls")]
 pub use tls::Authority;
 
+/// Installs what is missing of all of them, so that tests which run at once need not do it at once.
+///
+/// # Panics
+/// Something is missing and cannot be installed.
+pub fn install_missing() {
+    let _ = (postgres::programs(), mariadb::installer(), mariadb::client_program());
+    let _ = (redis::server_program(), redis::client_program());
+}
+
 /// The account that manages others, and that tests log in as.
 pub const ADMIN: &str = "manager";
 

@@ -48,8 +48,7 @@ impl MariaDb {
     }
 
     fn made() -> Self {
-        let install =
-            program("mariadb-server", || first(&["/usr/bin/mariadb-install-db", "/usr/bin/mysql_install_db"]));
+        let install = installer();
         let folder = folder(USER);
         let mut command = as_user(USER, &install);
         command.arg("--no-defaults").arg(format!("--datadir={}", folder.path().join("data").display()));
@@ -137,7 +136,7 @@ impl MariaDb {
     }
 
     fn client(&self, user: &str, password: &str, statements: &str) -> Command {
-        let client = program("mariadb-client", || first(&["/usr/bin/mariadb", "/usr/bin/mysql"]));
+        let client = client_program();
         let mut command = Command::new(client);
         command.arg("--no-defaults").arg(format!("--socket={}", self.socket())).arg(format!("--user={user}"));
         command.env("MYSQL_PWD", password).args(["--batch", "--skip-column-names", "-e", statements]);
@@ -148,4 +147,12 @@ impl MariaDb {
 /// A refusal comes from a server that works; that there is none, from the client.
 fn refused_by_server(told: &[u8]) -> bool {
     String::from_utf8_lossy(told).contains("ERROR 1045")
+}
+
+pub(crate) fn installer() -> std::path::PathBuf {
+    program("mariadb-server", || first(&["/usr/bin/mariadb-install-db", "/usr/bin/mysql_install_db"]))
+}
+
+pub(crate) fn client_program() -> std::path::PathBuf {
+    program("mariadb-client", || first(&["/usr/bin/mariadb", "/usr/bin/mysql"]))
 }

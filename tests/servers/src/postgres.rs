@@ -1,7 +1,7 @@
 //! PostgreSQL.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::process::Signal;
@@ -90,6 +90,7 @@ impl Postgres {
     pub fn kill(&mut self) {
         // Its other processes notice, and must be gone before the next start.
         self.end(Signal::KILL);
+        until_nobody_is_in(&self.data());
         let _ = fs::remove_file(self.data().join("postmaster.pid"));
     }
 
@@ -180,7 +181,22 @@ fn run_initdb(mut initdb: Command, folder: &TempDir, hashed: &str) {
 }
 
 /// The newest of the versions that are installed.
-fn programs() -> PathBuf {
+/// Waits until no process is at work in this folder: what is left of a server would keep the next from
+/// starting.
+fn until_nobody_is_in(folder: &Path) {
+    let is_there = || {
+        let all = fs::read_dir("/proc").into_iter().flatten().flatten();
+        all.filter_map(|entry| fs::read_link(entry.path().join("cwd")).ok()).any(|cwd| cwd == folder)
+    };
+    for _ in 0..2_000 {
+        if !is_there() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+pub(crate) fn programs() -> PathBuf {
     let find = || {
         let versions = fs::read_dir("/usr/lib/postgresql").ok()?;
         let number = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok());

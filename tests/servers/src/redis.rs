@@ -60,7 +60,7 @@ impl Redis {
         let digest = sha256_hex(ADMIN_PASSWORD);
         let rules = format!("user default off\nuser {ADMIN} on #{digest} ~* &* +@all\n");
         std::fs::write(&accounts, rules).expect("the folder can be written to");
-        let server = program("redis-server", || first(&["/usr/bin/redis-server", "/usr/local/bin/redis-server"]));
+        let server = server_program();
         let mut command = Command::new(server);
         let port = self.port.to_string();
         match &self.tls {
@@ -96,7 +96,7 @@ impl Redis {
     }
 
     fn client(&self, user: &str, password: &str, words: &[&str]) -> Command {
-        let client = program("redis-tools", || first(&["/usr/bin/redis-cli", "/usr/local/bin/redis-cli"]));
+        let client = client_program();
         let mut command = Command::new(client);
         command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "--user", user, "--no-auth-warning"]);
         if self.tls.is_some() {
@@ -121,4 +121,12 @@ fn sha256_hex(text: &str) -> String {
     let mut command = Command::new("sha256sum");
     command.arg(&path);
     run(command).split_whitespace().next().unwrap_or_default().trim_start_matches('\\').to_owned()
+}
+
+pub(crate) fn server_program() -> std::path::PathBuf {
+    program("redis-server", || first(&["/usr/bin/redis-server", "/usr/local/bin/redis-server"]))
+}
+
+pub(crate) fn client_program() -> std::path::PathBuf {
+    program("redis-tools", || first(&["/usr/bin/redis-cli", "/usr/local/bin/redis-cli"]))
 }

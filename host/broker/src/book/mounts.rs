@@ -428,6 +428,17 @@ fn key_of(entry: &MountEntry) -> Key {
     Key::leaf(space::MOUNTS, &entry.uuid).expect("a UUID is a key")
 }
 
+/// Whether an entry is in the book still, and does not leave; the transaction is bound to that.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn is_there(tx: &mut Transaction, entry: &MountEntry) -> Result<bool, StoreError> {
+    let Some(bytes) = tx.get(&key_of(entry))? else { return Ok(false) };
+    let entry: MountEntry =
+        serde_json::from_slice(bytes.expose()).map_err(|_| super::damaged(space::MOUNTS, "a mount entry"))?;
+    Ok(!entry.leaving)
+}
+
 /// Writes an entry and starts a new epoch.
 ///
 /// # Errors

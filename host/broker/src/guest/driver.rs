@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bulkhead_model::grants::Grants;
 use bulkhead_model::plugin::{DriverAnswer, DriverCall, GuestError, MountFacts, TimestampMs};
-use bulkhead_model::seam::plugin::{Call, CallFailure, CallHost, LogLevel, Plugin, Returned};
+use bulkhead_model::seam::plugin::{Call, CallFailure, CallHost, LogLevel, Plugin, Returned, Stop};
 
 use crate::book::mounts::Mount;
 use crate::open::Open;
@@ -72,6 +72,11 @@ impl CallHost for DriverHost {
 
     fn grants(&self) -> Arc<Grants> {
         self.mount.grants.clone()
+    }
+
+    fn touch_outside(&mut self) -> Result<(), Stop> {
+        // Nobody else would do it over again: that is for the engine's call to see to.
+        if self.open.ledger().standing().leader { Ok(()) } else { Err(Stop::Forward) }
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {

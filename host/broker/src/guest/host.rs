@@ -4,6 +4,7 @@
 use std::any::Any;
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use bulkhead_barrier::{Folder, Key, StoreError, Transaction};
@@ -43,7 +44,8 @@ pub(crate) struct GuestHost {
     tx: Transaction,
     now_ms: u64,
     request_id: String,
-    outside: bool,
+    /// Whether something outside was touched.
+    outside: Arc<AtomicBool>,
     held: Vec<tokio::sync::OwnedMutexGuard<()>>,
     /// Of the quotas for tokens that it wraps something with.
     seats: Vec<Seat>,
@@ -63,7 +65,7 @@ impl GuestHost {
             tx,
             now_ms,
             request_id: request_id.to_owned(),
-            outside: false,
+            outside: Arc::default(),
             held: Vec::new(),
             seats: Vec::new(),
             intents: Vec::new(),
@@ -104,9 +106,18 @@ impl GuestHost {
         std::mem::take(&mut self.seats)
     }
 
-    /// The transaction, whether the call touched the outside, and the locks it holds.
-    pub(crate) fn into_parts(self) -> (Transaction, bool, Vec<tokio::sync::OwnedMutexGuard<()>>) {
-        (self.tx, self.outside, self.held)
+    /// Tells whether the call touched the outside, whatever becomes of this.
+    pub(crate) fn outside(&self) -> Arc<AtomicBool> {
+        self.outside.clone()
+    }
+
+    fn is_outside(&self) -> bool {
+        self.outside.load(Ordering::SeqCst)
+    }
+
+    /// The transaction, and the locks that the call holds.
+    pub(crate) fn into_parts(self) -> (Transaction, Vec<tokio::sync::OwnedMutexGuard<()>>) {
+        (self.tx, self.held)
     }
 
     fn key(&self, name: &str) -> Result<Key, StorageError> {
@@ -192,7 +203,7 @@ impl CallHost for GuestHost {
         if !self.open.ledger().standing().leader {
             return Err(Stop::Forward);
         }
-        self.outside = true;
+        self.outside.store(true, Ordering::SeqCst);
         Ok(())
     }
 
@@ -267,7 +278,7 @@ impl CallHost for GuestHost {
         match self.tx.renew(view).map_err(refused)? {
             true => Ok(()),
             // What was done outside cannot be done twice.
-            false if self.outside => Err(StorageError::Backend("the data changed meanwhile; try again".into())),
+            false if self.is_outside() => Err(StorageError::Backend("the data changed meanwhile; try again".into())),
             false => Err(StorageError::Stop(Stop::Conflict)),
         }
     }
@@ -290,12 +301,12 @@ impl CallHost for GuestHost {
     async fn intend(&mut self, kind: &str, data: HiddenJson) -> Result<String, String> {
         let intending = intent::intend(&self.open, &self.mount, kind, &data, self.now_ms).await;
         // Before anything outside was touched, another node can do it as well.
-        if let (Err(fault), false) = (&intending, self.outside)
+        if let (Err(fault), false) = (&intending, self.is_outside())
             && fault.is_not_leader()
         {
             self.void = Some(Fault::Ledger(LedgerError::NotLeader { leader: None }));
         }
-        self.outside = true;
+        self.outside.store(true, Ordering::SeqCst);
         let pending = intending.map_err(|fault| fault.into_failure().errors.join("; "))?;
         let id = pending.id.clone();
         self.intents.push(pending);

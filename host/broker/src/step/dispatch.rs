@@ -2,6 +2,7 @@
 //! instance of a guest over the visit's transaction.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::framework;
@@ -192,7 +193,11 @@ pub(crate) async fn call(
     let tx = std::mem::replace(&mut visit.tx, aside);
     let host = GuestHost::new(visit.open.clone(), mount.clone(), tx, visit.now_ms, request_id)
         .afresh(matches!(call, Call::Initialize(Reason::Reloaded)));
-    let finished = plugin.call(Box::new(host), call).await.map_err(|e| call_failure(mount, &e))?;
+    // What was done outside is done, also where the call brings no answer or does not count.
+    let outside = host.outside();
+    let finished = plugin.call(Box::new(host), call).await;
+    visit.outside |= outside.load(Ordering::SeqCst);
+    let finished = finished.map_err(|e| call_failure(mount, &e))?;
     let mut host = finished.host.into_any().downcast::<GuestHost>().expect("a call gives back the host it was given");
     if let Some(fault) = host.void() {
         return Err(fault);
@@ -201,9 +206,8 @@ pub(crate) async fn call(
         host.fulfil()?;
     }
     visit.seats.append(&mut host.take_seats());
-    let (tx, outside, held) = host.into_parts();
+    let (tx, held) = host.into_parts();
     visit.tx = tx;
-    visit.outside |= outside;
     visit.held.extend(held);
     Ok(finished.result)
 }

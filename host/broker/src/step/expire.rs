@@ -3,9 +3,9 @@
 //! follows an index ordered by time, so it costs nothing until something is due. Mounts
 //! do not wait for each other, and what fails is tried again later and later.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bulkhead_barrier::{SpaceId, StoreError, Transaction};
 use bulkhead_model::plugin::GuestLease;
@@ -43,6 +43,10 @@ const AT_WORK_MAX: usize = 32;
 /// Of these, things of one mount. Source: ours. Why: a plugin that hangs must leave room
 /// for what the others have to end.
 pub(crate) const AT_WORK_OF_MOUNT_MAX: usize = 4;
+/// What takes so long to end makes its mount a slow one. Source: ours.
+const SLOW: Duration = Duration::from_secs(5);
+/// How long a mount counts as a slow one. Source: ours.
+const SLOW_FOR: Duration = Duration::from_secs(120);
 /// First wait after a failed attempt, doubled each time, in milliseconds. Source: Vault, 10 s.
 const RETRY_MS: u64 = 10_000;
 /// Longest wait between attempts, in milliseconds: a day, as Vault retries irrevocable leases.
@@ -66,7 +70,7 @@ pub(crate) async fn run(open: Arc<Open>) {
             Some(ended) = running.next(), if !running.is_empty() => Some(ended),
         };
         match ended {
-            Some(ended) => work.at_work.retain(|(due, _)| *due != ended),
+            Some(ended) => work.ended(&ended),
             None if !open.ledger().standing().leader => work.waiting.clear(),
             None => {
                 if let Err(fault) = work.look(&open) {
@@ -107,7 +111,11 @@ type Lane = Option<[u8; 16]>;
 #[derive(Default)]
 struct Work {
     waiting: VecDeque<(Due, Lane)>,
-    at_work: Vec<(Due, Lane)>,
+    at_work: Vec<(Due, Lane, Instant)>,
+    /// Where it is looked on, where all that was read waits for mounts that are busy.
+    behind: Option<Due>,
+    /// Mounts whose things take long, and since when that is known.
+    slow: HashMap<Lane, Instant>,
 }
 
 impl Work {
@@ -121,16 +129,35 @@ impl Work {
             due.retain(|due| !open.in_flight.in_hand.has(due));
             self.queue(&mut tx, due);
             if is_all || self.is_full() || self.next().is_some() {
-                break;
+                self.behind = None;
+                return Ok(());
             }
         }
+        self.look_behind(open, now_ms)
+    }
+
+    /// Looks at what is due behind, each time further on: what a mount that does not come to an end has
+    /// at the head is no reason for others to wait.
+    fn look_behind(&mut self, open: &Open, now_ms: u64) -> Result<(), Fault> {
+        let mut tx = open.begin()?;
+        let from = self.behind.take().or_else(|| self.waiting.back().map(|(due, _)| due.clone()));
+        let mut due = leases::to_come(&mut tx, from.as_ref(), BATCH_MAX)?;
+        due.retain(|due| due.at_ms <= now_ms);
+        // At the end it begins anew behind the head.
+        self.behind = due.last().cloned();
+        due.retain(|due| !open.in_flight.in_hand.has(due));
+        self.append(&mut tx, due);
         Ok(())
     }
 
     fn queue(&mut self, tx: &mut Transaction, due: Vec<Due>) {
         self.waiting.clear();
+        self.append(tx, due);
+    }
+
+    fn append(&mut self, tx: &mut Transaction, due: Vec<Due>) {
         for due in due {
-            if !self.at_work.iter().any(|(busy, _)| *busy == due) {
+            if !self.at_work.iter().any(|(busy, ..)| *busy == due) {
                 // What cannot be read fails, and is told of, at its turn.
                 let lane = lane(tx, &due).unwrap_or(None);
                 self.waiting.push_back((due, lane));
@@ -145,9 +172,15 @@ impl Work {
     /// The place of the first thing whose mount has room.
     fn next(&self) -> Option<usize> {
         // The host's own work is mostly trees of tokens, which would meet each other.
-        let most = |lane: &Lane| if lane.is_some() { AT_WORK_OF_MOUNT_MAX } else { 1 };
-        let busy = |lane: &Lane| self.at_work.iter().filter(|(_, other)| other == lane).count();
-        self.waiting.iter().position(|(_, lane)| busy(lane) < most(lane))
+        let busy = |lane: &Lane| self.at_work.iter().filter(|(_, other, _)| other == lane).count();
+        let slow_at_work = self.at_work.iter().filter(|(_, lane, _)| self.slow.contains_key(lane)).count();
+        let has_room = |lane: &Lane| match lane {
+            None => busy(lane) < 1,
+            // What takes long leaves room for what does not, of however many mounts it is.
+            Some(_) if self.slow.contains_key(lane) => busy(lane) < 1 && slow_at_work < AT_WORK_MAX / 2,
+            Some(_) => busy(lane) < AT_WORK_OF_MOUNT_MAX,
+        };
+        self.waiting.iter().position(|(_, lane)| has_room(lane))
     }
 
     /// Takes the next thing that there is room for.
@@ -156,8 +189,20 @@ impl Work {
             return None;
         }
         let (due, lane) = self.waiting.remove(self.next()?)?;
-        self.at_work.push((due, lane));
+        self.at_work.push((due.clone(), lane, Instant::now()));
         Some(due)
+    }
+
+    /// It has come to an end, well or not.
+    fn ended(&mut self, ended: &Due) {
+        self.slow.retain(|_, since| since.elapsed() < SLOW_FOR);
+        let Some(at) = self.at_work.iter().position(|(due, ..)| due == ended) else { return };
+        let (_, lane, begun) = self.at_work.swap_remove(at);
+        if lane.is_some() && begun.elapsed() >= SLOW {
+            self.slow.insert(lane, Instant::now());
+        } else {
+            self.slow.remove(&lane);
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::expire::plugin_of;
 use crate::book::kept::{self, Kept};
 use crate::book::leases::{self, Due};
-use crate::book::mounts::Mount;
+use crate::book::mounts::{self, Mount};
 use crate::book::{jobs, opaque, space};
 use crate::fault::Fault;
 use crate::open::Open;
@@ -65,6 +65,14 @@ pub(crate) fn pending(tx: &mut Transaction, limit: u32) -> Result<Vec<(String, I
     Ok(found)
 }
 
+/// Whether there are any of a mount: made by calls that are under way, or still to be undone.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn is_any_of(tx: &mut Transaction, mount: SpaceId) -> Result<bool, StoreError> {
+    Ok(pending(tx, u32::MAX)?.iter().any(|(_, record)| record.mount == mount.0))
+}
+
 fn decoded(bytes: &[u8]) -> Result<IntentRecord, StoreError> {
     // One from before failures were counted has none; a zero at the end says so.
     let counted =
@@ -101,6 +109,10 @@ pub(crate) async fn intend(
     let record = IntentRecord { mount: mount.space.0, kind, data, due_ms, failures: 0 };
     let write = async {
         let mut tx = open.begin()?;
+        // Bound to what is seen: a mount that goes waits for its intents, and has no new ones then.
+        if !mounts::is_there(&mut tx, &mount.entry)? {
+            return Err(Fault::invalid("the mount is being disabled"));
+        }
         save(&mut tx, &leases::digest(&id), &record)?;
         open.write(tx).await
     };

@@ -18,7 +18,7 @@ use crate::book::{jobs, lease_quotas, quotas};
 use crate::fault::Fault;
 use crate::open::Open;
 use crate::step::expire::{self, AT_WORK_OF_MOUNT_MAX};
-use crate::step::{duties, remove, settle, upgrade};
+use crate::step::{duties, intent, remove, settle, upgrade};
 use crate::visit::{After, Visit};
 
 /// Leases tried between two notes of how far it is. Source: ours.
@@ -55,7 +55,7 @@ pub(crate) async fn mount(visit: &mut Visit, mount: &Mount) -> Result<(), Fault>
 /// # Errors
 /// [`Fault`] from the store.
 pub(crate) fn begin(visit: &mut Visit, mount: &Mount) -> Result<Option<Due>, Fault> {
-    if mount.entry.table == Table::Secret && is_bare(&mut visit.tx, mount)? {
+    if mount.entry.table == Table::Secret && !reaches_out(mount) && is_bare(&mut visit.tx, mount)? {
         take_away(visit, mount)?;
         return Ok(None);
     }
@@ -78,6 +78,12 @@ fn is_bare(tx: &mut Transaction, mount: &Mount) -> Result<bool, StoreError> {
         }
     }
     Ok(true)
+}
+
+/// Whether its plugin does things outside, of which some may be under way, or still to be undone.
+fn reaches_out(mount: &Mount) -> bool {
+    let Engine::Plugin(plugin, _) = &mount.engine else { return has_plugin(mount) };
+    plugin.imports().iter().any(|import| ["net", "http", "database-drivers"].contains(&import.as_str()))
 }
 
 fn has_plugin(mount: &Mount) -> bool {
@@ -243,7 +249,8 @@ pub(crate) async fn end_tokens(
 /// Takes the mount away, or waits for the leases that are left.
 async fn end(mut visit: Visit, due: &Due, mount: &Mount) -> Result<bool, Fault> {
     let open = visit.open.clone();
-    if left(&open, mount, None, 1).await?.is_empty() {
+    let is_undone = !intent::is_any_of(&mut open.begin()?, mount.space)? || !has_plugin(mount);
+    if is_undone && left(&open, mount, None, 1).await?.is_empty() {
         take_away(&mut visit, mount)?;
         jobs::forget(&mut visit.tx, due)?;
     } else {

@@ -60,6 +60,10 @@ fn a_name_does_not_lead_to_the_machine_or_to_metadata() {
             "64:ff9b::a9fe:a9fe",
             "2002:7f00:1::",
             "::127.0.0.1",
+            "::ffff:0:127.0.0.1",
+            "64:ff9b:1::a9fe:a9fe",
+            "168.63.129.16",
+            "fd20:ce::254",
         ] {
             assert!(!any.admits("db.example", 5432, ip(special)), "{special}");
         }

@@ -28,6 +28,7 @@ impl Dialer for NetDialer {
         admits: Admits<'_>,
         within: Duration,
     ) -> Result<Box<dyn Wire>, EgressError> {
+        in_time(within)?;
         let deadline = Instant::now() + within;
         let plain = match address {
             NetAddress::Unix { path } => {
@@ -38,6 +39,12 @@ impl Dialer for NetDialer {
         };
         Ok(Box::new(Line(Some(Channel::Plain(plain)))))
     }
+}
+
+/// What is ready at once would be done even where the time is up: a call that was stopped for long
+/// must not go on with what others have taken over.
+fn in_time(within: Duration) -> Result<(), EgressError> {
+    if within.is_zero() { Err(EgressError::Timeout) } else { Ok(()) }
 }
 
 fn refused(error: &io::Error) -> EgressError {
@@ -103,6 +110,7 @@ macro_rules! with {
 #[async_trait]
 impl Wire for Line {
     async fn read(&mut self, bytes_max: usize, within: Duration) -> Result<Hidden<Vec<u8>>, EgressError> {
+        in_time(within)?;
         let channel = self.0.as_mut().ok_or(EgressError::Closed)?;
         let mut bytes = Hidden::new(vec![0; bytes_max]);
         let read = timeout(within, async { with!(channel, stream => stream.read(bytes.expose_mut()).await) }).await;
@@ -112,6 +120,7 @@ impl Wire for Line {
     }
 
     async fn write(&mut self, bytes: &[u8], within: Duration) -> Result<(), EgressError> {
+        in_time(within)?;
         let mut channel = self.0.take().ok_or(EgressError::Closed)?;
         let writing = async {
             with!(&mut channel, stream => {
@@ -126,6 +135,7 @@ impl Wire for Line {
     }
 
     async fn start_tls(&mut self, name: &str, tls: &NetTls, within: Duration) -> Result<(), EgressError> {
+        in_time(within)?;
         let Some(Channel::Plain(plain)) = self.0.take() else {
             return Err(EgressError::Tls("TLS is spoken already".to_owned()));
         };
