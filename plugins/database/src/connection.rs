@@ -11,6 +11,9 @@ use crate::records::{Connection, Name, connection_lock};
 /// change waits for its database, and whoever waits for it should be told in time.
 pub(crate) const LOCK_MS: u32 = 10_000;
 
+/// Fields of Vault's that would be taken for a driver's, and promise what does not happen.
+const UNSERVED: [&str; 3] = ["rotation_period", "rotation_schedule", "rotation_window"];
+
 const PASSWORD_IN_URL: &str = "Password found in connection_url, use a templated url to enable root rotation and prevent \
 read access to password information.";
 
@@ -78,6 +81,13 @@ pub(crate) fn put(cx: &Cx, name: &Name, sent: PutConnection, request: &Request) 
     set(&mut connection.password_policy, sent.password_policy);
     if connection.plugin_name.is_empty() {
         return Err(Error::invalid("empty plugin name"));
+    }
+    for member in json::members(&request.data)? {
+        let (field, _) = member?;
+        if UNSERVED.contains(&&*field) {
+            let instead = format!("the root's password is changed by rotate-root/{}, at no times of its own", name.0);
+            return Err(Error::invalid(format!("{field} is not served: {instead}")));
+        }
     }
     let mut own: Vec<&str> = <PutConnection as FromRequest<'_>>::FIELDS.iter().map(own_name).collect();
     own.push("name");

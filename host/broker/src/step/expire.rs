@@ -140,7 +140,7 @@ impl Work {
     /// at the head is no reason for others to wait.
     fn look_behind(&mut self, open: &Open, now_ms: u64) -> Result<(), Fault> {
         let mut tx = open.begin()?;
-        let from = self.behind.take().or_else(|| self.waiting.back().map(|(due, _)| due.clone()));
+        let from = self.behind.take().or_else(|| self.waiting.back().map(|(due, _)| *due));
         let mut due = leases::to_come(&mut tx, from.as_ref(), BATCH_MAX)?;
         due.retain(|due| due.at_ms <= now_ms);
         // At the end it begins anew behind the head.
@@ -189,7 +189,7 @@ impl Work {
             return None;
         }
         let (due, lane) = self.waiting.remove(self.next()?)?;
-        self.at_work.push((due.clone(), lane, Instant::now()));
+        self.at_work.push((due, lane, Instant::now()));
         Some(due)
     }
 

@@ -32,6 +32,17 @@ fn a_connection_is_written_read_listed_and_removed() {
 }
 
 #[test]
+fn what_would_promise_a_rotation_of_the_root_is_refused() {
+    let mut bench = bare();
+    for field in ["rotation_period", "rotation_schedule", "rotation_window"] {
+        let mut body = details();
+        body[field] = json!("1h");
+        assert_eq!(bench.write("config/pg", body).status(), 400, "{field}");
+    }
+    assert_eq!(bench.read("config/pg").status(), 404);
+}
+
+#[test]
 fn a_change_keeps_what_it_does_not_name() {
     let mut bench = bench();
     bench.write("config/pg", json!({ "allowed_roles": "x", "sslmode": "disable" })).ok();
