@@ -15,7 +15,7 @@ use count::Counts;
 
 /// How long each fuzz target runs here, in seconds: long enough to notice a parser
 /// that has become fragile, short enough for every commit.
-const FUZZ_SECS: u64 = 10;
+const FUZZ_SECS: u64 = 5;
 
 /// What `cargo xtask test` can be told.
 #[derive(clap::Args)]
@@ -48,7 +48,7 @@ enum Step {
     Chaos,
     /// the examples in the documentation
     Docs,
-    /// each fuzz target for ten seconds
+    /// each fuzz target for five seconds
     Fuzz,
     /// licences, bans, sources, advisories
     Deny,

@@ -68,8 +68,8 @@ pub(crate) fn run(options: &Options) -> Done {
 /// # Errors
 /// As [`run`].
 pub(crate) fn short(binary: PathBuf) -> Done {
-    hunt(binary.clone(), 200, 1, 1)?;
-    hunt(binary, 400, 3, 1)
+    hunt(binary.clone(), 150, 1, 1)?;
+    hunt(binary, 300, 3, 1)
 }
 
 /// What the clients did and saw.

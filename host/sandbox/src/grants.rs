@@ -27,6 +27,9 @@ pub(crate) enum World {
     Seal,
 }
 
+/// Why one is not taken.
+const A_SEAL: &str = "it is a seal, which the server's configuration sets up; it cannot be mounted";
+
 impl World {
     /// The kind of plugin that it makes, if it is one to be mounted or called by what is.
     pub(crate) fn kind(self) -> Option<PluginKind> {
@@ -43,8 +46,7 @@ impl World {
     /// # Errors
     /// [`SandboxError::NotAPlugin`].
     pub(crate) fn registered(self) -> Result<PluginKind, SandboxError> {
-        let why = "it is a seal, which the server's configuration sets up; it cannot be mounted";
-        self.kind().ok_or_else(|| SandboxError::NotAPlugin { why: why.to_owned() })
+        self.kind().ok_or_else(|| SandboxError::NotAPlugin { why: A_SEAL.to_owned() })
     }
 
     /// The kind of plugin that it makes, which must be one to be mounted.
@@ -55,10 +57,11 @@ impl World {
         match self {
             Self::Engine => Ok((PluginKind::Secrets, Mounted::Engine)),
             Self::Auth => Ok((PluginKind::Auth, Mounted::Auth)),
-            Self::Driver | Self::Seal => {
-                let why = "it is no secrets engine and no auth method; it cannot be mounted".to_owned();
+            Self::Driver => {
+                let why = "it is a driver of databases, which engines call; it cannot be mounted".to_owned();
                 Err(SandboxError::NotAPlugin { why })
             }
+            Self::Seal => Err(SandboxError::NotAPlugin { why: A_SEAL.to_owned() }),
         }
     }
 

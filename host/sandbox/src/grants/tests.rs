@@ -40,11 +40,18 @@ fn an_interface_nobody_knows_is_refused_by_name() {
 }
 
 #[test]
-fn the_way_out_is_for_seals_and_storage_for_what_is_mounted() {
+fn each_kind_of_plugin_has_its_interfaces() {
     let (http, storage) = (names(&["bulkhead:plugin/http@1.0.0"]), names(&["bulkhead:plugin/storage@1.0.0"]));
     assert_eq!(check_imports(&http, World::Seal).unwrap(), ["http"]);
-    assert!(said(check_imports(&http, World::Auth)).ends_with("not offered in this version"));
-    assert!(said(check_imports(&storage, World::Seal)).ends_with("no such interface for this kind of plugin"));
+    for world in [World::Engine, World::Auth, World::Driver] {
+        assert_eq!(check_imports(&http, world).unwrap(), ["http"]);
+    }
+    for world in [World::Seal, World::Driver] {
+        assert!(said(check_imports(&storage, world)).ends_with("no such interface for this kind of plugin"));
+    }
+    let drivers = names(&["bulkhead:plugin/database-drivers@1.0.0"]);
+    assert!(said(check_imports(&drivers, World::Driver)).ends_with("no such interface for this kind of plugin"));
+    assert!(said(check_imports(&names(&["bulkhead:plugin/files@1.0.0"]), World::Auth)).ends_with("in this version"));
 }
 
 #[test]
