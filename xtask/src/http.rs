@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 /// Largest answer read, in bytes. Why: one buffer per connection, never grown.
-pub(crate) const ANSWER_BYTES_MAX: usize = 256 * 1024;
+pub(crate) const ANSWER_BYTES_MAX: usize = 512 * 1024;
 
 /// A keep-alive connection.
 pub(crate) struct Connection {
