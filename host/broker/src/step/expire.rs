@@ -1,11 +1,10 @@
 //! The same way at night: what is due is ended. Tokens are removed with all below
 //! them, leases go to their guest's revoke, jobs are run, intents are undone. The work
 //! follows an index ordered by time, so it costs nothing until something is due. Mounts
-//! do not wait for each other, and what fails is tried again later and later.
+//! do not wait for each other ([`queue`]), and what fails is tried again later and later.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bulkhead_barrier::{SpaceId, StoreError, Transaction};
 use bulkhead_model::plugin::GuestLease;
@@ -20,7 +19,6 @@ use crate::book::mfa::secrets::{self, DUE_SECRETS};
 use crate::book::mfa::waiting::{self, DUE_WAITING};
 use crate::book::mounts::Mount;
 use crate::book::removals::DUE_REMOVAL;
-use crate::book::space;
 use crate::book::tokens::{self, DUE_TOKEN};
 use crate::components;
 use crate::fault::Fault;
@@ -30,23 +28,14 @@ use crate::step::upgrade::{self, DUE_UPGRADE};
 use crate::step::{dispatch, job, lockout, remove};
 use crate::visit::{After, Visit};
 
+mod queue;
+
+pub(crate) use self::queue::AT_WORK_OF_MOUNT_MAX;
+use self::queue::Work;
+
 /// How often the index's head is looked at, in milliseconds. Source: ours. Why: an end
 /// is checked at every use anyway; this only bounds how long remains stay.
 const LOOK_EVERY_MS: u64 = 1_000;
-/// Things taken up in one look. Source: ours.
-const BATCH: u32 = 256;
-/// Things read in one look where those at the head all wait for a busy mount. Source: ours.
-/// Why: what is due behind them need not wait; more would be much to read every second.
-const BATCH_MAX: u32 = 4_096;
-/// Things being ended at once. Source: ours. Why: each may hold an instance of a plugin.
-const AT_WORK_MAX: usize = 32;
-/// Of these, things of one mount. Source: ours. Why: a plugin that hangs must leave room
-/// for what the others have to end.
-pub(crate) const AT_WORK_OF_MOUNT_MAX: usize = 4;
-/// What takes so long to end makes its mount a slow one. Source: ours.
-const SLOW: Duration = Duration::from_secs(5);
-/// How long a mount counts as a slow one. Source: ours.
-const SLOW_FOR: Duration = Duration::from_secs(120);
 /// First wait after a failed attempt, doubled each time, in milliseconds. Source: Vault, 10 s.
 const RETRY_MS: u64 = 10_000;
 /// Longest wait between attempts, in milliseconds: a day, as Vault retries irrevocable leases.
@@ -69,21 +58,19 @@ pub(crate) async fn run(open: Arc<Open>) {
             () = open.due.notified() => None,
             Some(ended) = running.next(), if !running.is_empty() => Some(ended),
         };
-        match ended {
-            Some(ended) => work.ended(&ended),
-            None if !open.ledger().standing().leader => work.waiting.clear(),
-            None => {
-                if let Err(fault) = work.look(&open) {
-                    tracing::warn!(cause = ?fault, "what is due could not be read; it is tried again");
-                }
-            }
+        let has_run_out = ended.is_none_or(|ended| work.ended(&ended));
+        if !open.ledger().standing().leader {
+            work.clear();
+        } else if has_run_out && let Err(fault) = work.look(&open) {
+            tracing::warn!(cause = ?fault, "what is due could not be read; it is tried again");
         }
         while let Some(due) = work.start() {
             running.push(settle(&open, due));
         }
         let figures = &open.catalog.figures.expiry;
-        figures.waiting.set(work.waiting.len() as u64);
-        figures.at_work.set(work.at_work.len() as u64);
+        let (waiting, at_work) = work.counts();
+        figures.waiting.set(waiting);
+        figures.at_work.set(at_work);
     }
 }
 
@@ -94,134 +81,13 @@ pub(crate) async fn settle_all(open: &Arc<Open>) {
     loop {
         let mut work = Work::default();
         work.look(open).expect("what is due can be read");
-        if work.waiting.is_empty() {
+        if work.counts().0 == 0 {
             return;
         }
         while let Some(due) = work.start() {
-            settle(open, due).await;
-            work.at_work.clear();
+            work.ended(&settle(open, due).await);
         }
     }
-}
-
-/// The space of the mount that a due thing is of; none for what the host ends by itself.
-type Lane = Option<[u8; 16]>;
-
-/// What is being ended, and what waits for its turn.
-#[derive(Default)]
-struct Work {
-    waiting: VecDeque<(Due, Lane)>,
-    at_work: Vec<(Due, Lane, Instant)>,
-    /// Where it is looked on, where all that was read waits for mounts that are busy.
-    behind: Option<Due>,
-    /// Mounts whose things take long, and since when that is known.
-    slow: HashMap<Lane, Instant>,
-}
-
-impl Work {
-    /// Queues what is due by now, instead of what was queued before.
-    fn look(&mut self, open: &Open) -> Result<(), Fault> {
-        let now_ms = open.parts.clock.now_ms();
-        for limit in [BATCH, BATCH_MAX] {
-            let mut tx = open.begin()?;
-            let mut due = leases::due(&mut tx, now_ms, limit)?;
-            let is_all = due.len() < limit as usize;
-            due.retain(|due| !open.in_flight.in_hand.has(due));
-            self.queue(&mut tx, due);
-            if is_all || self.is_full() || self.next().is_some() {
-                self.behind = None;
-                return Ok(());
-            }
-        }
-        self.look_behind(open, now_ms)
-    }
-
-    /// Looks at what is due behind, each time further on: what a mount that does not come to an end has
-    /// at the head is no reason for others to wait.
-    fn look_behind(&mut self, open: &Open, now_ms: u64) -> Result<(), Fault> {
-        let mut tx = open.begin()?;
-        let from = self.behind.take().or_else(|| self.waiting.back().map(|(due, _)| *due));
-        let mut due = leases::to_come(&mut tx, from.as_ref(), BATCH_MAX)?;
-        due.retain(|due| due.at_ms <= now_ms);
-        // At the end it begins anew behind the head.
-        self.behind = due.last().cloned();
-        due.retain(|due| !open.in_flight.in_hand.has(due));
-        self.append(&mut tx, due);
-        Ok(())
-    }
-
-    fn queue(&mut self, tx: &mut Transaction, due: Vec<Due>) {
-        self.waiting.clear();
-        self.append(tx, due);
-    }
-
-    fn append(&mut self, tx: &mut Transaction, due: Vec<Due>) {
-        for due in due {
-            if !self.at_work.iter().any(|(busy, ..)| *busy == due) {
-                // What cannot be read fails, and is told of, at its turn.
-                let lane = lane(tx, &due).unwrap_or(None);
-                self.waiting.push_back((due, lane));
-            }
-        }
-    }
-
-    fn is_full(&self) -> bool {
-        self.at_work.len() >= AT_WORK_MAX
-    }
-
-    /// The place of the first thing whose mount has room.
-    fn next(&self) -> Option<usize> {
-        // The host's own work is mostly trees of tokens, which would meet each other.
-        let busy = |lane: &Lane| self.at_work.iter().filter(|(_, other, _)| other == lane).count();
-        let slow_at_work = self.at_work.iter().filter(|(_, lane, _)| self.slow.contains_key(lane)).count();
-        let has_room = |lane: &Lane| match lane {
-            None => busy(lane) < 1,
-            // What takes long leaves room for what does not, of however many mounts it is.
-            Some(_) if self.slow.contains_key(lane) => busy(lane) < 1 && slow_at_work < AT_WORK_MAX / 2,
-            Some(_) => busy(lane) < AT_WORK_OF_MOUNT_MAX,
-        };
-        self.waiting.iter().position(|(_, lane)| has_room(lane))
-    }
-
-    /// Takes the next thing that there is room for.
-    fn start(&mut self) -> Option<Due> {
-        if self.is_full() {
-            return None;
-        }
-        let (due, lane) = self.waiting.remove(self.next()?)?;
-        self.at_work.push((due, lane, Instant::now()));
-        Some(due)
-    }
-
-    /// It has come to an end, well or not.
-    fn ended(&mut self, ended: &Due) {
-        self.slow.retain(|_, since| since.elapsed() < SLOW_FOR);
-        let Some(at) = self.at_work.iter().position(|(due, ..)| due == ended) else { return };
-        let (_, lane, begun) = self.at_work.swap_remove(at);
-        if lane.is_some() && begun.elapsed() >= SLOW {
-            self.slow.insert(lane, Instant::now());
-        } else {
-            self.slow.remove(&lane);
-        }
-    }
-}
-
-fn lane(tx: &mut Transaction, due: &Due) -> Result<Lane, StoreError> {
-    Ok(match due.kind {
-        DUE_LEASE => match leases::id_at(tx, due)? {
-            Some(id) => leases::get(tx, &id)?.map(|record| record.mount),
-            None => None,
-        },
-        DUE_JOB => jobs::get(tx, &due.id)?.map(|record| record.mount),
-        DUE_INTENT => intent::at(tx, due)?.map(|record| record.mount),
-        DUE_DROP | DUE_UPGRADE => due.id.first_chunk().copied(),
-        DUE_REMOVAL => remove::mount_of(tx, due)?,
-        // Anybody can have many locks made: tokens do not wait behind them.
-        DUE_LOCK => Some(space::LOCKED_ALIASES.0),
-        DUE_SECRETS => Some(space::MFA.0),
-        DUE_WAITING => Some(space::MFA_WAITING.0),
-        _ => None,
-    })
 }
 
 /// Ends one thing, or sees to it that it is tried again.

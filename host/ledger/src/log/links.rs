@@ -67,9 +67,20 @@ impl Links {
 
     /// Has the records so far checked, if they are enough for that. Only between two groups.
     pub(super) fn flow(&mut self) {
-        if self.batch.content.len() < BATCH_BYTES {
-            return;
+        if self.batch.content.len() >= BATCH_BYTES {
+            self.send();
         }
+    }
+
+    /// Leaves records out: the next one follows on this.
+    pub(super) fn leap(&mut self, chain: Chain) {
+        if !self.batch.records.is_empty() {
+            self.send();
+        }
+        self.start(chain);
+    }
+
+    fn send(&mut self) {
         self.join_down_to(BATCHES_MAX - 1);
         let next = std::mem::take(&mut self.spent).emptied(self.last);
         let batch = Arc::new(std::mem::replace(&mut self.batch, next));

@@ -1,7 +1,8 @@
 //! The durable Raft log: openraft's storage contract over a write-ahead log of our own,
 //! because a log must never silently shorten. [`sector`] and [`record`] are the format,
 //! [`writer`] the thread that writes it, [`recover`] what is believed after a crash (and
-//! the exact guarantee), [`anchor`] a second witness, [`book`] what is in memory.
+//! the exact guarantee), [`contents`] what spares a start the reading of all of it, [`recheck`]
+//! what makes up for that, [`anchor`] a second witness, [`book`] what is in memory.
 //!
 //! Votes, truncations and purges are records of the same stream, so that their order is
 //! the order they happened in. Nothing here knows what an entry means.
@@ -29,7 +30,10 @@ use crate::raft::{Entry, LogId, Types, Vote};
 
 mod anchor;
 mod book;
+mod contents;
 mod links;
+mod reading;
+mod recheck;
 mod record;
 mod recover;
 mod sector;
@@ -75,19 +79,21 @@ impl LogStore {
     /// [`LedgerError::Storage`].
     pub(crate) fn open(setup: Setup, health: Arc<Health>, gate: Arc<Gate>) -> Result<Self, LedgerError> {
         make_if_new(&setup)?;
-        let recovered = recover::recover(setup.files.as_ref(), &setup.directory, setup.node)?;
+        let mut recovered = recover::recover(setup.files.as_ref(), &setup.directory, setup.node)?;
         gate.found(recovered.book.last().map(|id| id.index));
         gate.voted(recovered.book.vote.is_some_and(|vote| vote.leader_id.node_id == setup.node));
         if let Some(index) = recovered.last_membership {
             gate.membership_appended(index);
         }
-        let node = setup.node;
+        let (node, directory, unread) = (setup.node, setup.directory.clone(), std::mem::take(&mut recovered.unread));
         let queue = Arc::new(Queue::default());
         let (writer, book) = Writer::new(setup, recovered, Arc::clone(&queue), Arc::clone(&health));
         let thread = std::thread::Builder::new().name("ledger-log".into()).spawn(move || writer.run());
         let thread = thread.map_err(|e| storage("starting the log's writer", &e))?;
         let thread = Mutex::new(Some(thread));
-        Ok(Self { shared: Arc::new(Shared { book, queue, health, gate, node, thread }) })
+        let shared = Arc::new(Shared { book, queue, health, gate, node, thread });
+        recheck::start(directory, &shared, unread);
+        Ok(Self { shared })
     }
 
     /// Whether nothing was ever written: no entry, and no vote either.
@@ -151,7 +157,7 @@ fn make_if_new(setup: &Setup) -> Result<(), LedgerError> {
     }
     let bytes = FIRST_SEGMENT_BYTES.min(*segment_bytes);
     segment::make_spare(files.as_ref(), directory, bytes).map_err(making)?;
-    segment::adopt_spare(files.as_ref(), directory, 1, bytes).map_err(making)?;
+    segment::adopt_spare(files.as_ref(), directory, 1).map_err(making)?;
     Anchor::create(files.as_ref(), directory, setup.node).map(drop)
 }
 

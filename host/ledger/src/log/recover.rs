@@ -20,20 +20,26 @@
 //! shutdown and at each start. What remains is a power cut within those 50 ms together
 //! with the loss of whole acknowledged sectors at the end; on one disk nothing can tell
 //! that from a write that never happened.
+//!
+//! **What need not be read.** A full segment, where [`super::contents`] says what it holds and this
+//! fits what is before and behind it. Its sectors are looked at when an entry is fetched, and
+//! all of them by [`super::recheck`], which stops the node as damage at a start does.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use bulkhead_model::seam::ledger::LedgerError;
 
 use super::anchor::Anchor;
 use super::book::{Book, Place};
+use super::contents::{self, Contents, Step};
 use super::links::{At, Links};
+use super::reading::{self, Reading};
 use super::record::{Chain, Checkpoint, Found, GROUP_HEADER_BYTES, GroupHeader, Record};
-use super::sector::{CONTENT_BYTES, SECTOR_BYTES, Sector, inspect};
+use super::sector::{CONTENT_BYTES, SECTOR_BYTES, Sector};
 use super::segment::{self, Segment};
 use crate::fault::storage;
-use crate::files::{DiskFile, Files};
+use crate::files::Files;
 use crate::raft::LogId;
 
 /// The log as found, ready to be written on.
@@ -46,6 +52,8 @@ pub(crate) struct Recovered {
     pub(crate) anchor: Anchor,
     /// Index of the last membership entry in the log.
     pub(crate) last_membership: Option<u64>,
+    /// Segments that were not read, but for their start.
+    pub(super) unread: Vec<Contents>,
 }
 
 /// Reads the log of `node` in `directory`.
@@ -53,14 +61,15 @@ pub(crate) fn recover(files: &dyn Files, directory: &Path, node: u64) -> Result<
     let anchor = Anchor::open(files, directory)?;
     let numbers = segment::numbers(files, directory).map_err(|e| storage("listing the log's segments", &e))?;
     if !numbers.is_empty() && anchor.proof.node != node {
-        return Err(damaged(directory, 0, "the log belongs to another node"));
+        return Err(reading::damaged(directory, 0, "the log belongs to another node"));
     }
+    contents::tidy(files, directory, &numbers);
     let mut scan = Scan::new(node, anchor.proof.group);
     let scanned = scan.segments(files, directory, &numbers);
     // It lies before whatever ended the scan.
     if let Some(At { segment, offset }) = scan.links.broken() {
         let path = segment::path(directory, segment);
-        return Err(damaged(&path, offset as u64, "a record does not follow the one before it"));
+        return Err(reading::damaged(&path, offset as u64, "a record does not follow the one before it"));
     }
     let (active, torn_end) = scanned?;
     let path = segment::path(directory, active.number);
@@ -68,8 +77,8 @@ pub(crate) fn recover(files: &dyn Files, directory: &Path, node: u64) -> Result<
     wipe(&active, torn_end)?;
     let group = scan.next_group();
     let chain = scan.links.last();
-    let Scan { book, last_membership, .. } = scan;
-    let mut recovered = Recovered { book, active, group, chain, anchor, last_membership };
+    let Scan { book, last_membership, unread, .. } = scan;
+    let mut recovered = Recovered { book, active, group, chain, anchor, last_membership, unread };
     recovered.witness()?;
     Ok(recovered)
 }
@@ -97,55 +106,15 @@ fn wipe(active: &Segment, torn_end: usize) -> Result<(), LedgerError> {
     written.map_err(|e| storage("clearing the torn end of the log", &e))
 }
 
-/// A segment being read from its start to its end, a window at a time: most of the newest
-/// one is blank, and a start should not cost the memory of a whole segment.
-struct Reading {
-    path: PathBuf,
-    number: u64,
-    file: Arc<dyn DiskFile>,
-    length: usize,
-    window: Vec<u8>,
-    window_at: usize,
-}
-
-/// Bytes read at once. Why: they stay in the processor's cache until they are looked at.
-const WINDOW_BYTES: usize = 256 * 1024;
-
-impl Reading {
-    fn new(path: PathBuf, number: u64, file: Arc<dyn DiskFile>, mut window: Vec<u8>) -> Result<Self, LedgerError> {
-        window.clear();
-        let length = file.len().map_err(|e| storage("reading a segment of the log", &e))? as usize;
-        let reading = Self { path, number, file, length, window, window_at: 0 };
-        if length == 0 { Err(reading.damaged(0, "the file is empty")) } else { Ok(reading) }
-    }
-
-    fn damaged(&self, offset: usize, why: &str) -> LedgerError {
-        damaged(&self.path, offset as u64, why)
-    }
-
-    /// The sector at an offset; `None` if the file ends before its end.
-    fn sector(&mut self, offset: usize) -> Result<Option<Sector<'_>>, LedgerError> {
-        if offset + SECTOR_BYTES > self.length {
-            return Ok(None);
-        }
-        let held = self.window_at..self.window_at + self.window.len();
-        if offset < held.start || offset + SECTOR_BYTES > held.end {
-            self.window.resize(WINDOW_BYTES.min(self.length - offset), 0);
-            self.window_at = offset;
-            let read = self.file.read_at(&mut self.window, offset as u64);
-            read.map_err(|e| storage("reading a segment of the log", &e))?;
-        }
-        let at = offset - self.window_at;
-        Ok(Some(inspect(&self.window[at..at + SECTOR_BYTES])))
-    }
-}
-
-struct Scan {
+pub(super) struct Scan {
     node: u64,
     book: Book,
+    /// What the segment holds that is being read.
+    pub(super) contents: Contents,
+    unread: Vec<Contents>,
     /// The number the next group must have; `None` before the first.
     expect: Option<u64>,
-    links: Links,
+    pub(super) links: Links,
     last_membership: Option<u64>,
     /// The last entry before the oldest segment; it must turn out to be purged.
     base: Option<u64>,
@@ -156,10 +125,12 @@ struct Scan {
 }
 
 impl Scan {
-    fn new(node: u64, anchored: Option<u64>) -> Self {
+    pub(super) fn new(node: u64, anchored: Option<u64>) -> Self {
         Self {
             node,
             book: Book::default(),
+            contents: Contents::default(),
+            unread: Vec::new(),
             expect: None,
             links: Links::default(),
             last_membership: None,
@@ -183,25 +154,95 @@ impl Scan {
         numbers: &[u64],
     ) -> Result<(Segment, usize), LedgerError> {
         let (Some(oldest), Some(newest)) = (numbers.first().copied(), numbers.last().copied()) else {
-            return Err(damaged(directory, 0, "the log has no segments"));
+            return Err(reading::damaged(directory, 0, "the log has no segments"));
         };
         let (mut tail, mut window) = (None, Vec::new());
         for (number, expected) in numbers.iter().copied().zip(oldest..) {
             let path = segment::path(directory, number);
             if number != expected {
-                return Err(damaged(&path, 0, &format!("segment {expected} is missing before it")));
+                return Err(reading::damaged(&path, 0, &format!("segment {expected} is missing before it")));
             }
             let file = files.open(&path).map_err(|e| storage("opening a segment of the log", &e))?;
             let mut reading = Reading::new(path, number, file, window)?;
-            let end = self.groups(&mut reading)?;
-            let torn_end = self.beyond(&mut reading, end, number == newest)?;
             self.book.segments.insert(number, Arc::clone(&reading.file));
-            let sectors = segment::sectors(reading.length as u64);
-            let active = Segment { number, file: reading.file, sectors, sectors_used: (end / SECTOR_BYTES) as u32 };
-            tail = Some((active, torn_end));
+            if number != newest
+                && let Some(contents) = Contents::read(files, directory, number)
+                && self.leaps(&mut reading, &contents)?
+            {
+                self.unread.push(contents);
+                window = reading.window;
+                continue;
+            }
+            let (end, torn_end) = self.segment(&mut reading, number == newest)?;
+            let (sectors, sectors_used) = (segment::sectors(reading.length as u64), (end / SECTOR_BYTES) as u32);
+            let contents = std::mem::take(&mut self.contents);
+            tail = Some((Segment { number, file: reading.file, sectors, sectors_used, contents }, torn_end));
             window = reading.window;
         }
         Ok(tail.expect("there is at least one segment"))
+    }
+
+    /// Reads a segment; returns where its complete groups end, and where the sectors of a torn one do.
+    pub(super) fn segment(&mut self, reading: &mut Reading, newest: bool) -> Result<(usize, usize), LedgerError> {
+        let whole = (reading.number, reading.length as u64);
+        self.contents = Contents::begin(self.node, whole, self.next_group(), self.links.last());
+        let end = self.groups(reading)?;
+        Ok((end, self.beyond(reading, end, newest)?))
+    }
+
+    /// Takes what is written beside a segment for what it holds, if it fits; else it is to be read.
+    fn leaps(&mut self, reading: &mut Reading, contents: &Contents) -> Result<bool, LedgerError> {
+        let groups = contents.groups.0..contents.groups.1;
+        let fits = contents.node == self.node
+            && contents.segment_bytes == reading.length as u64
+            && !groups.is_empty()
+            && self.expect.is_none_or(|expected| expected == groups.start)
+            // The anchor knows the digest after a group within.
+            && self.anchored.is_none_or(|anchored| !groups.contains(&anchored));
+        if !fits || !self.begins_so(reading, contents)? {
+            return Ok(false);
+        }
+        self.links.leap(contents.chain.1);
+        self.expect = Some(groups.end);
+        for step in &contents.steps {
+            self.step(step, contents.segment).map_err(|why| reading.damaged(0, why))?;
+        }
+        self.book.committed = contents.committed.or(self.book.committed);
+        Ok(true)
+    }
+
+    /// Whether a segment's checkpoint is the one before which its contents begin.
+    fn begins_so(&mut self, reading: &mut Reading, contents: &Contents) -> Result<bool, LedgerError> {
+        reading.at_once(reading::GLANCE_BYTES);
+        let group = self.group_at(reading, 0)?;
+        reading.at_once(reading::WINDOW_BYTES);
+        let Some((header, start)) = group else { return Ok(false) };
+        let first = Found::at(&self.links.content()[start + GROUP_HEADER_BYTES..]);
+        let checkpoint = first.ok().and_then(|first| first.checkpoint());
+        self.links.content().truncate(start);
+        let fits = |checkpoint: &Checkpoint| checkpoint.chain == contents.chain.0 && header.group == contents.groups.0;
+        match checkpoint.filter(fits) {
+            Some(checkpoint) => self.checkpoint(reading, &checkpoint).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    fn step(&mut self, step: &Step, segment: u64) -> Result<(), &'static str> {
+        match step {
+            Step::Entries { first, spots } => {
+                for (index, spot) in (first.index..).zip(spots) {
+                    self.entry(LogId { index, ..*first }, spot.of(segment))?;
+                }
+                Ok(())
+            }
+            Step::Membership(id, spot) => {
+                self.last_membership = Some(id.index);
+                self.entry(*id, spot.of(segment))
+            }
+            Step::Vote(vote) => self.other(&Record::Vote(*vote)),
+            Step::TruncatedAfter(last) => self.other(&Record::TruncatedAfter(*last)),
+            Step::Purged(id) => self.other(&Record::Purged(*id)),
+        }
     }
 
     /// Reads complete groups from the start of a segment; returns where they end.
@@ -271,6 +312,8 @@ impl Scan {
                 let checkpoint = found.checkpoint();
                 let checkpoint = checkpoint.ok_or_else(|| reading.damaged(0, "a segment has no checkpoint"))?;
                 self.checkpoint(reading, &checkpoint)?;
+                let whole = (reading.number, reading.length as u64);
+                self.contents = Contents::begin(self.node, whole, header.group, checkpoint.chain);
             }
             self.links.add(at..at + found.bytes, At { segment: reading.number, offset }, found.chain);
             let sector = (offset / SECTOR_BYTES) as u32;
@@ -281,9 +324,8 @@ impl Scan {
         if at != content.len() {
             return Err(reading.damaged(offset, "a group holds more than its records"));
         }
-        if header.committed.is_some() {
-            self.book.committed = header.committed;
-        }
+        self.book.committed = header.committed.or(self.book.committed);
+        self.contents.group(header.group, header.committed, self.links.last());
         Ok(())
     }
 
@@ -316,22 +358,31 @@ impl Scan {
 
     fn take(&mut self, found: &Found<'_>, place: Place) -> Result<(), &'static str> {
         if found.is_plain_entry() {
+            self.contents.entry(found.id, place);
             return self.entry(found.id, place);
         }
-        match found.decode()? {
-            Record::Entry(entry) => {
-                self.last_membership = Some(entry.log_id.index);
-                self.entry(entry.log_id, place)?;
-            }
-            Record::Vote(vote) => self.book.vote = Some(vote),
-            Record::TruncatedAfter(last) => self.book.truncate_after(last),
+        let record = found.decode()?;
+        self.contents.record(&record, || Some(place));
+        if let Record::Entry(entry) = &record {
+            self.last_membership = Some(entry.log_id.index);
+            return self.entry(entry.log_id, place);
+        }
+        self.other(&record)
+    }
+
+    /// A record that is no entry.
+    fn other(&mut self, record: &Record) -> Result<(), &'static str> {
+        match record {
+            Record::Vote(vote) => self.book.vote = Some(*vote),
+            Record::TruncatedAfter(last) => self.book.truncate_after(*last),
             Record::Purged(id) => {
                 self.purged = self.purged.max(Some(id.index));
                 if self.book.purged.is_none_or(|purged| purged.index < id.index) {
-                    self.book.purge(id);
+                    self.book.purge(*id);
                 }
             }
             Record::Checkpoint(_) => {}
+            Record::Entry(_) => return Err("an entry is where none can be"),
         }
         Ok(())
     }
@@ -371,14 +422,14 @@ impl Scan {
         if let Some(known) = anchor.proof.group {
             if known >= self.next_group() {
                 let why = format!("the log ends before group {known}, which was acknowledged as durable");
-                return Err(damaged(path, offset, &why));
+                return Err(reading::damaged(path, offset, &why));
             }
             if self.anchored_chain.is_some_and(|chain| chain != anchor.proof.chain) {
-                return Err(damaged(path, offset, &format!("group {known} is not the one that was written")));
+                return Err(reading::damaged(path, offset, &format!("group {known} is not the one that was written")));
             }
         }
         if self.base > self.purged {
-            return Err(damaged(path, 0, "segments before it are missing, and their entries were not purged"));
+            return Err(reading::damaged(path, 0, "segments before it are missing, and their entries were not purged"));
         }
         Ok(())
     }
@@ -387,14 +438,4 @@ impl Scan {
 /// Sectors a group takes.
 fn sectors_of(header: &GroupHeader) -> usize {
     usize::try_from(header.content_bytes).unwrap_or(usize::MAX).div_ceil(CONTENT_BYTES)
-}
-
-fn damaged(path: &Path, offset: u64, why: &str) -> LedgerError {
-    LedgerError::Damaged {
-        what: format!(
-            "the log is damaged at {} offset {offset}: {why}; this node must not start: restore it from a snapshot, \
-             or remove it from the cluster and join it as a new node",
-            path.display()
-        ),
-    }
 }

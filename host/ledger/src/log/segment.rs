@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::contents::Contents;
 use super::sector::SECTOR_BYTES;
 use crate::files::{DiskFile, Files};
 
@@ -18,6 +19,8 @@ pub(crate) struct Segment {
     pub(crate) file: Arc<dyn DiskFile>,
     pub(crate) sectors: u32,
     pub(crate) sectors_used: u32,
+    /// What was written to it.
+    pub(super) contents: Contents,
 }
 
 impl Segment {
@@ -85,13 +88,12 @@ pub(crate) fn is_blank(files: &dyn Files, path: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Makes the spare the segment of this number.
-pub(crate) fn adopt_spare(files: &dyn Files, directory: &Path, number: u64, segment_bytes: u64) -> io::Result<Segment> {
+/// Makes the spare the segment of this number; returns its file.
+pub(crate) fn adopt_spare(files: &dyn Files, directory: &Path, number: u64) -> io::Result<Arc<dyn DiskFile>> {
     let path = path(directory, number);
     files.rename(&spare_path(directory), &path)?;
     files.sync_dir(directory)?;
-    let sectors = sectors(segment_bytes);
-    Ok(Segment { number, file: files.open(&path)?, sectors, sectors_used: 0 })
+    files.open(&path)
 }
 
 /// Sectors in a segment.

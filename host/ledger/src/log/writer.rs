@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 use super::anchor::Anchor;
 use super::book::{Book, Place};
+use super::contents::{self, Contents};
 use super::record::{self, Chain, Checkpoint, GROUP_HEADER_BYTES, GroupHeader, Record};
 use super::recover::Recovered;
 use super::sector::{CONTENT_BYTES, SECTOR_BYTES, lay_out};
@@ -239,7 +240,7 @@ impl Writer {
     }
 
     fn write(&mut self, work: &[Work]) -> io::Result<()> {
-        let chain = self.chain;
+        let (chain, group) = (self.chain, self.group);
         let mut places = self.compose(work);
         let needed = self.content.len().div_ceil(CONTENT_BYTES);
         if needed > self.active.sectors_left() as usize && self.active.sectors_used > 0 {
@@ -257,9 +258,13 @@ impl Writer {
         self.active.sectors_used += sectors as u32;
         self.group += 1;
         self.book.lock().placed(&places);
+        let committed = GroupHeader::parse(&self.content).and_then(|header| header.committed);
+        let mut places = places.into_iter();
         for work in work {
             self.position.follow(&work.record);
+            self.active.contents.record(&work.record, || places.next().map(|(_, place)| place));
         }
+        self.active.contents.group(group, committed, self.chain);
         self.make_ahead();
         Ok(())
     }
@@ -315,9 +320,29 @@ impl Writer {
         if !made || bytes > *segment_bytes {
             segment::make_spare(files.as_ref(), directory, bytes)?;
         }
-        self.active = segment::adopt_spare(files.as_ref(), directory, self.active.number + 1, bytes)?;
+        let number = self.active.number + 1;
+        let file = segment::adopt_spare(files.as_ref(), directory, number)?;
+        let contents = Contents::begin(self.setup.node, (number, bytes), self.group, self.chain);
+        let next = Segment { number, file, sectors: segment::sectors(bytes), sectors_used: 0, contents };
+        let full = std::mem::replace(&mut self.active, next);
+        self.write_contents(full.contents);
         self.book.lock().segments.insert(self.active.number, Arc::clone(&self.active.file));
         Ok(())
+    }
+
+    /// Writes down what a full segment holds. Where that fails, a start reads the segment.
+    fn write_contents(&self, contents: Contents) {
+        let (files, directory) = (Arc::clone(&self.setup.files), self.setup.directory.clone());
+        let writing = move || {
+            if let Err(error) = contents.write(files.as_ref(), &directory) {
+                tracing::debug!(%error, "what a segment of the log holds could not be written down beside it");
+            }
+        };
+        if !self.setup.make_ahead {
+            writing();
+        } else if let Err(error) = std::thread::Builder::new().name("ledger-contents".into()).spawn(writing) {
+            tracing::debug!(%error, "no thread to write down what a segment of the log holds");
+        }
     }
 
     /// Starts making the next segment once this one is half full.
@@ -358,6 +383,8 @@ impl Writer {
     fn remove_segments(&self, dead: &[u64], purged: u64) -> io::Result<()> {
         (self.setup.before_drop)(purged)?;
         for number in dead {
+            // One that was never made is not there; one that stays is removed by the next start.
+            drop(self.setup.files.remove(&contents::path(&self.setup.directory, *number)));
             self.setup.files.remove(&segment::path(&self.setup.directory, *number))?;
             // Oldest first, and durably so: a hole in the row of segments is damage.
             self.setup.files.sync_dir(&self.setup.directory)?;

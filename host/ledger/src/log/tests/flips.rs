@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use super::super::contents;
+use super::super::recheck;
 use super::super::record::{GROUP_HEADER_BYTES, RECORD_HEADER_BYTES};
 use super::super::recover::recover;
 use super::super::sector::SECTOR_BYTES;
@@ -32,16 +34,21 @@ async fn sample(clean: bool) -> (Arc<SimDisk>, BTreeMap<u64, Entry>) {
     (disk, written)
 }
 
-/// What recovery makes of a disk: the entries, or the error.
+/// What recovery makes of a disk, with what is looked at after a start: the entries, or the error.
 fn recovered(disk: &Arc<SimDisk>) -> Result<BTreeMap<u64, Entry>, LedgerError> {
-    let found = recover(disk.as_ref(), Path::new("/log"), NODE)?;
+    let directory = Path::new("/log");
+    let found = recover(disk.as_ref(), directory, NODE)?;
     assert_eq!(found.book.vote, Some(Vote::new_committed(1, NODE)));
-    let copies = found.book.copies(0..u64::MAX);
-    let there = copies.into_iter().map(|copy| match copy {
-        super::super::book::Copy::Here(_) => panic!("what was found stays on the disk"),
-        super::super::book::Copy::There(fetch) => (fetch.id.index, super::super::fetch_entry(&fetch).unwrap()),
-    });
-    Ok(there.collect())
+    let mut entries = BTreeMap::new();
+    for copy in found.book.copies(0..u64::MAX) {
+        let super::super::book::Copy::There(fetch) = copy else { panic!("what was found stays on the disk") };
+        let damaged = |e: std::io::Error| LedgerError::Damaged { what: format!("/log/ {e}") };
+        entries.insert(fetch.id.index, super::super::fetch_entry(&fetch).map_err(damaged)?);
+    }
+    for contents in &found.unread {
+        recheck::segment(directory, Arc::clone(&found.book.segments[&contents.segment]), contents)?;
+    }
+    Ok(entries)
 }
 
 fn whole_or_refused(disk: &Arc<SimDisk>, written: &BTreeMap<u64, Entry>, context: &str) -> bool {
@@ -181,6 +188,91 @@ fn forge(disk: &SimDisk, segment: &str, offset: usize) {
     });
 }
 
+/// A log of several segments, of which a start reads the newest.
+async fn sample_of_segments() -> (Arc<SimDisk>, BTreeMap<u64, Entry>) {
+    let disk = Arc::new(SimDisk::default());
+    let mut log = LogStore::open(setup(&disk, 4 * 1024), Arc::default(), Arc::default()).unwrap();
+    log.save_vote(&Vote::new_committed(1, NODE)).await.unwrap();
+    let mut written = BTreeMap::new();
+    for index in 0..12 {
+        let entry = entry(1, index, 300 + 40 * index as usize);
+        append(&mut log, vec![entry.clone()]).await.unwrap();
+        written.insert(index, entry);
+        if index == 5 {
+            // They are written anew, after what took them back.
+            log.truncate_after(Some(log_id(1, NODE, 3))).await.unwrap();
+            for index in 4..=5 {
+                let anew = super::entry(1, index, 200);
+                append(&mut log, vec![anew.clone()]).await.unwrap();
+                written.insert(index, anew);
+            }
+        }
+    }
+    log.close();
+    (disk, written)
+}
+
+#[tokio::test]
+async fn full_segments_are_not_read_at_a_start_where_their_contents_are_written_down() {
+    let (disk, written) = sample_of_segments().await;
+    let found = recover(disk.as_ref(), Path::new("/log"), NODE).unwrap();
+    assert_eq!(found.unread.len(), found.book.segments.len() - 1, "all but the newest");
+    assert!(found.unread.len() >= 2);
+    assert_eq!(recovered(&disk).unwrap(), written);
+    for contents in &found.unread {
+        disk.delete(&contents::path(Path::new("/log"), contents.segment));
+        assert_eq!(recovered(&disk).unwrap(), written, "without those of segment {}", contents.segment);
+    }
+    assert!(recover(disk.as_ref(), Path::new("/log"), NODE).unwrap().unread.is_empty());
+}
+
+#[tokio::test]
+async fn whatever_byte_rots_of_a_segment_that_a_start_does_not_read_it_is_noticed_before_or_after() {
+    let (disk, written) = sample_of_segments().await;
+    let unread = recover(disk.as_ref(), Path::new("/log"), NODE).unwrap().unread;
+    for contents in unread {
+        let beside = contents::path(Path::new("/log"), contents.segment);
+        for at in 0..disk.bytes(&beside).len() {
+            let copy = disk.copy();
+            copy.edit(&beside, |bytes| bytes[at] ^= 0x10);
+            assert_eq!(recovered(&copy).unwrap(), written, "byte {at} of {}", beside.display());
+        }
+        let path = super::super::segment::path(Path::new("/log"), contents.segment);
+        for at in 0..disk.bytes(&path).len() {
+            let copy = disk.copy();
+            copy.edit(&path, |bytes| bytes[at] ^= 0x81);
+            let context = format!("byte {at} of {}", path.display());
+            let refused = !whole_or_refused(&copy, &written, &context);
+            // What was never written holds nothing that could be lost; the mark of a sector's end is two bytes long.
+            let is_used = disk.bytes(&path)[at - at % SECTOR_BYTES..][..SECTOR_BYTES].iter().any(|byte| *byte != 0);
+            assert!(refused || !is_used || at % SECTOR_BYTES >= 510, "{context}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn contents_of_another_segment_or_of_one_that_was_written_anew_are_not_believed() {
+    let (disk, written) = sample_of_segments().await;
+    let [first, second] = [1, 2].map(|segment| contents::path(Path::new("/log"), segment));
+    let bytes = disk.bytes(&second);
+    disk.edit(&first, |old| *old = bytes);
+    assert_eq!(recovered(&disk).unwrap(), written);
+    let stray = contents::path(Path::new("/log"), 77);
+    let copy = disk.copy();
+    crate::files::Files::create(copy.as_ref(), &stray).unwrap();
+    assert_eq!(recovered(&copy).unwrap(), written);
+    assert!(!copy.paths().contains(&stray), "what is of no segment is removed");
+}
+
+/// Reads a log whole, at a start and after it.
+fn chained(disk: &Arc<SimDisk>) -> Result<(), LedgerError> {
+    let found = recover(disk.as_ref(), Path::new("/log"), NODE)?;
+    let mut unread = found.unread.iter();
+    unread.try_for_each(|contents| {
+        recheck::segment(Path::new("/log"), Arc::clone(&found.book.segments[&contents.segment]), contents)
+    })
+}
+
 #[tokio::test]
 async fn a_record_off_the_chain_is_noticed_wherever_it_lies() {
     let disk = Arc::new(SimDisk::default());
@@ -193,12 +285,12 @@ async fn a_record_off_the_chain_is_noticed_wherever_it_lies() {
     let number = |path: &std::path::PathBuf| path.to_str().unwrap().contains("segment").then(|| path.clone());
     let segments: Vec<_> = disk.paths().iter().filter_map(number).collect();
     assert!(segments.len() > 1);
-    assert!(recover(disk.as_ref(), Path::new("/log"), NODE).is_ok());
+    assert!(chained(&disk).is_ok());
     for (segment, sector) in [(0, 1), (0, 700), (0, 1500), (0, 2000), (1, 5), (1, 200)] {
         let copy = disk.copy();
         let path = segments[segment].to_str().unwrap();
         forge(&copy, path, sector * SECTOR_BYTES);
-        let refused = recover(copy.as_ref(), Path::new("/log"), NODE).err();
+        let refused = chained(&copy).err();
         let Some(LedgerError::Damaged { what }) = refused else { panic!("{path} {sector}: {refused:?}") };
         let expected = format!("{path} offset {}: a record does not follow the one before it", sector * SECTOR_BYTES);
         assert!(what.contains(&expected), "{what}, and not {expected}");
