@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bulkhead_model::seam::ledger::LedgerError;
-use lsm_tree::config::CompressionPolicy;
+use lsm_tree::config::{CompressionPolicy, PinningPolicy};
 use lsm_tree::{AbstractTree, AnyTree, Cache, CompressionType, Config, Guard, SeqNo, SequenceNumberCounter};
 
 use self::settle::{Settling, Snapshots};
@@ -80,6 +80,10 @@ impl Disk {
         let tree = Config::new(path, next.clone(), unused)
             .use_cache(Arc::new(Cache::with_capacity_bytes(CACHE_BYTES)))
             .data_block_compression_policy(CompressionPolicy::all(CompressionType::None))
+            // Of a large file, a look-up needs a page of its index and one of its filter. Whole, they are a
+            // megabyte, of which the cache holds a few: every look-up in a large state would read one.
+            .index_block_partitioning_policy(PinningPolicy::new([false, true]))
+            .filter_block_partitioning_policy(PinningPolicy::new([false, true]))
             .open()
             .map_err(|e| failure("opening the state", &e))?;
         // Zero would mean to the tree that nothing was ever written.

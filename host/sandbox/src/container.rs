@@ -1,8 +1,11 @@
 //! The form in which our own guests are embedded in the binary: native code, and what
-//! was learnt of the component when it was compiled, under one digest.
+//! was learnt of the component when it was compiled, under one checksum. It finds damage, and
+//! nothing else: who can change the binary can change the checksum. A digest of megabytes of
+//! code would be a quarter of a start.
 
-use aws_lc_rs::digest::{Context, SHA256, digest};
+use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::compile::{Compiled, Facts};
 use crate::descriptor;
@@ -12,8 +15,9 @@ use crate::sandbox::Runtime;
 use crate::v1;
 
 /// First bytes of a container; the last one is the version of its format.
-const MAGIC: &[u8; 8] = b"BHPLUG\0\x02";
+const MAGIC: &[u8; 8] = b"BHPLUG\0\x03";
 
+const SUM_BYTES: usize = 16;
 const DIGEST_BYTES: usize = 32;
 
 /// Everything but the native code, which follows it.
@@ -27,7 +31,7 @@ struct Header {
     code_bytes: u64,
 }
 
-/// Code out of a container whose digest was right.
+/// Code out of a container whose checksum was right.
 pub(crate) struct NativeCode<'a>(&'a [u8]);
 
 impl<'a> NativeCode<'a> {
@@ -42,7 +46,7 @@ pub(crate) struct Opened<'a> {
     pub(crate) native_code: NativeCode<'a>,
 }
 
-/// Writes a container: magic, digest of the rest, header, code.
+/// Writes a container: magic, checksum of the rest, header, code.
 ///
 /// # Errors
 /// [`SandboxError::Compile`] if the code cannot be written out.
@@ -59,9 +63,9 @@ pub(crate) fn seal(runtime: &Runtime, compiled: &Compiled) -> Result<Vec<u8>, Sa
     };
     let mut body = postcard::to_stdvec(&header).map_err(|error| failed(error.to_string()))?;
     body.extend_from_slice(&code);
-    let mut container = Vec::with_capacity(MAGIC.len() + DIGEST_BYTES + body.len());
+    let mut container = Vec::with_capacity(MAGIC.len() + SUM_BYTES + body.len());
     container.extend_from_slice(MAGIC);
-    container.extend_from_slice(digest(&SHA256, &body).as_ref());
+    container.extend_from_slice(&xxh3_128(&body).to_le_bytes());
     container.append(&mut body);
     Ok(container)
 }
@@ -74,9 +78,9 @@ pub(crate) fn seal(runtime: &Runtime, compiled: &Compiled) -> Result<Vec<u8>, Sa
 pub(crate) fn open<'a>(runtime: &Runtime, container: &'a [u8]) -> Result<Opened<'a>, SandboxError> {
     let bad = |why| SandboxError::Container { why };
     let rest = container.strip_prefix(MAGIC).ok_or(bad("not a precompiled plugin of this version"))?;
-    let (expected, body) = rest.split_at_checked(DIGEST_BYTES).ok_or(bad("it is cut short"))?;
-    if digest(&SHA256, body).as_ref() != expected {
-        return Err(bad("its digest is wrong: the bytes are damaged"));
+    let (expected, body) = rest.split_first_chunk::<SUM_BYTES>().ok_or(bad("it is cut short"))?;
+    if xxh3_128(body).to_le_bytes() != *expected {
+        return Err(bad("its checksum is wrong: the bytes are damaged"));
     }
     let (header, code) =
         postcard::take_from_bytes::<Header>(body).map_err(|_| bad("its header is of another build"))?;

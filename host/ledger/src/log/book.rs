@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use openraft::EntryPayload;
 
+use super::runs::{Run, Runs};
 use crate::files::DiskFile;
 use crate::raft::{Entry, LogId, Vote};
 
@@ -48,6 +49,8 @@ pub(crate) struct Book {
     pub(crate) segments: BTreeMap<u64, Arc<dyn DiskFile>>,
     /// The highest index ever written to each segment.
     highest: BTreeMap<u64, u64>,
+    /// Entries of segments that were not read at the start: all before those in `places`.
+    runs: Runs,
     /// Index of the first entry in `places`.
     first: u64,
     places: VecDeque<(LogId, Place)>,
@@ -66,24 +69,39 @@ impl Book {
 
     /// The last entry, or what was purged last.
     pub(crate) fn last(&self) -> Option<LogId> {
-        self.places.back().map(|(id, _)| *id).or(self.purged)
+        self.places.back().map(|(id, _)| *id).or(self.runs.last()).or(self.purged)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.places.is_empty() && self.runs.is_empty()
+    }
+
+    /// Index of the first entry.
+    fn start(&self) -> u64 {
+        self.runs.first().unwrap_or(self.first)
+    }
+
+    fn get(&self, index: u64) -> Option<(LogId, Place)> {
+        match index.checked_sub(self.first) {
+            Some(at) => self.places.get(at as usize).copied(),
+            None => self.runs.get(index),
+        }
     }
 
     /// Whether this entry is here, or was purged.
     pub(crate) fn holds(&self, id: LogId) -> bool {
         let purged = self.purged.is_some_and(|purged| id.index <= purged.index);
-        let at = id.index.checked_sub(self.first).and_then(|at| self.places.get(at as usize));
-        purged || at.is_some_and(|(here, _)| *here == id)
+        purged || self.get(id.index).is_some_and(|(here, _)| here == id)
     }
 
     /// Drops the entries from this index on, if there are any; then tells which one is the last
     /// now, or was purged last.
     pub(crate) fn drop_from(&mut self, index: u64) -> Option<Option<LogId>> {
-        if self.places.is_empty() || self.end() <= index {
+        if self.is_empty() || self.end() <= index {
             return None;
         }
-        let before = index.checked_sub(self.first + 1).and_then(|at| self.places.get(at as usize));
-        let last = before.map(|(id, _)| *id).or(self.purged);
+        let before = index.checked_sub(1).and_then(|before| self.get(before));
+        let last = before.map(|(id, _)| id).or(self.purged);
         self.truncate_after(last);
         Some(last)
     }
@@ -112,17 +130,41 @@ impl Book {
         placed
     }
 
-    fn place(&mut self, id: LogId, place: Place) -> bool {
-        if self.places.is_empty() {
-            if self.purged.is_some_and(|purged| id.index != purged.index + 1) {
-                return false;
-            }
-            self.first = id.index;
-            self.durable_end = self.durable_end.min(id.index);
-        } else if id.index != self.end() {
+    /// Adds entries of one leader that lie in a segment which was not read. `false`: they would
+    /// leave a hole.
+    #[must_use]
+    pub(super) fn found_run(&mut self, run: Run) -> bool {
+        if !self.places.is_empty() {
+            return run.entries().all(|(id, place)| self.found(id, place));
+        }
+        let Some(last) = run.last() else { return true };
+        if !self.follows(run.first()) {
             return false;
         }
-        self.places.push_back((id, place));
+        self.note_highest(run.segment, last.index);
+        self.runs.push(run);
+        (self.first, self.durable_end) = (last.index + 1, last.index + 1);
+        true
+    }
+
+    fn place(&mut self, id: LogId, place: Place) -> bool {
+        let follows = self.follows(id.index);
+        if follows {
+            self.places.push_back((id, place));
+        }
+        follows
+    }
+
+    /// Whether an entry of this index may come next; if it is the first, the log begins there.
+    fn follows(&mut self, index: u64) -> bool {
+        if !self.is_empty() {
+            return index == self.end();
+        }
+        if self.purged.is_some_and(|purged| index != purged.index + 1) {
+            return false;
+        }
+        self.first = index;
+        self.durable_end = self.durable_end.min(index);
         true
     }
 
@@ -161,11 +203,17 @@ impl Book {
                 self.cache_bytes -= payload_bytes(&entry);
             }
         }
+        if self.places.is_empty()
+            && let Some(end) = self.runs.truncate(index)
+        {
+            self.first = end;
+        }
         self.durable_end = self.durable_end.min(index);
     }
 
     /// Forgets entries up to `id`.
     pub(crate) fn purge(&mut self, id: LogId) {
+        self.runs.purge(id.index);
         while self.places.front().is_some_and(|(first, _)| first.index <= id.index) {
             if self.cache.len() == self.places.len() {
                 self.drop_oldest_cached();
@@ -178,7 +226,7 @@ impl Book {
 
     /// What is needed to read the entries of a range that are in the log.
     pub(crate) fn copies(&self, range: Range<u64>) -> Vec<Copy> {
-        let (from, end) = (range.start.max(self.first), range.end.min(self.end()));
+        let (from, end) = (range.start.max(self.start()), range.end.min(self.end()));
         let cached_from = self.end() - self.cache.len() as u64;
         let mut copies = Vec::with_capacity(end.saturating_sub(from) as usize);
         for index in from..end {
@@ -186,7 +234,7 @@ impl Book {
                 copies.push(Copy::Here(self.cache[(index - cached_from) as usize].clone()));
                 continue;
             }
-            let (id, place) = self.places[(index - self.first) as usize];
+            let (id, place) = self.get(index).expect("an index between the first and the last");
             let file = Arc::clone(self.segments.get(&place.segment).expect("a segment with live entries is kept"));
             copies.push(Copy::There(Fetch { id, place, file }));
         }
@@ -195,19 +243,16 @@ impl Book {
 
     /// Of a range, the last entry of each leader.
     pub(crate) fn last_of_each_leader(&self, range: Range<u64>) -> Vec<LogId> {
-        let ids = (range.start.max(self.first)..range.end.min(self.end())).map(|index| self.id(index));
+        let later = range.start.max(self.first)..range.end.min(self.end());
+        let later = later.map(|index| self.places[(index - self.first) as usize].0);
         let mut last: Vec<LogId> = Vec::new();
-        for id in ids {
+        for id in self.runs.ends(&range).chain(later) {
             match last.last_mut() {
                 Some(before) if before.leader_id == id.leader_id => *before = id,
                 _ => last.push(id),
             }
         }
         last
-    }
-
-    fn id(&self, index: u64) -> LogId {
-        self.places[(index - self.first) as usize].0
     }
 
     /// This node asked for votes with a vote that is on the disk, and a majority gave theirs:
@@ -227,8 +272,8 @@ impl Book {
     /// How many entries from `start` fit in `bytes_max`, at least one.
     pub(crate) fn fitting_end(&self, start: u64, end: u64, bytes_max: u64) -> u64 {
         let mut bytes = 0;
-        for index in start.max(self.first)..end.min(self.end()) {
-            bytes += u64::from(self.places[(index - self.first) as usize].1.bytes);
+        for index in start.max(self.start())..end.min(self.end()) {
+            bytes += self.get(index).map_or(0, |(_, place)| u64::from(place.bytes));
             if bytes > bytes_max {
                 return (index).max(start + 1);
             }

@@ -52,6 +52,7 @@ pub(super) enum Step {
     /// Entries of one leader, one after the other.
     Entries {
         first: LogId,
+        #[serde(with = "packed")]
         spots: Vec<Spot>,
     },
     /// An entry that says who the members are.
@@ -73,6 +74,28 @@ impl Spot {
     /// The place in this segment.
     pub(super) fn of(self, segment: u64) -> Place {
         Place { segment, sector: self.sector, at: self.at, bytes: self.bytes }
+    }
+}
+
+/// Spots as bytes, twelve for each: there are a hundred thousand to be read at a start.
+mod packed {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    use super::Spot;
+
+    const BYTES: usize = 12;
+
+    pub(super) fn serialize<S: Serializer>(spots: &[Spot], to: S) -> Result<S::Ok, S::Error> {
+        let words = spots.iter().flat_map(|spot| [spot.sector, spot.at, spot.bytes]);
+        to.serialize_bytes(&words.flat_map(u32::to_le_bytes).collect::<Vec<u8>>())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Spot>, D::Error> {
+        let bytes = <&[u8]>::deserialize(from)?;
+        let (spots, []) = bytes.as_chunks::<BYTES>() else { return Err(de::Error::custom("half a spot")) };
+        let word =
+            |spot: &[u8; BYTES], at: usize| u32::from_le_bytes([spot[at], spot[at + 1], spot[at + 2], spot[at + 3]]);
+        Ok(spots.iter().map(|spot| Spot { sector: word(spot, 0), at: word(spot, 4), bytes: word(spot, 8) }).collect())
     }
 }
 

@@ -36,6 +36,7 @@ mod reading;
 mod recheck;
 mod record;
 mod recover;
+mod runs;
 mod sector;
 mod segment;
 pub(crate) mod writer;

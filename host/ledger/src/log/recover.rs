@@ -36,6 +36,7 @@ use super::contents::{self, Contents, Step};
 use super::links::{At, Links};
 use super::reading::{self, Reading};
 use super::record::{Chain, Checkpoint, Found, GROUP_HEADER_BYTES, GroupHeader, Record};
+use super::runs::Run;
 use super::sector::{CONTENT_BYTES, SECTOR_BYTES, Sector};
 use super::segment::{self, Segment};
 use crate::fault::storage;
@@ -230,10 +231,8 @@ impl Scan {
     fn step(&mut self, step: &Step, segment: u64) -> Result<(), &'static str> {
         match step {
             Step::Entries { first, spots } => {
-                for (index, spot) in (first.index..).zip(spots) {
-                    self.entry(LogId { index, ..*first }, spot.of(segment))?;
-                }
-                Ok(())
+                let whole = self.book.found_run(Run::new(segment, *first, spots.clone()));
+                if whole { Ok(()) } else { Err("entries leave a hole in the log") }
             }
             Step::Membership(id, spot) => {
                 self.last_membership = Some(id.index);

@@ -12,6 +12,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use bulkhead_model::limits::{LEDGER_KEY_BYTES_MAX, LEDGER_VALUE_BYTES_MAX};
 use bulkhead_model::seam::ledger::LedgerError;
@@ -28,9 +29,18 @@ const CHUNK_BYTES: usize = 256 * 1024;
 /// No chunk is larger: one record over a nearly full chunk.
 const CHUNK_BYTES_MAX: usize = CHUNK_BYTES + LEDGER_KEY_BYTES_MAX + LEDGER_VALUE_BYTES_MAX + 1024;
 
+/// Bytes after which what was written is brought to the disk, and others get their turn. Why: all
+/// of it at the end is more than a disk takes without keeping the log's syncs waiting.
+const TURN_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Longest such turn of others.
+const TURN_MAX: Duration = Duration::from_millis(50);
+
 /// Writes the stream.
 pub(crate) struct Sink {
     out: BufWriter<File>,
+    /// When the last turn of others ended, and where.
+    turn: (Instant, u64),
     bytes: u64,
     hash: Sha256,
     chunk: Vec<u8>,
@@ -45,7 +55,8 @@ impl Sink {
     /// Writes to an empty file.
     pub(crate) fn over(file: File, meta: &Meta) -> io::Result<Self> {
         let out = BufWriter::with_capacity(CHUNK_BYTES, file);
-        let mut sink = Self { out, bytes: 0, hash: Sha256::new(), chunk: Vec::new(), records: 0 };
+        let turn = (Instant::now(), 0);
+        let mut sink = Self { out, turn, bytes: 0, hash: Sha256::new(), chunk: Vec::new(), records: 0 };
         sink.raw(&MAGIC)?;
         sink.chunk = meta.to_bytes();
         sink.close_chunk()?;
@@ -85,6 +96,15 @@ impl Sink {
         self.raw(&chunk)?;
         self.chunk = chunk;
         self.chunk.clear();
+        if self.bytes - self.turn.1 >= TURN_BYTES { self.give_turn() } else { Ok(()) }
+    }
+
+    /// Rests for as long as it has worked: who reads and writes meanwhile has half of the machine.
+    fn give_turn(&mut self) -> io::Result<()> {
+        self.out.flush()?;
+        self.out.get_ref().sync_data()?;
+        std::thread::sleep(self.turn.0.elapsed().min(TURN_MAX));
+        self.turn = (Instant::now(), self.bytes);
         Ok(())
     }
 

@@ -35,7 +35,7 @@ pub(crate) const AT_WORK_OF_MOUNT_MAX: usize = 4;
 const QUICK: Duration = Duration::from_millis(250);
 /// Things of one mount at once that ends them quickly. Source: ours. Why: what one waits for
 /// the disk and its turn, others use.
-const AT_WORK_OF_QUICK_MAX: usize = 32;
+const AT_WORK_OF_QUICK_MAX: usize = 20;
 /// Of all at work, those that mounts have beyond [`AT_WORK_OF_MOUNT_MAX`]. Source: ours. Why:
 /// quick ones may hang all at once.
 const BEYOND_MAX: usize = AT_WORK_MAX / 2;
