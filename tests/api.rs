@@ -1,6 +1,8 @@
 //! The case files `api/*.yaml`, each run against Bulkhead and against the real
 //! `bao`. What lives here: one test a file. What must not: cases.
 
+mod paths;
+
 use std::collections::BTreeSet;
 use std::fs;
 

@@ -3,5 +3,6 @@
 //! lines (`canary`), files that are moved away (`failure/reload`).
 
 mod devices;
+mod filters;
 mod hanging;
 mod lines;

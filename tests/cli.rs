@@ -2,6 +2,7 @@
 //! Bulkhead, and client libraries. What lives here: which session with which
 //! client. What must not: what is typed (`cli/*.txt`, `clients/`).
 
+mod ceremonies;
 mod diagnose;
 
 use std::fs;

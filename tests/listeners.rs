@@ -1,7 +1,8 @@
 //! Where the API listens, and what a caller's address is then. What lives here: sockets of
-//! both kinds, several at once, and what proxies in front say. What must not: TLS and bounds of
+//! both kinds, several at once, what proxies in front say, and what is open to all. What must not: TLS and bounds of
 //! connections (`failure`).
 
+mod ceremonies;
 mod proxies;
 mod unix;
 

@@ -23,6 +23,7 @@ static VARYING: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"[A-Za-z0-9+/]{43}=|[A-Za-z0-9+/]{42}==", "<base64>"),
         (r#"(?P<name>"?encryptions"?:) \d+"#, "$name <n>"),
         (r"\b[A-Za-z0-9]{24}\b", "<accessor>"),
+        (r"\b[A-Za-z0-9]{26}\b", "<otp>"),
         (r"<uuid>\.[A-Za-z0-9]{6}\b", "<uuid>"),
         (r"(?P<id><(token|accessor)>)\.[A-Za-z0-9]{6}\b", "$id.<ns>"),
         (r#"(?m)^(?P<name> *"?(namespace_)?id"?:? +"?)[A-Za-z0-9]{6}(?P<end>"?,?)$"#, "$name<ns>$end"),

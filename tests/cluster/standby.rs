@@ -1,7 +1,7 @@
 //! Any node takes any request.
 
 use bulkhead_tests::http::Request;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Cluster, secret};
 
@@ -44,6 +44,47 @@ fn what_a_standby_answers_is_what_the_leader_would() {
         let (from_leader, from_standby) = (asked(leader.port), asked(standby.port));
         assert_eq!(from_leader.status, from_standby.status, "{method} {path}: {}", from_standby.text());
         assert_eq!(from_leader.at("errors"), from_standby.at("errors"), "{method} {path}");
+    }
+}
+
+#[test]
+fn who_has_key_shares_may_ask_any_node_whose_listener_says_so() {
+    let opened = |config: String| {
+        config.replacen(
+            "tls_disable     = true",
+            "tls_disable = true\n  disable_unauthed_generate_root_endpoints = false",
+            1,
+        )
+    };
+    let cluster = Cluster::open_with(opened);
+    let (leader, standby) = (cluster.leader(), cluster.standbys()[0]);
+    let asked = |method: &str, path: &str, body: Value| {
+        Request::new(method, &format!("/v1/sys/{path}")).json(&body).send(standby.port).unwrap()
+    };
+    let begun = asked("PUT", "generate-root/attempt", json!({}));
+    assert_eq!(begun.status, 200, "{}", begun.text());
+    let status = |port: u16| Request::new("GET", "/v1/sys/generate-root/attempt").send(port).unwrap().at("nonce");
+    assert_eq!((status(leader.port), status(standby.port)), (begun.at("nonce"), begun.at("nonce")));
+    let made = asked("PUT", "generate-root/update", json!({"nonce": begun.at("nonce"), "key": standby.shares[0]}));
+    assert_eq!((made.status, made.at("complete")), (200, json!(true)), "{}", made.text());
+    assert_eq!(asked("PUT", "rekey/init", json!({})).status, 405, "that was not opened");
+}
+
+/// It is decided before a request reads anything, and nobody asks this node for anything else.
+#[test]
+fn whose_pages_may_ask_is_known_on_every_node() {
+    let cluster = Cluster::open();
+    let (leader, standby) = (cluster.leader(), cluster.standbys()[0]);
+    let may_ask = |origin: &str| {
+        let asked = Request::new("OPTIONS", "/v1/sys/mounts").header("Origin", origin);
+        asked.header("Access-Control-Request-Method", "GET").send(standby.port).unwrap().status == 204
+    };
+    for (allowed, refused) in
+        [("https://one.example", "https://two.example"), ("https://two.example", "https://one.example")]
+    {
+        leader.put("sys/config/cors", &json!({"allowed_origins": [allowed]}));
+        standby.until("it has heard of it", |_| may_ask(allowed));
+        assert!(!may_ask(refused), "{refused}");
     }
 }
 

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use bulkhead_model::limits::{BODY_BYTES_MAX, JSON_STRINGS_MAX, REQUEST_MS_MAX};
+use bulkhead_model::request::OpenCeremonies;
 
 /// Most connections at once, over all listeners. Source: ours. Why: each holds a task
 /// and a buffer; beyond this, new ones wait in the system's queue.
@@ -108,6 +109,8 @@ pub struct ListenerLimits {
     pub address_connections_max: usize,
     /// Whether metrics are told without a token: `unauthenticated_metrics_access`.
     pub open_metrics: bool,
+    /// What holders of key shares may do without a token: `disable_unauthed_*_endpoints`.
+    pub open_ceremonies: OpenCeremonies,
 }
 
 impl Default for ListenerLimits {
@@ -122,6 +125,7 @@ impl Default for ListenerLimits {
             snapshot_bytes_max: SNAPSHOT_BYTES_MAX,
             address_connections_max: ADDRESS_CONNECTIONS_MAX,
             open_metrics: false,
+            open_ceremonies: OpenCeremonies::default(),
         }
     }
 }

@@ -293,6 +293,7 @@ impl<F: Front> Shared<F> {
             port: client.map_or(0, |client| client.port()),
             certificates: Vec::new(),
             open_metrics: self.limits.open_metrics,
+            open_ceremonies: self.limits.open_ceremonies,
         }
     }
 

@@ -37,6 +37,12 @@ pub(crate) async fn run(node: &Arc<Node>, mut request: Request, time_max: Durati
         Ok(placed) => placed,
         Err(refused) => return Audited::unrecorded(refused.into()),
     };
+    // It knows how the request came, and the leader does not.
+    if place == Place::Leader
+        && let Some(refused) = gate::refuse(&request)
+    {
+        return Audited::unrecorded(refused.into());
+    }
     if place == Place::Leader
         && let Some(answer) = forward::pass_on(node, &request, deadline).await
     {
@@ -148,7 +154,7 @@ async fn entered(node: &Arc<Node>, request: &Request) -> Result<Arc<Open>, Reply
     }
     let open = gate::enter(node, request)?;
     if let Some(refused) = gate::refuse(request) {
-        return Err(refused);
+        return Err(refused.into());
     }
     Ok(open)
 }

@@ -236,8 +236,13 @@ pub(crate) fn from_login(visit: &mut Visit, proven: Proven) -> Result<Minted, Fa
     Ok(Minted { auth, warnings })
 }
 
-/// What a method grants to a login, in the form of a token that is not made yet.
-pub(crate) fn granted(visit: &mut Visit, request: &Request, mount: &Mount, grant: AuthGrant) -> Result<Granted, Fault> {
+/// What a method grants to a login with this role, in the form of a token that is not made yet.
+pub(crate) fn granted(
+    visit: &mut Visit,
+    request: &Request,
+    (mount, role): (&Mount, String),
+    grant: AuthGrant,
+) -> Result<Granted, Fault> {
     let names = sanitised(&grant.policies, !grant.no_default_policy);
     // Invariant: only initialisation and generate-root make root tokens. A plugin that
     // asks for one is broken or hostile.
@@ -275,6 +280,7 @@ pub(crate) fn granted(visit: &mut Visit, request: &Request, mount: &Mount, grant
         mount_accessor: mount.entry.accessor.clone(),
         namespace: mount.entry.namespace.clone(),
         entity_id,
+        role,
         ..TokenRecord::default()
     };
     Ok(Granted { record, is_batch, warnings })

@@ -4,6 +4,7 @@
 
 pub mod acl;
 pub mod answer;
+pub mod audit_filter;
 pub mod change;
 pub mod cidr;
 pub mod cors;

@@ -42,6 +42,18 @@ pub struct Origin {
     /// Whoever comes this way may read the node's metrics without a token: the listener's
     /// `unauthenticated_metrics_access`.
     pub open_metrics: bool,
+    /// What else whoever comes this way may do without a token.
+    pub open_ceremonies: OpenCeremonies,
+}
+
+/// What holders of key shares may do without a token, by a listener that says so. By default nothing: anybody who
+/// reaches it could keep others from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpenCeremonies {
+    /// Make a root token: `disable_unauthed_generate_root_endpoints` is false.
+    pub generate_root: bool,
+    /// Split the unseal or recovery key anew: `disable_unauthed_rekey_endpoints` is false.
+    pub rekey: bool,
 }
 
 /// A body, checked against every limit before it was parsed.

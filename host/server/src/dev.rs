@@ -9,7 +9,7 @@ use bulkhead_broker::{InitOptions, Node};
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::path::ApiPath;
 use bulkhead_model::reply::Reply;
-use bulkhead_model::request::{Body, Origin, Request, Verb};
+use bulkhead_model::request::{Body, OpenCeremonies, Origin, Request, Verb};
 use bulkhead_model::seam::entropy::{Entropy, uuid};
 
 use crate::error::ServerError;
@@ -62,6 +62,7 @@ async fn mount_kv(node: &Arc<Node>, root_token: &Hidden<String>, entropy: &dyn E
             port: 0,
             certificates: Vec::new(),
             open_metrics: false,
+            open_ceremonies: OpenCeremonies::default(),
         },
     };
     match node.handle(request).await.into_reply() {

@@ -50,6 +50,14 @@ pub fn diagnose(options: &DiagnoseOptions) -> Diagnosis {
     Diagnosis { groups: groups.into(), is_complete: config.is_ok() }
 }
 
+/// Reads a config as a server would, and looks at nothing else: whether it can be used, and which keys in it have
+/// no effect.
+#[must_use]
+pub fn validate_config(configs: &[PathBuf]) -> Vec<Check> {
+    let config = Environment::of_process().and_then(|environment| Config::load(configs, &environment));
+    config::read(&config, configs)
+}
+
 fn of_config(name: &str, config: &Config) -> Vec<Check> {
     match name {
         "storage" => storage::examine(&config.storage),

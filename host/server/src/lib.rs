@@ -29,7 +29,7 @@ pub use audit::AuditSinks;
 pub use clock::SystemClock;
 pub use config::error::ConfigError;
 pub use connect::tls::trust::{Roots, TrustsAnyone, handshake_fault};
-pub use diagnose::{Check, DiagnoseOptions, Diagnosis, Group, Status, diagnose};
+pub use diagnose::{Check, DiagnoseOptions, Diagnosis, Group, Status, diagnose, validate_config};
 pub use entropy::SystemEntropy;
 pub use error::ServerError;
 pub use inspect::{Inspection, Space, inspect_snapshot};

@@ -1,10 +1,12 @@
+use bulkhead_model::request::OpenCeremonies;
 use hyper::header::HeaderValue;
 
 use super::*;
 
 fn from(address: Option<&str>) -> Arc<Origin> {
     let address = address.map(|text| text.parse().expect("an address"));
-    Arc::new(Origin { address, port: 9, certificates: vec![vec![1]], open_metrics: true })
+    let open_ceremonies = OpenCeremonies { generate_root: true, rekey: false };
+    Arc::new(Origin { address, port: 9, certificates: vec![vec![1]], open_metrics: true, open_ceremonies })
 }
 
 fn rules() -> Forwarded {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bulkhead_barrier::{Barrier, Folder, HmacKey, Key, StoreError, Transaction};
+use bulkhead_model::audit_filter::Scope;
 use bulkhead_model::seam::audit::{AuditSink, AuditSinkMaker};
 use serde::{Deserialize, Serialize};
 
@@ -90,6 +91,8 @@ fn flag(options: &BTreeMap<String, String>, name: &str, default: bool) -> Result
 pub(crate) struct Device {
     pub entry: AuditEntry,
     pub style: Style,
+    /// Which entries it is for. One whose options make none is for all.
+    pub scope: Scope,
     sink: Arc<dyn AuditSink>,
     hasher: HmacKey,
     /// Lines it did not take since it took the last one.
@@ -124,9 +127,10 @@ impl Device {
         barrier: &Barrier,
     ) -> Result<Arc<Self>, String> {
         let style = Style::of(&entry.options, may_prefix)?;
+        let scope = Scope::of(&entry.options)?;
         let sink = sinks.make(&entry.kind, &entry.options).await?;
         let hasher = barrier.hmac_key(&format!("audit device {}", entry.salt));
-        Ok(Arc::new(Self { entry, style, sink, hasher, missed: AtomicU64::new(0), absent: false }))
+        Ok(Arc::new(Self { entry, style, scope, sink, hasher, missed: AtomicU64::new(0), absent: false }))
     }
 
     /// Stands for a device that could not be opened, for this reason: without it, a node that
@@ -134,8 +138,10 @@ impl Device {
     pub(crate) fn absent(entry: AuditEntry, barrier: &Barrier, why: String) -> Arc<Self> {
         let style =
             Style { raw: false, hashes_accessors: true, elides_lists: false, prefix: String::new(), skips_test: true };
+        let scope = Scope::of(&entry.options).unwrap_or(Scope::All);
         let hasher = barrier.hmac_key(&format!("audit device {}", entry.salt));
-        Arc::new(Self { entry, style, sink: Arc::new(Absent(why)), hasher, missed: AtomicU64::new(0), absent: true })
+        let (sink, missed) = (Arc::new(Absent(why)), AtomicU64::new(0));
+        Arc::new(Self { entry, style, scope, sink, hasher, missed, absent: true })
     }
 
     /// Hands it a line.

@@ -17,17 +17,21 @@ pub(crate) struct LeaseQuotaRecord {
     pub max_leases: u64,
     /// Of a namespace: whether those below have it, too.
     pub inheritable: bool,
+    /// As [`LimitRule`] has it.
+    #[serde(default)]
+    pub role: String,
 }
 
 impl LeaseQuotaRecord {
     fn rule(&self) -> LimitRule<u64> {
-        let (path, limit) = (self.path.clone(), self.max_leases);
-        LimitRule { path, limit, inheritable: self.inheritable, role: String::new() }
+        let (path, limit, role) = (self.path.clone(), self.max_leases, self.role.clone());
+        LimitRule { path, limit, inheritable: self.inheritable, role }
     }
 
     /// Whether both are for the same leases.
     fn is_for_same(&self, other: &Self) -> bool {
-        (&self.name, &self.path, self.inheritable) == (&other.name, &other.path, other.inheritable)
+        let one = (&self.name, &self.path, self.inheritable, &self.role);
+        one == (&other.name, &other.path, other.inheritable, &other.role)
     }
 }
 

@@ -48,6 +48,8 @@ pub(crate) struct TokenRecord {
     pub period_secs: u64,
     pub renewable: bool,
     pub entity_id: String,
+    /// Of a token that another made: the role of `auth/token` it was made with. Of a login: the role of the auth
+    /// method, in lower case, where quotas of leases are for roles of it.
     pub role: String,
     pub bound_cidrs: Vec<String>,
     /// 0: never renewed.
@@ -77,6 +79,16 @@ impl TokenRecord {
     pub(crate) fn secs_left(&self, now_ms: u64) -> u64 {
         // Never more than was granted, even where a new leader's clock is behind.
         (self.expires_ms.saturating_sub(now_ms) / 1000).min(self.ttl_secs)
+    }
+
+    /// The role of `auth/token` that it was made with; empty: none.
+    pub(crate) fn token_role(&self) -> &str {
+        if self.mount_accessor.is_empty() { &self.role } else { "" }
+    }
+
+    /// The role of its login, where quotas of leases are for roles; empty: none.
+    pub(crate) fn login_role(&self) -> &str {
+        if self.mount_accessor.is_empty() { "" } else { &self.role }
     }
 
     /// Whether it counts as a lease: it has an end, and is no root's.

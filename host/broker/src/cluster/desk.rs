@@ -7,10 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bulkhead_barrier::{LetterAbout, Letters, letter_name};
 use bulkhead_model::limits::{CHANGE_BYTES_MAX, REQUEST_MS_MAX};
+use bulkhead_model::request::{OpenCeremonies, Request};
 use bulkhead_model::seam::cluster::{Joining, Responder, RestoreStep};
 
 use super::forward::TOO_MUCH;
-use super::wire::{self, Asked, Given, Question, Told};
+use super::wire::{self, Given, Question, Told};
 use super::{Heard, authority, restoring};
 use crate::journey;
 use crate::node::Node;
@@ -81,15 +82,22 @@ async fn told(node: &Arc<Node>, open: &Open, from: u64, question: &[u8]) -> Opti
     let asked: Question = letter.and_then(|text| wire::decode(&text))?;
     Some(match asked {
         _ if !open.ledger().standing().leader => Told::NotServed,
-        Question::Serve(asked, within_ms) => serve(node, *asked, within_ms).await,
+        Question::Serve(asked, within_ms) => serve(node, asked.into_request(), within_ms).await,
+        Question::LetThrough(asked, within_ms) => serve(node, asked.into_request().map(let_through), within_ms).await,
         Question::Certify(request) => certify(open, from, &request).await,
         Question::Restore { bytes, is_last, forced } => restore(open, RestoreStep { bytes, is_last }, forced).await,
         Question::Here { hostname, id, address } => here(open, from, hostname, (id, address)).await,
     })
 }
 
-async fn serve(node: &Arc<Node>, asked: Asked, within_ms: u64) -> Told {
-    let Some(request) = asked.into_request() else { return Told::Refused("the request could not be read".to_owned()) };
+/// The member that took it in looked whether its listener lets it through.
+fn let_through(mut request: Request) -> Request {
+    request.origin.open_ceremonies = OpenCeremonies { generate_root: true, rekey: true };
+    request
+}
+
+async fn serve(node: &Arc<Node>, asked: Option<Request>, within_ms: u64) -> Told {
+    let Some(request) = asked else { return Told::Refused("the request could not be read".to_owned()) };
     let time_max = Duration::from_millis(within_ms.min(REQUEST_MS_MAX));
     match journey::run_here(node, request, time_max).await {
         Some(audited) => Told::Served(Box::new(Given::from(audited.into_answer()))),

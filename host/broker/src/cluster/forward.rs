@@ -15,7 +15,7 @@ use bulkhead_model::seam::cluster::{AskError, Cluster};
 use tokio::time::{Instant, sleep};
 
 use super::desk::NOT_SERVED;
-use super::wire::{self, Asked, Question, Told};
+use super::wire::{self, Question, Told};
 use crate::node::Node;
 use crate::open::Open;
 
@@ -45,10 +45,13 @@ const OF_THIS_NODE: [&str; 6] = [
 ];
 
 /// Reads whose answer only the leader knows.
-const OF_THE_LEADER: [&str; 6] = [
+const OF_THE_LEADER: [&str; 9] = [
     "sys/generate-root-token/",
+    "sys/generate-root/",
     "sys/ha-status",
     "sys/quotas/lease-count/",
+    "sys/rekey-recovery-key/",
+    "sys/rekey/",
     "sys/rotate/recovery/",
     "sys/rotate/root/",
     "sys/storage/raft/autopilot/state",
@@ -114,7 +117,7 @@ pub(crate) async fn pass_on(node: &Arc<Node>, request: &Request, deadline: Insta
                 return Some(Reply::Failed(Failure::new(FailureKind::Timeout, "the request took too long")).into());
             }
             let within_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-            let question = Question::Serve(Box::new(Asked::of(request)), within_ms);
+            let question = wire::question(request, within_ms);
             match ask(&open, cluster, leader.number, &question, left).await {
                 Ok(Told::Served(given)) => return Some(given.into_answer().unwrap_or_else(|| failed(UNCLEAR))),
                 Ok(Told::Refused(why)) => return Some(failed(&why)),
@@ -209,6 +212,8 @@ mod tests {
             (Verb::Write, "sys/storage/raft/snapshot-force", false),
             (Verb::Write, "sys/storage/raft/snapshot-auto/config/a", true),
             (Verb::Read, "sys/rotate/root/init", true),
+            (Verb::Read, "sys/rekey/init", true),
+            (Verb::Read, "sys/generate-root/attempt", true),
             (Verb::Read, "sys/ha-status", true),
             (Verb::Read, "sys/storage/raft/configuration", false),
         ];

@@ -8,10 +8,11 @@ use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::path::ApiPath;
 use bulkhead_model::reply::{AuthInfo, Envelope, LeaseInfo, MfaRequirement, Reply, WrapInfo};
-use bulkhead_model::request::{Body, Origin, Request, Verb};
+use bulkhead_model::request::{Body, OpenCeremonies, Origin, Request, Verb};
 use serde::{Deserialize, Serialize};
 
 use crate::book::kept::Kept;
+use crate::sys::open_ceremonies;
 
 /// What is asked of the leader.
 #[derive(Serialize, Deserialize)]
@@ -24,6 +25,16 @@ pub(super) enum Question {
     Restore { bytes: Vec<u8>, is_last: bool, forced: bool },
     /// Nothing: the member says where it is.
     Here { hostname: String, id: String, address: String },
+    /// To serve a request without a token that the member let through, as its listener has it. Of its own: a
+    /// leader of another version would not ask, or could not read it.
+    LetThrough(Box<Asked>, u64),
+}
+
+/// The question that brings a request to the leader.
+pub(super) fn question(request: &Request, within_ms: u64) -> Question {
+    let asked = Box::new(Asked::of(request));
+    let is_let_through = request.path.as_str().strip_prefix("sys/").is_some_and(open_ceremonies::is_one);
+    if is_let_through { Question::LetThrough(asked, within_ms) } else { Question::Serve(asked, within_ms) }
 }
 
 /// What it answers.
@@ -151,7 +162,13 @@ impl Asked {
             wrap_ttl_secs: self.wrap_ttl_secs,
             help: self.help,
             query: self.query,
-            origin: Origin { address, port, certificates, open_metrics: false },
+            origin: Origin {
+                address,
+                port,
+                certificates,
+                open_metrics: false,
+                open_ceremonies: OpenCeremonies::default(),
+            },
         })
     }
 }

@@ -142,7 +142,7 @@ impl GuestHost {
     /// A seat for a token that is made in this call.
     fn seat(&mut self, path: &str) -> Result<Option<Seat>, Fault> {
         let config = self.open.config(&mut self.tx)?;
-        room::taken((&self.open, &config), &self.mount.namespace.full(path), path)
+        room::taken((&self.open, &config), (&self.mount.namespace.full(path), ""), path)
     }
 
     fn folder(&self, prefix: &str) -> Result<Folder, StorageError> {

@@ -38,11 +38,13 @@ pub(crate) async fn run(open: Arc<Open>) {
 
 /// Counts, if there is something to count.
 pub(crate) async fn look(open: &Open) -> Result<(), Fault> {
+    // On any node: what is decided before a request reads anything (which sites' pages may ask, how often somebody
+    // may) goes by what was parsed last.
+    open.refresh()?;
     if !open.ledger().standing().leader {
         open.tally.clear();
         return Ok(());
     }
-    open.refresh()?;
     let Some(config) = open.known_config() else { return Ok(()) };
     if config.lease_quotas.records.is_empty() {
         open.tally.clear();
@@ -66,7 +68,7 @@ async fn count(open: &Open, config: &Config) -> Result<(), Fault> {
         let mut found = Vec::new();
         for id in ids {
             let path = moved.path_of_lease(&mut tx, &id)?;
-            found.extend(room::nearest(config, &path).map(|(place, _)| (leases::digest(&id), place)));
+            found.extend(room::nearest(config, &path, "").map(|(place, _)| (leases::digest(&id), place)));
         }
         open.tally.found(number, found);
         after = next;
@@ -97,7 +99,8 @@ async fn count_tokens(open: &Open, config: &Config, moved: &Moved<'_>, number: u
             };
             let Some(record) = record.filter(TokenRecord::is_counted) else { continue };
             let path = moved.path_of_token(config, &record);
-            found.extend(room::nearest(config, &path).map(|(place, _)| (*hash, place)));
+            let place = room::nearest(config, &path, record.login_role());
+            found.extend(place.map(|(place, _)| (*hash, place)));
         }
         open.tally.found(number, found);
         after = page.last().copied();

@@ -20,7 +20,7 @@ use crate::fields::Fields;
 use crate::guest::GuestHost;
 use crate::step::authorize::Authorized;
 use crate::step::route::{GuestTarget, Target};
-use crate::step::{lockout, room, settle, shown};
+use crate::step::{lockout, role, room, settle, shown};
 use crate::sys::table::{Handler, HostRoute};
 use crate::visit::{Ask, Visit};
 
@@ -49,11 +49,12 @@ async fn answered(visit: &mut Visit, request: &Request, passed: &Authorized) -> 
     match &passed.routed.target {
         Target::Host { route, captures, .. } => host(visit, sent, route, captures).await,
         Target::Guest(guest) => {
-            room::reserve(visit, request, guest, passed.operation)?;
+            let role = role::of_leases(visit, request).await;
+            room::reserve(visit, request, guest, passed.operation, &role)?;
             let attempt = lockout::admit(visit, request, guest, passed.operation).await?;
             let returned = call_guest(visit, sent, guest, passed.operation).await?;
             let attempt = attempt.map(|attempt| attempt.judged(&returned));
-            let answered = settle::guest_answer(visit, request, guest, returned);
+            let answered = settle::guest_answer(visit, request, guest, (returned, role));
             attempt.map_or(Ok(()), |attempt| attempt.counted(visit, &answered))?;
             answered
         }

@@ -11,7 +11,7 @@ use crate::cluster::joining;
 use crate::fault::Fault;
 use crate::node::Node;
 use crate::open::Open;
-use crate::sys::{self, at_gate};
+use crate::sys::{self, at_gate, open_ceremonies};
 
 /// Answers a path that needs neither an open node nor a token, if this is one. Help is about
 /// the path, and goes the usual way.
@@ -20,7 +20,7 @@ pub(crate) async fn answer_free(node: &Arc<Node>, request: &Request) -> Option<R
     if rest == "metrics" && request.origin.open_metrics && request.namespace.is_empty() {
         return Some(sys::metrics::free(node, request));
     }
-    let route = at_gate::find(rest).filter(|route| !route.verbs.is_empty())?;
+    let route = at_gate::find(rest)?;
     if !request.namespace.is_empty() && !matches!(rest, "seal-status" | "leader") {
         return Some(Reply::Failed(Failure::invalid(route.refusal_in_namespaces())));
     }
@@ -46,24 +46,21 @@ pub(crate) fn is_free(request: &Request) -> bool {
 
 /// Refuses what an open node does for nobody, token or not: older Vault let callers
 /// without a token occupy the only slot of a rekey (CVE-2025-52894).
-pub(crate) fn refuse(request: &Request) -> Option<Reply> {
-    let failed = |kind, errors: &[&str]| {
-        Some(Reply::Failed(Failure { kind, errors: errors.iter().map(|e| (*e).to_owned()).collect() }))
-    };
+pub(crate) fn refuse(request: &Request) -> Option<Failure> {
+    let failed =
+        |kind, errors: &[&str]| Some(Failure { kind, errors: errors.iter().map(|e| (*e).to_owned()).collect() });
     if !request.namespace.is_empty() {
         return None;
     }
     let lists = matches!(request.verb, Verb::List | Verb::Scan);
-    match request.path.as_str().strip_prefix("sys/")? {
-        "replication/status"
-        | "rekey-recovery-key/init"
-        | "rekey-recovery-key/update"
-        | "rekey-recovery-key/verify" => failed(FailureKind::NotFound, &["unsupported path"]),
+    let rest = request.path.as_str().strip_prefix("sys/")?;
+    let is_shut = open_ceremonies::is_shut(rest, request.origin.open_ceremonies);
+    match rest {
+        "replication/status" => failed(FailureKind::NotFound, &["unsupported path"]),
+        _ if is_shut && rest.starts_with("rekey-recovery-key/") => failed(FailureKind::NotFound, &["unsupported path"]),
         _ if request.help || lists => None,
         "seal" | "step-down" if request.verb != Verb::Write => failed(FailureKind::Unsupported, &[]),
-        rest if at_gate::find(rest).is_some_and(|route| route.verbs.is_empty()) => {
-            failed(FailureKind::Unsupported, &["unsupported operation"])
-        }
+        _ if is_shut => failed(FailureKind::Unsupported, &["unsupported operation"]),
         _ => None,
     }
 }

@@ -53,9 +53,9 @@ pub(crate) async fn admit(
     guest: &GuestTarget,
     operation: Operation,
 ) -> Result<Option<Attempt>, Fault> {
-    let Some(rule) = guest.mount.lockout.filter(|_| operation == Operation::Update && names_alias(guest)) else {
-        return Ok(None);
-    };
+    // Which of the two it is, is for the method to say.
+    let writes = matches!(operation, Operation::Create | Operation::Update);
+    let Some(rule) = guest.mount.lockout.filter(|_| writes && names_alias(guest)) else { return Ok(None) };
     let Returned::Login { auth: Some(grant), .. } =
         call_guest(visit, (request, &request.body), guest, Operation::AliasLookahead).await?.returned
     else {

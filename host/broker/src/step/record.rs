@@ -70,16 +70,17 @@ pub(crate) async fn request(open: &Open, request: &Request, trail: &mut Trail) -
         return Ok(());
     }
     trail.recorded = true;
+    trail.select(request);
     if trail.devices.is_empty() {
         return Ok(());
     }
     let time = rfc3339(open.parts.clock.now_ms());
     let devices = Arc::clone(&trail.devices);
     trail.told = devices.iter().map(|device| line::told(device, request, trail)).collect();
-    let lines = trail.told.iter().zip(&*devices).map(|(told, device)| line::request(device, told, trail, &time));
+    let lines = |at: usize| line::request(&devices[at], &trail.told[at], trail, &time);
     let audit = &open.catalog.figures.audit;
     let began = Instant::now();
-    let is_taken = to_any(&devices, lines.collect()).await;
+    let is_taken = to_any(&devices, lines).await;
     audit.request.record(began.elapsed());
     if is_taken {
         return Ok(());
@@ -95,6 +96,7 @@ pub(crate) async fn response(open: &Open, request: &Request, mut trail: Trail, r
         trail.devices = open.devices.read().clone();
         trail.told.clear();
     }
+    trail.select(request);
     if trail.devices.is_empty() {
         return Audited { reply, headers: Headers::new() };
     }
@@ -104,11 +106,10 @@ pub(crate) async fn response(open: &Open, request: &Request, mut trail: Trail, r
     if trail.told.is_empty() {
         trail.told = devices.iter().map(|device| line::told(device, request, &trail)).collect();
     }
-    let lines =
-        trail.told.iter().zip(&*devices).map(|(told, device)| line::response(device, told, &trail, (&reply, &time)));
+    let lines = |at: usize| line::response(&devices[at], &trail.told[at], &trail, (&reply, &time));
     let audit = &open.catalog.figures.audit;
     let began = Instant::now();
-    let is_taken = to_any(&devices, lines.collect()).await;
+    let is_taken = to_any(&devices, lines).await;
     audit.response.record(began.elapsed());
     if is_taken {
         return Audited { reply, headers: Headers::new() };
@@ -122,10 +123,17 @@ pub(crate) async fn response(open: &Open, request: &Request, mut trail: Trail, r
     Audited { reply: failure.into(), headers: Headers::new() }
 }
 
-/// Hands each device its line, all at once; true if one took it.
-async fn to_any(devices: &[Arc<Device>], lines: Vec<Hidden<Vec<u8>>>) -> bool {
-    let taken = devices.iter().zip(&lines).map(|(device, line)| device.takes(line.expose()));
-    join_all(taken).await.contains(&true)
+/// Hands each device its line, all at once, and a fallback what none of them took; true if one took it.
+async fn to_any(devices: &[Arc<Device>], line: impl Fn(usize) -> Hidden<Vec<u8>>) -> bool {
+    for is_fallback in [false, true] {
+        let meant = (0..devices.len()).filter(|at| devices[*at].scope.is_fallback() == is_fallback);
+        let lines: Vec<_> = meant.map(|at| (&devices[at], line(at))).collect();
+        let taken = lines.iter().map(|(device, line)| device.takes(line.expose()));
+        if join_all(taken).await.contains(&true) {
+            return true;
+        }
+    }
+    false
 }
 
 /// Writes the line that tells whether a new device takes any.

@@ -16,6 +16,7 @@ use crate::open::Open;
 use crate::step::dispatch::{call_guest, mismatched};
 use crate::step::expire;
 use crate::step::route::{self, GuestTarget, Target};
+use crate::visit::Visit;
 
 /// What a plugin answers.
 #[derive(Deserialize)]
@@ -30,14 +31,30 @@ pub(crate) fn is_told_by(mount: &Mount) -> bool {
     mount.entry.table == Table::Auth && operations.any(|doc| doc.operation == Operation::ResolveRole)
 }
 
-/// The role of a login, in lower case, if a limit may be for it; none also where the method does
+/// The role of a login, in lower case, if a limit of rates may be for it; none also where the method does
 /// not know it: then what is for the method counts.
-pub(crate) async fn of_login(
-    open: &Arc<Open>,
-    config: &Config,
-    (full, request): (&ApiPath, &Request),
-) -> Option<String> {
-    if request.verb != Verb::Write || request.help || !config.quotas.rules.has_roles(full.as_str()) {
+pub(crate) async fn of_login(open: &Arc<Open>, config: &Config, asked: (&ApiPath, &Request)) -> Option<String> {
+    if !config.quotas.rules.has_roles(asked.0.as_str()) {
+        return None;
+    }
+    known(open, config, asked).await
+}
+
+/// The same, if a quota of leases may be for it; empty: none.
+pub(crate) async fn of_leases(visit: &Visit, request: &Request) -> String {
+    let config = &visit.config;
+    let full = match visit.namespace.path() {
+        "" => request.path.clone(),
+        path => request.path.below(path),
+    };
+    if !config.lease_quotas.rules.has_roles(full.as_str()) {
+        return String::new();
+    }
+    known(&visit.open, config, (&full, request)).await.unwrap_or_default()
+}
+
+async fn known(open: &Arc<Open>, config: &Config, (full, request): (&ApiPath, &Request)) -> Option<String> {
+    if request.verb != Verb::Write || request.help {
         return None;
     }
     let Target::Guest(guest) = route::find(&config.mounts, full, (request.verb, false)).target else { return None };

@@ -16,7 +16,7 @@ use crate::tally::{Basis, Seat, Taken};
 use crate::visit::Visit;
 
 /// Takes as many seats as a call of a plugin may come to need: one for what it gives a lease, one
-/// for the token its answer is wrapped with.
+/// for the token its answer is wrapped with. `role`: that of a login; empty: none that a quota is for.
 ///
 /// # Errors
 /// 429: there are as many leases as there may be.
@@ -25,6 +25,7 @@ pub(crate) fn reserve(
     request: &Request,
     guest: &GuestTarget,
     operation: Operation,
+    role: &str,
 ) -> Result<(), Fault> {
     if visit.config.lease_quotas.records.is_empty() {
         return Ok(());
@@ -38,9 +39,12 @@ pub(crate) fn reserve(
     };
     let is_wrapped = request.wrap_ttl_secs.is_some_and(|secs| secs > 0);
     let full = visit.namespace.full(request.path.as_str());
-    for _ in 0..usize::from(gives && grants) + usize::from(is_wrapped) {
-        let seat = taken((&visit.open, &visit.config), &full, request.path.as_str())?;
-        visit.seats.extend(seat);
+    // The token that an answer is wrapped with is none of the role's.
+    for (is_needed, role) in [(gives && grants, role), (is_wrapped, "")] {
+        if is_needed {
+            let seat = taken((&visit.open, &visit.config), (&full, role), request.path.as_str())?;
+            visit.seats.extend(seat);
+        }
     }
     Ok(())
 }
@@ -50,11 +54,15 @@ pub(crate) fn reserve(
 /// # Errors
 /// 429, which says that it was asked for `shown`.
 pub(crate) fn seat(visit: &mut Visit, full: &str, shown: &str) -> Result<Option<usize>, Fault> {
-    let Some((place, _)) = nearest(&visit.config, full) else { return Ok(None) };
+    seat_with(visit, (full, ""), shown)
+}
+
+fn seat_with(visit: &mut Visit, (full, role): (&str, &str), shown: &str) -> Result<Option<usize>, Fault> {
+    let Some((place, _)) = nearest(&visit.config, full, role) else { return Ok(None) };
     if let Some(at) = visit.seats.iter().position(|seat| seat.place() == place && seat.is_free()) {
         return Ok(Some(at));
     }
-    let Some(seat) = taken((&visit.open, &visit.config), full, shown)? else { return Ok(None) };
+    let Some(seat) = taken((&visit.open, &visit.config), (full, role), shown)? else { return Ok(None) };
     visit.seats.push(seat);
     Ok(Some(visit.seats.len() - 1))
 }
@@ -70,7 +78,7 @@ pub(crate) fn seat_of_token(visit: &mut Visit, record: &TokenRecord) -> Result<O
     }
     let home = visit.config.namespaces.with_id(&record.namespace).unwrap_or(&visit.namespace);
     let full = home.full(&record.path);
-    seat(visit, &full, &record.path)
+    seat_with(visit, (&full, record.login_role()), &record.path)
 }
 
 /// Gives a seat of the visit to what was made.
@@ -80,12 +88,16 @@ pub(crate) fn give(visit: &Visit, seat: Option<usize>, id: &[u8; 32]) {
     }
 }
 
-/// A seat for a lease below this path from the root; none, where no quota is for it.
+/// A seat for a lease below this path from the root, and of a login with this role; none, where no quota is for it.
 ///
 /// # Errors
 /// 429, or [`Fault::Uncounted`].
-pub(crate) fn taken((open, config): (&Open, &Config), full: &str, shown: &str) -> Result<Option<Seat>, Fault> {
-    let Some(found) = nearest(config, full) else { return Ok(None) };
+pub(crate) fn taken(
+    (open, config): (&Open, &Config),
+    (full, role): (&str, &str),
+    shown: &str,
+) -> Result<Option<Seat>, Fault> {
+    let Some(found) = nearest(config, full, role) else { return Ok(None) };
     let basis = basis(open, config)?;
     match open.tally.take(&basis, found) {
         Taken::Seat(seat) => Ok(Some(seat)),
@@ -119,14 +131,16 @@ pub(crate) fn basis(open: &Open, config: &Config) -> Result<Basis, Fault> {
     Ok(Basis { term: standing.term, moment: open.fence.moment(), quotas: config.lease_quotas.clone() })
 }
 
-/// The quota for a path from the root: its place, and how many there may be.
-pub(crate) fn nearest(config: &Config, full: &str) -> Option<(usize, u64)> {
+/// The quota for a path from the root, and for logins with this role: its place, and how many there may be.
+pub(crate) fn nearest(config: &Config, full: &str, role: &str) -> Option<(usize, u64)> {
     if config.lease_quotas.records.is_empty() {
         return None;
     }
     let path = route::folded(&config.mounts, full).path;
     let (namespace, _) = config.namespaces.locate(config.namespaces.root(), full);
-    config.lease_quotas.rules.find(&path, namespace.path()).map(|(place, max)| (place, *max))
+    let rules = &config.lease_quotas.rules;
+    let of_role = if role.is_empty() { None } else { rules.find_of_role(&path, role) };
+    of_role.or_else(|| rules.find(&path, namespace.path())).map(|(place, max)| (place, *max))
 }
 
 /// What becomes of seats whose leases were, or were not, committed.

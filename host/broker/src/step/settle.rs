@@ -3,7 +3,7 @@
 
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::limits::CONFLICT_RETRIES_MAX;
-use bulkhead_model::plugin::{AuthGrant, GuestResponse, LeaseGrant};
+use bulkhead_model::plugin::{GuestResponse, LeaseGrant};
 use bulkhead_model::reply::{Envelope, LeaseInfo, Reply};
 use bulkhead_model::request::Request;
 use bulkhead_model::seam::plugin::Returned;
@@ -12,7 +12,7 @@ use crate::book::kept::Kept;
 use crate::book::leases::{self, LeaseRecord};
 use crate::book::tokens::TokenHash;
 use crate::fault::Fault;
-use crate::mint;
+use crate::mint::{self, Granted};
 use crate::open::Open;
 use crate::step::dispatch::{GuestAnswer, mismatched};
 use crate::step::mfa::Standing;
@@ -22,7 +22,7 @@ use crate::tally::Seat;
 use crate::visit::{After, Visit, enveloped};
 
 /// The answer to a guest's response, with the lease or token it granted written into
-/// the visit's transaction.
+/// the visit's transaction. `role`: that of a login; empty: none that a quota of leases is for.
 ///
 /// # Errors
 /// [`Fault`] from the store, or a grant that cannot be given.
@@ -30,7 +30,7 @@ pub(crate) fn guest_answer(
     visit: &mut Visit,
     request: &Request,
     guest: &GuestTarget,
-    answer: GuestAnswer,
+    (answer, role): (GuestAnswer, String),
 ) -> Result<Reply, Fault> {
     match answer.returned {
         Returned::Secret { mut response, lease } => {
@@ -45,7 +45,8 @@ pub(crate) fn guest_answer(
             let (headers, wrap_secs) = taken_out(&mut response, guest);
             let mut reply = response_reply(response, answer.warnings, auth.is_some())?;
             if let (Some(grant), Reply::Envelope(envelope)) = (auth, &mut reply) {
-                login(visit, (request, wrap_secs), guest, *grant, envelope)?;
+                let granted = mint::granted(visit, request, (&*guest.mount, role), *grant)?;
+                login(visit, (request, wrap_secs), guest, granted, envelope)?;
             }
             finished(visit, request, reply, headers, wrap_secs)
         }
@@ -187,10 +188,9 @@ fn login(
     visit: &mut Visit,
     (request, wrap_secs): (&Request, Option<u64>),
     guest: &GuestTarget,
-    grant: AuthGrant,
+    granted: Granted,
     envelope: &mut Envelope,
 ) -> Result<(), Fault> {
-    let granted = mint::granted(visit, request, &guest.mount, grant)?;
     match mfa::demand(visit, (request, wrap_secs), &guest.mount, granted)? {
         Standing::Proven(proven) => {
             let minted = mint::from_login(visit, proven)?;

@@ -1,4 +1,4 @@
-//! Paths that the gate answers or refuses itself, whoever asks. Here is what they take: the
+//! Paths that the gate answers itself, whoever asks. Here is what they take: the
 //! gate goes by it, and help and the OpenAPI document tell it.
 
 use bulkhead_model::request::Verb;
@@ -10,7 +10,6 @@ const W: &[Verb] = &[Verb::Write];
 const RH: &[Verb] = &[Verb::Read, Verb::Head];
 const RWH: &[Verb] = &[Verb::Read, Verb::Write, Verb::Head];
 
-/// Without verbs: refused.
 pub(super) const ROUTES: &[HostRoute] = &[
     answered("health", RH, "Tell whether this node can serve.").fields(&[
         "standbyok",
@@ -38,24 +37,10 @@ pub(super) const ROUTES: &[HostRoute] = &[
         "non_voter",
         "auto_join",
     ]),
-    refused("generate-root/attempt", INSTEAD_OF_ROOT),
-    refused("generate-root/update", INSTEAD_OF_ROOT),
-    refused("rekey/init", INSTEAD_OF_REKEY),
-    refused("rekey/update", INSTEAD_OF_REKEY),
-    refused("rekey/verify", INSTEAD_OF_REKEY),
 ];
-
-pub(super) const INSTEAD_OF_ROOT: &str =
-    "Refused to all: generate-root-token does the same for callers with a token, who alone may occupy its one slot.";
-const INSTEAD_OF_REKEY: &str =
-    "Refused to all: rotate/root does the same for callers with a token, who alone may occupy its one slot.";
 
 const fn answered(pattern: &'static str, verbs: &'static [Verb], summary: &'static str) -> HostRoute {
     HostRoute::new(pattern, verbs, Handler::Gate, summary).unauthenticated()
-}
-
-const fn refused(pattern: &'static str, summary: &'static str) -> HostRoute {
-    answered(pattern, &[], summary)
 }
 
 /// The one for a path below `sys/`.

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use bulkhead_model::audit_filter::Scope;
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Verb;
@@ -70,6 +71,7 @@ fn enable<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
             from_config: false,
             salt: hex::encode(random::<32>(&*visit.open.parts.entropy)),
         };
+        refuse_second_fallback(visit, &entry)?;
         audits::save(&mut visit.tx, &entry)?;
         let open = visit.open.clone();
         let device = open.parts.audit_device(entry, &open.barrier).await.map_err(Fault::invalid)?;
@@ -80,6 +82,19 @@ fn enable<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
         visit.after.push(After::AuditDevices(Some(device)));
         Ok(Reply::Empty)
     })
+}
+
+/// One at most takes what no other device took.
+fn refuse_second_fallback(visit: &mut Visit, entry: &AuditEntry) -> Result<(), Fault> {
+    let is_fallback = |entry: &AuditEntry| Scope::of(&entry.options).map(|scope| scope.is_fallback());
+    if !is_fallback(entry).map_err(Fault::invalid)? {
+        return Ok(());
+    }
+    let others = audits::all(&mut visit.tx)?;
+    match others.iter().any(|other| is_fallback(other) == Ok(true)) {
+        true => Err(Fault::invalid("there can be only one fallback audit device")),
+        false => Ok(()),
+    }
 }
 
 fn disable(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {

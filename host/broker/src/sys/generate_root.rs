@@ -10,7 +10,7 @@ use bulkhead_model::seam::entropy::base62;
 use serde_json::{Value, json};
 use zeroize::Zeroize as _;
 
-use super::at_gate;
+use super::open_ceremonies;
 use super::table::{Handler, HostRoute};
 use crate::book::tokens::{self, TokenRecord};
 use crate::ceremony::{Ceremony, ShareFault, Standing};
@@ -18,7 +18,7 @@ use crate::fault::Fault;
 use crate::visit::{After, Ask, Visit, data, enveloped};
 
 pub(super) const ROUTES: &[HostRoute] = &[
-    HostRoute::new("generate-root", &[], Handler::Now(status), at_gate::INSTEAD_OF_ROOT),
+    HostRoute::new("generate-root", &[], Handler::Now(status), open_ceremonies::INSTEAD_OF_ROOT),
     HostRoute::new("generate-root-token/attempt", &[Verb::Read], Handler::Now(status), "Tell how far an attempt is."),
     HostRoute::new("generate-root-token/attempt", &[Verb::Write], Handler::Now(start), "Begin to make a root token.")
         .fields(&["otp", "pgp_key"]),
@@ -40,7 +40,7 @@ fn secret_data(value: &mut Value) -> Reply {
     enveloped(Envelope { data: Some(json), ..Envelope::default() })
 }
 
-fn status(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+pub(super) fn status(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
     let required = visit.open.seal_config()?.threshold();
     let ceremonies = visit.open.ceremonies.lock();
     Ok(data(&match &ceremonies.root {
@@ -65,7 +65,7 @@ fn told(ceremony: &Ceremony<Hidden<String>>) -> Value {
     })
 }
 
-fn start(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+pub(super) fn start(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     if !ask.fields.text_or_empty("pgp_key")?.is_empty() {
         return Err(Fault::invalid("PGP-encrypted root tokens are not offered by this version: leave out the PGP key"));
     }
@@ -90,12 +90,12 @@ fn start(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     Ok(secret_data(&mut shown))
 }
 
-fn cancel(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+pub(super) fn cancel(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
     visit.open.ceremonies.lock().root = None;
     Ok(Reply::Empty)
 }
 
-fn update(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+pub(super) fn update(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let (nonce, key) = (ask.fields.text_or_empty("nonce")?, Hidden::new(ask.fields.text_or_empty("key")?));
     for (name, missing) in [("nonce", nonce.is_empty()), ("key", key.expose().is_empty())] {
         if missing {

@@ -5,7 +5,7 @@ use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Verb;
 use serde_json::json;
 
-use super::quotas::{no_role, path};
+use super::quotas::{has_roles, no_role, path};
 use super::table::{Handler, HostRoute};
 use crate::book::lease_quotas::{self, LeaseQuotaRecord};
 use crate::fault::Fault;
@@ -36,7 +36,7 @@ fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         "max_leases": record.max_leases,
         "name": record.name,
         "path": record.path,
-        "role": "",
+        "role": record.role,
         "type": "lease-count",
     })))
 }
@@ -46,7 +46,8 @@ fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let max_leases = fields.integer("max_leases")?.and_then(|max| u64::try_from(max).ok()).filter(|max| *max > 0);
     let max_leases = max_leases.ok_or_else(|| Fault::invalid("'max_leases' is invalid"))?;
     let path = path(visit, &fields.text_or_empty("path")?)?;
-    if !fields.text_or_empty("role")?.is_empty() {
+    let role = fields.text_or_empty("role")?.to_lowercase();
+    if !role.is_empty() && !has_roles(visit, &path) {
         return Err(no_role(&path));
     }
     let inheritable = fields.flag("inheritable")?.unwrap_or(path.is_empty());
@@ -54,9 +55,10 @@ fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         return Err(Fault::invalid(format!("'inheritable' is for quotas of a namespace, and {path:?} is none")));
     }
     let name = ask.capture("name").to_owned();
-    let record = LeaseQuotaRecord { name, path, max_leases, inheritable };
+    let record = LeaseQuotaRecord { name, path, max_leases, inheritable, role };
     let others = &visit.config.lease_quotas.records;
-    if let Some(other) = others.iter().find(|other| other.path == record.path && other.name != record.name) {
+    let is_same = |other: &&LeaseQuotaRecord| (&other.path, &other.role) == (&record.path, &record.role);
+    if let Some(other) = others.iter().filter(is_same).find(|other| other.name != record.name) {
         let text = format!("quota rule with similar properties exists under the name {:?}", other.name);
         return Err(Fault::invalid(text));
     }

@@ -21,6 +21,7 @@ mod mfa;
 pub(crate) mod misc;
 pub(crate) mod mounts;
 mod namespaces;
+pub(crate) mod open_ceremonies;
 pub(crate) mod passwords;
 pub(crate) mod plugins;
 pub(crate) mod policies;
@@ -61,6 +62,7 @@ pub(crate) fn routes() -> &'static HostTable {
             ],
             &[
                 at_gate::ROUTES,
+                open_ceremonies::ROUTES,
                 quotas::ROUTES,
                 lease_quotas::ROUTES,
                 settings::ROUTES,

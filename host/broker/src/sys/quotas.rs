@@ -100,7 +100,7 @@ pub(super) fn path(visit: &Visit, raw: &str) -> Result<String, Fault> {
 }
 
 /// Whether at this path is an auth method that tells with which role somebody logs in.
-fn has_roles(visit: &Visit, path: &str) -> bool {
+pub(super) fn has_roles(visit: &Visit, path: &str) -> bool {
     visit.config.mounts.at(path).is_some_and(|mount| role::is_told_by(mount))
 }
 

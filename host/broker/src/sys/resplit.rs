@@ -18,14 +18,14 @@ use crate::fields::Fields;
 use crate::node::reseal;
 use crate::visit::{After, Ask, Visit, data, enveloped};
 
-mod verify;
+pub(super) mod verify;
 
 const R: &[Verb] = &[Verb::Read];
 const W: &[Verb] = &[Verb::Write];
 const D: &[Verb] = &[Verb::Delete];
 
 /// What a new split is asked with.
-const ASKED: &[&str] = &["secret_shares", "secret_threshold", "pgp_keys", "backup", "require_verification"];
+pub(super) const ASKED: &[&str] = &["secret_shares", "secret_threshold", "pgp_keys", "backup", "require_verification"];
 
 pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("rotate/root/init", R, Handler::Now(root_status), "Tell how far a new split is."),
@@ -62,7 +62,7 @@ pub(super) const ROUTES: &[HostRoute] = &[
 ];
 
 /// What a share comes with.
-const SHARE: &[&str] = &["key", "nonce"];
+pub(super) const SHARE: &[&str] = &["key", "nonce"];
 
 /// Which key is made anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,23 +80,23 @@ impl Which {
     }
 }
 
-fn root_status(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+pub(super) fn root_status(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
     status(Which::Root, visit)
 }
 
-fn recovery_status(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+pub(super) fn recovery_status(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
     if !has_recovery(visit)? {
         return Err(Fault::invalid("unable to look up config: recovery not supported"));
     }
     status(Which::Recovery, visit)
 }
 
-fn root_start(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+pub(super) fn root_start(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     start(Which::Root, visit, ask)
 }
 
 /// Where there are no recovery keys yet, whoever may ask for them gets them at once.
-fn recovery_start<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
+pub(super) fn recovery_start<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
     Box::pin(async move {
         if !has_recovery(visit)? {
             return Err(Fault::invalid("recovery keys not supported"));
@@ -117,21 +117,21 @@ fn recovery_start<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
     })
 }
 
-fn root_cancel(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+pub(super) fn root_cancel(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
     visit.open.ceremonies.lock().split = None;
     Ok(Reply::Empty)
 }
 
-fn recovery_cancel(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+pub(super) fn recovery_cancel(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
     visit.open.ceremonies.lock().recovery = None;
     Ok(Reply::Empty)
 }
 
-fn root_update<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
+pub(super) fn root_update<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
     Box::pin(update(Which::Root, visit, ask))
 }
 
-fn recovery_update<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
+pub(super) fn recovery_update<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
     Box::pin(update(Which::Recovery, visit, ask))
 }
 

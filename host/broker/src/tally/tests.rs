@@ -11,6 +11,7 @@ fn basis(term: u64, names: &[&str]) -> Basis {
         path: format!("{name}/"),
         max_leases: 2,
         inheritable: false,
+        role: String::new(),
     };
     let quotas =
         LeaseQuotas { rules: QuotaRules::new(Vec::new(), Vec::new()), records: names.iter().map(record).collect() };

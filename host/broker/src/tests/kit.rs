@@ -18,7 +18,7 @@ use bulkhead_model::hidden::Hidden;
 use bulkhead_model::limits::REQUEST_MS_MAX;
 use bulkhead_model::path::ApiPath;
 use bulkhead_model::reply::{Envelope, Reply};
-use bulkhead_model::request::{Body, Origin, Request, Verb};
+use bulkhead_model::request::{Body, OpenCeremonies, Origin, Request, Verb};
 use bulkhead_model::seam::audit::{AuditSink, AuditSinkMaker};
 use bulkhead_model::seam::cluster::Cluster;
 use bulkhead_model::seam::ledger::{Ledger, LedgerError, Standing, Versioned, View};
@@ -417,6 +417,7 @@ pub(crate) fn request(verb: Verb, path: &str, token: &str, body: &Value) -> Requ
             port: 1,
             certificates: Vec::new(),
             open_metrics: false,
+            open_ceremonies: OpenCeremonies::default(),
         },
     }
 }

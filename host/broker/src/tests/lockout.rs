@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bulkhead_model::failure::FailureKind;
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::plugin::{
-    Alias, AuthGrant, Descriptor, GuestError, GuestRequest, GuestResponse, Operation, PluginKind, TokenType,
+    Alias, AuthGrant, Descriptor, Existence, GuestError, GuestRequest, GuestResponse, Operation, PluginKind, TokenType,
 };
 use bulkhead_model::request::Verb;
 use bulkhead_model::seam::plugin::{Call, CallFailure, CallHost, Finished, Plugin, Returned};
@@ -30,8 +30,13 @@ struct Phrases {
 
 impl Phrases {
     fn new() -> Arc<Self> {
+        Self::with_existence(Existence::None)
+    }
+
+    fn with_existence(existence: Existence) -> Arc<Self> {
         let mut login = route("login/{name}");
         login.unauthenticated = true;
+        login.existence = existence;
         let mut lookahead = login.operations[0].clone();
         lookahead.operation = Operation::AliasLookahead;
         login.operations.push(lookahead);
@@ -163,7 +168,10 @@ async fn wrong(kit: &Kit, name: &str, times: usize) -> Vec<Login> {
 }
 
 async fn ready() -> (Kit, Arc<Phrases>) {
-    let method = Phrases::new();
+    ready_with(Phrases::new()).await
+}
+
+async fn ready_with(method: Arc<Phrases>) -> (Kit, Arc<Phrases>) {
     let kit = Kit::with_other(method.clone()).await;
     let made = kit.ask(Verb::Write, "sys/auth/p", ROOT, json!({ "type": "phrases" })).await;
     assert_eq!(made.failed, None);
@@ -196,6 +204,14 @@ async fn after_five_wrong_logins_nothing_is_looked_at_any_more_until_the_lock_is
     assert!(locked(&kit).await.is_empty());
     assert_eq!(log_in(&kit, "ann", "right").await, Token);
     assert_eq!(kit.count(space::LOCKED_ALIASES), 0);
+}
+
+/// A method may say of its logins whether what they name is there.
+#[tokio::test]
+async fn a_login_that_counts_as_creating_something_is_a_login() {
+    let (kit, method) = ready_with(Phrases::with_existence(Existence::Key("seen/{name}".into()))).await;
+    assert_eq!(wrong(&kit, "ann", 6).await, [Wrong, Wrong, Wrong, Wrong, Wrong, Locked]);
+    assert_eq!(method.checks.load(Ordering::SeqCst), 5);
 }
 
 #[tokio::test]

@@ -109,8 +109,8 @@ fn shown(record: &TokenRecord, id: &str, now_ms: u64) -> WipedJson {
     if record.period_secs != 0 {
         told["period"] = record.period_secs.into();
     }
-    if !record.role.is_empty() {
-        told["role"] = record.role.as_str().into();
+    if !record.token_role().is_empty() {
+        told["role"] = record.token_role().into();
     }
     if !record.bound_cidrs.is_empty() {
         told["bound_cidrs"] = json!(record.bound_cidrs);

@@ -123,11 +123,11 @@ impl Bounds {
         if let Some(grant) = granted {
             return Ok(Self { period_secs: grant.period.unwrap_or(0), explicit_max_secs: own });
         }
-        if record.role.is_empty() {
+        if record.token_role().is_empty() {
             return Ok(Self { period_secs: record.period_secs, explicit_max_secs: own });
         }
-        let role = roles::get(visit, &record.role)?.ok_or_else(|| {
-            let text = format!("original token role {:?} could not be found, not renewing", record.role);
+        let role = roles::get(visit, record.token_role())?.ok_or_else(|| {
+            let text = format!("original token role {:?} could not be found, not renewing", record.token_role());
             unrenewed(&format!("failed to renew entry: {text}"))
         })?;
         // Unlike in OpenBao the caller's own limit holds on beside the role's.

@@ -1,9 +1,11 @@
 //! `auth`: the mounts of auth methods.
 
+pub(super) mod help;
+
 use serde_json::{Map, Value, json};
 
 use super::mounts::{self, enable_flags, tune_flags};
-use super::{Command, Group, Prints};
+use super::{Command, Group, Prints, remount};
 use crate::client::Call;
 use crate::fault::Fault;
 use crate::flags::Flag;
@@ -65,6 +67,17 @@ pub(super) const TUNE: Command = Command {
         Flag::int("user-lockout-threshold", "How many failed logins lock a user out."),
     ],
     run: tune,
+};
+
+pub(super) const MOVE: Command = Command {
+    words: "auth move",
+    about: "Move an auth method to a new path",
+    usage: "[options] SOURCE DESTINATION",
+    help: "Moves a mounted auth method with its configuration. Tokens that it made are revoked. Both paths\nare below auth/, which can be left out.\n\nMove auth/ci/ to auth/build/:\n\n    $ bulkhead auth move ci/ build/",
+    prints: Prints::Lines,
+    is_client: true,
+    flags: &[],
+    run: |session| remount::run(session, &remount::METHOD),
 };
 
 fn enable(session: &Session) -> Result<u8, Fault> {

@@ -63,6 +63,13 @@ fn run(session: &Session) -> Result<u8, Fault> {
     finish(session, &secret, Kept { no_store, token_only })
 }
 
+/// How one logs in by a method of this type, where it is mounted elsewhere than at its type.
+pub(super) fn at_path(text: &str, kind: &str, path: &str) -> String {
+    let path = path.trim_end_matches('/');
+    let given = format!("-method={kind}");
+    if path == kind { text.to_owned() } else { text.replace(&given, &format!("{given} -path={path}")) }
+}
+
 /// What becomes of the token.
 struct Kept {
     no_store: bool,

@@ -17,12 +17,14 @@ mod plugin;
 mod policy;
 mod print_token;
 mod read;
+mod remount;
 mod secrets;
 mod server;
 mod status;
 mod token;
 mod unwrap;
 mod version;
+mod version_history;
 mod write;
 
 use crate::env::Environment;
@@ -86,7 +88,9 @@ pub(crate) const COMMANDS: &[&Command] = &[
     &audit::LIST,
     &auth::DISABLE,
     &auth::ENABLE,
+    &auth::help::COMMAND,
     &auth::LIST,
+    &auth::MOVE,
     &auth::TUNE,
     &completion::COMMAND,
     &delete::COMMAND,
@@ -118,6 +122,7 @@ pub(crate) const COMMANDS: &[&Command] = &[
     &namespace::SCAN,
     &namespace::UNLOCK,
     &operator::diagnose::COMMAND,
+    &operator::generate_root::COMMAND,
     &operator::init::COMMAND,
     &operator::key_status::COMMAND,
     &operator::raft::MEMBERS,
@@ -132,10 +137,13 @@ pub(crate) const COMMANDS: &[&Command] = &[
     &operator::snapshot::INSPECT,
     &operator::snapshot::RESTORE,
     &operator::snapshot::SAVE,
+    &operator::rotate_keys::REKEY,
     &operator::rotate::COMMAND,
+    &operator::rotate_keys::ROTATE_KEYS,
     &operator::seal::COMMAND,
     &operator::raft::STEP_DOWN,
     &operator::unseal::COMMAND,
+    &operator::validate_config::COMMAND,
     &patch::COMMAND,
     &path_help::COMMAND,
     &plugin::DEREGISTER,
@@ -171,6 +179,7 @@ pub(crate) const COMMANDS: &[&Command] = &[
     &token::REVOKE,
     &unwrap::COMMAND,
     &version::COMMAND,
+    &version_history::COMMAND,
     &write::COMMAND,
 ];
 
@@ -379,7 +388,7 @@ fn report(fault: &Fault, command: &Command, terminal: &Terminal) -> u8 {
     }
     match fault {
         // As there: what 1 and 2 say of a node, a mistyped flag must not.
-        Fault::Usage(_) if command.words == operator::diagnose::COMMAND.words => operator::diagnose::EXIT_USAGE,
+        Fault::Usage(_) if operator::CHECKS.contains(&command.words) => operator::diagnose::EXIT_USAGE,
         fault => fault.exit_code(),
     }
 }

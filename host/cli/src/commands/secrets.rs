@@ -1,11 +1,9 @@
 //! `secrets`: the mounts of secrets engines.
 
-use std::time::Duration;
-
 use serde_json::{Map, Value, json};
 
 use super::mounts::{self, enable_flags, tune_flags};
-use super::{Command, Group, Prints};
+use super::{Command, Group, Prints, remount};
 use crate::client::Call;
 use crate::fault::Fault;
 use crate::flags::Flag;
@@ -74,14 +72,8 @@ pub(super) const MOVE: Command = Command {
     prints: Prints::Lines,
     is_client: true,
     flags: &[],
-    run: remount,
+    run: |session| remount::run(session, &remount::ENGINE),
 };
-
-/// How long to wait before asking again whether a move is done.
-const MOVE_WAIT: Duration = Duration::from_secs(1);
-
-/// How often to ask. Source: none, a constant. Why: a script must not wait for ever.
-const MOVE_CHECKS_MAX: u32 = 600;
 
 fn enable(session: &Session) -> Result<u8, Fault> {
     let (kind, path) = mounts::kind_and_path(session, session.one()?)?;
@@ -163,37 +155,4 @@ pub(super) fn send_tune(client: &crate::client::Client, path: &str, body: &Value
         .send(&Call::new("POST", &format!("sys/mounts/{path}tune")).body(body))
         .map_err(|error| Fault::request(format!("Error tuning secrets engine {path}"), error))?;
     Ok(())
-}
-
-fn remount(session: &Session) -> Result<u8, Fault> {
-    let arguments = session.exactly(2)?;
-    let (from, to) = (with_slash(&arguments[0]), with_slash(&arguments[1]));
-    let client = session.client()?;
-    let body = json!({ "from": from, "to": to });
-    let started = client
-        .json(&Call::new("POST", "sys/remount").body(&body))
-        .map_err(|error| Fault::request(format!("Error moving secrets engine {from} to {to}"), error))?;
-    let id = started
-        .pointer("/data/migration_id")
-        .or_else(|| started.get("migration_id"))
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned();
-    let what = format!("secrets engine {from} to {to}, with migration ID {id}");
-    session.terminal.out(&format!("Started moving {what}"));
-    for _ in 0..MOVE_CHECKS_MAX {
-        let status = client.json(&Call::new("GET", &format!("sys/remount/status/{id}"))).map_err(|error| {
-            Fault::request(format!("Error checking migration status of secrets engine {from} to {to}"), error)
-        })?;
-        match status.pointer("/data/migration_info/status").and_then(Value::as_str) {
-            Some("success") => {
-                session.terminal.out(&format!("Success! Finished moving {what}"));
-                return Ok(0);
-            }
-            Some("failure") => return Err(Fault::Refused(format!("Failure! Error encountered moving {what}"))),
-            _ => session.terminal.out(&format!("Waiting for terminal status in migration of {what}")),
-        }
-        std::thread::sleep(MOVE_WAIT);
-    }
-    Err(Fault::Refused(format!("The server is still moving {what}; ask for sys/remount/status/{id}")))
 }

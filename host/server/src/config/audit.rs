@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bulkhead_model::audit_filter::Scope;
 use bulkhead_model::hcl::{Item, Value};
 
 use super::error::ConfigError;
@@ -25,6 +26,11 @@ pub(super) fn read_all(top: &Stanza<'_>, notes: &mut Vec<Note>) -> Result<Vec<Au
         let audit = read(&stanza, notes)?;
         if audits.iter().any(|known| known.path == audit.path) {
             return Err(stanza.error(format!("audit device {:?} is declared twice", audit.path)));
+        }
+        let scope = |audit: &AuditConfig| Scope::of(&audit.options);
+        let is_fallback = scope(&audit).map_err(|text| stanza.error(text))?.is_fallback();
+        if is_fallback && audits.iter().any(|known| scope(known).is_ok_and(|scope| scope.is_fallback())) {
+            return Err(stanza.error("there can be only one fallback audit device"));
         }
         audits.push(audit);
     }

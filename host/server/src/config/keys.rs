@@ -150,6 +150,8 @@ const UNIX: &[Key] = &[
 pub(super) const LISTENER: &[Key] = &[
     read("address"),
     read("cluster_address"),
+    read("disable_unauthed_generate_root_endpoints"),
+    read("disable_unauthed_rekey_endpoints"),
     read("http_idle_timeout"),
     read("http_read_header_timeout"),
     read("http_read_timeout"),
@@ -183,7 +185,6 @@ pub(super) const LISTENER: &[Key] = &[
     ignored("cors_allowed_origins", "sys/config/cors says which sites' pages may ask"),
     ignored("cors_enabled", "sys/config/cors says which sites' pages may ask"),
     ignored("disable_request_limiter", "limits are always on"),
-    ignored("disable_unauthed_rekey_endpoints", ALWAYS_SO),
     ignored("disable_replication_status_endpoints", ALWAYS_SO),
     ignored("http_write_timeout", "an answer that is not taken ends with the idle time"),
     ignored("inflight_requests_logging", "it is not offered"),
@@ -341,8 +342,8 @@ pub(super) const AUDIT_OPTIONS: &[Key] = &[
     read("log_raw"),
     read("prefix"),
     read("skip_test"),
-    ignored("fallback", ENTERPRISE),
-    ignored("filter", ENTERPRISE),
+    read("fallback"),
+    read("filter"),
     // Ignoring it would write what somebody wanted to keep out of the file.
     refused("exclude", ENTERPRISE),
 ];

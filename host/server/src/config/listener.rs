@@ -10,6 +10,7 @@ use std::time::Duration;
 use bulkhead_api::{
     Behind, CONNECTIONS_MAX, ClientCertificates, ListenerLimits, SNAPSHOT_BYTES_MAX, SocketFile, TlsFiles, TlsVersion,
 };
+use bulkhead_model::request::OpenCeremonies;
 
 use super::error::ConfigError;
 use super::keys;
@@ -113,6 +114,14 @@ fn read(stanza: &Stanza<'_>, notes: &mut Vec<Note>) -> Result<ListenerConfig, Co
         return Err(stanza.wrong("role", "is not offered: every listener serves the API, as with \"default\""));
     }
     let mut limits = limits(stanza)?;
+    // Shut, unless the stanza says otherwise.
+    let opened = |key: &str| -> Result<bool, ConfigError> {
+        Ok(stanza.string(key)?.is_some_and(|text| !text.is_empty()) && !stanza.flag(key)?)
+    };
+    limits.open_ceremonies = OpenCeremonies {
+        generate_root: opened("disable_unauthed_generate_root_endpoints")?,
+        rekey: opened("disable_unauthed_rekey_endpoints")?,
+    };
     for telemetry in stanza.blocks("telemetry")? {
         telemetry.check(keys::LISTENER_TELEMETRY, notes)?;
         limits.open_metrics = telemetry.flag("unauthenticated_metrics_access")?;

@@ -223,6 +223,14 @@ fn other_bad_keys_are_refused_with_their_place_and_what_to_do() {
             "audit \"nosuch\" {}",
             "main.hcl:3: audit \"nosuch\" is not offered: use audit \"file\" \"main\" { options { file_path = \"…\" } }",
         ),
+        (
+            "audit \"file\" {\n file_path = \"x\"\n filter = \"path ==\" }",
+            "main.hcl:3: filter is none: it ends too early",
+        ),
+        (
+            "audit \"file\" \"a\" { fallback = true } audit \"file\" \"b\" { options { fallback = \"1\" } }",
+            "main.hcl:3: there can be only one fallback audit device",
+        ),
         ("audit \"file\" \"a\" {} audit \"file\" \"a/\" {}", "main.hcl:3: audit device \"a\" is declared twice"),
     ] {
         assert_eq!(refused(&format!("{IN_MEMORY}{LISTENER}{text}")), message, "for {text:?}");

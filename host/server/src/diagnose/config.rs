@@ -8,6 +8,18 @@ use crate::config::error::ConfigError;
 use crate::error::chain;
 
 pub(super) fn examine(config: &Result<Config, ConfigError>, paths: &[PathBuf]) -> Vec<Check> {
+    let mut checks = read(config, paths);
+    if let Ok(config) = config
+        && config.is_api_addr_vague()
+    {
+        let message = format!("clients are told {}, which other machines cannot reach", config.api_addr());
+        checks.push(Check::warning("api_addr", message, "set api_addr"));
+    }
+    checks
+}
+
+/// Whether it can be used, and which keys in it have no effect.
+pub(super) fn read(config: &Result<Config, ConfigError>, paths: &[PathBuf]) -> Vec<Check> {
     let config = match config {
         Ok(config) => config,
         Err(error) => {
@@ -23,9 +35,5 @@ pub(super) fn examine(config: &Result<Config, ConfigError>, paths: &[PathBuf]) -
             .iter()
             .map(|note| Check::warning(&note.key, format!("does nothing here: {}", note.reason), "leave it out")),
     );
-    if config.is_api_addr_vague() {
-        let message = format!("clients are told {}, which other machines cannot reach", config.api_addr());
-        checks.push(Check::warning("api_addr", message, "set api_addr"));
-    }
     checks
 }

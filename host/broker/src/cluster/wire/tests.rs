@@ -13,6 +13,21 @@ fn passed(request: &Request) -> Request {
     asked.into_request().expect("a request stays one")
 }
 
+/// Only a node that knows them says of a request that it let it through.
+#[test]
+fn what_needs_no_token_is_asked_for_in_a_way_of_its_own() {
+    for (path, is_let_through) in [
+        ("sys/rekey/init", true),
+        ("sys/generate-root/update", true),
+        ("sys/rekey/backup", false),
+        ("sys/rotate/root/init", false),
+        ("kv/data/rekey/init", false),
+    ] {
+        let asked = question(&request(Verb::Write, path, "", &json!({})), 7);
+        assert_eq!(matches!(asked, Question::LetThrough(..)), is_let_through, "{path}");
+    }
+}
+
 #[test]
 fn a_request_arrives_as_it_was_taken() {
     for verb in VERBS {
@@ -26,6 +41,7 @@ fn a_request_arrives_as_it_was_taken() {
             port: 9,
             certificates: vec![vec![1, 2]],
             open_metrics: false,
+            open_ceremonies: OpenCeremonies::default(),
         };
         let came = passed(&sent);
         assert_eq!((came.verb, came.path.as_str(), &came.id), (verb, "kv/data/a", &sent.id));

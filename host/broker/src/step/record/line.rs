@@ -31,6 +31,11 @@ fn verb(verb: Verb) -> &'static str {
     crate::step::route::operation(verb).as_str()
 }
 
+/// What is asked to be done, as far as it is known.
+pub(super) fn operation(request: &Request, trail: &Trail) -> &'static str {
+    if trail.operation.is_empty() { verb(request.verb) } else { trail.operation }
+}
+
 /// What both lines of a request tell about it.
 pub(super) fn told(device: &Device, request: &Request, trail: &Trail) -> Told {
     Told {
@@ -213,8 +218,7 @@ fn about_request(device: &Device, request: &Request, trail: &Trail) -> Value {
     if let Some(caller) = &trail.who {
         about.insert("client_id".into(), client_id(caller).into());
     }
-    let operation = if trail.operation.is_empty() { verb(request.verb) } else { trail.operation };
-    about.insert("operation".into(), operation.into());
+    about.insert("operation".into(), operation(request, trail).into());
     insert_mount(trail.mount.as_ref(), "mount_running_version", &mut about);
     if let Some(token) = &request.token {
         about.insert("client_token".into(), secret(device, token.expose()).into());

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bulkhead_model::audit_filter::{Entry, Scope};
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::request::Request;
 
@@ -18,7 +19,7 @@ use crate::visit::Who;
 
 /// What the steps found out about a request.
 pub(crate) struct Trail {
-    /// Those there were when the request came; the answer goes to the same.
+    /// Those there were when the request came; the answer goes to the same. Once there is a line, those it is for.
     pub(super) devices: Arc<Vec<Arc<Device>>>,
     /// The request may change the devices; its answer goes to a new one as well.
     pub(super) about_devices: bool,
@@ -64,6 +65,14 @@ pub(super) enum PathPart {
     Plain(String),
     /// A name that a caller chose: hashed, as names of secrets are secrets.
     Name(String),
+}
+
+impl PathPart {
+    fn text(&self) -> &str {
+        match self {
+            Self::Plain(text) | Self::Name(text) => text,
+        }
+    }
 }
 
 /// Who named the members of a body.
@@ -219,6 +228,27 @@ impl Trail {
         }
         self.operation = passed.operation.as_str();
         self.verdict = Some(Verdict::Allowed(passed.granting.clone()));
+    }
+
+    /// Leaves the devices out that the request is not for. Where it is for none of several, nobody records it, as
+    /// the operator asked.
+    pub(super) fn select(&mut self, request: &Request) {
+        if !self.devices.iter().any(|device| matches!(device.scope, Scope::Filtered(_))) {
+            return;
+        }
+        let path: String = match &self.path[..] {
+            [] => request.path.as_str().to_owned(),
+            parts => parts.iter().map(PathPart::text).collect(),
+        };
+        let entry = Entry {
+            mount_type: self.mount.as_ref().map_or("", |mount| &mount.kind),
+            mount_point: self.mount.as_ref().map_or("", |mount| &mount.point),
+            namespace: self.namespace.as_ref().map_or("", |namespace| namespace.path()),
+            operation: line::operation(request, self),
+            path: &path,
+        };
+        let meant = self.devices.iter().filter(|device| device.scope.takes(&entry));
+        self.devices = Arc::new(meant.cloned().collect());
     }
 
     /// What the request is counted as, now that it is answered.

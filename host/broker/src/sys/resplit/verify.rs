@@ -12,27 +12,27 @@ use crate::sys::seal::decoded;
 use crate::sys::table::Answer;
 use crate::visit::{After, Ask, Visit, data};
 
-pub(super) fn root_status(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+pub(in crate::sys) fn root_status(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
     status(Which::Root, visit)
 }
 
-pub(super) fn recovery_status(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+pub(in crate::sys) fn recovery_status(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
     status(Which::Recovery, visit)
 }
 
-pub(super) fn root_anew(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+pub(in crate::sys) fn root_anew(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
     anew(Which::Root, visit)
 }
 
-pub(super) fn recovery_anew(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+pub(in crate::sys) fn recovery_anew(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
     anew(Which::Recovery, visit)
 }
 
-pub(super) fn root_bring<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
+pub(in crate::sys) fn root_bring<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
     Box::pin(bring(Which::Root, visit, ask))
 }
 
-pub(super) fn recovery_bring<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
+pub(in crate::sys) fn recovery_bring<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
     Box::pin(bring(Which::Recovery, visit, ask))
 }
 

@@ -89,14 +89,14 @@ fn request(session: &Session, is_recovery: bool) -> Result<Value, Fault> {
     }))
 }
 
-fn pgp_keys(lists: &[String]) -> Result<Option<Vec<String>>, Fault> {
+pub(super) fn pgp_keys(lists: &[String]) -> Result<Option<Vec<String>>, Fault> {
     let paths = lists.iter().flat_map(|list| list.split(',')).filter(|path| !path.is_empty());
     let keys: Vec<String> = paths.map(pgp_key).collect::<Result<_, _>>()?;
     Ok((!keys.is_empty()).then_some(keys))
 }
 
 /// A key as the server takes it: base64, which a binary file is turned into.
-fn pgp_key(path: &str) -> Result<String, Fault> {
+pub(super) fn pgp_key(path: &str) -> Result<String, Fault> {
     use base64::Engine;
     if path.starts_with("keybase:") {
         return Err(Fault::Local(format!(
@@ -111,7 +111,7 @@ fn pgp_key(path: &str) -> Result<String, Fault> {
     })
 }
 
-fn texts<'v>(keys: &'v Value, name: &str) -> Vec<&'v str> {
+pub(super) fn texts<'v>(keys: &'v Value, name: &str) -> Vec<&'v str> {
     keys.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
 }
 

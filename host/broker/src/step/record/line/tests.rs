@@ -7,7 +7,7 @@ use bulkhead_model::fake::entropy::FakeEntropy;
 use bulkhead_model::path::ApiPath;
 use bulkhead_model::plugin::Operation;
 use bulkhead_model::reply::MfaRequirement;
-use bulkhead_model::request::Origin;
+use bulkhead_model::request::{OpenCeremonies, Origin};
 use bulkhead_model::seam::audit::{AuditSink, AuditSinkMaker};
 use futures::FutureExt;
 
@@ -69,6 +69,7 @@ fn request_with(headers: &[(&str, &str)]) -> Request {
             port: 1,
             certificates: Vec::new(),
             open_metrics: false,
+            open_ceremonies: OpenCeremonies::default(),
         },
     }
 }
