@@ -1,7 +1,7 @@
 //! The database engine with real databases, and with a driver that somebody else wrote. What lives
 //! here: what a user sees. What must not: how a driver speaks (that is the drivers' own tests).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -194,52 +194,175 @@ fn a_driver_that_somebody_else_wrote_works_for_whom_it_is_granted() {
 }
 
 #[test]
-fn what_did_not_commit_is_told_until_it_is_undone() {
-    let (node, postgres) = (with_engine(), Postgres::start());
-    let url = format!(
-        "postgresql://{{{{username}}}}:{{{{password}}}}@127.0.0.1:{}/postgres?sslmode=disable",
-        postgres.port()
-    );
+fn users_of_postgresql_log_in_by_certificates_that_are_issued_to_them() {
+    let (node, servers, clients) = (with_engine(), Authority::new(), Authority::of_each_kind());
+    let (certificate, key) = servers.sign(&["localhost"]);
+    let roots: String = clients.iter().map(Authority::pem).collect();
+    let postgres = Postgres::start_with_client_certificates(&certificate, &key, &roots);
+    let url = "postgresql://{{username}}:{{password}}@127.0.0.1";
     let config = json!({
-        "plugin_name": "postgresql-database-plugin", "connection_url": url, "allowed_roles": "*",
+        "plugin_name": "postgresql-database-plugin", "allowed_roles": "*", "tls_ca": servers.pem(),
+        "connection_url": format!("{url}:{}/postgres?sslmode=verify-ca", postgres.port()),
         "username": ADMIN, "password": ADMIN_PASSWORD,
     });
     node.put("database/config/db", &config);
-    // Made, and then asked for what cannot be: the database takes all of it back.
-    let create = "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}'; GRANT nothing_there TO \"{{name}}\"";
-    node.put("database/roles/app", &json!({ "db_name": "db", "creation_statements": create }));
+    let _ = postgres.sql("postgres", "CREATE ROLE bystander LOGIN");
+    let kinds = [("ec", "384"), ("ed25519", "0"), ("rsa", "2048"), ("ec", "521"), ("ec", "256")];
+    for (client, (key_type, key_bits)) in clients.iter().zip(kinds) {
+        let role = json!({
+            "db_name": "db", "creation_statements": "CREATE ROLE \"{{name}}\" LOGIN", "default_ttl": "1h",
+            "credential_type": "client_certificate",
+            "credential_config": {
+                "common_name_template": "v {{.RoleName}}, {{random 8}}", "ca_cert": client.pem(),
+                "ca_private_key": client.key_pem(), "key_type": key_type, "key_bits": key_bits, "signature_bits": 384,
+            },
+        });
+        node.put("database/roles/app", &role);
+        let shown = node.get("database/roles/app").text();
+        assert!(shown.contains("BEGIN CERTIFICATE") && !shown.contains("PRIVATE"), "{shown}");
+        let made = node.get("database/creds/app");
+        assert_eq!(made.status, 200, "{key_type} {key_bits}: {}", made.text());
+        assert_eq!((text(&made, "data.private_key_type").as_str(), made.at("data.password")), (key_type, Value::Null));
+        let name = text(&made, "data.username");
+        assert!(name.starts_with("v app, "), "{name}");
+        let (pem, key) = (text(&made, "data.client_certificate"), text(&made, "data.private_key"));
+        let as_user = |user: &str| postgres.try_with_certificate(user, (&pem, &key), "SELECT 1");
+        as_user(&name).unwrap_or_else(|told| panic!("{key_type} {key_bits}: {told}"));
+        let told = as_user("bystander").unwrap_err();
+        assert!(told.contains("certificate authentication failed"), "{told}");
+        let (strange, strange_key) = servers.sign(&["other.example"]);
+        let told = postgres.try_with_certificate(&name, (&strange, &strange_key), "SELECT 1").unwrap_err();
+        assert!(!told.is_empty(), "a certificate of somebody else's");
+        revoke(&node, &text(&made, "lease_id"));
+        as_user(&name).unwrap_err();
+    }
+}
+
+#[test]
+fn the_roots_password_changes_by_itself() {
+    let (node, postgres) = (with_engine(), Postgres::start());
+    let _ = postgres.sql("postgres", "CREATE ROLE keeper LOGIN SUPERUSER PASSWORD 'first'");
+    let mut config = connection(&postgres);
+    (config["username"], config["password"], config["rotation_period"]) =
+        (json!("keeper"), json!("first"), json!("5s"));
+    node.put("database/config/db", &config);
+    let create = "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}'";
+    node.put("database/roles/app", &json!({ "db_name": "db", "creation_statements": create, "default_ttl": "1h" }));
+    let hash = || postgres.sql("postgres", "SELECT rolpassword FROM pg_authid WHERE rolname = 'keeper'");
+    let known = |at: &str| node.get("database/config/db").at(at).as_str().map(str::to_owned);
+    assert!(postgres.can("postgres", "keeper", "first", "SELECT 1"));
+    let mut before = hash();
+    // Once, and again: it goes on by itself, and with the password that it has made.
+    let mut told = None;
+    for _ in 0..2 {
+        node.until("the root's password has changed", |_| hash() != before);
+        node.until("it is told when", |_| known("data.last_vault_rotation") != told);
+        (before, told) = (hash(), known("data.last_vault_rotation"));
+        assert!(!postgres.can("postgres", "keeper", "first", "SELECT 1"));
+        let (lease, name, password) = user(&node, "app");
+        assert!(postgres.can("postgres", &name, &password, "SELECT 1"));
+        revoke(&node, &lease);
+    }
+    node.put("database/config/db", &json!({ "disable_automated_rotation": true }));
+    let rests = hash();
+    assert_eq!(known("data.next_vault_rotation"), None);
+    thread::sleep(Duration::from_secs(7));
+    assert_eq!(hash(), rests, "it changes though it is to rest");
+    let (_, name, password) = user(&node, "app");
+    assert!(postgres.can("postgres", &name, &password, "SELECT 1"));
+}
+
+/// The intents that are told: their mounts and kinds.
+fn intents(node: &Node) -> Vec<(String, String)> {
+    let told = node.get("sys/plugins/intents");
+    let list = told.at("data.intents");
+    let text = |intent: &Value, name: &str| intent[name].as_str().unwrap_or_default().to_owned();
+    list.as_array()
+        .map(|all| all.iter().map(|one| (text(one, "mount"), text(one, "kind"))).collect())
+        .unwrap_or_default()
+}
+
+#[test]
+fn what_did_not_commit_is_told_until_it_is_undone() {
+    let (node, postgres) = (with_engine(), Postgres::start());
+    node.put("database/config/db", &connection(&postgres));
+    // Made for good, and then asked for what cannot be: there is a user that nobody was told of.
+    let create = "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}'; COMMIT; GRANT nothing_there TO \"{{name}}\"";
+    // The role's statements do not remove it: the driver's own way has to.
+    let role = json!({ "db_name": "db", "creation_statements": create, "revocation_statements": "DROP ROLE nobody" });
+    node.put("database/roles/app", &role);
+    let left = || postgres.sql("postgres", "select count(*) from pg_roles where rolname like 'v-%'");
     let begun = Instant::now();
     let refused = node.get("database/creds/app");
     assert_eq!(refused.status, 502, "{}", refused.text());
-    let told = node.get("sys/plugins/intents");
-    if begun.elapsed() < Duration::from_secs(60) {
-        assert_eq!(told.at("data.count"), json!(1), "{}", told.text());
-        assert_eq!(told.at("data.intents").get(0).map(|intent| intent["mount"].clone()), Some(json!("database/")));
+    assert_eq!((left().as_str(), intents(&node)), ("1", vec![("database/".to_owned(), "user".to_owned())]));
+    while !intents(&node).is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(240), "it is not undone");
+        thread::sleep(Duration::from_millis(500));
     }
-    assert_eq!(postgres.sql("postgres", "select count(*) from pg_roles where rolname like 'v-%'"), "0");
+    assert_eq!(left(), "0", "it is told no more, and is there still");
+    // A call that did commit has nothing to be undone.
+    let create = "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}'";
+    node.put("database/roles/app", &json!({ "creation_statements": create, "revocation_statements": "" }));
+    let (_, name, password) = user(&node, "app");
+    assert_eq!(intents(&node), []);
+    assert!(postgres.can("postgres", &name, &password, "select 1"));
 }
 
-/// Nothing of a password is where an operator or a neighbour would see it.
+/// A connection to a server without TLS, for all roles.
+fn connection(postgres: &Postgres) -> Value {
+    let url = "postgresql://{{username}}:{{password}}@127.0.0.1";
+    json!({
+        "plugin_name": "postgresql-database-plugin", "allowed_roles": "*", "username": ADMIN, "password": ADMIN_PASSWORD,
+        "connection_url": format!("{url}:{}/postgres?sslmode=disable", postgres.port()),
+    })
+}
+
+/// Nothing of a password is where an operator or a neighbour would see it. The database writes down all that it is
+/// told, so that it is known which passwords there were.
 #[test]
 fn no_password_is_told_where_it_is_not_asked_for() {
     let (node, postgres) = (with_engine(), Postgres::start());
-    let url = format!(
-        "postgresql://{{{{username}}}}:{{{{password}}}}@127.0.0.1:{}/postgres?sslmode=disable",
-        postgres.port()
-    );
-    let config = json!({
-        "plugin_name": "postgresql-database-plugin", "connection_url": url, "allowed_roles": "*",
-        "username": ADMIN, "password": ADMIN_PASSWORD,
-    });
-    node.put("database/config/db", &config);
-    let shown = node.get("database/config/db");
-    assert_eq!(shown.at("data.connection_details.password"), Value::Null, "{}", shown.text());
-    let create = "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}' NONSENSE '{{password}}'";
-    node.put("database/roles/bad", &json!({ "db_name": "db", "creation_statements": create }));
-    let refused = node.get("database/creds/bad").text();
-    assert!(refused.contains("syntax error") || refused.contains("unrecognized"), "{refused}");
+    let _ = postgres.sql("postgres", "ALTER SYSTEM SET log_statement = 'all'");
+    let _ = postgres.sql("postgres", "SELECT pg_reload_conf(); CREATE ROLE worker LOGIN PASSWORD 'from before'");
+    let audit = node.path("audit.log");
+    node.put("sys/audit/file", &json!({ "type": "file", "options": { "file_path": audit } }));
+    node.put("database/config/db", &connection(&postgres));
+    let create = |more: &str| format!("CREATE ROLE \"{{{{name}}}}\" LOGIN PASSWORD '{{{{password}}}}' {more}");
+    node.put("database/roles/good", &json!({ "db_name": "db", "creation_statements": create("") }));
+    let bad = create("NONSENSE '{{password}}'");
+    node.put("database/roles/bad", &json!({ "db_name": "db", "creation_statements": bad }));
+    let worker = json!({ "db_name": "db", "username": "worker", "rotation_period": "1h" });
+    node.put("database/static-roles/worker", &worker);
+
+    let (lease, _, asked_for) = user(&node, "good");
+    let refused = node.get("database/creds/bad");
+    assert_eq!(refused.status, 502, "{}", refused.text());
+    node.put("database/rotate-role/worker", &json!({}));
+    let known = text(&node.get("database/static-creds/worker"), "data.password");
     node.put("database/rotate-root/db", &json!({}));
-    let login = |password: &str| postgres.can("postgres", ADMIN, password, "select 1");
-    assert!(!login(ADMIN_PASSWORD), "the root's password was not changed");
-    assert!(!node.output().contains("PASSWORD"), "{}", node.output());
+    revoke(&node, &lease);
+    assert!(!postgres.can("postgres", ADMIN, ADMIN_PASSWORD, "select 1"), "the root's password was not changed");
+
+    let written = regex::Regex::new("PASSWORD '([A-Za-z0-9-]{20})'").expect("it is a pattern");
+    let log = postgres.log();
+    let passwords: BTreeSet<&str> =
+        written.captures_iter(&log).filter_map(|found| Some(found.get(1)?.as_str())).collect();
+    // Of good and bad, twice of the worker, and the root's.
+    assert_eq!(passwords.len(), 5, "{log}");
+    assert!(passwords.contains(asked_for.as_str()) && passwords.contains(known.as_str()), "{log}");
+    let mut seen = vec![refused.text(), node.output(), std::fs::read_to_string(&audit).expect("there is an audit log")];
+    seen.extend(["config/db", "roles/good", "roles/bad", "static-roles/worker"].map(|path| {
+        let shown = node.get(&format!("database/{path}"));
+        assert_eq!(shown.status, 200, "{path}");
+        shown.text()
+    }));
+    seen.push(node.get("sys/plugins/intents").text());
+    assert!(seen[2].contains("database/"), "the audit log is in use");
+    for text in &seen {
+        assert!(passwords.iter().chain([&"from before"]).all(|password| !text.contains(password)), "{text}");
+        // As it is, and as JSON has it.
+        let quoted = json!(ADMIN_PASSWORD).to_string();
+        assert!(!text.contains(ADMIN_PASSWORD) && !text.contains(quoted.trim_matches('"')), "{text}");
+    }
 }

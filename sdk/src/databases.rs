@@ -16,6 +16,22 @@ pub const RSA_PRIVATE_KEY: &str = "rsa-private-key";
 /// What certificates of clients are called among the kinds of credentials.
 pub const CLIENT_CERTIFICATE: &str = "client-certificate";
 
+/// The subject that a certificate to this name has: a common name and nothing else, as RFC 4514 writes it.
+/// [`crate::driver::common_name`] reads it.
+#[must_use]
+pub fn subject(common_name: &str) -> String {
+    let last = common_name.chars().count().saturating_sub(1);
+    let mut out = "CN=".to_owned();
+    for (at, sign) in common_name.chars().enumerate() {
+        let is_odd = matches!(sign, '"' | '+' | ',' | ';' | '<' | '>' | '\\');
+        if is_odd || (at == 0 && sign == '#') || ((at == 0 || at == last) && sign == ' ') {
+            out.push('\\');
+        }
+        out.push(sign);
+    }
+    out
+}
+
 /// The names of the drivers that the mount may call.
 #[must_use]
 pub fn available() -> Vec<String> {

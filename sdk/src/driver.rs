@@ -1,6 +1,6 @@
 //! What a driver of databases implements: it manages accounts in one kind of system. There is no
 //! mount and no state: each call brings its config, and connections are parked between calls
-//! ([`crate::net::Connection::park`]). Of a [`Cx`] it has time, randomness, digests, the log and
+//! ([`crate::net::Pool`]). Of a [`Cx`] it has time, randomness, digests, the log and
 //! the node's memory.
 
 use std::borrow::Cow;
@@ -42,7 +42,8 @@ pub trait Driver: 'static {
     /// [`Error::InvalidRequest`]: what is wrong with it.
     fn verify(cx: &Cx, config: &Settings, connect: bool) -> Result<Settings>;
 
-    /// The name of the next user. Touches nothing outside.
+    /// The name of the next user, whatever its credential: a certificate is issued to that name. Touches nothing
+    /// outside.
     ///
     /// # Errors
     /// The template does not give one.
@@ -216,6 +217,31 @@ pub fn password(credential: &Credential) -> Result<&str> {
         Credential::PublicKey(_) => Err(unsupported("rsa_private_key")),
         Credential::Subject(_) => Err(unsupported("client_certificate")),
     }
+}
+
+/// The common name of a certificate's subject, which is what the database knows its holder by. A user that has one is
+/// of that name.
+///
+/// # Errors
+/// It is a credential of another kind, or there is more in the subject than that.
+pub fn common_name(credential: &Credential) -> Result<String> {
+    let subject = match credential {
+        Credential::Subject(subject) => subject,
+        Credential::Password(_) => return Err(unsupported("password")),
+        Credential::PublicKey(_) => return Err(unsupported("rsa_private_key")),
+    };
+    let wrong = || Error::invalid("the subject of the certificate is not a common name and nothing else");
+    let mut signs = subject.strip_prefix("CN=").ok_or_else(wrong)?.chars();
+    let mut name = String::with_capacity(subject.len());
+    while let Some(sign) = signs.next() {
+        name.push(match sign {
+            '\\' => signs.next().ok_or_else(wrong)?,
+            // These would begin another part of it.
+            '+' | ',' | ';' => return Err(wrong()),
+            sign => sign,
+        });
+    }
+    Ok(name)
 }
 
 fn unsupported(kind: &str) -> Error {

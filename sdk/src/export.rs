@@ -128,13 +128,7 @@ impl<D: Driver> database::Guest for D {
 #[macro_export]
 macro_rules! export_engine {
     ($plugin:ident) => {
-        #[cfg(target_arch = "wasm32")]
-        #[allow(unsafe_code, missing_docs, unreachable_pub, clippy::all)] // the exports of the canonical ABI
-        const _: () = {
-    $crate::bindings::metadata::export_metadata_part!($plugin with_types_in $crate::bindings::metadata);
-    $crate::bindings::lifecycle::export_lifecycle_part!($plugin with_types_in $crate::bindings::lifecycle);
-    $crate::bindings::engine::export_engine_part!($plugin with_types_in $crate::bindings::engine);
-        };
+        $crate::export_parts!(mounted $plugin: engine export_engine_part);
     };
 }
 
@@ -142,13 +136,7 @@ macro_rules! export_engine {
 #[macro_export]
 macro_rules! export_auth_method {
     ($plugin:ident) => {
-        #[cfg(target_arch = "wasm32")]
-        #[allow(unsafe_code, missing_docs, unreachable_pub, clippy::all)] // the exports of the canonical ABI
-        const _: () = {
-            $crate::bindings::metadata::export_metadata_part!($plugin with_types_in $crate::bindings::metadata);
-            $crate::bindings::lifecycle::export_lifecycle_part!($plugin with_types_in $crate::bindings::lifecycle);
-            $crate::bindings::authenticator::export_authenticator_part!($plugin with_types_in $crate::bindings::authenticator);
-        };
+        $crate::export_parts!(mounted $plugin: authenticator export_authenticator_part);
     };
 }
 
@@ -156,18 +144,7 @@ macro_rules! export_auth_method {
 #[macro_export]
 macro_rules! export_seal {
     ($seal:ident) => {
-        #[cfg(target_arch = "wasm32")]
-        #[allow(unsafe_code, missing_docs, unreachable_pub, clippy::all)] // the exports of the canonical ABI
-        const _: () = {
-            struct About;
-            impl $crate::bindings::metadata::exports::bulkhead::plugin::metadata::Guest for About {
-                fn describe() -> $crate::bindings::mounted::bulkhead::plugin::types::Descriptor {
-                    $crate::describe::seal::<$seal>()
-                }
-            }
-    $crate::bindings::metadata::export_metadata_part!(About with_types_in $crate::bindings::metadata);
-    $crate::bindings::sealer::export_sealer_part!($seal with_types_in $crate::bindings::sealer);
-        };
+        $crate::export_parts!(bare seal $seal: sealer export_sealer_part);
     };
 }
 
@@ -175,17 +152,35 @@ macro_rules! export_seal {
 #[macro_export]
 macro_rules! export_driver {
     ($driver:ident) => {
-        #[cfg(target_arch = "wasm32")]
-        #[allow(unsafe_code, missing_docs, unreachable_pub, clippy::all)] // the exports of the canonical ABI
-        const _: () = {
+        $crate::export_parts!(bare driver $driver: driver export_driver_part);
+    };
+}
+
+/// What the four above have in common: which parts of the bindings a type is exported by. Not to be used by itself.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! export_parts {
+    // It has routes and data, and says so itself.
+    (mounted $type:ident: $part:ident $export:ident) => {
+        $crate::export_parts!({} metadata export_metadata_part $type, lifecycle export_lifecycle_part $type, $part $export $type);
+    };
+    // It has neither: what it says about itself is made of its constants.
+    (bare $kind:ident $type:ident: $part:ident $export:ident) => {
+        $crate::export_parts!({
             struct About;
             impl $crate::bindings::metadata::exports::bulkhead::plugin::metadata::Guest for About {
                 fn describe() -> $crate::bindings::mounted::bulkhead::plugin::types::Descriptor {
-                    $crate::describe::driver::<$driver>()
+                    $crate::describe::$kind::<$type>()
                 }
             }
-    $crate::bindings::metadata::export_metadata_part!(About with_types_in $crate::bindings::metadata);
-    $crate::bindings::driver::export_driver_part!($driver with_types_in $crate::bindings::driver);
+        } metadata export_metadata_part About, $part $export $type);
+    };
+    ({ $($item:item)* } $($part:ident $export:ident $type:ident),+) => {
+        #[cfg(target_arch = "wasm32")]
+        #[allow(unsafe_code, missing_docs, unreachable_pub, clippy::all)] // the exports of the canonical ABI
+        const _: () = {
+            $($item)*
+            $($crate::bindings::$part::$export!($type with_types_in $crate::bindings::$part);)+
         };
     };
 }

@@ -4,6 +4,9 @@
 use crate::bindings::mounted::bulkhead::plugin::{keys as wit_keys, net as wit};
 use crate::{Error, Result, Secret, host};
 
+mod pool;
+
+pub use pool::{Pool, Session};
 pub use wit::{Error as NetError, TlsInfo, Verification};
 
 /// How a server shows who it is, and what it is shown.

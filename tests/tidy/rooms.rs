@@ -56,6 +56,7 @@ const VENDORS: &[(&str, &[&str])] = &[
     ("wasmtime", &["host/sandbox"]),
     ("wit-bindgen", &["sdk"]),
     ("wit-component", &["host/sandbox", "xtask"]),
+    ("x509-cert", &["plugins/database"]),
     ("x509-parser", &["host/api", "host/server"]),
 ];
 

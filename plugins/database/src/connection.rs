@@ -5,14 +5,14 @@ use bulkhead_sdk::describe::FieldDoc;
 use bulkhead_sdk::json::{self, Object};
 use bulkhead_sdk::prelude::*;
 
+use crate::automation::{self, SetAutomation};
 use crate::records::{Connection, Name, connection_lock};
+use crate::root;
+use crate::seat;
 
 /// How long to wait for a change of the root's password, in milliseconds. Source: ours. Why: such a
 /// change waits for its database, and whoever waits for it should be told in time.
 pub(crate) const LOCK_MS: u32 = 10_000;
-
-/// Fields of Vault's that would be taken for a driver's, and promise what does not happen.
-const UNSERVED: [&str; 3] = ["rotation_period", "rotation_schedule", "rotation_window"];
 
 const PASSWORD_IN_URL: &str = "Password found in connection_url, use a templated url to enable root rotation and prevent \
 read access to password information.";
@@ -71,7 +71,13 @@ fn fits(pattern: &str, name: &str) -> bool {
     }
 }
 
-pub(crate) fn put(cx: &Cx, name: &Name, sent: PutConnection, request: &Request) -> Result<Reply> {
+pub(crate) fn put(
+    cx: &Cx,
+    name: &Name,
+    sent: PutConnection,
+    automation: SetAutomation,
+    request: &Request,
+) -> Result<Reply> {
     let _lock = cx.acquire(&connection_lock(&name.0), LOCK_MS)?;
     let mut connection: Connection = cx.get(&name.0)?.unwrap_or_default();
     set(&mut connection.plugin_name, sent.plugin_name);
@@ -82,22 +88,25 @@ pub(crate) fn put(cx: &Cx, name: &Name, sent: PutConnection, request: &Request) 
     if connection.plugin_name.is_empty() {
         return Err(Error::invalid("empty plugin name"));
     }
-    for member in json::members(&request.data)? {
-        let (field, _) = member?;
-        if UNSERVED.contains(&&*field) {
-            let instead = format!("the root's password is changed by rotate-root/{}, at no times of its own", name.0);
-            return Err(Error::invalid(format!("{field} is not served: {instead}")));
-        }
+    connection.automation.update(automation, cx.now_ms())?;
+    connection.details = connection.details.merged(&request.data, &own_names())?;
+    if connection.automation.is_active() {
+        // What cannot be changed is not promised to be.
+        root::account(&connection)?;
     }
-    let mut own: Vec<&str> = <PutConnection as FromRequest<'_>>::FIELDS.iter().map(own_name).collect();
-    own.push("name");
-    connection.details = connection.details.merged(&request.data, &own)?;
     let driver = connection.driver();
+    let _seat = if sent.verify_connection { seat::take(cx, &name.0, &connection)? } else { None };
     let kept = Driver::new(&driver, connection.details.expose()).verify(sent.verify_connection);
     connection.details = crate::details::Details::new(kept.map_err(refused)?);
-    cx.put(&name.0, &connection)?;
+    automation::keep(cx, &name.0, &connection)?;
     let is_plain = connection.details.has_password_in_url()?;
     Ok(if is_plain { Reply::empty().warn(PASSWORD_IN_URL) } else { Reply::empty() })
+}
+
+/// The names that are not the driver's.
+fn own_names() -> Vec<&'static str> {
+    let fields = [<PutConnection as FromRequest<'_>>::FIELDS, <SetAutomation as FromRequest<'_>>::FIELDS];
+    fields.into_iter().flatten().map(own_name).chain(["name"]).collect()
 }
 
 const fn own_name(field: &FieldDoc) -> &'static str {
@@ -125,7 +134,10 @@ pub(crate) fn get(cx: &Cx, name: &Name) -> Result<Reply> {
     let connection: Connection = cx.require(&name.0)?;
     let answer = Object::with_room(512)
         .json("allowed_roles", &texts(&connection.allowed_roles))
-        .json("connection_details", &connection.details.shown()?)
+        .json("connection_details", &connection.details.shown()?);
+    let answer = connection
+        .automation
+        .show(answer)
         .text("password_policy", &connection.password_policy)
         .text("plugin_name", &connection.plugin_name)
         .text("plugin_version", &connection.plugin_version)
@@ -142,6 +154,7 @@ pub(crate) fn texts(texts: &[String]) -> String {
 /// user is forgotten.
 pub(crate) fn delete(cx: &Cx, name: &Name) -> Result<()> {
     let _lock = cx.acquire(&connection_lock(&name.0), LOCK_MS)?;
+    automation::cancel(cx, &name.0);
     cx.delete::<Connection>(&name.0)
 }
 

@@ -8,6 +8,7 @@ use bulkhead_sdk::key_pair::KeyPair;
 use bulkhead_sdk::prelude::*;
 use bulkhead_sdk::wire::{Reader, Writer};
 
+use crate::certificate::ClientCertificate;
 use crate::records::Connection;
 
 /// Lengths of RSA keys that may be asked for, in bits. Source: Vault.
@@ -20,6 +21,16 @@ pub(crate) enum Credential {
     Password { policy: String },
     /// A pair of RSA keys of so many bits, of which the database has the public one.
     RsaPrivateKey { bits: u64 },
+    /// A certificate to the user's name, of an authority that the database believes.
+    ClientCertificate(Box<ClientCertificate>),
+}
+
+/// A credential that was made.
+pub(crate) struct Made {
+    /// What the user gets, by its names in the answer.
+    pub(crate) told: Vec<(&'static str, Secret<String>)>,
+    /// What the database is told.
+    pub(crate) given: databases::Credential,
 }
 
 impl Default for Credential {
@@ -31,7 +42,8 @@ impl Default for Credential {
 /// Which kind a request asks for, and how it is configured. Members that are not sent stay.
 #[derive(Debug, Fields)]
 pub(crate) struct SetCredential {
-    /// The type of credential to manage. Options include: 'password', 'rsa_private_key'. Defaults to 'password'.
+    /// The type of credential to manage. Options include: 'password', 'rsa_private_key', 'client_certificate'.
+    /// Defaults to 'password'.
     credential_type: Option<String>,
     /// The configuration for the given credential_type.
     credential_config: Option<BTreeMap<String, String>>,
@@ -46,15 +58,31 @@ impl Credential {
             Some(kind) if kind == self.kind() => self,
             Some("password") => Self::default(),
             Some("rsa_private_key") => Self::RsaPrivateKey { bits: KEY_BITS[0] },
-            Some("client_certificate") => {
-                return Err(Error::invalid("credential_type \"client_certificate\" is not offered"));
-            }
+            Some("client_certificate") => Self::ClientCertificate(Box::default()),
             Some(other) => return Err(Error::invalid(format!("invalid credential_type {other:?}"))),
         };
         for (name, value) in sent.credential_config.unwrap_or_default() {
             credential.set(&name, &value)?;
         }
+        if let Self::ClientCertificate(config) = &credential {
+            config.check()?;
+        }
         Ok(credential)
+    }
+
+    /// Whether a user that stays can have it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`]: a certificate ends with a lease, and such a user has none.
+    pub(crate) fn check_lasting(&self) -> Result<()> {
+        match self {
+            Self::ClientCertificate(_) => Err(self.unsupported()),
+            Self::Password { .. } | Self::RsaPrivateKey { .. } => Ok(()),
+        }
+    }
+
+    fn unsupported(&self) -> Error {
+        Error::invalid(format!("unsupported credential_type: {:?}", self.kind()))
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<()> {
@@ -65,6 +93,7 @@ impl Credential {
                 *bits = value.parse().ok().filter(|bits| KEY_BITS.contains(bits)).ok_or_else(wrong)?;
             }
             (Self::RsaPrivateKey { .. }, "format") if value != "pkcs8" => return Err(wrong()),
+            (Self::ClientCertificate(config), name) => config.set(name, value)?,
             _ => {}
         }
         Ok(())
@@ -75,6 +104,7 @@ impl Credential {
         match self {
             Self::Password { .. } => "password",
             Self::RsaPrivateKey { .. } => "rsa_private_key",
+            Self::ClientCertificate(_) => "client_certificate",
         }
     }
 
@@ -84,6 +114,7 @@ impl Credential {
             Self::Password { policy } if policy.is_empty() => None,
             Self::Password { policy } => Some(Object::new().text("password_policy", policy)),
             Self::RsaPrivateKey { bits } => Some(Object::new().text("format", "pkcs8").number("key_bits", *bits)),
+            Self::ClientCertificate(config) => Some(config.shown()),
         };
         let answer = config.into_iter().fold(answer, |answer, config| answer.json("credential_config", &config.end()));
         answer.text("credential_type", self.kind())
@@ -94,6 +125,7 @@ impl Credential {
         match self {
             Self::Password { policy } => writer.bytes(1, policy.as_bytes()),
             Self::RsaPrivateKey { bits } => writer.number(2, *bits),
+            Self::ClientCertificate(config) => writer.bytes(3, &config.encode()),
         }
         writer.end()
     }
@@ -105,6 +137,7 @@ impl Credential {
             match field {
                 1 => found = Self::Password { policy: value.text()?.to_owned() },
                 2 => found = Self::RsaPrivateKey { bits: value.number() },
+                3 => found = Self::ClientCertificate(Box::new(ClientCertificate::decode(value.bytes())?)),
                 _ => {}
             }
         }
@@ -116,14 +149,38 @@ impl Credential {
         let wanted = match self {
             Self::Password { .. } => return Ok(()),
             Self::RsaPrivateKey { .. } => databases::RSA_PRIVATE_KEY,
+            Self::ClientCertificate(_) => databases::CLIENT_CERTIFICATE,
         };
         if driver.credential_kinds()?.iter().any(|kind| kind == wanted) {
             return Ok(());
         }
-        Err(Error::invalid(format!("unsupported credential_type: {:?}", self.kind())))
+        Err(self.unsupported())
     }
 
-    /// Makes one: what the user gets, and what the database does.
+    /// The template of names that it brings: whoever has a certificate is called by it.
+    pub(crate) fn name_template(&self) -> Option<&str> {
+        match self {
+            Self::ClientCertificate(config) => Some(config.common_name_template()),
+            Self::Password { .. } | Self::RsaPrivateKey { .. } => None,
+        }
+    }
+
+    /// Makes one for a user on demand of this name, who may log in until then, in milliseconds since 1970.
+    pub(crate) fn make_for(&self, cx: &Cx, connection: &Connection, username: &str, ends_ms: u64) -> Result<Made> {
+        let Self::ClientCertificate(config) = self else {
+            let (secret, given) = self.make(cx, connection)?;
+            return Ok(Made { told: vec![(self.kind(), secret)], given });
+        };
+        let issued = config.issue(cx, username, ends_ms)?;
+        let told = vec![
+            (self.kind(), Secret::new(issued.certificate.trim_end().to_owned())),
+            ("private_key", Secret::new(issued.private_key.expose().trim_end().to_owned())),
+            ("private_key_type", Secret::new(config.key_type().to_owned())),
+        ];
+        Ok(Made { told, given: databases::Credential::Subject(databases::subject(username)) })
+    }
+
+    /// Makes one that lasts: what the user gets, and what the database does.
     pub(crate) fn make(&self, cx: &Cx, connection: &Connection) -> Result<(Secret<String>, databases::Credential)> {
         match self {
             Self::Password { policy } => {
@@ -136,6 +193,7 @@ impl Credential {
                 let told = databases::Credential::PublicKey(pair.public_key_pem()?.into_bytes());
                 Ok((pair.private_key_pem()?, told))
             }
+            Self::ClientCertificate(_) => Err(self.unsupported()),
         }
     }
 }

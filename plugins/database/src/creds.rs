@@ -4,12 +4,13 @@
 //! used. What does not commit with a lease is removed again.
 
 use bulkhead_sdk::Caller;
-use bulkhead_sdk::databases::{Driver, UserChange, UserRemoval, UserSpec};
+use bulkhead_sdk::databases::{Credential, Driver, UserChange, UserRemoval, UserSpec};
 use bulkhead_sdk::json::{self, Object};
 use bulkhead_sdk::prelude::*;
 
 use crate::records::{Connection, Name, Role};
 use crate::reserved;
+use crate::seat;
 
 /// How much longer a user may log in than its lease says, in milliseconds. Source: Vault. Why: the host
 /// counts the lease from a little later on.
@@ -62,19 +63,25 @@ pub(crate) fn generate(cx: &Cx, name: &Name, caller: &Caller) -> Result<Reply> {
     let driver_name = connection.driver();
     let driver = Driver::new(&driver_name, connection.details.expose());
     role.credential.check(driver)?;
-    let (secret, credential) = role.credential.make(cx, &connection)?;
-    let ends_ms = cx.now_ms().saturating_add(lifetime_ms(cx, &role, None));
+    let ends_ms = cx.now_ms().saturating_add(lifetime_ms(cx, &role, None)).saturating_add(GRACE_MS);
+    let template = match role.credential.name_template() {
+        Some(template) => template.to_owned(),
+        None => connection.details.text("username_template")?,
+    };
     let mut spec = UserSpec {
         username: None,
         display_name: caller.display_name.clone(),
         role_name: name.0.clone(),
-        username_template: Some(connection.details.text("username_template")?).filter(|text| !text.is_empty()),
+        username_template: Some(template).filter(|text| !text.is_empty()),
         statements: role.creation_statements.clone(),
         rollback_statements: role.rollback_statements.clone(),
-        credential,
-        expires_at: Some(ends_ms.saturating_add(GRACE_MS)),
+        // A name is made without it, and it may be made of the name.
+        credential: Credential::Password(String::new()),
+        expires_at: Some(ends_ms),
     };
     let username = driver.propose_username(&spec)?;
+    let made = role.credential.make_for(cx, &connection, &username, ends_ms)?;
+    spec.credential = made.given;
     let reserved = spec.username_template.is_some();
     if reserved {
         let longest_ms = longest_secs(&role, cx.mount().max_ttl).saturating_mul(1000);
@@ -89,6 +96,7 @@ pub(crate) fn generate(cx: &Cx, name: &Name, caller: &Caller) -> Result<Reply> {
         rollback_statements: role.rollback_statements,
         reserved,
     };
+    let _seat = seat::take(cx, &user.db_name, &connection)?;
     cx.intend("user", &user)?;
     spec.username = Some(username);
     match driver.create_user(&spec) {
@@ -104,7 +112,8 @@ pub(crate) fn generate(cx: &Cx, name: &Name, caller: &Caller) -> Result<Reply> {
         Err(error) => return Err(error),
     }
     user.rollback_statements.clear();
-    let answer = Object::new().text(role.credential.kind(), secret.expose()).text("username", &user.username);
+    let told = |answer: Object, (name, secret): (&str, Secret<String>)| answer.text(name, secret.expose());
+    let answer = made.told.into_iter().fold(Object::new(), told).text("username", &user.username);
     let reply = Reply::text(answer.end()).leased("creds", role.default_ttl, &user)?;
     Ok(if role.max_ttl.0 > 0 { reply.max_ttl(role.max_ttl) } else { reply })
 }
@@ -142,6 +151,7 @@ pub(crate) fn undo(cx: &Cx, data: &[u8]) -> Result<()> {
         return Ok(());
     }
     let connection = Connection::required(cx, &user.db_name)?;
+    let _seat = seat::take(cx, &user.db_name, &connection)?;
     let driver_name = connection.driver();
     let driver = Driver::new(&driver_name, connection.details.expose());
     if !user.rollback_statements.is_empty() && user.remove(driver, &user.rollback_statements).is_err() {
@@ -159,6 +169,7 @@ pub(crate) fn renew(cx: &Cx, lease: &Lease, increment: Option<u64>) -> Result<Re
     let gone = || Error::invalid(format!("error during renew: could not find role with name {:?}", user.role));
     let role: Role = cx.get(&user.role)?.ok_or_else(gone)?;
     let connection = Connection::required(cx, &user.db_name)?;
+    let _seat = seat::take(cx, &user.db_name, &connection)?;
     let driver_name = connection.driver();
     let asked = increment.filter(|secs| *secs > 0);
     let last_ms = lease.issued_at.saturating_add(longest_secs(&role, cx.mount().max_ttl).saturating_mul(1000));
@@ -182,6 +193,7 @@ pub(crate) fn revoke(cx: &Cx, lease: &Lease) -> Result<()> {
     let role: Option<Role> = cx.get(&user.role)?;
     let role = role.filter(|role| role.db_name == user.db_name);
     let connection = Connection::required(cx, &user.db_name)?;
+    let _seat = seat::take(cx, &user.db_name, &connection)?;
     let driver_name = connection.driver();
     let statements = role.as_ref().map_or(&user.revocation_statements, |role| &role.revocation_statements);
     user.remove(Driver::new(&driver_name, connection.details.expose()), statements)?;

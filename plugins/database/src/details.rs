@@ -1,4 +1,4 @@
-//! What a driver is told: a JSON object that the engine passes on, and knows five members of.
+//! What a driver is told: a JSON object that the engine passes on, and knows six members of.
 
 use std::collections::BTreeMap;
 
@@ -54,6 +54,17 @@ impl Details {
             }
         }
         Ok(String::new())
+    }
+
+    /// The number that a member has, also if it is written as a text; 0 if it is missing, or none that is not below 0.
+    pub(crate) fn number(&self, name: &str) -> Result<u64> {
+        for member in json::members(self.expose().as_bytes())? {
+            let (known, value) = member?;
+            if known == name {
+                return Ok(json::unquote(value).as_deref().unwrap_or(value).parse().unwrap_or(0));
+            }
+        }
+        Ok(0)
     }
 
     /// With the members of another object over its own, but for some.

@@ -5,6 +5,8 @@
 
 use bulkhead_sdk::prelude::*;
 
+mod automation;
+mod certificate;
 mod connection;
 mod credential;
 mod creds;
@@ -13,11 +15,14 @@ mod details;
 mod help;
 mod records;
 mod reserved;
+mod rhythm;
 mod role;
 mod root;
 mod rotation;
+mod seat;
 mod static_role;
 
+use automation::SetAutomation;
 use connection::PutConnection;
 use credential::SetCredential;
 use records::Name;
@@ -34,7 +39,7 @@ pub struct Database;
 /// is like. Reading creds/:name makes one, who is removed when the lease ends. A static role is a user
 /// that the database has already: its password is changed in regular intervals.
 #[rustfmt::skip] // one line a route
-#[plugin(name = "database", data_version = 1, seal_wrapped = ["config/", "static-role/"])]
+#[plugin(name = "database", data_version = 1, seal_wrapped = ["config/", "role/", "static-role/"])]
 impl Database {
     /// List the connections.
     #[list("config/", id = "list-connections", synopsis = help::CONFIG, help = help::CONFIG_MORE)]
@@ -42,7 +47,7 @@ impl Database {
     /// Configure a connection.
     #[write("config/{name}", exists = records::Connection, any_fields, active_only, id = "configure-connection", synopsis = help::CONFIG,
         help = help::CONFIG_MORE, describe(name = help::CONNECTION))]
-    fn put_connection(cx: &Cx, named: Name, body: PutConnection, request: &Request) -> Result<Reply> { connection::put(cx, &named, body, request) }
+    fn put_connection(cx: &Cx, named: Name, body: PutConnection, automation: SetAutomation, request: &Request) -> Result<Reply> { connection::put(cx, &named, body, automation, request) }
     /// Read a connection, without what is secret in it.
     #[read("config/{name}", id = "read-connection-configuration")]
     fn get_connection(cx: &Cx, named: Name) -> Result<Reply> { connection::get(cx, &named) }
@@ -60,6 +65,8 @@ impl Database {
     fn rotate_root(cx: &Cx, named: Name) -> Result<()> { root::rotate(cx, &named) }
     #[rollback("root")]
     fn settle_root(cx: &Cx, data: &[u8]) -> Result<()> { root::settle(cx, data) }
+    #[job("rotate-root")]
+    fn rotate_root_due(cx: &Cx, connection: &str, _payload: &[u8]) -> Result<JobOutcome> { automation::due(cx, connection) }
 
     /// List the roles.
     #[list("roles/", id = "list-roles", synopsis = help::ROLES, help = help::ROLES_MORE)]

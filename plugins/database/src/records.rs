@@ -15,8 +15,10 @@ use bulkhead_sdk::prelude::*;
 use bulkhead_sdk::wire::{Reader, Writer};
 use bulkhead_sdk::{Stored, capture};
 
+use crate::automation::Automation;
 use crate::credential::Credential;
 use crate::details::Details;
+use crate::rhythm::Rhythm;
 
 /// The name in a path: nothing else leads to a storage key. Letters count with their case.
 #[derive(Debug)]
@@ -43,6 +45,7 @@ pub(crate) struct Connection {
     pub(crate) allowed_roles: Vec<String>,
     pub(crate) root_rotation_statements: Vec<String>,
     pub(crate) password_policy: String,
+    pub(crate) automation: Automation,
 }
 
 impl Stored for Connection {
@@ -56,6 +59,7 @@ impl Stored for Connection {
         put_all(&mut writer, 4, &self.allowed_roles);
         put_all(&mut writer, 5, &self.root_rotation_statements);
         writer.bytes(6, self.password_policy.as_bytes());
+        writer.bytes(7, &self.automation.encode());
         Ok(writer.end())
     }
 
@@ -70,6 +74,7 @@ impl Stored for Connection {
                 4 => found.allowed_roles.push(value.text()?.to_owned()),
                 5 => found.root_rotation_statements.push(value.text()?.to_owned()),
                 6 => value.text()?.clone_into(&mut found.password_policy),
+                7 => found.automation = Automation::decode(value.bytes())?,
                 _ => {}
             }
         }
@@ -126,21 +131,6 @@ impl Stored for Role {
     }
 }
 
-/// When the password of a user that stays is changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Rhythm {
-    /// So many seconds after the last time.
-    Period(u64),
-    /// At the times of a schedule in cron's form, no later after each than the window; none: however late.
-    Schedule { cron: String, window_secs: u64 },
-}
-
-impl Default for Rhythm {
-    fn default() -> Self {
-        Self::Period(0)
-    }
-}
-
 /// A user that stays, and its password.
 #[derive(Debug, Default)]
 pub(crate) struct StaticRole {
@@ -167,13 +157,7 @@ impl Stored for StaticRole {
         writer.bytes(2, self.username.as_bytes());
         put_all(&mut writer, 3, &self.rotation_statements);
         writer.bytes(4, &self.credential.encode());
-        match &self.rhythm {
-            Rhythm::Period(secs) => writer.number(5, *secs),
-            Rhythm::Schedule { cron, window_secs } => {
-                writer.bytes(6, cron.as_bytes());
-                writer.number(7, *window_secs);
-            }
-        }
+        self.rhythm.encode(&mut writer, 5);
         writer.number(8, self.last_ms);
         writer.number(9, self.next_ms);
         writer.bytes(10, self.secret.expose().as_bytes());
@@ -201,7 +185,7 @@ impl Stored for StaticRole {
                 _ => {}
             }
         }
-        found.rhythm = schedule.map_or(Rhythm::Period(period), |cron| Rhythm::Schedule { cron, window_secs });
+        found.rhythm = Rhythm::decoded(period, schedule, window_secs);
         Ok(found)
     }
 }

@@ -1,11 +1,13 @@
 //! `roles/:name`: what users on demand are like.
 
+use bulkhead_sdk::databases::{self, Driver, UserSpec};
 use bulkhead_sdk::json::Object;
 use bulkhead_sdk::prelude::*;
 
+use crate::certificate;
 use crate::connection::texts;
 use crate::credential::SetCredential;
-use crate::records::{Name, Role, StaticRole};
+use crate::records::{Connection, Name, Role, StaticRole};
 
 pub(crate) const NOT_UNIQUE: &str = "Role and Static Role names must be unique";
 
@@ -50,7 +52,31 @@ pub(crate) fn put(cx: &Cx, name: &Name, sent: PutRole, credential: SetCredential
     if role.db_name.is_empty() {
         return Err(Error::invalid("database name is required"));
     }
-    cx.put(&name.0, &Role { credential: role.credential.clone().updated(credential)?, ..role })
+    let role = Role { credential: role.credential.clone().updated(credential)?, ..role };
+    try_template(cx, name, &role)?;
+    cx.put(&name.0, &role)
+}
+
+/// Whether a template of names that the role brings makes one. The driver knows; where there is no connection yet, it
+/// is asked when there is a user to be made.
+fn try_template(cx: &Cx, name: &Name, role: &Role) -> Result<()> {
+    let Some(template) = role.credential.name_template() else { return Ok(()) };
+    let Some(connection) = cx.get::<Connection>(&role.db_name)? else { return Ok(()) };
+    let driver = connection.driver();
+    let spec = UserSpec {
+        username: None,
+        display_name: "token".to_owned(),
+        role_name: name.0.clone(),
+        username_template: Some(template.to_owned()),
+        statements: Vec::new(),
+        rollback_statements: Vec::new(),
+        credential: databases::Credential::Password(String::new()),
+        expires_at: None,
+    };
+    match Driver::new(&driver, connection.details.expose()).propose_username(&spec) {
+        Err(Error::InvalidRequest(text)) => Err(certificate::invalid(&text)),
+        other => other.map(|_| ()),
+    }
 }
 
 /// Without empty statements: a list of those would stand in place of what the driver does by itself.

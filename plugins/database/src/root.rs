@@ -1,4 +1,4 @@
-//! `rotate-root/:name`: the password that a connection logs in with.
+//! The password that a connection logs in with: changed by `rotate-root/:name`, and when it is due.
 //!
 //! From the moment the database is asked to change it until the record says so, nobody can tell which
 //! one holds. Both are in the intent by then, so that whoever settles it can try.
@@ -7,10 +7,12 @@ use bulkhead_sdk::databases::{Credential, Driver, UserChange};
 use bulkhead_sdk::json;
 use bulkhead_sdk::prelude::*;
 
+use crate::automation;
 use crate::connection::LOCK_MS;
 use crate::credential;
 use crate::details::Details;
 use crate::records::{Connection, Name, connection_lock};
+use crate::seat;
 
 /// A change that is under way. It has both passwords, because one of them is nowhere else.
 #[derive(Serialize)]
@@ -25,6 +27,31 @@ struct Change {
 }
 
 impl Change {
+    /// One that is about to be made, with a new password.
+    fn of(cx: &Cx, name: &str, connection: &Connection) -> Result<Self> {
+        Ok(Self {
+            name: name.to_owned(),
+            driver: connection.driver(),
+            statements: connection.root_rotation_statements.clone(),
+            username: account(connection)?,
+            password: credential::password(cx, "", connection)?,
+            details: Secret::new(connection.details.expose().to_owned()),
+        })
+    }
+
+    /// Has the database take the new password, and the connection know it.
+    fn carry_out(&self, cx: &Cx, connection: &mut Connection) -> Result<()> {
+        let new = connection.details.with_password(&self.password)?;
+        let made = self.make(&connection.details, self.password.expose());
+        // The database's own word counts, not what came of the call: its answer may be what was lost.
+        if !holds(&self.driver, &new) {
+            made?;
+            return Err(Error::upstream("the database does not take the new password"));
+        }
+        connection.details = new;
+        connection.automation.note_change(cx.now_ms())
+    }
+
     fn read(data: &[u8]) -> Result<Self> {
         let nothing = || Secret::new(String::new());
         let (name, driver, username) = (String::new(), String::new(), String::new());
@@ -84,31 +111,50 @@ fn holds(driver: &str, details: &Details) -> bool {
     Driver::new(driver, details.expose()).verify(true).is_ok()
 }
 
+/// `rotate-root/:name`.
 pub(crate) fn rotate(cx: &Cx, name: &Name) -> Result<()> {
     let _lock = cx.acquire(&connection_lock(&name.0), LOCK_MS)?;
     let mut connection = Connection::required(cx, &name.0)?;
-    let change = Change {
-        name: name.0.clone(),
-        driver: connection.driver(),
-        statements: connection.root_rotation_statements.clone(),
-        username: named(&connection, "username")?,
-        password: credential::password(cx, "", &connection)?,
-        details: Secret::new(connection.details.expose().to_owned()),
+    let change = Change::of(cx, &name.0, &connection)?;
+    let _seat = seat::take(cx, &name.0, &connection)?;
+    cx.intend("root", &change)?;
+    change.carry_out(cx, &mut connection)?;
+    automation::keep(cx, &name.0, &connection)
+}
+
+/// Changes it because it is due; the connection is to be kept then. The inner error: it is as it was, and nothing is
+/// left to be settled.
+pub(crate) fn attempt(cx: &Cx, name: &str, connection: &mut Connection) -> Result<Result<()>> {
+    let change = match Change::of(cx, name, connection) {
+        Ok(change) => change,
+        Err(error) => return Ok(Err(error)),
     };
-    named(&connection, "password")?;
+    let _seat = seat::take(cx, name, connection)?;
+    // While the database is away nothing is begun: intents of many attempts would all have to be settled.
+    if !holds(&change.driver, &connection.details) {
+        return Ok(Err(Error::Unavailable("the database does not take the password that is known".to_owned())));
+    }
+    cx.intend("root", &change)?;
+    let Err(error) = change.carry_out(cx, connection) else { return Ok(Ok(())) };
+    // A database that did not answer in time may still be at the change, and then nobody knows yet.
+    let is_refused = !matches!(error, Error::Unavailable(_));
+    if is_refused && change.is_undone(&connection.details).is_ok_and(|is_undone| is_undone) {
+        return Ok(Err(error));
+    }
+    Err(error)
+}
+
+/// The account whose password can be changed.
+///
+/// # Errors
+/// [`Error::InvalidRequest`]: there is none, or its password stands where a change would not reach it.
+pub(crate) fn account(connection: &Connection) -> Result<String> {
+    let username = named(connection, "username")?;
+    named(connection, "password")?;
     if connection.details.has_password_in_url()? {
         return Err(unable("connection_url has a password of its own"));
     }
-    let new = connection.details.with_password(&change.password)?;
-    cx.intend("root", &change)?;
-    let made = change.make(&connection.details, change.password.expose());
-    // The database's own word counts, not what came of the call: its answer may be what was lost.
-    if !holds(&change.driver, &new) {
-        made?;
-        return Err(Error::upstream("the database does not take the new password"));
-    }
-    connection.details = new;
-    cx.put(&name.0, &connection)
+    Ok(username)
 }
 
 fn named(connection: &Connection, member: &str) -> Result<String> {
@@ -127,6 +173,7 @@ pub(crate) fn settle(cx: &Cx, data: &[u8]) -> Result<()> {
     let _lock = cx.acquire(&connection_lock(&change.name), LOCK_MS)?;
     let Some(mut connection) = cx.get::<Connection>(&change.name)? else { return put_back(&change) };
     let driver = connection.driver();
+    let _seat = seat::take(cx, &change.name, &connection)?;
     if !change.is_about(&connection.details)? {
         // If neither password holds where the new account does, that account is gone.
         return put_back(&change)
@@ -135,7 +182,8 @@ pub(crate) fn settle(cx: &Cx, data: &[u8]) -> Result<()> {
     let new = connection.details.with_password(&change.password)?;
     if holds(&driver, &new) {
         connection.details = new;
-        return cx.put(&change.name, &connection);
+        connection.automation.note_change(cx.now_ms())?;
+        return automation::keep(cx, &change.name, &connection);
     }
     let change = Change { driver, ..change };
     if change.is_undone(&connection.details)? {

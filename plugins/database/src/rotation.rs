@@ -4,19 +4,15 @@
 //! that learns of a failure keeps a mark of it in the role, and the job goes on until one succeeds; one
 //! that ends without a word leaves its intent, which does the same.
 
-use bulkhead_sdk::Level;
 use bulkhead_sdk::databases::{Credential, Driver, UserChange};
 use bulkhead_sdk::json;
 use bulkhead_sdk::prelude::*;
+use bulkhead_sdk::{Level, Lock};
 
 use crate::connection::LOCK_MS;
-use crate::cron::Cron;
-use crate::records::{Connection, Name, Rhythm, StaticRole, static_role_lock};
-
-/// First wait after a change that failed, in milliseconds; each further one is twice as long. Source: ours.
-const WAIT_MS: u64 = 10_000;
-/// Longest such wait, in milliseconds. Source: ours. Why: a database that is back should not wait for hours.
-const WAIT_MS_MAX: u64 = 3_600_000;
+use crate::records::{Connection, Name, StaticRole, static_role_lock};
+use crate::rhythm::{kind, wait_ms};
+use crate::seat;
 
 const JOB: &str = "rotate";
 const PAYLOAD: &[u8] = b"null";
@@ -32,30 +28,9 @@ struct Underway<'a> {
     last_ms: u64,
 }
 
-impl Rhythm {
-    /// The time of the change after one at `last_ms`, seen from `now_ms`.
-    pub(crate) fn next(&self, last_ms: u64, now_ms: u64) -> Result<u64> {
-        match self {
-            Self::Period(secs) => Ok(last_ms.saturating_add(secs.saturating_mul(1000))),
-            Self::Schedule { cron, .. } => Cron::parse(cron)
-                .and_then(|cron| cron.next(now_ms))
-                .ok_or_else(|| Error::invalid("rotation_schedule has no time that will ever come")),
-        }
-    }
-
-    /// Whether a change that was due then comes too late now, and had better wait for the next time.
-    fn is_missed(&self, due_ms: u64, now_ms: u64) -> bool {
-        match self {
-            Self::Schedule { window_secs, .. } if *window_secs > 0 => {
-                now_ms > due_ms.saturating_add(window_secs.saturating_mul(1000))
-            }
-            _ => false,
-        }
-    }
-}
-
 /// What a change takes, made before anything outside is touched.
 pub(crate) struct Prepared {
+    _seat: Option<Lock>,
     connection: Connection,
     driver: String,
     secret: Secret<String>,
@@ -68,7 +43,8 @@ pub(crate) fn prepare(cx: &Cx, name: &str, role: &StaticRole) -> Result<Prepared
     let driver = connection.driver();
     role.credential.check(Driver::new(&driver, connection.details.expose()))?;
     let (secret, credential) = role.credential.make(cx, &connection)?;
-    Ok(Prepared { connection, driver, secret, credential })
+    let _seat = seat::take(cx, &role.db_name, &connection)?;
+    Ok(Prepared { _seat, connection, driver, secret, credential })
 }
 
 /// Has the database take the new credential, and the role know it.
@@ -97,10 +73,7 @@ pub(crate) fn keep(cx: &Cx, name: &str, role: &StaticRole) -> Result<()> {
 fn due_ms(cx: &Cx, role: &StaticRole) -> u64 {
     match role.failures {
         0 => role.next_ms,
-        failures => {
-            let wait = WAIT_MS.checked_shl(u32::try_from(failures - 1).unwrap_or(u32::MAX).min(32));
-            cx.now_ms().saturating_add(wait.unwrap_or(WAIT_MS_MAX).min(WAIT_MS_MAX))
-        }
+        failures => cx.now_ms().saturating_add(wait_ms(failures)),
     }
 }
 
@@ -158,12 +131,6 @@ pub(crate) fn due(cx: &Cx, name: &str) -> Result<JobOutcome> {
     }
     cx.put(name, &role)?;
     Ok(JobOutcome::Again((due_ms(cx, &role), PAYLOAD.to_vec())))
-}
-
-/// What kind of error it is; what a database says is not for the log.
-fn kind(error: &Error) -> String {
-    let text = format!("{error:?}");
-    text.split('(').next().unwrap_or_default().to_owned()
 }
 
 /// A change of which nobody knows how it went: the job makes another.

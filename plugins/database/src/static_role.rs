@@ -6,17 +6,13 @@ use bulkhead_sdk::time::rfc3339;
 
 use crate::connection::{LOCK_MS, texts};
 use crate::credential::SetCredential;
-use crate::cron::Cron;
-use crate::records::{Connection, Name, Rhythm, Role, StaticRole, static_role_lock};
+use crate::records::{Connection, Name, Role, StaticRole, static_role_lock};
+use crate::rhythm::Rhythm;
 use crate::role::NOT_UNIQUE;
 use crate::rotation;
 
-/// Shortest period, in seconds. Source: OpenBao.
-const PERIOD_SECS_MIN: u64 = 5;
 /// Shortest window, in seconds. Source: Vault.
 const WINDOW_SECS_MIN: u64 = 3600;
-/// Longest schedule, in bytes. Source: ours. Why: it is read at every rotation.
-const CRON_BYTES_MAX: usize = 256;
 
 /// What is sent; what is not stays as it was.
 #[derive(Debug, Fields)]
@@ -47,6 +43,7 @@ pub(crate) fn put(cx: &Cx, name: &Name, sent: PutStaticRole, credential: SetCred
     let rhythm = role.rhythm.clone();
     update(&mut role, sent, is_new)?;
     role.credential = role.credential.clone().updated(credential)?;
+    role.credential.check_lasting()?;
     if is_new {
         // Of a change that fails here nobody has a record, and nothing could be put back: the password
         // from before is not known.
@@ -100,11 +97,8 @@ fn rhythm(
             "mutually exclusive fields rotation_period and rotation_schedule were both specified; only one of them can be provided",
         )),
         (Some(_), None) if window.is_some() => Err(no_window()),
-        (Some(period), None) if period.0 < PERIOD_SECS_MIN => {
-            Err(Error::invalid(format!("rotation_period must be {PERIOD_SECS_MIN} seconds or more")))
-        }
-        (Some(period), None) => Ok(Rhythm::Period(period.0)),
-        (None, Some(cron)) if cron.len() > CRON_BYTES_MAX || Cron::parse(&cron).is_none() => {
+        (Some(period), None) => Rhythm::after_each(period),
+        (None, Some(cron)) if !Rhythm::is_cron(&cron) => {
             Err(Error::invalid("could not parse rotation_schedule: five fields of cron are expected"))
         }
         (None, Some(cron)) => Ok(Rhythm::Schedule { cron, window_secs: checked(window)?.unwrap_or(0) }),
@@ -131,22 +125,13 @@ fn checked(window: Option<Seconds>) -> Result<Option<u64>> {
     }
 }
 
-/// Adds when the password is changed.
-fn show_rhythm(rhythm: &Rhythm, answer: Object) -> Object {
-    match rhythm {
-        Rhythm::Period(secs) => answer.number("rotation_period", *secs),
-        Rhythm::Schedule { cron, window_secs: 0 } => answer.text("rotation_schedule", cron),
-        Rhythm::Schedule { cron, window_secs } => {
-            answer.text("rotation_schedule", cron).number("rotation_window", *window_secs)
-        }
-    }
-}
-
 pub(crate) fn get(cx: &Cx, name: &Name) -> Result<Reply> {
     let role: StaticRole = cx.require(&name.0)?;
     let answer = role.credential.show(Object::with_room(512)).text("db_name", &role.db_name);
     let answer = answer.text("last_vault_rotation", &rfc3339(role.last_ms));
-    let answer = show_rhythm(&role.rhythm, answer)
+    let answer = role
+        .rhythm
+        .show(answer)
         .json("rotation_statements", &texts(&role.rotation_statements))
         .text("username", &role.username);
     Ok(Reply::text(answer.end()))
@@ -158,7 +143,9 @@ pub(crate) fn creds(cx: &Cx, name: &Name) -> Result<Reply> {
     let answer = Object::new()
         .text("last_vault_rotation", &rfc3339(role.last_ms))
         .text(role.credential.kind(), role.secret.expose());
-    let answer = show_rhythm(&role.rhythm, answer)
+    let answer = role
+        .rhythm
+        .show(answer)
         .number("ttl", role.next_ms.saturating_sub(cx.now_ms()) / 1000)
         .text("username", &role.username);
     Ok(Reply::text(answer.end()))

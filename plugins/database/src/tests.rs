@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use crate::Database;
 
+mod automation;
+mod certificates;
 mod connections;
 mod crashes;
 mod creds;
@@ -14,7 +16,9 @@ mod hostile;
 mod roles;
 mod roots;
 mod rotations;
+mod seats;
 mod static_roles;
+mod templates;
 
 /// The driver that the bench has.
 const DRIVER: &str = "postgresql-database-plugin";

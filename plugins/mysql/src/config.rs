@@ -1,7 +1,7 @@
 //! A config, in the words of OpenBao's plugin of this name and of Go's driver.
 
-use bulkhead_sdk::driver::{Hush, Settings, UserSpec, pool_name};
-use bulkhead_sdk::net::{ClientIdentity, Tls, Verification};
+use bulkhead_sdk::driver::{Hush, Settings, UserSpec};
+use bulkhead_sdk::net::{ClientIdentity, Pool, Tls, Verification};
 use bulkhead_sdk::template::Template;
 use bulkhead_sdk::time::parse_duration;
 use bulkhead_sdk::{Cx, Error, Result, Secret};
@@ -62,14 +62,11 @@ pub(crate) struct Config {
     pub(crate) encryption: Encryption,
     pub(crate) tls: Tls,
     pub(crate) timeout_ms: u32,
-    /// How long a session may live, in milliseconds; without end if it is 0.
-    pub(crate) lifetime_ms: u64,
-    pub(crate) keeps_idle: bool,
     template: Template,
     /// What must not be told.
     pub(crate) hush: Hush,
     /// Where its sessions wait.
-    pub(crate) pool: String,
+    pub(crate) pool: Pool,
 }
 
 /// What is said when a session begins.
@@ -98,7 +95,6 @@ impl Config {
         let mut hush = Hush::default();
         hush.add(settings.secret("password")?.expose());
         hush.add(&source.password);
-        settings.number("max_open_connections")?;
         let (address, host) = place(&source)?;
         let (encryption, tls) = encryption(settings, &source, host)?;
         Ok(Self {
@@ -107,11 +103,9 @@ impl Config {
             encryption,
             tls,
             timeout_ms: timeout_ms(&source)?,
-            lifetime_ms: settings.seconds("max_connection_lifetime")?.saturating_mul(1000),
-            keeps_idle: settings.number("max_idle_connections")? >= 0,
             template: template(&settings.text("username_template")?)?,
             hush,
-            pool: pool_name(cx, "mysql", settings)?,
+            pool: Pool::of(cx, "mysql", settings)?,
         })
     }
 

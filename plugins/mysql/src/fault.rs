@@ -8,7 +8,14 @@ use mysql_common::packets::ErrPacket;
 use mysql_common::proto::codec::error::PacketCodecError;
 
 /// Codes of a server that does not know the account it is to do something with.
-const NO_ACCOUNT: [u16; 4] = [1133, 1141, 1269, 1396];
+const NO_ACCOUNT: [u16; 4] = [1133, 1141, 1269, CANNOT_USER];
+
+/// The code of a statement about accounts that cannot be done: whether there is such an account or none, depends on
+/// the statement.
+pub(crate) const CANNOT_USER: u16 = 1396;
+
+/// Codes of a server that does not let one read: a database, a table, a column of it.
+const DENIED: [u16; 3] = [1044, 1142, 1143];
 
 /// The code of a statement that cannot be read; its message repeats the end of the statement.
 const SYNTAX: u16 = 1064;
@@ -18,6 +25,8 @@ const SYNTAX: u16 = 1064;
 pub(crate) enum Fault {
     /// The server says so.
     Server { code: u16, state: String, message: String },
+    /// There is an account of that name, which nobody made for this call.
+    Taken(String),
     /// The connection broke, or never was.
     Net(NetError),
     /// The other side does not speak the protocol, or not enough of it.
@@ -42,6 +51,11 @@ impl Fault {
     /// Something that is not in the protocol.
     pub(crate) fn protocol(text: impl Into<String>) -> Self {
         Self::Protocol(text.into())
+    }
+
+    /// Whether the server does not tell.
+    pub(crate) fn is_denied(&self) -> bool {
+        matches!(self, Self::Server { code, .. } if DENIED.contains(code))
     }
 
     /// Whether the server does not know an account.
@@ -75,6 +89,7 @@ impl From<Fault> for Error {
                 Self::Upstream(format!("Error {code}: {message}"))
             }
             Fault::Server { code, state, message } => Self::Upstream(format!("Error {code} ({state}): {message}")),
+            Fault::Taken(text) => Self::PreconditionFailed(text),
             Fault::Net(error) => error.into(),
             Fault::Protocol(text) => Self::Upstream(text),
         }

@@ -18,6 +18,7 @@ mod session;
 mod users;
 
 use config::Config;
+use session::Session;
 
 /// The driver.
 #[derive(Debug)]
@@ -32,7 +33,9 @@ impl Driver for Mysql {
         let checked = Config::read(cx, config)?;
         checked.check_template(cx)?;
         if connect {
-            let reached = pool::with_new_session(cx, &checked, |session| session.query("SELECT 1").map(|_| ()));
+            let reached = checked
+                .pool
+                .with_new_session(cx, &checked, |session: &mut Session| session.query("SELECT 1").map(|_| ()));
             reached.map_err(|error| refusal(checked.hush.error(error)).within("error verifying - ping"))?;
         }
         Ok(config.clone())

@@ -41,8 +41,6 @@ pub(crate) struct Session {
     timeout_ms: u32,
     /// Nothing is under way.
     is_idle: bool,
-    /// When it was begun.
-    pub(crate) born_ms: u64,
 }
 
 impl Session {
@@ -50,9 +48,9 @@ impl Session {
     ///
     /// # Errors
     /// The server cannot be reached, or does not let us in.
-    pub(crate) fn begin(config: &Config, now_ms: u64) -> Result<Self, Fault> {
+    pub(crate) fn begin(config: &Config) -> Result<Self, Fault> {
         let connection = Connection::connect(&config.address, None, config.timeout_ms)?;
-        let mut session = Self::over(connection, config.timeout_ms, now_ms);
+        let mut session = Self::over(connection, config.timeout_ms);
         let greeting = session.receive()?;
         if greeting.first() == Some(&0xff) {
             // Too many connections, or a host that is not let in: sent before anything is agreed on.
@@ -68,7 +66,7 @@ impl Session {
     }
 
     /// A session over a connection that had one.
-    pub(crate) fn over(connection: Connection, timeout_ms: u32, born_ms: u64) -> Self {
+    pub(crate) fn over(connection: Connection, timeout_ms: u32) -> Self {
         let mut codec = PacketCodec::default();
         codec.max_allowed_packet = PACKET_BYTES_MAX;
         Self {
@@ -79,7 +77,6 @@ impl Session {
             status: StatusFlags::empty(),
             timeout_ms,
             is_idle: false,
-            born_ms,
         }
     }
 

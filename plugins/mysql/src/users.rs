@@ -5,14 +5,16 @@ use bulkhead_sdk::sql::{self, Dialect, Values};
 use bulkhead_sdk::{Cx, Error, Level, Result};
 
 use crate::config::{Config, check_name};
-use crate::fault::Fault;
-use crate::pool::with_session;
+use crate::fault::{CANNOT_USER, Fault};
 use crate::session::Session;
 
 const SQL: Dialect = Dialect::MySql;
 
 /// How a password is changed where the operator does not say.
 const CHANGE_PASSWORD: &str = "ALTER USER '{{username}}'@'%' IDENTIFIED BY '{{password}}'";
+
+/// The same for an account of MariaDB's that proves its password by a plugin which the other form would take from it.
+const CHANGE_ED25519: &str = "ALTER USER '{{username}}'@'%' IDENTIFIED VIA ed25519 USING PASSWORD('{{password}}')";
 
 /// How a user is removed where the operator does not say.
 const REMOVE: [&str; 2] = ["REVOKE ALL PRIVILEGES, GRANT OPTION FROM '{{name}}'@'%'", "DROP USER '{{name}}'@'%'"];
@@ -36,11 +38,44 @@ pub(crate) fn create(cx: &Cx, mut config: Config, spec: &UserSpec) -> Result<Str
     // A time without end is none that a database of this kind knows.
     let values = Values::new(&name).password(Some(password)).expiration(spec.expires_at.map(sql::timestamp));
     let statements = values.fill(&spec.statements, SQL)?;
-    with_session(cx, &config, |session| transact(session, &statements)).map_err(|error| {
-        roll_back(cx, &config, &values, &spec.rollback_statements);
+    let made = config.pool.with_session(cx, &config, |session| make(session, &name, &statements));
+    made.map_err(|error| {
+        // Whose account it is, is not to lose it to an undoing.
+        if !matches!(error, Error::PreconditionFailed(_)) {
+            roll_back(cx, &config, &values, &spec.rollback_statements);
+        }
         config.hush.error(error)
     })?;
     Ok(name)
+}
+
+/// Makes a user by these statements, if there is no account of the name.
+fn make(session: &mut Session, name: &str, statements: &[String]) -> Result<(), Fault> {
+    match exists(session, name) {
+        Ok(true) => return Err(Fault::Taken(format!("there is an account {name} already"))),
+        Ok(false) => {}
+        // Then the server's word at the first account that is made has to do.
+        Err(fault) if fault.is_denied() => {}
+        Err(fault) => return Err(fault),
+    }
+    session.query("START TRANSACTION")?;
+    let mut has_made = false;
+    for statement in statements {
+        let makes = makes_an_account(statement);
+        match session.query(statement) {
+            Err(Fault::Server { code: CANNOT_USER, message, .. }) if makes && !has_made => {
+                return Err(Fault::Taken(message));
+            }
+            other => other?,
+        };
+        has_made |= makes;
+    }
+    session.query("COMMIT").map(|_| ())
+}
+
+fn makes_an_account(statement: &str) -> bool {
+    let mut words = statement.split_ascii_whitespace().map(str::to_ascii_uppercase);
+    words.next().as_deref() == Some("CREATE") && words.take(3).any(|word| word == "USER")
 }
 
 /// The operator's own undoing.
@@ -49,7 +84,7 @@ fn roll_back(cx: &Cx, config: &Config, values: &Values, statements: &[String]) {
         return;
     }
     let filled = values.fill(statements, SQL);
-    let done = filled.and_then(|filled| with_session(cx, config, |session| transact(session, &filled)));
+    let done = filled.and_then(|filled| config.pool.with_session(cx, config, |session| transact(session, &filled)));
     if let Err(error) = done {
         let told = config.hush.error(error).to_string();
         cx.log(Level::Warn, "rollback statements failed", &[("error", &told)]);
@@ -71,13 +106,38 @@ pub(crate) fn change(cx: &Cx, mut config: Config, change: &UserChange) -> Result
     }
     check_name(&change.username)?;
     config.hush.add(password);
-    let written =
-        if sql::is_blank(&change.statements) { vec![CHANGE_PASSWORD.to_owned()] } else { change.statements.clone() };
     let values =
         Values::new(&change.username).password(Some(password)).expiration(change.expires_at.map(sql::timestamp));
-    let statements = values.fill(&written, SQL)?;
-    let done = with_session(cx, &config, |session| transact(session, &statements));
+    let own = sql::is_blank(&change.statements);
+    let fill = |written: &str| values.fill(&[written.to_owned()], SQL);
+    let (usual, ed25519, given) =
+        (fill(CHANGE_PASSWORD)?, fill(CHANGE_ED25519)?, values.fill(&change.statements, SQL)?);
+    let done = config.pool.with_session(cx, &config, |session| {
+        let statements = match own {
+            false => &given,
+            true if is_of_ed25519(session, &change.username)? => &ed25519,
+            true => &usual,
+        };
+        transact(session, statements)
+    });
     done.map_err(|error| config.hush.error(error).within("failed to change password"))
+}
+
+/// Whether the account of this name proves its password by `ed25519`. The server tells everybody of their own account,
+/// as its statement; it begins with the name, so that no name can pass for the rest.
+fn is_of_ed25519(session: &mut Session, name: &str) -> Result<bool, Fault> {
+    let rows = match session.query(&format!("SHOW CREATE USER {}@'%'", sql::literal(name, SQL))) {
+        Ok(rows) => rows,
+        // There is none, or it is not told: what changes the password will say so.
+        Err(Fault::Server { .. }) => return Ok(false),
+        Err(fault) => return Err(fault),
+    };
+    let Some(told) = rows.first().and_then(|row| row.first()).and_then(Option::as_deref) else { return Ok(false) };
+    Ok(['`', '"', '\''].iter().any(|quote| {
+        let quoted = |text: &str| format!("{quote}{}{quote}", text.replace(*quote, &format!("{quote}{quote}")));
+        let begin = format!("CREATE USER {}@{} IDENTIFIED VIA ed25519 ", quoted(name), quoted("%"));
+        told.starts_with(&begin)
+    }))
 }
 
 /// Removes a user, who may be gone already.
@@ -89,7 +149,7 @@ pub(crate) fn delete(cx: &Cx, config: &Config, removal: &UserRemoval) -> Result<
     let is_default = sql::is_blank(&removal.statements);
     let written = if is_default { REMOVE.map(str::to_owned).to_vec() } else { removal.statements.clone() };
     let statements = Values::new(&removal.username).fill(&written, SQL)?;
-    with_session(cx, config, |session| match transact(session, &statements) {
+    config.pool.with_session(cx, config, |session| match transact(session, &statements) {
         Err(fault) if fault.is_no_account() => {
             session.query("ROLLBACK")?;
             if exists(session, &removal.username)? { Err(fault) } else { Ok(()) }

@@ -67,6 +67,7 @@ fn a_user_lives_as_its_lease_does() {
     a_life(&server, &mut bench, &config);
     hostile_names(&server, &mut bench, &config);
     what_is_refused(&server, &mut bench, &config);
+    accounts_of_others(&server, &mut bench, &config);
     modes_of_the_server(&server);
     ways_to_prove_a_password(&server);
     sessions_are_kept_and_replaced(&mut server, &config);
@@ -140,6 +141,39 @@ fn what_is_refused(server: &MariaDb, bench: &mut Bench, config: &Value) {
     assert_eq!(accounts(server), ADMIN);
 }
 
+/// An account that there was is nobody's to make again, or to remove for it.
+fn accounts_of_others(server: &MariaDb, bench: &mut Bench, config: &Value) {
+    let _ = server.sql("CREATE USER theirs@localhost IDENTIFIED BY 'p'");
+    let _ = server.sql("CREATE USER blind@'%' IDENTIFIED BY 'b'; GRANT CREATE USER ON *.* TO blind@'%'");
+    let _ = server.sql("GRANT SELECT ON app.* TO blind@'%' WITH GRANT OPTION");
+    let blind = with(&with(config, "username", "blind"), "password", "b");
+    for (config, statements) in [
+        (config, CREATE),
+        (config, "CREATE USER IF NOT EXISTS '{{name}}'@'%' IDENTIFIED BY '{{password}}'"),
+        (config, "CREATE OR REPLACE USER '{{name}}'@'localhost' IDENTIFIED BY '{{password}}'"),
+        (config, "GRANT SELECT ON app.* TO '{{name}}'@'%' IDENTIFIED BY '{{password}}'"),
+        // Who may not read which accounts there are goes by what the server says.
+        (&blind, "CREATE USER '{{name}}'@'localhost' IDENTIFIED BY '{{password}}'"),
+    ] {
+        let mut user = spec(Some("theirs"), "s3cret", &[statements]);
+        user.rollback_statements = vec!["DROP USER '{{name}}'@'localhost'".to_owned()];
+        let result = bench.create_user(config, &user);
+        let Err(Error::PreconditionFailed(told)) = result else { panic!("{statements}: {result:?}") };
+        assert!(told.contains("theirs") && !told.contains("s3cret"), "{told}");
+        assert!(server.can("theirs", "p", "SELECT 1"), "{statements}");
+        assert_eq!(server.sql("SELECT host FROM mysql.user WHERE user = 'theirs'"), "localhost", "{statements}");
+    }
+    // One that nobody has is made, whoever may read what; and what fails later is no account of others.
+    bench.create_user(&blind, &spec(Some("new"), "p", &[CREATE])).unwrap();
+    bench.delete_user(config, &removal("new", &[])).unwrap();
+    let twice = "CREATE USER '{{name}}'@'%'; CREATE USER '{{name}}'@'%'";
+    let text = told(bench.create_user(config, &spec(Some("twice"), "p4-twice", &[twice])));
+    assert!(text.starts_with("Error 1396 (HY000): Operation CREATE USER failed"), "{text}");
+    bench.delete_user(config, &removal("twice", &[])).unwrap();
+    let _ = server.sql("DROP USER theirs@localhost, blind@'%'");
+    assert_eq!(accounts(server), ADMIN);
+}
+
 fn modes_of_the_server(server: &MariaDb) {
     let mut bench = Bench::new();
     for mode in ["NO_BACKSLASH_ESCAPES", "ANSI_QUOTES"] {
@@ -172,6 +206,28 @@ fn ways_to_prove_a_password(server: &MariaDb) {
         let config = with(&with(&config(server), "username", user), "password", password);
         assert_eq!(Bench::new().verify(&config, true).is_ok(), is_let_in, "{user} {password}");
     }
+    // A change of the password leaves it the way that it is proved, whoever makes the change.
+    let plugin = || server.sql("SELECT plugin FROM mysql.user WHERE user = 'ed'");
+    let _ = server.sql("GRANT ALL ON *.* TO ed@'%' WITH GRANT OPTION");
+    let by_itself = with(&with(&config(server), "username", "ed"), "password", "p");
+    let mut bench = Bench::new();
+    bench.change_user(&config(server), &change("ed", Some("q'\\"))).unwrap();
+    assert_eq!(plugin(), "ed25519");
+    bench.verify(&with(&by_itself, "password", "q'\\"), true).unwrap();
+    bench.change_user(&with(&by_itself, "password", "q'\\"), &change("ed", Some("r"))).unwrap();
+    assert_eq!(plugin(), "ed25519");
+    bench.verify(&with(&by_itself, "password", "r"), true).unwrap();
+    let own = UserChange {
+        statements: vec!["ALTER USER '{{name}}'@'%' IDENTIFIED BY '{{password}}'".to_owned()],
+        ..change("ed", Some("s"))
+    };
+    bench.change_user(&config(server), &own).unwrap();
+    assert_eq!(plugin(), "mysql_native_password", "the operator's statements are the operator's");
+    let odd = "x` IDENTIFIED VIA ed25519 ";
+    bench.create_user(&config(server), &spec(Some(odd), "p", &[CREATE])).unwrap();
+    bench.change_user(&config(server), &change(odd, Some("q"))).unwrap();
+    assert_eq!(server.sql("SELECT count(*) FROM mysql.user WHERE plugin = 'ed25519'"), "0");
+    bench.delete_user(&config(server), &removal(odd, &[])).unwrap();
     let _ = server.sql("DROP USER ed@'%', bare@'%'");
     let url = format!("{{{{username}}}}:{{{{password}}}}@tcp(127.0.0.1:{})/?tls=true", server.port());
     let text = told(Bench::new().verify(&with(&config(server), "connection_url", url), true));

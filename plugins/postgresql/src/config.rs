@@ -1,7 +1,7 @@
 //! A config, in the words of OpenBao's plugin of this name and of the connection string in it.
 
-use bulkhead_sdk::driver::{Hush, Settings, UserSpec, pool_name};
-use bulkhead_sdk::net::{ClientIdentity, Tls, Verification};
+use bulkhead_sdk::driver::{Hush, Settings, UserSpec};
+use bulkhead_sdk::net::{ClientIdentity, Pool, Tls, Verification};
 use bulkhead_sdk::template::Template;
 use bulkhead_sdk::{Cx, Error, Result, Secret};
 
@@ -90,16 +90,13 @@ pub(crate) struct Config {
     pub(crate) tls: Tls,
     pub(crate) target: Target,
     pub(crate) timeout_ms: u32,
-    /// How long a session may live, in milliseconds; without end if it is 0.
-    pub(crate) lifetime_ms: u64,
-    pub(crate) keeps_idle: bool,
     /// Passwords are hashed here, so that the server never sees them.
     pub(crate) hashes_passwords: bool,
     template: Template,
     /// What must not be told.
     pub(crate) hush: Hush,
     /// Where its sessions wait.
-    pub(crate) pool: String,
+    pub(crate) pool: Pool,
 }
 
 /// What is said when a session begins.
@@ -122,9 +119,6 @@ impl Config {
         let mut hush = Hush::default();
         hush.add(settings.secret("password")?.expose());
         hush.add(words.get("password").unwrap_or_default());
-        for name in ["max_open_connections", "max_idle_connections"] {
-            settings.number(name)?;
-        }
         let (encryption, tls) = encryption(settings, &words)?;
         Ok(Self {
             places: places(&words)?,
@@ -133,12 +127,10 @@ impl Config {
             tls,
             target: target(&words)?,
             timeout_ms: timeout_ms(&words)?,
-            lifetime_ms: settings.seconds("max_connection_lifetime")?.saturating_mul(1000),
-            keeps_idle: settings.number("max_idle_connections")? >= 0,
             hashes_passwords: hashes_passwords(settings)?,
             template: template(&settings.text("username_template")?)?,
             hush,
-            pool: pool_name(cx, "postgresql", settings)?,
+            pool: Pool::of(cx, "postgresql", settings)?,
         })
     }
 

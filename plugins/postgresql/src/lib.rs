@@ -15,6 +15,7 @@ mod session;
 mod users;
 
 use config::Config;
+use session::Session;
 
 /// The driver.
 #[derive(Debug)]
@@ -25,11 +26,17 @@ impl Driver for Postgresql {
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const HELP: &'static str = "Manages accounts of PostgreSQL.";
 
+    fn credential_kinds() -> &'static [&'static str] {
+        &["password", "client-certificate"]
+    }
+
     fn verify(cx: &Cx, config: &Settings, connect: bool) -> Result<Settings> {
         let checked = Config::read(cx, config)?;
         checked.check_template(cx)?;
         if connect {
-            let reached = pool::with_new_session(cx, &checked, |session| session.query("SELECT 1").map(|_| ()));
+            let reached = checked
+                .pool
+                .with_new_session(cx, &checked, |session: &mut Session| session.query("SELECT 1").map(|_| ()));
             reached.map_err(|error| refusal(checked.hush.error(error)).within("error verifying connection"))?;
         }
         Ok(config.clone())

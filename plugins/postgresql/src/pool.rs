@@ -1,71 +1,39 @@
-//! Sessions: one that was left by an earlier call, or a new one with the first server that takes it.
+//! How a session begins, with the first of several servers that takes it, and how it goes on.
 
-use bulkhead_sdk::net::{Connection, NetError};
+use bulkhead_sdk::net::{self, Connection, NetError};
 use bulkhead_sdk::{Cx, Error, Result};
 
 use crate::config::{Config, Encryption, Place, Target};
 use crate::fault::{Fault, NO_DATABASE, NOT_LET_IN, WRONG_PASSWORD};
 use crate::session::{Session, WithTls};
 
-/// How long a session waits for the next call, in seconds.
-const IDLE_SECS: u64 = 60;
+impl net::Session for Session {
+    type Config = Config;
+    type Fault = Fault;
 
-/// Runs something in a session, and leaves the session for the next call if it is sound.
-///
-/// # Errors
-/// There is none to be had, or what is run fails.
-pub(crate) fn with_session<R>(
-    cx: &Cx,
-    config: &Config,
-    act: impl FnOnce(&mut Session) -> Result<R, Fault>,
-) -> Result<R> {
-    let mut session = match left(cx, config) {
-        Some(session) => session,
-        None => begin(cx, config)?,
-    };
-    let done = act(&mut session).map_err(Error::from);
-    if config.keeps_idle && done.is_ok() {
-        let born = session.born_ms.to_be_bytes();
-        if let Some(connection) = session.into_idle() {
-            connection.park(&config.pool, &born, IDLE_SECS);
-        }
+    fn begin(_cx: &Cx, config: &Config) -> Result<Self> {
+        begin(config)
     }
-    done
-}
 
-/// The same in a new session, which ends with it: one that was left says nothing of whether its account
-/// is let in still.
-///
-/// # Errors
-/// As for [`with_session`].
-pub(crate) fn with_new_session<R>(
-    cx: &Cx,
-    config: &Config,
-    act: impl FnOnce(&mut Session) -> Result<R, Fault>,
-) -> Result<R> {
-    act(&mut begin(cx, config)?).map_err(Error::from)
-}
-
-/// A session of an earlier call. One that is dead is dropped before anything is asked of it.
-fn left(cx: &Cx, config: &Config) -> Option<Session> {
-    let (connection, born) = Connection::unpark(&config.pool)?;
-    let born_ms = u64::from_be_bytes(born.try_into().ok()?);
-    if config.lifetime_ms > 0 && cx.now_ms() >= born_ms.saturating_add(config.lifetime_ms) {
-        return None;
+    fn resume(connection: Connection, config: &Config) -> Option<Self> {
+        let mut session = Self::over(connection, config.timeout_ms);
+        session.renew().ok()?;
+        fits(&mut session, config.target).ok().filter(|fits| *fits)?;
+        Some(session)
     }
-    let mut session = Session::over(connection, config.timeout_ms, born_ms);
-    session.renew().ok()?;
-    fits(&mut session, config.target).ok().filter(|fits| *fits)?;
-    Some(session)
+
+    fn into_idle(self) -> Option<Connection> {
+        Self::into_idle(self)
+    }
 }
 
 /// A new session, with the first server of several that takes it.
-fn begin(cx: &Cx, config: &Config) -> Result<Session> {
+fn begin(config: &Config) -> Result<Session> {
     let mut told = Vec::new();
     let mut last = Fault::Net(NetError::Closed);
     for place in &config.places {
         for with_tls in attempts(config.encryption, place) {
-            let begun = Session::begin(config, place, *with_tls, cx.now_ms()).and_then(|mut session| {
+            let begun = Session::begin(config, place, *with_tls).and_then(|mut session| {
                 let fits = fits(&mut session, config.target)?;
                 if fits { Ok(session) } else { Err(Fault::protocol("it takes no writes")) }
             });

@@ -35,8 +35,6 @@ pub(crate) struct Session {
     is_idle: bool,
     /// Backslashes mean nothing in texts, which is what quoting goes by.
     is_conforming: bool,
-    /// When it was begun.
-    pub(crate) born_ms: u64,
 }
 
 impl Session {
@@ -44,9 +42,9 @@ impl Session {
     ///
     /// # Errors
     /// The server cannot be reached, or does not let us in.
-    pub(crate) fn begin(config: &Config, place: &Place, with_tls: WithTls, now_ms: u64) -> Result<Self, Fault> {
+    pub(crate) fn begin(config: &Config, place: &Place, with_tls: WithTls) -> Result<Self, Fault> {
         let connection = Connection::connect(&place.address, None, config.timeout_ms)?;
-        let mut session = Self::over(connection, config.timeout_ms, now_ms);
+        let mut session = Self::over(connection, config.timeout_ms);
         if with_tls != WithTls::No {
             session.start_tls(config, place, with_tls)?;
         }
@@ -56,8 +54,8 @@ impl Session {
     }
 
     /// A session over a connection that had one.
-    pub(crate) fn over(connection: Connection, timeout_ms: u32, born_ms: u64) -> Self {
-        Self { connection, incoming: BytesMut::new(), timeout_ms, is_idle: true, is_conforming: true, born_ms }
+    pub(crate) fn over(connection: Connection, timeout_ms: u32) -> Self {
+        Self { connection, incoming: BytesMut::new(), timeout_ms, is_idle: true, is_conforming: true }
     }
 
     fn start_tls(&mut self, config: &Config, place: &Place, with_tls: WithTls) -> Result<(), Fault> {

@@ -243,21 +243,48 @@ fn a_grant_that_is_missing_is_named() {
     assert!(text.ends_with("h:5432: this plugin is not granted net tcp://h:5432"), "{text}");
 }
 
-#[test]
-fn only_passwords_are_credentials() {
-    let (mut bench, _) = server(vec![ready()]);
-    for credential in [Credential::PublicKey(b"pem".to_vec()), Credential::Subject("CN=a".to_owned())] {
-        let spec = UserSpec {
-            username: Some("a".to_owned()),
-            display_name: String::new(),
-            role_name: String::new(),
-            username_template: None,
-            statements: vec!["SELECT 1".to_owned()],
-            rollback_statements: Vec::new(),
-            credential,
-            expires_at: None,
-        };
-        let text = refusal(bench.create_user(&config("postgres://{{username}}@h/d"), &spec));
-        assert!(text.starts_with("unsupported credential type: "), "{text}");
+fn spec(username: Option<&str>, credential: Credential, statement: &str) -> UserSpec {
+    UserSpec {
+        username: username.map(str::to_owned),
+        display_name: String::new(),
+        role_name: String::new(),
+        username_template: None,
+        statements: vec![statement.to_owned()],
+        rollback_statements: Vec::new(),
+        credential,
+        expires_at: None,
     }
+}
+
+#[test]
+fn keys_are_no_credentials() {
+    let (mut bench, sent) = server(vec![ready()]);
+    let spec = spec(Some("a"), Credential::PublicKey(b"pem".to_vec()), "SELECT 1");
+    let text = refusal(bench.create_user(&config("postgres://{{username}}@h/d"), &spec));
+    assert_eq!((text.as_str(), sent.borrow().len()), ("unsupported credential type: rsa_private_key", 0));
+}
+
+#[test]
+fn whoever_has_a_certificate_is_called_by_it_and_has_no_password() {
+    let subject = || Credential::Subject("CN=a \\, b".to_owned());
+    let config = config("postgres://{{username}}@h/d?sslmode=disable");
+    let (mut bench, sent) = server(vec![ready()]);
+    for (username, credential, statement, told) in [
+        ("b", subject(), "CREATE ROLE \"{{name}}\"", "the certificate is for somebody of another name"),
+        (
+            "a , b",
+            subject(),
+            "CREATE ROLE \"{{name}}\" PASSWORD '{{password}}'",
+            "creation statements have {{password}}, and who has a certificate has none",
+        ),
+        (
+            "a",
+            Credential::Subject("CN=a,O=b".to_owned()),
+            "CREATE ROLE \"{{name}}\"",
+            "the subject of the certificate is not a common name and nothing else",
+        ),
+    ] {
+        assert_eq!(refusal(bench.create_user(&config, &spec(Some(username), credential, statement))), told);
+    }
+    assert!(sent.borrow().is_empty(), "nobody was connected to");
 }

@@ -1,17 +1,18 @@
 //! Users: made, changed and removed by the operator's statements, or by those that do without.
 
-use bulkhead_sdk::driver::{UserChange, UserRemoval, UserSpec, password};
+use bulkhead_sdk::driver::{Credential, UserChange, UserRemoval, UserSpec, common_name, password};
 use bulkhead_sdk::sql::{self, Dialect, Values};
 use bulkhead_sdk::{Cx, Error, Level, Result};
 use postgres_protocol::password::scram_sha_256;
 
 use crate::config::{Config, check_name};
 use crate::fault::{Fault, UNDEFINED_OBJECT};
-use crate::pool::with_session;
 use crate::revoke;
 use crate::session::Session;
 
 const SQL: Dialect = Dialect::Postgres;
+
+const PASSWORD_PLACE: &str = "{{password}}";
 
 /// How a password is changed, and how an end, where the operator does not say.
 const CHANGE_PASSWORD: &str = r#"ALTER ROLE "{{username}}" WITH PASSWORD '{{password}}'"#;
@@ -39,10 +40,19 @@ pub(crate) fn create(cx: &Cx, mut config: Config, spec: &UserSpec) -> Result<Str
         None => config.username(cx, spec)?,
     };
     check_name(&name)?;
-    let values = values(&mut config, &name, Some(password(&spec.credential)?), Some(end(spec.expires_at)))?;
+    let password = match &spec.credential {
+        subject @ Credential::Subject(_) if common_name(subject)? == name => None,
+        Credential::Subject(_) => return Err(Error::invalid("the certificate is for somebody of another name")),
+        credential => Some(password(credential)?),
+    };
+    let values = values(&mut config, &name, password, Some(end(spec.expires_at)))?;
     let statements = values.fill(&spec.statements, SQL)?;
+    if password.is_none() && statements.iter().any(|statement| statement.contains(PASSWORD_PLACE)) {
+        // It would be the password, letter by letter.
+        return Err(Error::invalid("creation statements have {{password}}, and who has a certificate has none"));
+    }
     let statements = [&[revoke::alone_with(&name)], &statements[..]].concat();
-    let made = with_session(cx, &config, |session| transact(session, &statements));
+    let made = config.pool.with_session(cx, &config, |session| transact(session, &statements));
     made.map_err(|error| {
         roll_back(cx, &config, &values, &spec.rollback_statements);
         config.hush.error(during(error))
@@ -57,7 +67,7 @@ fn roll_back(cx: &Cx, config: &Config, values: &Values, statements: &[String]) {
         return;
     }
     let filled = values.fill(statements, SQL);
-    let done = filled.and_then(|filled| with_session(cx, config, |session| transact(session, &filled)));
+    let done = filled.and_then(|filled| config.pool.with_session(cx, config, |session| transact(session, &filled)));
     if let Err(error) = done {
         let told = config.hush.error(error).to_string();
         cx.log(Level::Warn, "rollback statements failed", &[("error", &told)]);
@@ -87,7 +97,7 @@ pub(crate) fn change(cx: &Cx, mut config: Config, change: &UserChange) -> Result
     }
     let values = values(&mut config, &change.username, password, ending)?;
     let statements = values.fill(&written, SQL)?;
-    let done = with_session(cx, &config, |session| transact(session, &statements));
+    let done = config.pool.with_session(cx, &config, |session| transact(session, &statements));
     done.map_err(|error| config.hush.error(during(error)))
 }
 
@@ -100,7 +110,7 @@ pub(crate) fn delete(cx: &Cx, config: &Config, removal: &UserRemoval) -> Result<
         return Err(Error::invalid("missing username"));
     }
     if sql::is_blank(&removal.statements) {
-        return with_session(cx, config, |session| {
+        return config.pool.with_session(cx, config, |session: &mut Session| {
             revoke::until_made(session, &removal.username)?;
             revoke::remove(session, &removal.username)
         });
@@ -110,7 +120,7 @@ pub(crate) fn delete(cx: &Cx, config: &Config, removal: &UserRemoval) -> Result<
         revoke::until_made(session, &removal.username)?;
         transact(session, &statements)
     };
-    with_session(cx, config, |session| match act(session) {
+    config.pool.with_session(cx, config, |session| match act(session) {
         Err(fault) if fault.is(UNDEFINED_OBJECT) => {
             session.query("ROLLBACK")?;
             if revoke::exists(session, &removal.username)? { Err(fault) } else { Ok(()) }

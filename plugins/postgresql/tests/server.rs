@@ -283,7 +283,14 @@ fn sessions_are_kept_and_replaced(server: &mut Postgres, config: &Value) {
     bench.delete_user(config, &removal("kept", &[])).unwrap();
     assert_eq!((bench.connected().len(), bench.parked()), (1, 1));
     bench.verify(&with(config, "max_idle_connections", -1), true).unwrap();
-    assert_eq!((bench.connected().len(), bench.parked()), (2, 1), "another config has other sessions, or keeps none");
+    bench.delete_user(&with(config, "max_idle_connections", -1), &removal("nobody", &[])).unwrap();
+    assert_eq!((bench.connected().len(), bench.parked()), (3, 1), "another config has other sessions, or keeps none");
+    let bounded = with(config, "max_open_connections", 1);
+    bench.delete_user(&bounded, &removal("nobody", &[])).unwrap();
+    bench.delete_user(&bounded, &removal("nobody", &[])).unwrap();
+    assert_eq!((bench.connected().len(), bench.parked()), (4, 2));
+    bench.verify(&bounded, true).unwrap();
+    assert_eq!((bench.connected().len(), bench.parked()), (5, 1), "the new one takes the place of the one that waits");
 
     server.kill();
     let away = told(bench.create_user(config, &spec(Some("away"), "s3cret", &[CREATE])));

@@ -1,7 +1,7 @@
 //! A config, in the words of OpenBao's plugins for Redis and Valkey.
 
-use bulkhead_sdk::driver::{Hush, Settings, UserSpec, pool_name};
-use bulkhead_sdk::net::{Tls, Verification};
+use bulkhead_sdk::driver::{Hush, Settings, UserSpec};
+use bulkhead_sdk::net::{Pool, Tls, Verification};
 use bulkhead_sdk::template::Template;
 use bulkhead_sdk::{Cx, Error, Result, Secret};
 
@@ -23,7 +23,7 @@ pub(crate) struct Config {
     /// What must not be told.
     pub(crate) hush: Hush,
     /// Where its sessions wait.
-    pub(crate) pool: String,
+    pub(crate) pool: Pool,
 }
 
 impl Config {
@@ -55,7 +55,7 @@ impl Config {
             username,
             password,
             hush,
-            pool: pool_name(cx, "redis", settings)?,
+            pool: Pool::of(cx, "redis", settings)?,
         })
     }
 

@@ -11,6 +11,7 @@ mod session;
 mod users;
 
 use config::Config;
+use session::Session;
 
 /// The driver.
 #[derive(Debug)]
@@ -25,7 +26,9 @@ impl Driver for Redis {
         let checked = Config::read(cx, config)?;
         checked.check_template(cx)?;
         if connect {
-            let reached = session::with_new_session(&checked, |session| session.command(&["PING"]).map(|_| ()));
+            let reached = checked
+                .pool
+                .with_new_session(cx, &checked, |session: &mut Session| session.command(&["PING"]).map(|_| ()));
             reached.map_err(|error| refusal(checked.hush.error(error)).within("error verifying connection"))?;
         }
         Ok(config.clone())

@@ -1,6 +1,6 @@
 //! A session: commands and replies, over a connection of the host's.
 
-use bulkhead_sdk::net::{Connection, NetError};
+use bulkhead_sdk::net::{self, Connection, NetError};
 use bulkhead_sdk::{Cx, Error, Result};
 
 use crate::config::Config;
@@ -8,9 +8,6 @@ use crate::resp::{self, Reply};
 
 /// How long to wait for a server, in milliseconds.
 const TIMEOUT_MS: u32 = 20_000;
-
-/// How long a session waits for the next call, in seconds.
-const IDLE_SECS: u64 = 60;
 
 /// Most that is read at a time, and of one reply, in bytes.
 const READ_BYTES: u32 = 16_384;
@@ -23,38 +20,22 @@ pub(crate) struct Session {
     incoming: Vec<u8>,
 }
 
-/// Runs something in a session, one that was left by an earlier call or a new one, and leaves it for
-/// the next call if it is sound.
-///
-/// # Errors
-/// There is none to be had, or what is run fails.
-pub(crate) fn with_session<R>(cx: &Cx, config: &Config, act: impl FnOnce(&mut Session) -> Result<R>) -> Result<R> {
-    let mut session = match left(config) {
-        Some(session) => session,
-        None => Session::begin(config)?,
-    };
-    let done = act(&mut session);
-    if done.is_ok() && session.incoming.is_empty() {
-        session.connection.park(&config.pool, &cx.now_ms().to_be_bytes(), IDLE_SECS);
+impl net::Session for Session {
+    type Config = Config;
+    type Fault = Error;
+
+    fn begin(_cx: &Cx, config: &Config) -> Result<Self> {
+        Self::begin(config)
     }
-    done
-}
 
-/// The same in a new session, which ends with it: one that was left says nothing of whether its account
-/// is let in still.
-///
-/// # Errors
-/// As for [`with_session`].
-pub(crate) fn with_new_session<R>(config: &Config, act: impl FnOnce(&mut Session) -> Result<R>) -> Result<R> {
-    act(&mut Session::begin(config)?)
-}
+    fn resume(connection: Connection, _config: &Config) -> Option<Self> {
+        let mut session = Self { connection, incoming: Vec::new() };
+        session.command(&["PING"]).ok().map(|_| session)
+    }
 
-/// A session of an earlier call. One that is dead is dropped before anything is asked of it.
-fn left(config: &Config) -> Option<Session> {
-    let (connection, _) = Connection::unpark(&config.pool)?;
-    let mut session = Session { connection, incoming: Vec::new() };
-    session.command(&["PING"]).ok()?;
-    Some(session)
+    fn into_idle(self) -> Option<Connection> {
+        self.incoming.is_empty().then_some(self.connection)
+    }
 }
 
 impl Session {

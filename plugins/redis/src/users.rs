@@ -7,7 +7,7 @@ use bulkhead_sdk::{Cx, Error, Result, json, sql};
 
 use crate::config::Config;
 use crate::resp::Reply;
-use crate::session::{Session, with_session};
+use crate::session::Session;
 
 /// What a user may do where the operator does not say.
 const RULES: [&str; 2] = ["~*", "+@read"];
@@ -28,7 +28,7 @@ pub(crate) fn create(cx: &Cx, mut config: Config, spec: &UserSpec) -> Result<Str
     let rules = rules(&spec.statements);
     let mut words = vec!["ACL", "SETUSER", &name, "reset", "on", &added];
     words.extend(rules.iter().map(String::as_str));
-    let made = with_session(cx, &config, |session| {
+    let made = config.pool.with_session(cx, &config, |session| {
         if exists(session, &name)? {
             // Whose it is, is not to lose it because it cannot be made again.
             return Err(Error::PreconditionFailed(format!("there is a user {name} already")));
@@ -68,7 +68,7 @@ pub(crate) fn change(cx: &Cx, mut config: Config, change: &UserChange) -> Result
     }
     config.hush.add(password);
     let added = format!(">{password}");
-    let done = with_session(cx, &config, |session| {
+    let done = config.pool.with_session(cx, &config, |session| {
         if !exists(session, name)? {
             return Err(Error::upstream(format!("changeUserPassword for user {name} failed: user not found")));
         }
@@ -83,5 +83,6 @@ pub(crate) fn change(cx: &Cx, mut config: Config, change: &UserChange) -> Result
 /// The server cannot be asked, or refuses.
 pub(crate) fn delete(cx: &Cx, config: &Config, removal: &UserRemoval) -> Result<()> {
     config.check_name(&removal.username)?;
-    with_session(cx, config, |session| session.command(&["ACL", "DELUSER", &removal.username])).map(|_| ())
+    let act = |session: &mut Session| session.command(&["ACL", "DELUSER", &removal.username]);
+    config.pool.with_session(cx, config, act).map(|_| ())
 }

@@ -83,6 +83,11 @@ impl<D: Driver> DriverBench<D> {
         self.call(config, |cx, settings| D::delete_user(cx, settings, removal))
     }
 
+    /// Moves the clock on.
+    pub fn advance(&mut self, secs: u64) {
+        self.world.now_ms += secs * 1000;
+    }
+
     /// The time that calls see.
     #[must_use]
     pub fn now_ms(&self) -> u64 {

@@ -203,6 +203,7 @@ pub(crate) mod database_drivers {
         let own: String = host::digest::random(4).iter().map(|byte| format!("{byte:02x}")).collect();
         match request.username_template.as_deref() {
             Some("fixed") => Ok("fixed".to_owned()),
+            Some(template) if template.starts_with("fixed ") => Ok(template["fixed ".len()..].to_owned()),
             Some("wrong") => Err(Error::invalid("unable to parse the template")),
             _ => Ok(format!("v-{}-{}-{own}", request.display_name, request.role_name)),
         }

@@ -44,3 +44,22 @@ fn a_password_is_taken_out_of_errors_in_every_form() {
     let Error::Upstream(text) = hush.error(Error::upstream(r"it's\secret")) else { panic!("another kind") };
     assert_eq!(text, HIDDEN);
 }
+
+#[test]
+fn a_subject_is_a_common_name_and_back() {
+    for (name, subject) in [
+        ("v-token-app", "CN=v-token-app"),
+        ("a b", "CN=a b"),
+        (" a ", "CN=\\ a\\ "),
+        ("#a#", "CN=\\#a#"),
+        ("a,b+c;d<e>f\"g\\h=i", "CN=a\\,b\\+c\\;d\\<e\\>f\\\"g\\\\h=i"),
+        ("ünï\n", "CN=ünï\n"),
+    ] {
+        assert_eq!(crate::databases::subject(name), subject);
+        assert_eq!(common_name(&Credential::Subject(subject.to_owned())).expect("it is one"), name);
+    }
+    for other in ["", "a", "O=a", "CN=a,O=b", "CN=a+UID=b", "CN=a\\", "cn=a;b"] {
+        assert!(common_name(&Credential::Subject(other.to_owned())).is_err(), "{other}");
+    }
+    assert!(common_name(&Credential::Password("CN=a".to_owned())).is_err());
+}

@@ -55,6 +55,27 @@ impl Postgres {
         server
     }
 
+    /// Starts one that speaks TLS with the first two, and lets everybody but [`ADMIN`] in by certificates of the last:
+    /// whoever has one logs in as its common name, and by nothing else.
+    #[must_use]
+    pub fn start_with_client_certificates(certificate: &str, key: &str, roots: &str) -> Self {
+        let mut server = Self::start_with_tls(certificate, key);
+        let hba = format!("host all {ADMIN} 127.0.0.1/32 scram-sha-256\nhostssl all all 127.0.0.1/32 cert\n");
+        let settings = "ssl_ca_file = 'clients.crt'\n";
+        for (name, text) in [("clients.crt", roots), ("pg_hba.conf", &hba), ("postgresql.auto.conf", settings)] {
+            let path = server.data().join(name);
+            let before = if name == "postgresql.auto.conf" {
+                fs::read_to_string(&path).unwrap_or_default()
+            } else {
+                String::new()
+            };
+            fs::write(&path, before + text).expect("the folder can be written to");
+            give(&path, USER);
+        }
+        server.restart();
+        server
+    }
+
     fn made(method: &str) -> Self {
         let programs = programs();
         let folder = folder(USER);
@@ -78,6 +99,12 @@ impl Postgres {
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// What it has written down, since it was made.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
     /// The folder of its Unix socket.
@@ -139,6 +166,28 @@ impl Postgres {
     #[must_use]
     pub fn can(&self, database: &str, user: &str, password: &str, statements: &str) -> bool {
         self.psql(database, user, password, statements).output().is_ok_and(|output| output.status.success())
+    }
+
+    /// Whether this account is let in by a certificate and its key, and can run this. If not, what it is told.
+    ///
+    /// # Errors
+    /// What the client says.
+    ///
+    /// # Panics
+    /// There is no place for the two.
+    pub fn try_with_certificate(&self, user: &str, (pem, key): (&str, &str), statements: &str) -> Result<(), String> {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let [certificate, private] = ["client.crt", "client.key"].map(|name| folder.path().join(name));
+        for (path, text) in [(&certificate, pem), (&private, key)] {
+            fs::write(path, text).expect("the folder can be written to");
+            let mut chmod = Command::new("chmod");
+            chmod.arg("600").arg(path);
+            run(chmod);
+        }
+        let mut command = self.psql("postgres", user, "", statements);
+        command.env("PGSSLMODE", "require").env("PGSSLCERT", certificate).env("PGSSLKEY", private);
+        let output = command.output().expect("the client runs");
+        if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
     }
 
     fn try_sql(&self, database: &str, statements: &str) -> Option<String> {

@@ -1,11 +1,15 @@
 //! An authority of the test's own, and the certificates it signs.
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+    PKCS_ECDSA_P384_SHA384, PKCS_ECDSA_P521_SHA512, PKCS_ED25519, PKCS_RSA_SHA256, RsaKeySize,
+};
 
 /// An authority.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
+    key_pem: String,
 }
 
 impl core::fmt::Debug for Authority {
@@ -27,19 +31,41 @@ impl Authority {
     /// There is no randomness.
     #[must_use]
     pub fn new() -> Self {
-        let key = KeyPair::generate().expect("a key can be made");
+        Self::of(KeyPair::generate().expect("a key can be made"))
+    }
+
+    /// New ones, one with a key of each kind that signs: on curves, on Edwards' curve, and of RSA.
+    ///
+    /// # Panics
+    /// There is no randomness.
+    #[must_use]
+    pub fn of_each_kind() -> Vec<Self> {
+        let kinds = [&PKCS_ECDSA_P256_SHA256, &PKCS_ECDSA_P384_SHA384, &PKCS_ECDSA_P521_SHA512, &PKCS_ED25519];
+        let mut keys: Vec<_> = kinds.into_iter().map(KeyPair::generate_for).collect();
+        keys.push(KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048));
+        keys.into_iter().map(|key| Self::of(key.expect("a key can be made"))).collect()
+    }
+
+    fn of(key: KeyPair) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, "Authority of a test");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let pem = params.self_signed(&key).expect("it signs itself").pem();
-        Self { issuer: Issuer::new(params, key), pem }
+        let key_pem = key.serialize_pem();
+        Self { issuer: Issuer::new(params, key), pem, key_pem }
     }
 
     /// Its certificate, PEM.
     #[must_use]
     pub fn pem(&self) -> &str {
         &self.pem
+    }
+
+    /// Its key, PEM.
+    #[must_use]
+    pub fn key_pem(&self) -> &str {
+        &self.key_pem
     }
 
     /// A certificate for these names and addresses, with the common name of the first, and its key;

@@ -1,0 +1,135 @@
+//! Certificates as they are read back. Whether they are signed, and let somebody in, is asked of a real database.
+
+use bulkhead_sdk::bench::within;
+use x509_cert::der::asn1::OctetString;
+
+use super::*;
+
+/// An authority that signs itself.
+pub(super) struct Root {
+    pub(super) name: Name,
+    pub(super) is_authority: bool,
+}
+
+impl BuilderProfile for Root {
+    fn get_issuer(&self, subject: &Name) -> Name {
+        subject.clone()
+    }
+
+    fn get_subject(&self) -> Name {
+        self.name.clone()
+    }
+
+    fn build_extensions(
+        &self,
+        _own: SubjectPublicKeyInfoRef<'_>,
+        _issuer: SubjectPublicKeyInfoRef<'_>,
+        tbs: &TbsCertificate,
+    ) -> builder::Result<Vec<Extension>> {
+        Ok(vec![
+            BasicConstraints { ca: self.is_authority, path_len_constraint: None }.to_extension(tbs.subject(), &[])?,
+            SubjectKeyIdentifier(OctetString::new(*b"its own id")?).to_extension(tbs.subject(), &[])?,
+        ])
+    }
+}
+
+/// A certificate that was issued, read.
+pub(crate) fn read(pem: &str) -> Certificate {
+    Certificate::from_der(&unarmoured(pem).unwrap()).unwrap()
+}
+
+const KEYS: [&str; 5] = ["rsa-2048", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "ed25519"];
+
+#[test]
+fn a_certificate_says_whom_it_lets_in_until_when_and_by_whom() {
+    for (of, ca) in KEYS.iter().flat_map(|of| KEYS.map(|ca| (of, ca))) {
+        let (issued, public, root) = within(|cx| {
+            let (root, key) = authority(cx, ca, true);
+            let leaf = KeyPair::generate(of).unwrap();
+            let public = leaf.public_key_der().unwrap();
+            let authority = Authority::read(&root, KeyPair::from_pem(key.expose()).unwrap(), 256).unwrap();
+            (authority.issue(cx, "ünusual, \"name\"", &public, 1_767_229_205_999).unwrap(), public, read(&root))
+        });
+        let issued = read(&issued);
+        let tbs = issued.tbs_certificate();
+        assert_eq!(tbs.issuer(), root.tbs_certificate().subject());
+        assert_eq!(tbs.subject_public_key_info().to_der().unwrap(), public);
+        let (begin, end) = (tbs.validity().not_before, tbs.validity().not_after);
+        assert_eq!(
+            (begin.to_string(), end.to_string()),
+            ("2025-12-31T23:59:30Z".into(), "2026-01-01T01:00:05Z".into())
+        );
+        let name: Vec<_> = tbs.subject().iter().map(|part| (part.oid, part.value.value().to_vec())).collect();
+        assert_eq!(name, [(COMMON_NAME, "ünusual, \"name\"".as_bytes().to_vec())]);
+        let (is_critical, usage) = tbs.get_extension::<KeyUsage>().unwrap().unwrap();
+        assert!(is_critical && usage.digital_signature() && !usage.key_cert_sign());
+        assert_eq!(tbs.get_extension::<ExtendedKeyUsage>().unwrap().unwrap().1.0, [CLIENT_AUTH]);
+        assert!(tbs.get_extension::<BasicConstraints>().unwrap().is_none());
+        let by = tbs.get_extension::<AuthorityKeyIdentifier>().unwrap().unwrap().1;
+        assert_eq!(by.key_identifier.unwrap().as_bytes(), b"its own id");
+        assert_eq!(issued.signature_algorithm(), tbs.signature());
+    }
+}
+
+#[test]
+fn serial_numbers_are_random_and_above_zero() {
+    let serials: Vec<Vec<u8>> = within(|cx| {
+        let (root, key) = authority(cx, "ed25519", true);
+        let one = || {
+            let authority = Authority::read(&root, KeyPair::from_pem(key.expose()).unwrap(), 256).unwrap();
+            let public = KeyPair::generate("ed25519").unwrap().public_key_der().unwrap();
+            read(&authority.issue(cx, "a", &public, 2_000_000_000_000).unwrap())
+        };
+        (0..20).map(|_| one().tbs_certificate().serial_number().as_bytes().to_vec()).collect()
+    });
+    assert!(serials.iter().all(|serial| serial.len() == 16 && (0x40..0x80).contains(&serial[0])));
+    let mut different = serials.clone();
+    different.sort();
+    different.dedup();
+    assert_eq!(different.len(), serials.len());
+}
+
+#[test]
+fn what_is_no_authority_or_has_another_key_does_not_sign() {
+    within(|cx| {
+        let (root, key) = authority(cx, "ecdsa-p256", true);
+        let (other, _) = authority(cx, "ecdsa-p256", true);
+        let (leaf, leaf_key) = authority(cx, "ecdsa-p256", false);
+        for (certificate, key, told) in [
+            (other.as_str(), &key, "ca_private_key is not the key of ca_cert"),
+            (leaf.as_str(), &leaf_key, "the given certificate is not marked for CA use"),
+            ("", &key, "ca_cert is no certificate in PEM"),
+            (&*root.replace("BEGIN CERTIFICATE", "BEGIN KEY"), &key, "ca_cert is no certificate in PEM"),
+            (&*pem("CERTIFICATE", b"rubbish"), &key, "ca_cert cannot be read"),
+            (&*pem("CERTIFICATE", &[0x30; CA_BYTES_MAX]), &key, "ca_cert is no certificate in PEM"),
+        ] {
+            let read = Authority::read(certificate, KeyPair::from_pem(key.expose()).unwrap(), 256);
+            let Err(Error::InvalidRequest(text)) = read else { panic!("{told}") };
+            assert_eq!(text, told);
+        }
+        let chain = format!("text before\n{root}{other}");
+        assert!(Authority::read(&chain, KeyPair::from_pem(key.expose()).unwrap(), 256).is_ok());
+    });
+}
+
+#[test]
+fn a_certificate_that_is_cut_or_changed_anywhere_is_refused_or_read_and_never_a_fault_of_ours() {
+    within(|cx| {
+        let (root, key) = authority(cx, "ed25519", true);
+        let der = unarmoured(&root).unwrap();
+        let read = |der: &[u8]| {
+            let pair = KeyPair::from_pem(key.expose()).unwrap();
+            Authority::read(&pem("CERTIFICATE", der), pair, 256).map(|_| ())
+        };
+        for cut in 0..der.len() {
+            assert!(read(&der[..cut]).is_err(), "{cut}");
+        }
+        for place in 0..der.len() {
+            for value in [0, 1, 0x7f, 0x80, 0x82, 0xff] {
+                let mut changed = der.clone();
+                changed[place] = value;
+                let _ = read(&changed);
+            }
+        }
+    });
+}
