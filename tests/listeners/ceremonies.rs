@@ -39,8 +39,11 @@ impl Told {
     }
 }
 
-/// A mistake of the caller is no fault of the server: there it is 500 at times.
 fn masked(mut told: Value) -> Value {
+    // Once the new shares are out, it is told here that all of the old ones were brought, and there that none is.
+    if told.get("verification_nonce").is_some() && told.get("progress").is_some() {
+        told["progress"] = Value::Null;
+    }
     for name in ["nonce", "otp", "encoded_token", "encoded_root_token", "verification_nonce"] {
         if let Some(text) = told.get_mut(name).filter(|text| **text != "") {
             *text = "random".into();
@@ -173,7 +176,7 @@ fn each_of_the_two_is_opened_by_its_own_key() {
         // In a namespace there is none of it, wherever it is asked for.
         node.put("sys/namespaces/team", &json!({}));
         let inside = Request::new("GET", "/v1/sys/rekey/init").header("X-Vault-Namespace", "team");
-        assert_eq!(inside.send(port).unwrap().status, if rekey == 200 { 400 } else { 403 }, "{opened}");
+        assert_eq!(inside.send(port).unwrap().status, 403, "{opened}");
     }
 }
 

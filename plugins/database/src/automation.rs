@@ -13,9 +13,7 @@ use crate::connection::LOCK_MS;
 use crate::records::{Connection, connection_lock};
 use crate::rhythm::{Rhythm, kind, wait_ms};
 use crate::root;
-
-const JOB: &str = "rotate-root";
-const PAYLOAD: &[u8] = b"null";
+use crate::rotation::{JOB, PAYLOAD, ROOTS};
 
 /// When the root's password is changed by itself, if at all.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -186,7 +184,7 @@ fn rhythm(known: Option<Rhythm>, sent: SetAutomation) -> Result<Option<Rhythm>> 
 pub(crate) fn keep(cx: &Cx, name: &str, connection: &Connection) -> Result<()> {
     cx.put(name, connection)?;
     if connection.automation.is_active() {
-        return cx.schedule(JOB, name, PAYLOAD, connection.automation.due_ms(cx.now_ms()));
+        return cx.schedule(JOB, &key(name), PAYLOAD, connection.automation.due_ms(cx.now_ms()));
     }
     cancel(cx, name);
     Ok(())
@@ -194,7 +192,11 @@ pub(crate) fn keep(cx: &Cx, name: &str, connection: &Connection) -> Result<()> {
 
 /// Takes a connection off the schedule.
 pub(crate) fn cancel(cx: &Cx, name: &str) {
-    cx.cancel(JOB, name);
+    cx.cancel(JOB, &key(name));
+}
+
+fn key(name: &str) -> String {
+    [ROOTS, name].concat()
 }
 
 /// The job: changes the password if that is due.

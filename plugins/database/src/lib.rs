@@ -65,8 +65,6 @@ impl Database {
     fn rotate_root(cx: &Cx, named: Name) -> Result<()> { root::rotate(cx, &named) }
     #[rollback("root")]
     fn settle_root(cx: &Cx, data: &[u8]) -> Result<()> { root::settle(cx, data) }
-    #[job("rotate-root")]
-    fn rotate_root_due(cx: &Cx, connection: &str, _payload: &[u8]) -> Result<JobOutcome> { automation::due(cx, connection) }
 
     /// List the roles.
     #[list("roles/", id = "list-roles", synopsis = help::ROLES, help = help::ROLES_MORE)]
@@ -113,7 +111,7 @@ impl Database {
     #[rollback("rotation")]
     fn settle_rotation(cx: &Cx, data: &[u8]) -> Result<()> { rotation::settle(cx, data) }
     #[job("rotate")]
-    fn rotate_due(cx: &Cx, role: &str, _payload: &[u8]) -> Result<JobOutcome> { rotation::due(cx, role) }
+    fn rotate_due(cx: &Cx, whose: &str, _payload: &[u8]) -> Result<JobOutcome> { rotation::due(cx, whose) }
 }
 
 bulkhead_sdk::export_engine!(Database);

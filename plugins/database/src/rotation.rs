@@ -9,13 +9,16 @@ use bulkhead_sdk::json;
 use bulkhead_sdk::prelude::*;
 use bulkhead_sdk::{Level, Lock};
 
+use crate::automation;
 use crate::connection::LOCK_MS;
 use crate::records::{Connection, Name, StaticRole, static_role_lock};
 use crate::rhythm::{kind, wait_ms};
 use crate::seat;
 
-const JOB: &str = "rotate";
-const PAYLOAD: &[u8] = b"null";
+/// The job that changes what is due. Its key is a static role, or a connection below [`ROOTS`], which no role is named.
+pub(crate) const JOB: &str = "rotate";
+pub(crate) const ROOTS: &str = "root/";
+pub(crate) const PAYLOAD: &[u8] = b"null";
 
 const UNFINISHED: &str = "unable to finish rotating credentials; retries will continue in the background but it is also \
 safe to retry manually: ";
@@ -116,8 +119,15 @@ fn failed(error: Error) -> Reply {
     Reply::failed(status, [UNFINISHED, &text].concat())
 }
 
-/// The job: changes what is due.
-pub(crate) fn due(cx: &Cx, name: &str) -> Result<JobOutcome> {
+/// The job: changes what is due, of a static role or of a connection's root.
+pub(crate) fn due(cx: &Cx, whose: &str) -> Result<JobOutcome> {
+    match whose.strip_prefix(ROOTS) {
+        Some(connection) => automation::due(cx, connection),
+        None => role_due(cx, whose),
+    }
+}
+
+fn role_due(cx: &Cx, name: &str) -> Result<JobOutcome> {
     let _lock = cx.acquire(&static_role_lock(name), LOCK_MS)?;
     let Some(mut role) = cx.get::<StaticRole>(name)? else { return Ok(JobOutcome::Done) };
     let now_ms = cx.now_ms();

@@ -34,7 +34,7 @@ fn works(bench: &mut Bench<Database>) -> bool {
 #[test]
 fn the_roots_password_changes_when_its_period_is_over() {
     let mut bench = daily();
-    assert_eq!(bench.jobs(), [("rotate-root", "pg")]);
+    assert_eq!(bench.jobs(), [("rotate", "root/pg")]);
     assert_eq!(shown(&mut bench, "next_vault_rotation"), "2026-01-02T00:00:00Z");
     assert_eq!(shown(&mut bench, "last_vault_rotation"), Value::Null);
     assert_eq!(bench.advance(DAY - 1).unwrap(), 0);
@@ -264,4 +264,23 @@ fn nothing_is_changed_while_another_has_the_connection() {
     bench.release_lock("connection/pg");
     assert_eq!(bench.advance(0).unwrap(), 1);
     assert_ne!(root(&mut bench), "rootpw");
+}
+
+#[test]
+fn a_static_role_and_a_connection_of_one_name_have_their_own_times() {
+    let mut bench = with_static_role();
+    bench.write("config/batch", details()).ok();
+    bench
+        .write("static-roles/batch", json!({ "db_name": "batch", "username": "worker", "rotation_period": "1h" }))
+        .ok();
+    bench.write("config/batch", json!({ "rotation_period": "2h" })).ok();
+    assert_eq!(bench.jobs(), [("rotate", "batch"), ("rotate", "root/batch")]);
+    let (worker, before) = (password(&mut bench, "worker"), root(&mut bench));
+    bench.advance(3600).unwrap();
+    assert_ne!(password(&mut bench, "worker"), worker);
+    assert_eq!(root(&mut bench), before);
+    bench.delete("static-roles/batch").ok();
+    assert_eq!(bench.jobs(), [("rotate", "root/batch")]);
+    bench.advance(3600).unwrap();
+    assert_ne!(root(&mut bench), before);
 }
