@@ -202,3 +202,27 @@ fn without_recovery_keys_nobody_can_prove_anything_and_nothing_is_begun() {
         assert_eq!((reply.status, reply.at("errors")), (400, why), "{path}");
     }
 }
+
+#[test]
+fn a_split_that_was_begun_with_a_token_is_nobodys_without_one() {
+    let (node, open) = with_open_listener(Program::Bulkhead, BOTH);
+    let begun = node.put("sys/rotate/root/init", &json!({"secret_shares": 5, "secret_threshold": 3}));
+    assert_eq!(begun.status, 200, "{}", begun.text());
+    let ask = |method: &str, path: &str, body: Value| {
+        Request::new(method, &format!("/v1/sys/{path}")).json(&body).send(open).unwrap()
+    };
+    assert_eq!(ask("GET", "rekey/init", json!({})).at("started"), json!(false));
+    let nonce = begun.at("data.nonce");
+    let brought = ask("PUT", "rekey/update", json!({"key": node.shares[0], "nonce": nonce}));
+    assert_eq!((brought.status, brought.at("errors.0")), (400, json!("no barrier rekey in progress")));
+    assert_eq!(ask("DELETE", "rekey/init", json!({})).status, 204);
+    assert_eq!(node.get("sys/rotate/root/init").at("data.nonce"), nonce, "it goes on");
+    // Nor the other way round; and what ends first ends both.
+    let beside = ask("PUT", "rekey/init", json!({"secret_shares": 1, "secret_threshold": 1}));
+    assert_eq!(beside.status, 200, "{}", beside.text());
+    for share in &node.shares[..2] {
+        let brought = node.put("sys/rotate/root/update", &json!({"key": share, "nonce": nonce}));
+        assert_eq!(brought.status, 200, "{}", brought.text());
+    }
+    assert_eq!(ask("GET", "rekey/init", json!({})).at("started"), json!(false));
+}

@@ -19,6 +19,10 @@ pub(crate) struct Ceremonies {
     pub split: Option<Ceremony<Split>>,
     /// The recovery key is made anew, split in this way.
     pub recovery: Option<Ceremony<Split>>,
+    /// The same two, begun where nobody needs a token: whoever reaches that must neither see nor
+    /// end what somebody with a token began.
+    pub open_split: Option<Ceremony<Split>>,
+    pub open_recovery: Option<Ceremony<Split>>,
     /// What they proved who want another seal.
     pub migration: Option<Migration>,
 }
@@ -205,7 +209,7 @@ impl Ceremonies {
         if self.root.as_ref().is_some_and(|c| c.nonce == nonce) {
             self.root = None;
         }
-        let splits = [&self.split, &self.recovery];
+        let splits = [&self.split, &self.recovery, &self.open_split, &self.open_recovery];
         if splits.into_iter().flatten().any(|c| c.nonce == nonce) {
             self.give_up();
         }

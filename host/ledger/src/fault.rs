@@ -6,25 +6,36 @@ use std::sync::OnceLock;
 
 use bulkhead_model::seam::ledger::LedgerError;
 use openraft::error::Fatal;
+use tokio::sync::Notify;
 
 use crate::raft::Types;
 
 /// The first fault, if there was one. Reads go on; writes don't.
 #[derive(Default)]
-pub(crate) struct Health(OnceLock<LedgerError>);
+pub(crate) struct Health {
+    first: OnceLock<LedgerError>,
+    failed: Notify,
+}
 
 impl Health {
     /// Notes a fault; only the first one counts. Returns it.
     pub(crate) fn fail(&self, error: LedgerError) -> &LedgerError {
-        if self.0.get().is_none() {
+        if self.first.get().is_none() {
             tracing::error!(%error, "the ledger has stopped taking writes");
         }
-        self.0.get_or_init(|| error)
+        let first = self.first.get_or_init(|| error);
+        self.failed.notify_one();
+        first
+    }
+
+    /// Returns once there is a fault. One may wait for it.
+    pub(crate) async fn failed(&self) {
+        self.failed.notified().await;
     }
 
     /// The fault that stopped the ledger.
     pub(crate) fn fault(&self) -> Option<LedgerError> {
-        self.0.get().cloned()
+        self.first.get().cloned()
     }
 }
 

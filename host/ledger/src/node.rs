@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 use tokio::time::timeout;
 
 use self::parts::{Parts, settings};
+use self::step_aside::StepAside;
 use crate::config::{LedgerConfig, Timings};
 use crate::fault::{Health, explain_fatal, storage};
 use crate::files::{Files, RealFiles};
@@ -46,6 +47,7 @@ mod cluster;
 mod figures;
 mod parts;
 mod restoring;
+mod step_aside;
 
 /// Longest a read waits to know how far it must be, and to be there.
 const READ_WITHIN: Duration = Duration::from_secs(10);
@@ -73,6 +75,7 @@ pub struct RaftLedger {
 struct Writing {
     log: LogStore,
     _keeper: Keeper,
+    _aside: StepAside,
     commits: Timer,
 }
 
@@ -166,11 +169,12 @@ impl RaftLedger {
             patience: READ_WITHIN.min(config.timings.answer),
         };
         let keeper = Keeper::start(raft.clone(), holds, config.keep_entries);
+        let aside = StepAside::start(raft.clone(), Arc::clone(&health));
         let at_work = (raft.clone(), InHand::new(Arc::clone(&state)));
         let pilot = Pilot::start((number, about), at_work, Arc::clone(&link), roster, config.timings.pilot);
         Ok(Self {
             raft,
-            writing: Writing { log, _keeper: keeper, commits: Timer::default() },
+            writing: Writing { log, _keeper: keeper, _aside: aside, commits: Timer::default() },
             state,
             snapshots,
             gate,

@@ -115,6 +115,15 @@ impl AuditSink for Absent {
     }
 }
 
+/// Tells the operator where requests may be served that nobody records.
+pub(crate) fn note_gaps(devices: &[Arc<Device>]) {
+    if !devices.is_empty() && devices.iter().all(|device| matches!(device.scope, Scope::Filtered(_))) {
+        tracing::warn!(
+            "every audit device has a filter, and none is a fallback: what no filter takes is served without a record"
+        );
+    }
+}
+
 impl Device {
     /// Opens a device.
     ///
@@ -127,7 +136,14 @@ impl Device {
         barrier: &Barrier,
     ) -> Result<Arc<Self>, String> {
         let style = Style::of(&entry.options, may_prefix)?;
-        let scope = Scope::of(&entry.options)?;
+        // An entry of the book that says it wrongly is from before it had an effect: it takes all.
+        let scope = match Scope::of(&entry.options) {
+            Err(error) if !entry.from_config => {
+                tracing::error!(device = %entry.path, error, "what an audit device is for cannot be read: it gets all");
+                Scope::All
+            }
+            scope => scope?,
+        };
         let sink = sinks.make(&entry.kind, &entry.options).await?;
         let hasher = barrier.hmac_key(&format!("audit device {}", entry.salt));
         Ok(Arc::new(Self { entry, style, scope, sink, hasher, missed: AtomicU64::new(0), absent: false }))

@@ -337,5 +337,6 @@ async fn audit_devices(tx: &mut Transaction, parts: &Parts, barrier: &Barrier) -
         }
         devices.push(device);
     }
+    audits::note_gaps(&devices);
     Ok(devices)
 }

@@ -49,7 +49,7 @@ async fn answered(visit: &mut Visit, request: &Request, passed: &Authorized) -> 
     match &passed.routed.target {
         Target::Host { route, captures, .. } => host(visit, sent, route, captures).await,
         Target::Guest(guest) => {
-            let role = role::of_leases(visit, request).await;
+            let role = role::of_leases(visit, request).await?;
             room::reserve(visit, request, guest, passed.operation, &role)?;
             let attempt = lockout::admit(visit, request, guest, passed.operation).await?;
             let returned = call_guest(visit, sent, guest, passed.operation).await?;

@@ -31,7 +31,7 @@ use crate::visit::{After, Visit};
 mod queue;
 
 pub(crate) use self::queue::AT_WORK_OF_MOUNT_MAX;
-use self::queue::Work;
+use self::queue::{How, Work};
 
 /// How often the index's head is looked at, in milliseconds. Source: ours. Why: an end
 /// is checked at every use anyway; this only bounds how long remains stay.
@@ -58,7 +58,7 @@ pub(crate) async fn run(open: Arc<Open>) {
             () = open.due.notified() => None,
             Some(ended) = running.next(), if !running.is_empty() => Some(ended),
         };
-        let has_run_out = ended.is_none_or(|ended| work.ended(&ended));
+        let has_run_out = ended.is_none_or(|(due, how)| work.ended(&due, how));
         if !open.ledger().standing().leader {
             work.clear();
         } else if has_run_out && let Err(fault) = work.look(&open) {
@@ -85,13 +85,14 @@ pub(crate) async fn settle_all(open: &Arc<Open>) {
             return;
         }
         while let Some(due) = work.start() {
-            work.ended(&settle(open, due).await);
+            let (due, how) = settle(open, due).await;
+            work.ended(&due, how);
         }
     }
 }
 
 /// Ends one thing, or sees to it that it is tried again.
-async fn settle(open: &Arc<Open>, due: Due) -> Due {
+async fn settle(open: &Arc<Open>, due: Due) -> (Due, How) {
     let now_ms = open.parts.clock.now_ms();
     let figures = &open.catalog.figures.expiry;
     let put_off = match attempt(open, &due, now_ms).await {
@@ -100,10 +101,10 @@ async fn settle(open: &Arc<Open>, due: Due) -> Due {
             if due.kind == DUE_LEASE {
                 figures.lease_ended(&due.id);
             }
-            return due;
+            return (due, How::Done);
         }
         // Somebody else changed it meanwhile: it is looked at again.
-        Err(Fault::Conflict) => return due,
+        Err(Fault::Conflict) => return (due, How::Crossed),
         Err(fault) => {
             figures.failed.add_one();
             tracing::warn!(kind = %char::from(due.kind), cause = ?fault, "could not be ended; it is tried again");
@@ -115,8 +116,9 @@ async fn settle(open: &Arc<Open>, due: Due) -> Due {
     // second and keep others from their turn.
     if put_off && let Err(fault) = self::put_off(open, &due).await {
         tracing::warn!(kind = %char::from(due.kind), cause = ?fault, "could not be put off");
+        return (due, How::Stuck);
     }
-    due
+    (due, if put_off { How::PutOff } else { How::Stuck })
 }
 
 async fn attempt(open: &Arc<Open>, due: &Due, now_ms: u64) -> Result<(), Fault> {

@@ -96,7 +96,10 @@ pub(crate) async fn response(open: &Open, request: &Request, mut trail: Trail, r
         trail.devices = open.devices.read().clone();
         trail.told.clear();
     }
-    trail.select(request);
+    // Else it goes to those that have the request, whatever an attempt after that found out.
+    if trail.about_devices || !trail.recorded {
+        trail.select(request);
+    }
     if trail.devices.is_empty() {
         return Audited { reply, headers: Headers::new() };
     }

@@ -122,7 +122,9 @@ pub(crate) async fn end_token(open: &Arc<Open>, due: &Due, now_ms: u64) -> Resul
         match open.commit(tx).await {
             Err(Fault::Conflict) if !contended => contended = true,
             done => {
-                open.due.notify_one();
+                if done.is_ok() {
+                    open.due.notify_one();
+                }
                 return done;
             }
         }

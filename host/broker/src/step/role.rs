@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use bulkhead_model::failure::FailureKind;
 use bulkhead_model::path::ApiPath;
 use bulkhead_model::plugin::Operation;
 use bulkhead_model::request::{Request, Verb};
@@ -37,37 +38,53 @@ pub(crate) async fn of_login(open: &Arc<Open>, config: &Config, asked: (&ApiPath
     if !config.quotas.rules.has_roles(asked.0.as_str()) {
         return None;
     }
-    known(open, config, asked).await
+    known(open, config, asked).await.unwrap_or_else(|fault| {
+        tracing::debug!(request = %asked.1.id, cause = ?fault, "the role of a login is not known");
+        None
+    })
 }
 
 /// The same, if a quota of leases may be for it; empty: none.
-pub(crate) async fn of_leases(visit: &Visit, request: &Request) -> String {
+///
+/// # Errors
+/// The method could not be asked: what it would have said may be full.
+pub(crate) async fn of_leases(visit: &Visit, request: &Request) -> Result<String, Fault> {
     let config = &visit.config;
     let full = match visit.namespace.path() {
         "" => request.path.clone(),
         path => request.path.below(path),
     };
     if !config.lease_quotas.rules.has_roles(full.as_str()) {
-        return String::new();
+        return Ok(String::new());
     }
-    known(&visit.open, config, (&full, request)).await.unwrap_or_default()
+    Ok(known(&visit.open, config, (&full, request)).await?.unwrap_or_default())
 }
 
-async fn known(open: &Arc<Open>, config: &Config, (full, request): (&ApiPath, &Request)) -> Option<String> {
+/// `None`: there is no such role, or no request for one.
+async fn known(
+    open: &Arc<Open>,
+    config: &Config,
+    (full, request): (&ApiPath, &Request),
+) -> Result<Option<String>, Fault> {
     if request.verb != Verb::Write || request.help {
-        return None;
+        return Ok(None);
     }
-    let Target::Guest(guest) = route::find(&config.mounts, full, (request.verb, false)).target else { return None };
+    let Target::Guest(guest) = route::find(&config.mounts, full, (request.verb, false)).target else {
+        return Ok(None);
+    };
     if !guest.route().operations.iter().any(|doc| doc.operation == Operation::ResolveRole) {
-        return None;
+        return Ok(None);
     }
     match asked(open, &guest, request).await {
-        Ok(role) => Some(role.to_lowercase()),
-        Err(fault) => {
-            tracing::debug!(request = %request.id, cause = ?fault, "the role of a login is not known");
-            None
-        }
+        Ok(role) => Ok(Some(role.to_lowercase())),
+        Err(Fault::Answer(failure)) if is_definite(failure.kind) => Ok(None),
+        Err(fault) => Err(fault),
     }
+}
+
+/// Whether the method said that there is no such role, and not that it cannot tell.
+fn is_definite(kind: FailureKind) -> bool {
+    matches!(kind, FailureKind::Invalid | FailureKind::Denied | FailureKind::NotFound)
 }
 
 async fn asked(open: &Arc<Open>, guest: &GuestTarget, request: &Request) -> Result<String, Fault> {

@@ -120,7 +120,10 @@ pub(crate) async fn follow_book(open: &Open, opened: Option<Arc<Device>>) {
     let _turn = turn.lock().await;
     let used = open.devices.read().clone();
     match in_book(open, &used, opened).await {
-        Ok(present) => *open.devices.write() = Arc::new(present),
+        Ok(present) => {
+            audits::note_gaps(&present);
+            *open.devices.write() = Arc::new(present);
+        }
         Err(fault) => tracing::error!(cause = ?fault, "the audit devices could not be read; those in use stay"),
     }
 }

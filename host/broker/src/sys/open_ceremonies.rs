@@ -1,11 +1,12 @@
 //! `sys/generate-root/*`, `sys/rekey/*` and `sys/rekey-recovery-key/*`: what holders of key shares do together,
 //! for callers without a token. Shut, unless the listener that a request comes by says otherwise: anybody
-//! who reaches it may then occupy the one slot of each (CVE-2025-52894). It is the same ceremony as behind the paths
-//! for callers with a token; what differs is the form of the answers, and some words.
+//! who reaches it may then occupy the one slot of each (CVE-2025-52894). A root token is made by the same ceremony as
+//! behind the paths for callers with a token; new splits are ceremonies of their own, as there. What else differs is
+//! the form of the answers, and some words.
 
 use bulkhead_model::failure::Failure;
 use bulkhead_model::reply::{Reply, hidden_json, wipe};
-use bulkhead_model::request::{OpenCeremonies, Verb};
+use bulkhead_model::request::{OpenCeremonies, Request, Verb};
 use serde_json::{Value, json};
 
 use super::table::{Answer, Handler, HostRoute};
@@ -48,6 +49,11 @@ const INSTEAD_OF_REKEY: &str = "Refused to all, unless the listener has \
 
 const fn for_all(pattern: &'static str, verbs: &'static [Verb], handler: Handler, summary: &'static str) -> HostRoute {
     HostRoute::new(pattern, verbs, handler, summary).unauthenticated()
+}
+
+/// Whether a request is for one of these.
+pub(super) fn is_asked(request: &Request) -> bool {
+    request.path.as_str().strip_prefix("sys/").is_some_and(is_one)
 }
 
 /// Whether a path below `sys/` is one of these.

@@ -11,6 +11,7 @@ use bulkhead_model::request::Verb;
 use bulkhead_model::seam::seal::SealKind;
 use serde_json::{Value, json};
 
+use super::open_ceremonies;
 use super::table::{Answer, Handler, HostRoute};
 use crate::ceremony::{Ceremonies, Ceremony, NewShares, ShareFault, Split, Standing, Verification};
 use crate::fault::Fault;
@@ -66,33 +67,51 @@ pub(super) const SHARE: &[&str] = &["key", "nonce"];
 
 /// Which key is made anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Which {
+enum Key {
     Root,
     Recovery,
 }
 
+/// Which ceremony a request is about.
+#[derive(Clone, Copy)]
+struct Which {
+    key: Key,
+    /// The one that needs no token.
+    is_open: bool,
+}
+
 impl Which {
+    fn root(ask: &Ask<'_>) -> Self {
+        Self { key: Key::Root, is_open: open_ceremonies::is_asked(ask.request) }
+    }
+
+    fn recovery(ask: &Ask<'_>) -> Self {
+        Self { key: Key::Recovery, is_open: open_ceremonies::is_asked(ask.request) }
+    }
+
     fn ceremony(self, all: &mut Ceremonies) -> &mut Option<Ceremony<Split>> {
-        match self {
-            Self::Root => &mut all.split,
-            Self::Recovery => &mut all.recovery,
+        match (self.key, self.is_open) {
+            (Key::Root, false) => &mut all.split,
+            (Key::Root, true) => &mut all.open_split,
+            (Key::Recovery, false) => &mut all.recovery,
+            (Key::Recovery, true) => &mut all.open_recovery,
         }
     }
 }
 
-pub(super) fn root_status(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
-    status(Which::Root, visit)
+pub(super) fn root_status(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    status(Which::root(ask), visit)
 }
 
-pub(super) fn recovery_status(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+pub(super) fn recovery_status(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     if !has_recovery(visit)? {
         return Err(Fault::invalid("unable to look up config: recovery not supported"));
     }
-    status(Which::Recovery, visit)
+    status(Which::recovery(ask), visit)
 }
 
 pub(super) fn root_start(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    start(Which::Root, visit, ask)
+    start(Which::root(ask), visit, ask)
 }
 
 /// Where there are no recovery keys yet, whoever may ask for them gets them at once.
@@ -103,36 +122,36 @@ pub(super) fn recovery_start<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answ
         }
         let now = visit.open.seal_config()?;
         if now.shares() > 0 {
-            return start(Which::Recovery, visit, ask);
+            return start(Which::recovery(ask), visit, ask);
         }
         refuse_unoffered(&ask.fields)?;
         if ask.fields.flag("require_verification")?.unwrap_or_default() {
             return Err(Fault::invalid("the first recovery keys need no verification: no others become worthless"));
         }
-        let split = wanted(Which::Recovery, now, &ask.fields)?;
-        let shares = made_anew(Which::Recovery, visit, split, None).await?;
+        let split = wanted(Key::Recovery, now, &ask.fields)?;
+        let shares = made_anew(Key::Recovery, visit, split, None).await?;
         // What began without recovery keys cannot be ended with them.
         visit.open.ceremonies.lock().give_up();
         Ok(handed_out(&shares, Of::Nobody(split), None))
     })
 }
 
-pub(super) fn root_cancel(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
-    visit.open.ceremonies.lock().split = None;
+pub(super) fn root_cancel(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    *Which::root(ask).ceremony(&mut visit.open.ceremonies.lock()) = None;
     Ok(Reply::Empty)
 }
 
-pub(super) fn recovery_cancel(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
-    visit.open.ceremonies.lock().recovery = None;
+pub(super) fn recovery_cancel(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    *Which::recovery(ask).ceremony(&mut visit.open.ceremonies.lock()) = None;
     Ok(Reply::Empty)
 }
 
 pub(super) fn root_update<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
-    Box::pin(update(Which::Root, visit, ask))
+    Box::pin(update(Which::root(ask), visit, ask))
 }
 
 pub(super) fn recovery_update<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
-    Box::pin(update(Which::Recovery, visit, ask))
+    Box::pin(update(Which::recovery(ask), visit, ask))
 }
 
 fn has_recovery(visit: &Visit) -> Result<bool, Fault> {
@@ -179,9 +198,9 @@ fn told(ceremony: &Ceremony<Split>) -> Value {
 fn start(which: Which, visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     refuse_unoffered(&ask.fields)?;
     let now = visit.open.seal_config()?;
-    let config = wanted(which, now, &ask.fields)?;
+    let config = wanted(which.key, now, &ask.fields)?;
     let shares = match ask.fields.flag("require_verification")?.unwrap_or_default() {
-        true if which == Which::Root && now.kind() != SealKind::Shamir => {
+        true if which.key == Key::Root && now.kind() != SealKind::Shamir => {
             return Err(Fault::invalid("a key that a key outside wraps has no shares that could be verified"));
         }
         true => NewShares::ToProve,
@@ -199,12 +218,12 @@ fn start(which: Which, visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault>
 }
 
 /// The new split. A key that a key outside wraps is not split, whatever is asked for.
-fn wanted(which: Which, now: SealConfig, fields: &Fields) -> Result<SealConfig, Fault> {
+fn wanted(key: Key, now: SealConfig, fields: &Fields) -> Result<SealConfig, Fault> {
     let number = |name: &str| Ok::<_, Fault>(u64::try_from(fields.integer(name)?.unwrap_or(0)).unwrap_or(0));
-    let of = if which == Which::Root { "rotate seal" } else { "recovery" };
+    let of = if key == Key::Root { "rotate seal" } else { "recovery" };
     let invalid = |e: SealConfigError| Fault::invalid(format!("invalid {of} configuration: {e}"));
     let asked = (number("secret_shares")?, number("secret_threshold")?);
-    let (shares, threshold) = if which == Which::Root && now.kind() != SealKind::Shamir { (1, 1) } else { asked };
+    let (shares, threshold) = if key == Key::Root && now.kind() != SealKind::Shamir { (1, 1) } else { asked };
     Ok(SealConfig::new(shares, threshold).map_err(invalid)?.under(now.kind()))
 }
 
@@ -257,7 +276,7 @@ async fn update(which: Which, visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply,
         }
         ceremony.about.config
     };
-    let shares = made_anew(which, visit, split, None).await?;
+    let shares = made_anew(which.key, visit, split, None).await?;
     visit.after.push(After::CeremonyEnded(nonce.clone()));
     Ok(handed_out(&shares, Of::Ceremony(&nonce), None))
 }
@@ -265,7 +284,7 @@ async fn update(which: Which, visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply,
 /// Puts the new key into the transaction; gives its shares. `known`: it is this one, and its shares
 /// are out already.
 async fn made_anew(
-    which: Which,
+    key: Key,
     visit: &mut Visit,
     split: SealConfig,
     known: Option<&Hidden<Vec<u8>>>,
@@ -276,19 +295,19 @@ async fn made_anew(
         return Err(Fault::invalid("the cluster came under another seal meanwhile: begin again"));
     }
     let sealing = match (now.kind(), &open.parts.seals.key) {
-        (SealKind::Shamir, _) => known.map_or(Sealing::Fresh(split), |key| Sealing::Known(split, key)),
-        (kind, Some(key)) if key.kind() == kind => {
-            let (config, recovery) = match which {
-                Which::Root => (now, Recovery::Unchanged),
-                Which::Recovery => (split, known.map_or(Recovery::Fresh, Recovery::Known)),
+        (SealKind::Shamir, _) => known.map_or(Sealing::Fresh(split), |known| Sealing::Known(split, known)),
+        (kind, Some(seal)) if seal.kind() == kind => {
+            let (config, recovery) = match key {
+                Key::Root => (now, Recovery::Unchanged),
+                Key::Recovery => (split, known.map_or(Recovery::Fresh, Recovery::Known)),
             };
-            Sealing::Outside(reseal::outside(&open, config, &**key).await?, recovery)
+            Sealing::Outside(reseal::outside(&open, config, &**seal).await?, recovery)
         }
         _ => return Err(Fault::invalid("the cluster is to migrate to another seal: that comes first")),
     };
     let shares = open.barrier.reseal(&mut visit.tx, sealing, &*open.parts.entropy)?;
     tracing::warn!(
-        key = if which == Which::Root { "unseal" } else { "recovery" },
+        key = if key == Key::Root { "unseal" } else { "recovery" },
         shares = split.shares(),
         threshold = split.threshold(),
         "a key is to be made anew: then shares of the old one are worthless"

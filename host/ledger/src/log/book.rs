@@ -211,6 +211,13 @@ impl Book {
         self.durable_end = self.durable_end.min(index);
     }
 
+    /// Entries were taken back from before the first that was read: the log goes on behind this one.
+    pub(super) fn reach_back(&mut self, last: Option<LogId>) {
+        if self.is_empty() && self.purged.map(|id| id.index) > last.map(|id| id.index) {
+            self.purged = last;
+        }
+    }
+
     /// Forgets entries up to `id`.
     pub(crate) fn purge(&mut self, id: LogId) {
         self.runs.purge(id.index);

@@ -18,6 +18,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::book::Place;
 use super::record::{Chain, Record};
+use super::sector::SECTOR_BYTES;
 use crate::files::Files;
 use crate::raft::{LogId, Vote};
 
@@ -185,7 +186,25 @@ impl Contents {
             return None;
         }
         let found: Self = postcard::from_bytes(rest).ok()?;
-        (found.format == FORMAT && found.segment == segment).then_some(found)
+        (found.format == FORMAT && found.segment == segment && found.is_plausible()).then_some(found)
+    }
+
+    /// Whether every entry lies within the segment, under an index that has a next one.
+    fn is_plausible(&self) -> bool {
+        let lies_within = |spot: &Spot| {
+            let from = u64::from(spot.sector) * SECTOR_BYTES as u64;
+            from + u64::from(spot.at) <= self.segment_bytes && u64::from(spot.bytes) <= self.segment_bytes
+        };
+        let has_next = |id: &LogId| id.index < u64::MAX;
+        self.steps.iter().all(|step| match step {
+            Step::Entries { first, spots } => {
+                first.index.checked_add(spots.len() as u64).is_some() && spots.iter().all(lies_within)
+            }
+            Step::Membership(id, spot) => has_next(id) && lies_within(spot),
+            Step::TruncatedAfter(last) => last.as_ref().is_none_or(has_next),
+            Step::Purged(id) => has_next(id),
+            Step::Vote(_) => true,
+        })
     }
 }
 

@@ -156,6 +156,7 @@ fn make_if_new(setup: &Setup) -> Result<(), LedgerError> {
         let what = format!("the log's anchor in {} is missing", directory.display());
         return Err(LedgerError::Damaged { what });
     }
+    contents::tidy(files.as_ref(), directory, &[]);
     let bytes = FIRST_SEGMENT_BYTES.min(*segment_bytes);
     segment::make_spare(files.as_ref(), directory, bytes).map_err(making)?;
     segment::adopt_spare(files.as_ref(), directory, 1).map_err(making)?;
@@ -200,7 +201,8 @@ impl LogStore {
         match copy {
             Copy::Here(entry) => Ok(entry),
             Copy::There(fetch) => fetch_entry(&fetch).map_err(|e| {
-                if e.kind() == io::ErrorKind::InvalidData {
+                // That the file ends before the entry does is damage, too.
+                if matches!(e.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) {
                     let what = format!("segment {} of the log: {e}", fetch.place.segment);
                     self.shared.health.fail(LedgerError::Damaged { what });
                 }

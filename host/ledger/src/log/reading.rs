@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bulkhead_model::seam::ledger::LedgerError;
 
+use super::record::{Checkpoint, Found, GROUP_HEADER_BYTES, GroupHeader};
 use super::sector::{SECTOR_BYTES, Sector, inspect};
 use crate::fault::storage;
 use crate::files::DiskFile;
@@ -23,10 +24,22 @@ pub(super) struct Reading {
 }
 
 /// Bytes read at once. Why: they stay in the processor's cache until they are looked at.
-pub(super) const WINDOW_BYTES: usize = 256 * 1024;
+const WINDOW_BYTES: usize = 256 * 1024;
 
-/// Bytes read where only the start of a segment is looked at.
-pub(super) const GLANCE_BYTES: usize = 8 * 1024;
+/// How a segment begins.
+pub(super) struct Head {
+    /// Its first group.
+    pub(super) group: u64,
+    pub(super) checkpoint: Checkpoint,
+}
+
+impl Head {
+    fn parse(group: u64, content: &[u8]) -> Option<Self> {
+        GroupHeader::parse(content).filter(|header| header.group == group)?;
+        let checkpoint = Found::at(content.get(GROUP_HEADER_BYTES..)?).ok()?.checkpoint()?;
+        Some(Self { group, checkpoint })
+    }
+}
 
 impl Reading {
     pub(super) fn new(
@@ -45,9 +58,15 @@ impl Reading {
         damaged(&self.path, offset as u64, why)
     }
 
-    /// From here on, so much is read at once.
-    pub(super) fn at_once(&mut self, bytes: usize) {
-        self.window_bytes = bytes;
+    /// How the segment begins, if its first sector is whole.
+    pub(super) fn head(&mut self) -> Result<Option<Head>, LedgerError> {
+        self.window_bytes = SECTOR_BYTES;
+        let head = self.sector(0).map(|sector| match sector {
+            Some(Sector::Whole { group, part: 0, content }) => Head::parse(group, content),
+            _ => None,
+        });
+        self.window_bytes = WINDOW_BYTES;
+        head
     }
 
     /// The sector at an offset; `None` if the file ends before its end.

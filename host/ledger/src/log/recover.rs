@@ -34,7 +34,7 @@ use super::anchor::Anchor;
 use super::book::{Book, Place};
 use super::contents::{self, Contents, Step};
 use super::links::{At, Links};
-use super::reading::{self, Reading};
+use super::reading::{self, Head, Reading};
 use super::record::{Chain, Checkpoint, Found, GROUP_HEADER_BYTES, GroupHeader, Record};
 use super::runs::Run;
 use super::sector::{CONTENT_BYTES, SECTOR_BYTES, Sector};
@@ -64,7 +64,8 @@ pub(crate) fn recover(files: &dyn Files, directory: &Path, node: u64) -> Result<
     if !numbers.is_empty() && anchor.proof.node != node {
         return Err(reading::damaged(directory, 0, "the log belongs to another node"));
     }
-    contents::tidy(files, directory, &numbers);
+    // The newest is read, and has none until it is full.
+    contents::tidy(files, directory, &numbers[..numbers.len().saturating_sub(1)]);
     let mut scan = Scan::new(node, anchor.proof.group);
     let scanned = scan.segments(files, directory, &numbers);
     // It lies before whatever ended the scan.
@@ -119,7 +120,8 @@ pub(super) struct Scan {
     last_membership: Option<u64>,
     /// The last entry before the oldest segment; it must turn out to be purged.
     base: Option<u64>,
-    purged: Option<u64>,
+    /// What was purged, as far as the log says: what the book has may lie before the oldest segment only.
+    purged: Option<LogId>,
     /// The group the anchor knows, and the chain after it once read.
     anchored: Option<u64>,
     anchored_chain: Option<Chain>,
@@ -166,10 +168,8 @@ impl Scan {
             let file = files.open(&path).map_err(|e| storage("opening a segment of the log", &e))?;
             let mut reading = Reading::new(path, number, file, window)?;
             self.book.segments.insert(number, Arc::clone(&reading.file));
-            if number != newest
-                && let Some(contents) = Contents::read(files, directory, number)
-                && self.leaps(&mut reading, &contents)?
-            {
+            if let Some(contents) = self.contents_of(files, directory, &mut reading, number == newest)? {
+                self.leap(&mut reading, &contents)?;
                 self.unread.push(contents);
                 window = reading.window;
                 continue;
@@ -191,8 +191,18 @@ impl Scan {
         Ok((end, self.beyond(reading, end, newest)?))
     }
 
-    /// Takes what is written beside a segment for what it holds, if it fits; else it is to be read.
-    fn leaps(&mut self, reading: &mut Reading, contents: &Contents) -> Result<bool, LedgerError> {
+    /// What is written beside a segment, if it fits the segment, what is before and what is behind.
+    fn contents_of(
+        &mut self,
+        files: &dyn Files,
+        directory: &Path,
+        reading: &mut Reading,
+        newest: bool,
+    ) -> Result<Option<Contents>, LedgerError> {
+        if newest {
+            return Ok(None);
+        }
+        let Some(contents) = Contents::read(files, directory, reading.number) else { return Ok(None) };
         let groups = contents.groups.0..contents.groups.1;
         let fits = contents.node == self.node
             && contents.segment_bytes == reading.length as u64
@@ -200,32 +210,31 @@ impl Scan {
             && self.expect.is_none_or(|expected| expected == groups.start)
             // The anchor knows the digest after a group within.
             && self.anchored.is_none_or(|anchored| !groups.contains(&anchored));
-        if !fits || !self.begins_so(reading, contents)? {
-            return Ok(false);
+        let begins_with = |head: Option<Head>, group, chain| {
+            head.is_some_and(|head| (head.group, head.checkpoint.chain) == (group, chain))
+        };
+        if !fits || !begins_with(reading.head()?, groups.start, contents.chain.0) {
+            return Ok(None);
+        }
+        let number = reading.number + 1;
+        let path = segment::path(directory, number);
+        let Ok(file) = files.open(&path) else { return Ok(None) };
+        let behind = Reading::new(path, number, file, Vec::new())?.head()?;
+        Ok(begins_with(behind, groups.end, contents.chain.1).then_some(contents))
+    }
+
+    /// Takes what is written beside a segment for what it holds.
+    fn leap(&mut self, reading: &mut Reading, contents: &Contents) -> Result<(), LedgerError> {
+        if let Some(head) = reading.head()? {
+            self.checkpoint(reading, &head.checkpoint)?;
         }
         self.links.leap(contents.chain.1);
-        self.expect = Some(groups.end);
+        self.expect = Some(contents.groups.1);
         for step in &contents.steps {
             self.step(step, contents.segment).map_err(|why| reading.damaged(0, why))?;
         }
         self.book.committed = contents.committed.or(self.book.committed);
-        Ok(true)
-    }
-
-    /// Whether a segment's checkpoint is the one before which its contents begin.
-    fn begins_so(&mut self, reading: &mut Reading, contents: &Contents) -> Result<bool, LedgerError> {
-        reading.at_once(reading::GLANCE_BYTES);
-        let group = self.group_at(reading, 0)?;
-        reading.at_once(reading::WINDOW_BYTES);
-        let Some((header, start)) = group else { return Ok(false) };
-        let first = Found::at(&self.links.content()[start + GROUP_HEADER_BYTES..]);
-        let checkpoint = first.ok().and_then(|first| first.checkpoint());
-        self.links.content().truncate(start);
-        let fits = |checkpoint: &Checkpoint| checkpoint.chain == contents.chain.0 && header.group == contents.groups.0;
-        match checkpoint.filter(fits) {
-            Some(checkpoint) => self.checkpoint(reading, &checkpoint).map(|()| true),
-            None => Ok(false),
-        }
+        Ok(())
     }
 
     fn step(&mut self, step: &Step, segment: u64) -> Result<(), &'static str> {
@@ -348,7 +357,7 @@ impl Scan {
         if self.expect.is_none() {
             self.links.start(checkpoint.chain);
             self.base = checkpoint.last.map(|id| id.index);
-            self.purged = checkpoint.purged.map(|id| id.index);
+            self.purged = checkpoint.purged;
             self.book.purged = checkpoint.last;
             self.book.vote = checkpoint.vote;
         }
@@ -373,9 +382,14 @@ impl Scan {
     fn other(&mut self, record: &Record) -> Result<(), &'static str> {
         match record {
             Record::Vote(vote) => self.book.vote = Some(*vote),
-            Record::TruncatedAfter(last) => self.book.truncate_after(*last),
+            Record::TruncatedAfter(last) => {
+                self.book.truncate_after(*last);
+                self.book.reach_back([*last, self.purged].into_iter().flatten().max_by_key(|id| id.index));
+            }
             Record::Purged(id) => {
-                self.purged = self.purged.max(Some(id.index));
+                if self.purged.is_none_or(|purged| purged.index < id.index) {
+                    self.purged = Some(*id);
+                }
                 if self.book.purged.is_none_or(|purged| purged.index < id.index) {
                     self.book.purge(*id);
                 }
@@ -427,7 +441,7 @@ impl Scan {
                 return Err(reading::damaged(path, offset, &format!("group {known} is not the one that was written")));
             }
         }
-        if self.base > self.purged {
+        if self.base > self.purged.map(|id| id.index) {
             return Err(reading::damaged(path, 0, "segments before it are missing, and their entries were not purged"));
         }
         Ok(())

@@ -47,6 +47,18 @@ const SLOW_FOR: Duration = Duration::from_secs(120);
 /// The space of the mount that a due thing is of; none for what the host ends by itself.
 type Lane = Option<[u8; 16]>;
 
+/// How an attempt to end something went.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    Done,
+    /// It is tried again later.
+    PutOff,
+    /// Somebody else's change came first.
+    Crossed,
+    /// Nothing can be written: it is where it was.
+    Stuck,
+}
+
 /// What is being ended, and what waits for its turn.
 #[derive(Default)]
 pub(super) struct Work {
@@ -60,13 +72,15 @@ pub(super) struct Work {
     quick: HashMap<Lane, usize>,
     /// More is due than was queued.
     is_cut: bool,
+    /// Something has left its place since the last look.
+    has_moved: bool,
 }
 
 impl Work {
     /// Queues what is due by now, instead of what was queued before.
     pub(super) fn look(&mut self, open: &Open) -> Result<(), Fault> {
         let now_ms = open.parts.clock.now_ms();
-        self.is_cut = false;
+        (self.is_cut, self.has_moved) = (false, false);
         for limit in [BATCH, BATCH_MAX] {
             let mut tx = open.begin()?;
             let mut due = leases::due(&mut tx, now_ms, limit)?;
@@ -74,7 +88,7 @@ impl Work {
             self.is_cut = !is_all;
             due.retain(|due| !open.in_flight.in_hand.has(due));
             self.queue(&mut tx, due);
-            if is_all || self.is_full() || self.next().is_some() {
+            if is_all || self.startable() >= AT_WORK_OF_MOUNT_MAX {
                 self.behind = None;
                 return Ok(());
             }
@@ -117,24 +131,24 @@ impl Work {
 
     /// The place of the first thing whose mount has room.
     fn next(&self) -> Option<usize> {
+        let room = self.room();
+        self.waiting.iter().position(|(_, lane)| room.has(lane))
+    }
+
+    /// How many of the things that wait there is room for, roughly: what one takes, others may lack.
+    fn startable(&self) -> usize {
+        let mut room = self.room();
+        self.waiting.iter().filter(|(_, lane)| room.take(lane)).count()
+    }
+
+    fn room(&self) -> Room<'_> {
         let mut busy: HashMap<Lane, usize> = HashMap::new();
         for (_, lane, _) in &self.at_work {
             *busy.entry(*lane).or_default() += 1;
         }
-        let slow_at_work: usize = self.slow.keys().filter_map(|lane| busy.get(lane)).sum();
-        let beyond: usize = busy.values().map(|busy| busy.saturating_sub(AT_WORK_OF_MOUNT_MAX)).sum();
-        let has_room = |lane: &Lane| {
-            let busy = busy.get(lane).copied().unwrap_or_default();
-            match lane {
-                // The host's own work is mostly trees of tokens, which would meet each other.
-                None => busy < 1,
-                // What takes long leaves room for what does not, of however many mounts it is.
-                Some(_) if self.slow.contains_key(lane) => busy < 1 && slow_at_work < AT_WORK_MAX / 2,
-                Some(_) if busy < AT_WORK_OF_MOUNT_MAX => true,
-                Some(_) => beyond < BEYOND_MAX && self.quick.get(lane).is_some_and(|most| busy < *most),
-            }
-        };
-        self.waiting.iter().position(|(_, lane)| has_room(lane))
+        let slow_at_work = self.slow.keys().filter_map(|lane| busy.get(lane)).sum();
+        let beyond = busy.values().map(|busy| busy.saturating_sub(AT_WORK_OF_MOUNT_MAX)).sum();
+        Room { work: self, busy, slow_at_work, beyond }
     }
 
     /// Takes the next thing that there is room for.
@@ -147,17 +161,23 @@ impl Work {
         Some(due)
     }
 
-    /// It has come to an end, well or not. Whether nothing waits any more, though more is due.
-    pub(super) fn ended(&mut self, ended: &Due) -> bool {
+    /// It has come to an end, well or not. Whether it should be looked for more: nothing of its mount waits any
+    /// more, though more is due.
+    pub(super) fn ended(&mut self, ended: &Due, how: How) -> bool {
         self.slow.retain(|_, since| since.elapsed() < SLOW_FOR);
         let Some(at) = self.at_work.iter().position(|(due, ..)| due == ended) else { return false };
         let (_, lane, begun) = self.at_work.swap_remove(at);
-        self.note_pace(lane, begun.elapsed());
-        self.waiting.is_empty() && self.is_cut
+        self.note_pace(lane, begun.elapsed(), how);
+        if how == How::Stuck {
+            // Nor can anything else: what touches the outside first would do so again and again.
+            self.clear();
+        }
+        self.has_moved |= matches!(how, How::Done | How::PutOff);
+        self.has_moved && self.is_cut && !self.waiting.iter().any(|(_, other)| *other == lane)
     }
 
     /// A thing of this mount took so long.
-    fn note_pace(&mut self, lane: Lane, took: Duration) {
+    fn note_pace(&mut self, lane: Lane, took: Duration, how: How) {
         if lane.is_none() {
             return;
         }
@@ -166,7 +186,8 @@ impl Work {
         } else {
             self.slow.remove(&lane);
         }
-        if took < QUICK {
+        // Things that cross each other, or fail, are not to be tried by the dozen.
+        if took < QUICK && how == How::Done {
             let most = self.quick.entry(lane).or_insert(AT_WORK_OF_MOUNT_MAX);
             *most = (*most + 1).min(AT_WORK_OF_QUICK_MAX);
         } else {
@@ -187,6 +208,41 @@ impl Work {
     /// How many wait, and how many are at work.
     pub(super) fn counts(&self) -> (u64, u64) {
         (self.waiting.len() as u64, self.at_work.len() as u64)
+    }
+}
+
+/// What may be at work beside what is.
+struct Room<'a> {
+    work: &'a Work,
+    busy: HashMap<Lane, usize>,
+    /// Things of slow mounts at work.
+    slow_at_work: usize,
+    /// Things at work that quick mounts have beyond their share.
+    beyond: usize,
+}
+
+impl Room<'_> {
+    fn has(&self, lane: &Lane) -> bool {
+        let busy = self.busy.get(lane).copied().unwrap_or_default();
+        match lane {
+            // The host's own work is mostly trees of tokens, which would meet each other.
+            None => busy < 1,
+            // What takes long leaves room for what does not, of however many mounts it is.
+            Some(_) if self.work.slow.contains_key(lane) => busy < 1 && self.slow_at_work < AT_WORK_MAX / 2,
+            Some(_) if busy < AT_WORK_OF_MOUNT_MAX => true,
+            Some(_) => self.beyond < BEYOND_MAX && self.work.quick.get(lane).is_some_and(|most| busy < *most),
+        }
+    }
+
+    fn take(&mut self, lane: &Lane) -> bool {
+        let has_room = self.has(lane);
+        if has_room {
+            let busy = self.busy.entry(*lane).or_default();
+            *busy += 1;
+            self.beyond += usize::from(lane.is_some() && *busy > AT_WORK_OF_MOUNT_MAX);
+            self.slow_at_work += usize::from(self.work.slow.contains_key(lane));
+        }
+        has_room
     }
 }
 
@@ -239,7 +295,7 @@ mod tests {
         let at_work = work.at_work.iter_mut().find(of_mount).expect("something of the mount is at work");
         at_work.2 = Instant::now().checked_sub(took).expect("the machine runs longer than that");
         let ended = at_work.0;
-        work.ended(&ended);
+        work.ended(&ended, How::Done);
     }
 
     #[test]
@@ -290,13 +346,40 @@ mod tests {
     }
 
     #[test]
-    fn what_has_run_out_is_looked_for_again_if_more_is_due() {
+    fn what_has_run_out_is_looked_for_again_if_more_is_due_and_something_moves() {
         for is_cut in [true, false] {
-            let mut work = Work { waiting: [due(1, 1), due(1, 2)].into(), is_cut, ..Work::default() };
-            let (first, second) = (work.start().expect("one"), work.start().expect("another"));
-            assert_eq!(work.ended(&first), is_cut);
-            work.clear();
-            assert!(!work.ended(&second), "another node sees to it");
+            for how in [How::Done, How::PutOff, How::Crossed, How::Stuck] {
+                // Of another mount something waits, and is kept waiting.
+                let waiting = [due(1, 1), due(2, 1), due(1, 2), due(2, 2), due(2, 3), due(2, 4), due(2, 5)];
+                let mut work = Work { waiting: waiting.into(), is_cut, ..Work::default() };
+                start_all(&mut work);
+                let moves = matches!(how, How::Done | How::PutOff);
+                assert_eq!(work.ended(&due(1, 1).0, how), is_cut && moves);
+                assert!(!work.ended(&due(2, 1).0, how), "some of it waits");
+                work.clear();
+                assert!(!work.ended(&due(1, 2).0, how), "another node sees to it");
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_not_tried_before_the_next_look() {
+        let mut work = work(&[1, 2]);
+        start_all(&mut work);
+        work.ended(&due(1, 0).0, How::Stuck);
+        assert_eq!((work.start(), work.counts().0), (None, 0));
+    }
+
+    #[test]
+    fn things_that_cross_each_other_or_fail_do_not_make_a_mount_quick() {
+        for how in [How::Crossed, How::PutOff] {
+            let mut work = work(&[1]);
+            for _ in 0..20 {
+                start_all(&mut work);
+                let ended = work.at_work[0].0;
+                work.ended(&ended, how);
+            }
+            assert_eq!(start_all(&mut work), [(1, AT_WORK_OF_MOUNT_MAX)].into(), "{}", how == How::Crossed);
         }
     }
 }

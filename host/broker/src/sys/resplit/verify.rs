@@ -12,28 +12,28 @@ use crate::sys::seal::decoded;
 use crate::sys::table::Answer;
 use crate::visit::{After, Ask, Visit, data};
 
-pub(in crate::sys) fn root_status(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
-    status(Which::Root, visit)
+pub(in crate::sys) fn root_status(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    status(Which::root(ask), visit)
 }
 
-pub(in crate::sys) fn recovery_status(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
-    status(Which::Recovery, visit)
+pub(in crate::sys) fn recovery_status(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    status(Which::recovery(ask), visit)
 }
 
-pub(in crate::sys) fn root_anew(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
-    anew(Which::Root, visit)
+pub(in crate::sys) fn root_anew(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    anew(Which::root(ask), visit)
 }
 
-pub(in crate::sys) fn recovery_anew(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
-    anew(Which::Recovery, visit)
+pub(in crate::sys) fn recovery_anew(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    anew(Which::recovery(ask), visit)
 }
 
 pub(in crate::sys) fn root_bring<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
-    Box::pin(bring(Which::Root, visit, ask))
+    Box::pin(bring(Which::root(ask), visit, ask))
 }
 
 pub(in crate::sys) fn recovery_bring<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
-    Box::pin(bring(Which::Recovery, visit, ask))
+    Box::pin(bring(Which::recovery(ask), visit, ask))
 }
 
 fn under_way(which: Which, all: &mut Ceremonies) -> Result<&mut Ceremony<Split>, Fault> {
@@ -96,7 +96,7 @@ async fn bring(which: Which, visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, 
         let Some(key) = brought else { return Ok(data(&told(ceremony))) };
         (ceremony.nonce().to_owned(), ceremony.about.config, key)
     };
-    made_anew(which, visit, split, Some(&key)).await?;
+    made_anew(which.key, visit, split, Some(&key)).await?;
     visit.after.push(After::CeremonyEnded(ceremony_nonce));
     Ok(data(&json!({ "complete": true, "nonce": nonce })))
 }

@@ -251,6 +251,69 @@ async fn whatever_byte_rots_of_a_segment_that_a_start_does_not_read_it_is_notice
 }
 
 #[tokio::test]
+async fn what_is_taken_back_from_before_a_segment_is_no_damage_in_it() {
+    for purged in [false, true] {
+        let disk = Arc::new(SimDisk::default());
+        let open = || LogStore::open(setup(&disk, 4 * 1024), Arc::default(), Arc::default()).unwrap();
+        let mut log = open();
+        for index in 0..14 {
+            append(&mut log, vec![entry(1, index, 700)]).await.unwrap();
+        }
+        let newest = *recover(disk.as_ref(), Path::new("/log"), NODE).unwrap().book.segments.keys().last().unwrap();
+        let first_of_newest = 14 - disk_entries(&disk, newest);
+        // Behind the boundary, and on into further segments.
+        let back_to = first_of_newest - 3;
+        log.truncate_after(Some(log_id(1, NODE, back_to))).await.unwrap();
+        for index in back_to + 1..back_to + 20 {
+            append(&mut log, vec![entry(2, index, 700)]).await.unwrap();
+        }
+        if purged {
+            log.purge(log_id(2, NODE, back_to + 5)).await.unwrap();
+            append(&mut log, vec![entry(2, back_to + 20, 10)]).await.unwrap();
+        }
+        let written = entries(&mut log).await;
+        log.close();
+        let found = recover(disk.as_ref(), Path::new("/log"), NODE).unwrap();
+        assert!(found.unread.len() >= 2, "purged {purged}");
+        for contents in &found.unread {
+            let file = Arc::clone(&found.book.segments[&contents.segment]);
+            recheck::segment(Path::new("/log"), file, contents).unwrap_or_else(|e| panic!("purged {purged}: {e}"));
+            disk.delete(&contents::path(Path::new("/log"), contents.segment));
+        }
+        // Read as well, with the segment that takes back being the oldest or not.
+        let mut log = open();
+        assert_eq!(entries(&mut log).await, written, "purged {purged}");
+        log.close();
+    }
+}
+
+/// How many entries lie in a segment.
+fn disk_entries(disk: &Arc<SimDisk>, segment: u64) -> u64 {
+    let found = recover(disk.as_ref(), Path::new("/log"), NODE).unwrap();
+    let there = |copy: &super::super::book::Copy| match copy {
+        super::super::book::Copy::There(fetch) => fetch.place.segment == segment,
+        super::super::book::Copy::Here(_) => false,
+    };
+    found.book.copies(0..u64::MAX).iter().filter(|copy| there(copy)).count() as u64
+}
+
+#[tokio::test]
+async fn contents_that_reach_further_than_what_is_behind_are_not_believed() {
+    let (disk, written) = sample_of_segments().await;
+    let unread = recover(disk.as_ref(), Path::new("/log"), NODE).unwrap().unread;
+    let mut contents = unread[0].clone();
+    contents.groups.1 += 1;
+    contents.write(disk.as_ref(), Path::new("/log")).unwrap();
+    assert_eq!(recovered(&disk).unwrap(), written);
+    // Of the newest, nothing is believed whatever it says.
+    let mut contents = unread.last().unwrap().clone();
+    contents.segment += 1;
+    contents.write(disk.as_ref(), Path::new("/log")).unwrap();
+    assert_eq!(recovered(&disk).unwrap(), written);
+    assert!(!disk.paths().contains(&contents::path(Path::new("/log"), contents.segment)));
+}
+
+#[tokio::test]
 async fn contents_of_another_segment_or_of_one_that_was_written_anew_are_not_believed() {
     let (disk, written) = sample_of_segments().await;
     let [first, second] = [1, 2].map(|segment| contents::path(Path::new("/log"), segment));

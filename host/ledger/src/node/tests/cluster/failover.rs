@@ -56,6 +56,21 @@ async fn a_dead_leader_is_replaced_within_three_seconds() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_can_write_no_more_is_replaced() {
+    let mut cluster = Cluster::of(3, 40).await;
+    let leader = cluster.leader().await;
+    let gap = longest_gap(&cluster, async || {
+        let what = "found beside the work, by nobody who tells Raft".to_owned();
+        cluster.ledger(leader).health.fail(LedgerError::Damaged { what });
+        sleep(Duration::from_secs(4)).await;
+    })
+    .await;
+    assert!(!cluster.ledger(leader).standing().leader);
+    assert!(gap < Duration::from_secs(3), "{gap:?}");
+    cluster.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stepping_down_interrupts_writes_for_a_moment_only() {
     let mut cluster = Cluster::of(3, 30).await;
     let mut gaps = Vec::new();
