@@ -223,17 +223,26 @@ fn other_bad_keys_are_refused_with_their_place_and_what_to_do() {
             "audit \"nosuch\" {}",
             "main.hcl:3: audit \"nosuch\" is not offered: use audit \"file\" \"main\" { options { file_path = \"…\" } }",
         ),
-        (
-            "audit \"file\" {\n file_path = \"x\"\n filter = \"path ==\" }",
-            "main.hcl:3: filter is none: it ends too early",
-        ),
-        (
-            "audit \"file\" \"a\" { fallback = true } audit \"file\" \"b\" { options { fallback = \"1\" } }",
-            "main.hcl:3: there can be only one fallback audit device",
-        ),
         ("audit \"file\" \"a\" {} audit \"file\" \"a/\" {}", "main.hcl:3: audit device \"a\" is declared twice"),
     ] {
         assert_eq!(refused(&format!("{IN_MEMORY}{LISTENER}{text}")), message, "for {text:?}");
+    }
+}
+
+#[test]
+fn an_audit_device_is_for_all_or_some_entries_or_for_what_is_left_and_one_alone_for_that() {
+    let of = |text: &str| format!("{IN_MEMORY}{LISTENER}{text}");
+    for (text, message) in [
+        (
+            "audit \"file\" {\n file_path = \"x\"\n filter = \"path ==\"\n}",
+            "main.hcl:3: filter is none: it ends too early",
+        ),
+        (
+            "audit \"file\" \"a\" { fallback = true }\naudit \"file\" \"b\" { options { fallback = \"1\" } }",
+            "main.hcl:4: there can be only one fallback audit device",
+        ),
+    ] {
+        assert_eq!(refused(&of(text)), message, "for {text:?}");
     }
 }
 
