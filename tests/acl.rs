@@ -113,6 +113,7 @@ fn what_policies_allow_is_what_the_peer_allows() {
     assert!(differences.is_empty(), "{} of {all} differ:\n{}", differences.len(), differences.join("\n"));
 }
 
+// nor does one over HTTP.
 #[test]
 fn a_list_shows_no_more_names_than_its_policies_have_it() {
     let node = Node::dev(Program::Bulkhead);

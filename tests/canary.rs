@@ -269,6 +269,8 @@ fn watched(program: Program) -> Node {
     node
 }
 
+// no token and no secret is legible in the audit log.
+// nor in the log, on whatever level, or on the disk.
 #[test]
 fn no_secret_and_no_secret_name_is_legible_in_data_audit_or_logs() {
     let mut node = watched(Program::Bulkhead);

@@ -81,6 +81,7 @@ fn what_a_guest_wants_wrapped_is_wrapped_for_the_shorter_of_two_times() {
     assert_eq!(opened.at("data"), json!({"a": 1}), "{}", opened.text());
 }
 
+// what is wrapped tells where it came from, and opens once.
 #[test]
 fn a_wrapping_token_from_a_guest_opens_once() {
     let node = mounted();

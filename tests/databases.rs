@@ -76,6 +76,7 @@ fn users_of_redis_are_made_and_removed() {
     assert!(!redis.can(&name, &password, &["GET", "app:1"]));
 }
 
+// nor a database.
 #[test]
 fn a_postgresql_must_show_a_certificate_of_the_authority_that_is_named() {
     let (node, authority) = (with_engine(), Authority::new());

@@ -17,5 +17,6 @@ mod metrics;
 mod plugins;
 mod policies;
 mod races;
+mod regressions;
 mod seal;
 mod snapshot;

@@ -99,6 +99,7 @@ fn what_either_client_saves_either_restores_and_all_is_as_it_was() {
     assert!(fs::metadata(node.path("audit.log")).unwrap().len() > 1000, "audit devices are in use");
 }
 
+// a snapshot from before the shares were replaced brings none of them back.
 #[test]
 fn shares_that_were_replaced_since_stay_those_that_unseal() {
     let mut node = open();
@@ -115,6 +116,7 @@ fn shares_that_were_replaced_since_stay_those_that_unseal() {
     node.terminate();
 }
 
+// a snapshot of another cluster is not restored unless by force.
 #[test]
 fn a_snapshot_of_another_cluster_is_taken_by_force_alone_and_opens_with_its_own_shares() {
     let (lost, mut fresh) = (open(), Node::raft_open(Program::Bulkhead));
@@ -146,6 +148,7 @@ fn a_snapshot_of_another_cluster_is_taken_by_force_alone_and_opens_with_its_own_
     assert_eq!(fresh.get("kv/data/b").at("data.data.value"), json!("after"));
 }
 
+// what is no whole snapshot changes nothing.
 #[test]
 fn damaged_files_and_those_of_others_are_refused_and_change_nothing() {
     let node = open();

@@ -90,6 +90,7 @@ fn a_socket_takes_every_line_and_requests_end_once_nobody_takes_them() {
     });
 }
 
+// one device that takes lines is enough.
 #[test]
 fn one_device_that_takes_lines_is_enough() {
     let node = Node::dev(Program::Bulkhead);

@@ -66,6 +66,7 @@ fn a_pipe_that_nobody_reads_is_refused_and_holds_up_nobody() {
     assert_eq!(node.get("sys/mounts").status, 200);
 }
 
+// a device that hangs keeps no request.
 #[test]
 fn beside_a_device_that_hangs_requests_are_answered_and_it_gets_its_lines_later() {
     let mut node = Node::dev(Program::Bulkhead);

@@ -39,6 +39,7 @@ fn count(statuses: &[u16], status: u16) -> usize {
     statuses.iter().filter(|one| **one == status).count()
 }
 
+// who was taken out of a group at one node has nothing of it any more at any other.
 #[test]
 fn what_one_node_takes_back_is_of_no_use_on_any_other_from_then_on() {
     let cluster = Cluster::open();
@@ -62,6 +63,7 @@ fn what_one_node_takes_back_is_of_no_use_on_any_other_from_then_on() {
         assert_eq!(everywhere(&cluster, writer, "kv/data/a", &token), [200; 3], "policy back, round {round}");
         nodes[other].put("auth/token/revoke", &json!({"token": token}));
         assert_eq!(everywhere(&cluster, other, "kv/data/a", &token), [403; 3], "token, round {round}");
+        leaves_its_group(&cluster, (writer, other), round);
 
         let user = format!("auth/userpass/users/ann{round}");
         nodes[writer].put(&user, &json!({"password": "right", "token_policies": "p"}));
@@ -77,6 +79,20 @@ fn what_one_node_takes_back_is_of_no_use_on_any_other_from_then_on() {
         assert_eq!(nodes[writer].call("DELETE", &user, None).status, 204);
         assert_eq!([1, 2, 3].map(|step| log_in((writer + step) % 3).status), [400; 3], "user, round {round}");
     }
+}
+
+/// Who is taken out of a group at one node has nothing of it any more at any other.
+fn leaves_its_group(cluster: &Cluster, (writer, other): (usize, usize), round: usize) {
+    let nodes = &cluster.nodes;
+    let user = format!("auth/userpass/users/bob{round}");
+    nodes[writer].put(&user, &json!({"password": "right"}));
+    let login = ask(&nodes[other], "POST", &user.replace("users", "login"), "", &json!({"password": "right"}));
+    let (token, entity) = (text(&login, "auth.client_token"), text(&login, "auth.entity_id"));
+    let group = format!("identity/group/name/g{round}");
+    nodes[writer].put(&group, &json!({"policies": ["p"], "member_entity_ids": [entity]}));
+    assert_eq!(everywhere(cluster, writer, "kv/data/a", &token), [200; 3], "in the group, round {round}");
+    nodes[other].put(&group, &json!({"policies": ["p"], "member_entity_ids": []}));
+    assert_eq!(everywhere(cluster, other, "kv/data/a", &token), [403; 3], "out of the group, round {round}");
 }
 
 #[test]
@@ -139,6 +155,7 @@ fn uses_of_a_secret_id_are_counted_over_all_nodes() {
     });
 }
 
+// what is wrapped is taken once, by however many and from whichever nodes.
 #[test]
 fn what_is_wrapped_is_taken_once_whichever_nodes_are_asked() {
     let cluster = Cluster::open();

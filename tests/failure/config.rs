@@ -67,6 +67,22 @@ fn an_unknown_key_is_refused_with_its_line_and_the_nearest_known_key() {
     );
 }
 
+// no header stands for a certificate of the client: what would make it one is refused, and without it the
+// header is one like any other.
+#[test]
+fn r44_no_header_stands_for_a_certificate() {
+    let key = "x_forwarded_for_client_cert_header";
+    let listener = LISTENER.replace("}\n", &format!("  {key} = \"X-Tls-Client-Cert\"\n}}\n"));
+    refused("a header for certificates", &format!("{STORAGE}{listener}"), &[key, "TLS only"]);
+    let node = Node::raft_open(Program::Bulkhead);
+    for name in ["X-Tls-Client-Cert", "X-SSL-Cert", "X-Client-Cert", "X-Forwarded-Client-Cert", "Ssl-Client-Cert"] {
+        let asked = Request::new("GET", "/v1/auth/token/lookup-self").token(&node.token);
+        assert_eq!(asked.header(name, "MIIBszCCAVmgAwIBAgIUH").send(node.port).unwrap().status, 200, "{name}");
+    }
+    let log = fs::read_to_string(node.path("audit.log")).unwrap();
+    assert!(log.contains("lookup-self") && !log.contains("client_certificate"), "a certificate was seen");
+}
+
 #[test]
 fn other_storages_are_refused_with_what_to_use() {
     for kind in ["file", "consul", "postgresql", "s3", "nosuch"] {

@@ -61,6 +61,7 @@ fn a_full_disk_fails_writes_but_not_reads_and_loses_nothing() {
     node.put("kv/after", &json!({"v": "there is room again"}));
 }
 
+// what no audit device has taken is not served.
 #[test]
 fn a_full_disk_under_the_audit_file_refuses_requests_until_there_is_room() {
     let node = Node::dev(Program::Bulkhead);

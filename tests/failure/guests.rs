@@ -15,6 +15,7 @@ const LONG: Duration = Duration::from_secs(3);
 /// tests; a request that waited for the plugin would take its two seconds of processor time.
 const BESIDE_MAX: Duration = Duration::from_secs(2);
 
+// a plugin that panics costs its own call, and not the server.
 #[test]
 fn requests_beside_a_plugin_that_ends_badly_all_the_time_do_not_suffer() {
     let folder = format!("-dev-plugin-dir={}", programs::guests().display());

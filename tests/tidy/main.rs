@@ -6,6 +6,7 @@ mod blank;
 mod broker;
 mod function;
 mod names;
+mod regressions;
 mod rooms;
 mod size;
 mod text;

@@ -94,6 +94,7 @@ fn unsafe_code_is_in_named_files_only() {
     holds(&broken);
 }
 
+// no secret is compared by `==` on its bytes.
 #[test]
 fn secrets_are_compared_in_constant_time() {
     let mut broken = Vec::new();

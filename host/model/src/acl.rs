@@ -11,8 +11,10 @@ use serde_json::{Map, Value};
 
 use crate::path;
 use crate::policy::{Capabilities, KeysFilter, ParameterRules, PathRule, Policy};
+use values::{policies_in, policy_listed, value_listed};
 
 mod explain;
+mod values;
 
 pub use explain::{ExplainedRule, Explanation};
 
@@ -359,9 +361,15 @@ impl Rule {
         let allow_any = values(&self.allowed, "*").is_some();
         sent.iter().all(|(name, value)| {
             let name = name.to_lowercase();
-            let denied = values(&self.denied, &name).is_some_and(|list| value_listed(value, &list));
+            let policies = policies_in(&name, value);
+            let denied = values(&self.denied, &name).is_some_and(|list| {
+                value_listed(value, &list) || policies.iter().any(|policy| policy_listed(policy, &list))
+            });
             let allowed = match values(&self.allowed, &name) {
-                Some(list) => value_listed(value, &list),
+                Some(list) => {
+                    let each = || policies.iter().all(|policy| policy_listed(policy, &list));
+                    value_listed(value, &list) && (list.is_empty() || list.contains(value) || each())
+                }
                 None => allow_any || self.allowed.is_empty(),
             };
             allowed && !denied
@@ -375,28 +383,6 @@ struct Sent(Map<String, Value>);
 impl Drop for Sent {
     fn drop(&mut self) {
         self.0.values_mut().for_each(crate::reply::wipe);
-    }
-}
-
-/// No values listed means any value. Strings may begin or end with `*`.
-fn value_listed(value: &Value, list: &[Value]) -> bool {
-    list.is_empty()
-        || list.iter().any(|item| match (item, value) {
-            (Value::String(pattern), Value::String(text)) => glob(pattern, text),
-            _ => item == value,
-        })
-}
-
-/// As Vault reads it: one `*` at either end, and a `*` alone is that text and no other.
-fn glob(pattern: &str, text: &str) -> bool {
-    if pattern.len() < 2 {
-        return text == pattern;
-    }
-    match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
-        (Some(rest), Some(_)) => text.contains(rest.strip_suffix('*').unwrap_or(rest)),
-        (Some(end), None) => text.ends_with(end),
-        (None, Some(start)) => text.starts_with(start),
-        (None, None) => text == pattern,
     }
 }
 

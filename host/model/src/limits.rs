@@ -36,8 +36,8 @@ pub const HEADERS_BYTES_MAX: usize = 64 * 1024;
 /// Most headers in a request. Source: hyper's default.
 pub const HEADERS_MAX: usize = 100;
 
-/// Longest key a mount may use in its storage, in bytes. Source: `reliability`
-/// row R-76. Why: checked before a change is proposed, because a key that only
+/// Longest key a mount may use in its storage, in bytes. Source: row R-76 of
+/// `tests/regressions.md`. Why: checked before a change is proposed, because a key that only
 /// fails while it is applied would crash every replica.
 pub const KEY_BYTES_MAX: usize = 4 * 1024;
 

@@ -173,6 +173,7 @@ fn passwords_are_not_told(bench: &mut Bench, config: &Value) {
     assert!(text.ends_with(&expected) && !text.contains("s3cret"), "{text}");
 }
 
+// R-60: no name of a role, schema or database ends its quotes, and whoever is revoked is gone.
 fn hostile_names(server: &Postgres, bench: &mut Bench) {
     let long = "x".repeat(60) + "é\"";
     for name in

@@ -93,6 +93,7 @@ fn a_value_that_cannot_stand_somewhere_is_refused_without_being_told() {
     }
 }
 
+// R-60: a name stays within its quotes.
 #[test]
 fn names_and_texts_are_quoted() {
     assert_eq!((identifier("a\"b", PG), identifier("a`b", MY)), ("\"a\"\"b\"".into(), "`a``b`".into()));

@@ -87,6 +87,40 @@ fn what_is_no_operation_is_refused_as_vault_refuses_it() {
     }
 }
 
+// no method, header or parameter makes an operation that the host keeps for itself.
+#[test]
+fn r16_nobody_asks_for_an_operation_of_the_hosts_own() {
+    let own = [
+        "rollback",
+        "renew",
+        "revoke",
+        "alias-lookahead",
+        "alias_lookahead",
+        "resolve-role",
+        "resolve_role",
+        "initialize",
+        "header",
+        "create",
+        "update",
+        "control-group",
+        "OPTIONS",
+        "run-job",
+        "upgrade",
+        "exists",
+        "read",
+        "write",
+    ];
+    for name in own {
+        for method in [name.to_owned(), name.to_uppercase()] {
+            assert!(read_head(&method, "/v1/kv/x", &[]).is_err(), "{method}");
+        }
+        let named = format!("/v1/kv/x?operation={name}&_method={name}&{name}=true");
+        let header = [("X-HTTP-Method-Override", name), ("X-Vault-Operation", name), ("X-Method-Override", name)];
+        assert_eq!(good("GET", &named, &header).verb, Verb::Read, "{name}");
+        assert_eq!(good("POST", &named, &header).verb, Verb::Write, "{name}");
+    }
+}
+
 #[test]
 fn a_patch_must_be_a_merge_patch() {
     let expected = "PATCH requires Content-Type of application/merge-patch+json, provided application/json";
@@ -96,6 +130,7 @@ fn a_patch_must_be_a_merge_patch() {
 }
 
 /// CVE-2026-4525: a bearer token reached plugins with the headers passed on.
+// the header that brings the token goes no further, whatever is passed on.
 #[test]
 fn the_token_is_taken_from_either_header_and_kept_out_of_the_others() {
     let token = |headers: &[(&str, &str)]| good("GET", "/v1/kv/x", headers).token.map(|t| t.expose().clone());
@@ -108,7 +143,20 @@ fn the_token_is_taken_from_either_header_and_kept_out_of_the_others() {
     assert_eq!(head.headers, [("x-other".to_owned(), "c".to_owned())]);
 }
 
+// a token is taken from the two headers that are for it, and from no part of a request that pages of others,
+// logs and histories get to see.
+#[test]
+fn r50_no_token_is_taken_from_the_query_or_a_cookie() {
+    for name in ["token", "X-Vault-Token", "x-vault-token", "client_token", "access_token", "authorization"] {
+        for method in ["GET", "POST", "LIST", "DELETE"] {
+            let head = good(method, &format!("/v1/kv/x?{name}=t"), &[("Cookie", &format!("{name}=t"))]);
+            assert!(head.token.is_none(), "{method} {name}");
+        }
+    }
+}
+
 /// Huge token headers: Vault bounds them since 2.0, at the same size.
+// a token is no longer than its limit.
 #[test]
 fn a_token_over_the_limit_is_refused() {
     let (fits, long) = ("x".repeat(TOKEN_BYTES_MAX), "x".repeat(TOKEN_BYTES_MAX + 1));

@@ -2,6 +2,7 @@
 
 use super::harness::{Served, get};
 
+// no answer is kept by a browser or a cache.
 #[tokio::test]
 async fn every_answer_has_vaults_headers() {
     let served = Served::plain().await;

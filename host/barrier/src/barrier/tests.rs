@@ -102,6 +102,7 @@ fn derived_keys_differ_by_label_and_outlive_rotation_and_sealing() {
     assert!(Node::new(2, 2).barrier.subkey("token") != token, "another cluster has other keys");
 }
 
+// no restart begins to count anew.
 #[test]
 fn encryptions_are_counted_per_term_and_the_count_survives_unsealing() {
     let node = Node::new(1, 1);
@@ -130,6 +131,7 @@ fn a_count_that_was_tampered_with_does_not_unseal() {
     assert!(matches!(refused, Err(UnsealError::Damaged { .. })));
 }
 
+// a key is not used up before another takes its place.
 #[test]
 fn rotation_is_due_at_vaults_number_of_encryptions() {
     let node = Node::new(1, 1);

@@ -44,6 +44,7 @@ fn no_serialised_keyring_of_a_wrong_shape_is_taken() {
     assert!(parse(&repeated).is_none(), "two terms of one number");
 }
 
+// encryptions are counted ahead of use, in blocks that are on record.
 #[test]
 fn one_caller_in_a_block_is_told_to_reserve_the_next() {
     let term = Term::new(1, 0, known_key(&[0; 32]));

@@ -47,6 +47,23 @@ proptest! {
     }
 }
 
+// whatever is altered of a ciphertext, and wherever it is cut, the error is one and the same.
+#[test]
+fn r64_no_error_tells_what_is_wrong_with_a_ciphertext() {
+    let keyring = keyring();
+    let record = sealed(&keyring, b"a value");
+    let mut told = std::collections::BTreeSet::new();
+    for at in 5..record.len() {
+        for flip in [1, 0x10, 0x80, 0xff] {
+            let mut altered = record.clone();
+            altered[at] ^= flip;
+            told.insert(opened(&keyring, &place(1), &altered).expect_err("it is altered").to_string());
+        }
+        told.insert(opened(&keyring, &place(1), &record[..at]).expect_err("it is cut").to_string());
+    }
+    assert_eq!(told.len(), 1, "{told:?}");
+}
+
 #[test]
 fn a_record_moved_to_another_key_or_space_does_not_open() {
     let keyring = keyring();

@@ -1,5 +1,6 @@
 //! Plugins that operators registered: what is known of each, and the bytes of its component.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use bulkhead_barrier::{Key, StoreError, Transaction};
 use bulkhead_model::limits::CHANGE_BYTES_MAX;
 use bulkhead_model::plugin::PluginKind;
@@ -174,16 +175,19 @@ pub(crate) fn remove(tx: &mut Transaction, registered: &Registered) -> Result<()
     super::restructure(tx)
 }
 
-/// The bytes of a component.
+/// The bytes of a component. What runs is what was registered, whatever became of the state since.
 ///
 /// # Errors
-/// [`StoreError`] from the barrier; also where a piece is missing.
+/// [`StoreError`] from the barrier; also where a piece is missing, or they have another digest.
 pub(crate) fn component(tx: &mut Transaction, registered: &Registered) -> Result<Vec<u8>, StoreError> {
     let mut component = Vec::with_capacity(registered.bytes);
     for piece in 0..registered.pieces() {
         let piece = tx.get(&piece_key(&registered.sha256, piece))?;
         let piece = piece.ok_or(damaged(space::COMPONENTS, "the component of a plugin"))?;
         component.extend_from_slice(piece.expose());
+    }
+    if hex::encode(digest(&SHA256, &component).as_ref()) != registered.sha256 {
+        return Err(damaged(space::COMPONENTS, "the component of a plugin"));
     }
     Ok(component)
 }

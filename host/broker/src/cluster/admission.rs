@@ -230,7 +230,7 @@ pub(crate) fn of_cluster(error: &ClusterError) -> Fault {
 mod tests {
     use bulkhead_model::fake::entropy::FakeEntropy;
 
-    use super::{NONCE_MS, Spent};
+    use super::{NONCE_MS, SPENT_MAX, Spent};
 
     #[test]
     fn a_nonce_serves_once_within_its_time_and_at_its_maker_only() {
@@ -248,5 +248,22 @@ mod tests {
         }
         assert!(ours.spend(&nonce, 1_000_000));
         assert!(!ours.is_good(&nonce, 1_000_000) && !ours.spend(&nonce, 1_000_000), "it served already");
+    }
+
+    // whoever asks for nonces fills nothing, and of those that served only so many are kept, for a while.
+    #[test]
+    fn r75_asking_for_nonces_fills_nothing() {
+        let entropy = FakeEntropy::seeded(1);
+        let ours = Spent::new(&entropy);
+        for n in 0..100_000 {
+            ours.nonce(1_000_000 + n, &entropy);
+        }
+        assert_eq!(ours.spent.lock().len(), 0);
+        for _ in 0..2 * SPENT_MAX {
+            ours.spend(&ours.nonce(1_000_000, &entropy), 1_000_000);
+        }
+        assert_eq!(ours.spent.lock().len(), SPENT_MAX);
+        assert!(ours.spend(&ours.nonce(1_000_000, &entropy), 1_000_001 + 2 * NONCE_MS), "the old ones are forgotten");
+        assert_eq!(ours.spent.lock().len(), 1);
     }
 }

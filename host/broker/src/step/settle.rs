@@ -33,6 +33,11 @@ pub(crate) fn guest_answer(
     (answer, role): (GuestAnswer, String),
 ) -> Result<Reply, Fault> {
     match answer.returned {
+        Returned::Secret { response, lease: Some(_) } | Returned::Login { response, auth: Some(_) }
+            if has_failed(&response) =>
+        {
+            Err(granted_and_refused(guest))
+        }
         Returned::Secret { mut response, lease } => {
             let (headers, wrap_secs) = taken_out(&mut response, guest);
             let mut reply = response_reply(response, answer.warnings, lease.is_some())?;
@@ -52,6 +57,18 @@ pub(crate) fn guest_answer(
         }
         _ => Err(mismatched()),
     }
+}
+
+fn has_failed(response: &GuestResponse) -> bool {
+    response.status.is_some_and(|status| status >= 400)
+}
+
+/// A plugin granted something and said that it had failed. What nobody is told of must not be there
+/// (CVE-2026-46405): nothing of the call counts, and what it began outside is undone.
+fn granted_and_refused(guest: &GuestTarget) -> Fault {
+    let (accessor, kind) = (&guest.mount.entry.accessor, &guest.mount.entry.kind);
+    tracing::error!(mount = %accessor, plugin = %kind, "plugin granted a lease or a token with an answer that failed");
+    Failure::internal().into()
 }
 
 type Headers = Vec<(String, String)>;
@@ -97,7 +114,7 @@ fn response_reply(response: GuestResponse, mut warnings: Vec<String>, full: bool
     if let Some((content_type, bytes)) = response.raw {
         return Ok(Reply::Raw { status: response.status.unwrap_or(200), content_type, bytes, headers: Vec::new() });
     }
-    let failed = response.status.is_some_and(|s| s >= 400);
+    let failed = has_failed(&response);
     // A failure that only warns (kv v2's deleted versions of old) is an answer, not an error.
     if failed && response.data.is_none() && (response.warnings.is_empty() || !response.errors.is_empty()) {
         let kind = failed_kind(response.status.unwrap_or(500));

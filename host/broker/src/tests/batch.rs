@@ -87,6 +87,7 @@ async fn a_batch_token_is_not_asked_for_with_what_would_have_to_be_kept() {
     assert_eq!(root.errors, ["batch tokens cannot be root tokens"]);
 }
 
+// no lease outlasts the batch token that it was given to.
 #[tokio::test]
 async fn what_a_batch_token_was_given_ends_with_it() {
     let bench = Bench::new().await;

@@ -57,6 +57,7 @@ async fn what_the_method_says_of_an_alias_is_as_of_the_last_login() {
     assert_eq!(bench.read(&path, ROOT).await.data["aliases"][0]["metadata"], json!({ "city": "Oslo" }));
 }
 
+// who was taken out of a group has nothing of it any more with the next request.
 #[tokio::test]
 async fn policies_come_through_the_entity_and_its_groups_and_go_with_the_next_request() {
     let bench = Bench::new().await;
@@ -135,6 +136,7 @@ async fn groups_are_never_in_a_circle_and_nest_only_so_deep() {
     assert!(circle.errors[0].starts_with("cyclic relationship"), "{:?}", circle.errors);
 }
 
+// neither an entity nor a group gives full power.
 #[tokio::test]
 async fn no_entity_or_group_makes_root_not_even_one_written_behind_the_api() {
     let bench = Bench::new().await;
@@ -155,6 +157,7 @@ async fn no_entity_or_group_makes_root_not_even_one_written_behind_the_api() {
     assert_eq!(bench.read("sys/auth", &login.token()).await.status, 403);
 }
 
+// a value in a template stands for itself and widens nothing.
 #[tokio::test]
 async fn a_templated_policy_is_each_entitys_own() {
     let bench = Bench::new().await;
@@ -173,6 +176,8 @@ async fn a_templated_policy_is_each_entitys_own() {
     assert_eq!(bench.read("auth/token/lookup-self", &login.token()).await.status, 403);
 }
 
+// an entity has one alias at a mount, so a template can mean no other one.
+// no write of an alias takes it over from whom it belongs to.
 #[tokio::test]
 async fn an_alias_is_of_one_entity_and_an_entity_has_one_at_a_mount() {
     let bench = Bench::new().await;

@@ -231,6 +231,7 @@ async fn what_is_no_guess_does_not_count_and_a_token_begins_anew() {
 }
 
 // CVE-2025-6004, CVE-2025-54998: each spelling had attempts of its own.
+// no spelling of a name brings new attempts.
 #[tokio::test]
 async fn spellings_of_a_name_share_their_attempts_even_if_the_plugin_tells_them_apart() {
     let (kit, _) = ready().await;
@@ -240,6 +241,21 @@ async fn spellings_of_a_name_share_their_attempts_even_if_the_plugin_tells_them_
     for name in ["ann", "aNn"] {
         assert_eq!(log_in(&kit, name, "right").await, Locked);
     }
+}
+
+// nor does a sign of another script that is the same letter once case does not count.
+#[tokio::test]
+async fn r24_a_letter_of_another_script_that_is_lowered_to_the_same_brings_no_attempts() {
+    let (kit, _) = ready().await;
+    // The sign for Kelvin, and the letter that it is.
+    let names = ["kim", "Kim", "\u{212a}im", "KIM", "\u{212a}IM"];
+    for name in names {
+        assert_eq!(log_in(&kit, name, "guess").await, Wrong, "{name:?}");
+    }
+    for name in names {
+        assert_eq!(log_in(&kit, name, "right").await, Locked, "{name:?}");
+    }
+    assert_eq!(locked(&kit).await.len(), 1);
 }
 
 #[tokio::test]

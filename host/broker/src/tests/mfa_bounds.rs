@@ -15,6 +15,7 @@ fn told(answer: &Answer, text: &str) -> bool {
     answer.failed.as_ref().is_some_and(|failed| failed.errors.join("\n").contains(text))
 }
 
+// a passcode is good for one login, on whichever node and however late.
 #[tokio::test]
 async fn a_code_is_good_for_one_login_on_whichever_node() {
     let factors = Factors::demanded().await;
@@ -34,6 +35,7 @@ async fn a_code_is_good_for_one_login_on_whichever_node() {
     factors.validate(&third, &factors.code_of(&factors.method, &ann, 1)).await.token();
 }
 
+// nor for two at once.
 #[tokio::test]
 async fn of_many_who_bring_the_same_code_at_once_one_gets_in() {
     let factors = Factors::demanded().await;

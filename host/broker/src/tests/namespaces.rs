@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use bulkhead_barrier::Realm;
 use bulkhead_model::failure::FailureKind;
-use bulkhead_model::request::Verb;
+use bulkhead_model::reply::Reply;
+use bulkhead_model::request::{Request, Verb};
 use serde_json::{Value, json};
 
 use super::kit::{Answer, Kit, ROOT, request};
 use crate::book::space;
+use crate::sys::table::HostRoute;
 
 const ALL: &str =
     r#"path "*" { capabilities = ["create", "read", "update", "list", "delete", "sudo", "scan", "patch"] }"#;
@@ -65,6 +67,7 @@ async fn a_token_reaches_down_and_never_up_or_aside() {
     assert_eq!(up.kind(), Some(FailureKind::Denied));
 }
 
+// R-03: no name of a policy leads to one of another namespace, parsed before or not.
 #[tokio::test]
 async fn a_policy_of_the_same_name_is_another_in_each_namespace() {
     let kit = furnished().await;
@@ -78,6 +81,7 @@ async fn a_policy_of_the_same_name_is_another_in_each_namespace() {
     assert_eq!(absent.kind(), Some(FailureKind::NotFound));
 }
 
+// R-11: nor is a lease revoked, whichever way its id is written.
 #[tokio::test]
 async fn a_lease_or_accessor_of_one_namespace_is_unknown_in_every_other() {
     let kit = furnished().await;
@@ -108,6 +112,74 @@ async fn a_lease_or_accessor_of_one_namespace_is_unknown_in_every_other() {
     }
 }
 
+/// An id of the same form that nobody has.
+fn nobodys(id: &str) -> String {
+    let at = id.rfind('.').unwrap_or(id.len()) - 1;
+    let other = if id[at..].starts_with('0') { "1" } else { "0" };
+    [&id[..at], other, &id[at + 1..]].concat()
+}
+
+/// Whether a route of every namespace is about something that is named, rather than about who asks, or about the
+/// namespace as a whole, which would not answer any more.
+fn asks_about_others(route: &HostRoute) -> bool {
+    route.each && !route.pattern.ends_with("-self") && !route.pattern.starts_with("namespaces/api-lock")
+}
+
+/// How a request is answered in a namespace: its refusal, without the id that it was about, or whether there is data.
+async fn told_in(kit: &Kit, namespace: &str, asked: Request, id: &str) -> Result<bool, (FailureKind, String)> {
+    let asked = Request { namespace: namespace.to_owned(), ..asked };
+    match kit.node.handle_within(asked, Duration::from_secs(30)).await.into_reply() {
+        Reply::Failed(failed) => Err((failed.kind, failed.errors.join("|").replace(id, "the id"))),
+        Reply::Envelope(envelope) => Ok(envelope.data.is_some()),
+        _ => Ok(true),
+    }
+}
+
+// R-11: what is known by an id in one namespace is as good as nobody's in another, on every route that there is:
+// a new one is among them.
+// R-12: so is the accessor of a token.
+// R-23: so are entities and groups.
+#[tokio::test]
+async fn r11_no_route_tells_an_id_of_another_namespace_from_one_that_nobody_has() {
+    let kit = furnished().await;
+    let token = token_in(&kit, "a").await;
+    let lease = lease_in(&kit, "a", &token).await;
+    let text = |value: &Value| value.as_str().expect("an id").to_owned();
+    let told = within(&kit, "a", (Verb::Read, "auth/token/lookup-self"), &token, Value::Null).await.data();
+    let mut ids = vec![lease, text(&told["accessor"])];
+    for path in ["identity/entity", "identity/group"] {
+        ids.push(text(&within(&kit, "a", (Verb::Write, path), ROOT, json!({ "name": "one" })).await.data()["id"]));
+    }
+    let admin = token_in(&kit, "o").await;
+    let tables = [
+        ("sys/", crate::sys::routes()),
+        ("identity/", crate::sys::identity::routes()),
+        ("auth/token/", crate::token::routes()),
+    ];
+    let mut asked = 0;
+    for id in &ids {
+        for (mount, route) in tables.iter().flat_map(|(mount, table)| table.all().map(move |route| (mount, route))) {
+            for verb in route.verbs.iter().filter(|_| asks_about_others(route)) {
+                let mut answers = Vec::new();
+                for id in [id, &nobodys(id)] {
+                    let named = |segment: &str| if segment.starts_with('{') { id.clone() } else { segment.to_owned() };
+                    let below: Vec<String> = route.pattern.split('/').map(named).collect();
+                    let fields = route.fields.unwrap_or_default().iter();
+                    let body: serde_json::Map<String, Value> =
+                        fields.map(|field| ((*field).to_owned(), json!(id))).collect();
+                    let path = format!("{mount}{}", below.join("/"));
+                    answers.push(told_in(&kit, "o", request(*verb, &path, &admin, &body.into()), id).await);
+                }
+                assert_eq!(answers[0], answers[1], "{verb:?} {mount}{} {id}", route.pattern);
+                asked += 1;
+            }
+        }
+    }
+    assert!(asked > 300, "{asked} questions");
+    let known = within(&kit, "a", (Verb::Write, "sys/leases/lookup"), ROOT, json!({ "lease_id": ids[0] })).await;
+    assert_eq!((known.failed, kit.is_valid(&token).await), (None, true), "nothing of it has changed");
+}
+
 #[tokio::test]
 async fn leases_are_revoked_by_prefix_within_their_namespace_alone() {
     let kit = furnished().await;
@@ -128,6 +200,7 @@ async fn leases_are_revoked_by_prefix_within_their_namespace_alone() {
     assert_eq!(listed.kind(), Some(FailureKind::NotFound), "leases below are not listed above");
 }
 
+// R-14: nothing of a deleted namespace stays, no record and no lease, wherever the node died.
 #[tokio::test]
 async fn a_deleted_namespace_goes_with_all_it_had_however_often_the_node_dies() {
     let mut kit = furnished().await;
@@ -135,6 +208,8 @@ async fn a_deleted_namespace_goes_with_all_it_had_however_often_the_node_dies() 
     for _ in 0..3 {
         lease_in(&kit, "a/b", &token).await;
     }
+    // One of a token that lives on.
+    lease_in(&kit, "a/b", ROOT).await;
     let realm = {
         let mut tx = kit.open().begin().expect("memory has views");
         let config = kit.open().config(&mut tx).expect("it can be read");
@@ -156,7 +231,7 @@ async fn a_deleted_namespace_goes_with_all_it_had_however_often_the_node_dies() 
         kit.clock.advance_secs(60);
     }
     kit.settle().await;
-    assert!(kit.plugin.calls("m/").len() >= 3, "each lease was revoked");
+    assert!(kit.plugin.calls("m/").len() >= 4, "each lease was revoked");
     assert_eq!(kit.count_named(space::LEASES), 0);
     assert_eq!(kit.count(space::DUE), 0);
     for book in space::OF_EACH {
@@ -208,6 +283,8 @@ async fn what_a_token_keeps_in_its_cubbyhole_is_of_one_namespace() {
     assert_eq!(kit.count_named(space::CUBBYHOLE), 0, "all of it goes with the token");
 }
 
+// R-13: no route about the whole server is reached through a namespace: a new one is the root's until it is said
+// otherwise.
 #[tokio::test]
 async fn what_is_the_roots_alone_is_refused_in_a_namespace() {
     let kit = furnished().await;

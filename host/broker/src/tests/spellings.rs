@@ -24,6 +24,7 @@ async fn are_denied(kit: &Kit, verb: Verb, paths: &[&str], token: &str) -> Vec<b
     denied
 }
 
+// a name that a plugin folds is one name to the policies too, so no spelling evades a ban.
 #[tokio::test]
 async fn a_ban_holds_for_every_spelling_of_a_name_whichever_of_them_it_has() {
     let kit = Kit::new().await;
@@ -80,6 +81,7 @@ async fn a_limit_counts_every_spelling_of_its_path() {
     assert_eq!(kinds, [None, None, Some(FailureKind::Limited), None]);
 }
 
+// nor does one of a name that the host folds.
 #[tokio::test]
 async fn names_of_the_hosts_own_have_one_form_too() {
     let kit = Kit::new().await;

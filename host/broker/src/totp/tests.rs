@@ -60,6 +60,7 @@ fn a_code_holds_in_its_period_and_with_a_skew_in_those_beside_it() {
     }
 }
 
+// a passcode with a space is none, so it cannot come again as another text.
 #[test]
 fn what_is_no_code_is_none() {
     let scheme = scheme(Algorithm::Sha1, Digits::Six, 1);

@@ -58,6 +58,7 @@ fn bytes_after_a_change_or_of_another_format_are_refused() {
     assert!(decode(&[]).is_none());
 }
 
+// no key or value over the limit comes into the log, nor is one applied that did.
 #[test]
 fn an_entry_over_a_limit_is_refused_when_applied_as_when_proposed() {
     let key = vec![b'k'; LEDGER_KEY_BYTES_MAX + 1];

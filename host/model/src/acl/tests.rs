@@ -112,6 +112,7 @@ fn only_a_list_falls_back_on_the_path_without_its_slash() {
 }
 
 /// GHSA-xp3c-3jw3-4vcr: a folder could be listed though all below it was denied.
+// R-05: a folder is not listed whose content is denied.
 #[test]
 fn a_list_respects_a_deny_on_the_folder_in_either_spelling() {
     for denied in ["kv/private", "kv/private/", "kv/private/*"] {
@@ -215,6 +216,40 @@ fn parameters_are_allowed_denied_and_required_as_written() {
     }
 }
 
+// R-04: a rule about the policies that may be given is evaded by no spelling of their names.
+#[test]
+fn r04_a_rule_about_policies_among_the_parameters_holds_in_any_spelling() {
+    let acl =
+        one(r#"path "t/denied" { capabilities = ["update"] denied_parameters = { "policies" = ["admin", "ops-*"] } }
+           path "t/allowed" { capabilities = ["update"]
+                              allowed_parameters = { "token_policies" = ["dev-*", "default", ["a", "b"], "c,d"] } }
+           path "t/any" { capabilities = ["update"] allowed_parameters = { "policies" = [] } }
+           path "t/other" { capabilities = ["update"] denied_parameters = { "names" = ["admin"] } }"#);
+    let with = |path: &str, body: Value| {
+        let parameters = move || body.as_object().cloned();
+        let needs = Capabilities::UPDATE;
+        let ask = Ask { path, needs, folded: &[], sudo: false, wrap_ttl_secs: None, parameters: &parameters };
+        matches!(acl.decide(&ask), Decision::Allow { .. })
+    };
+    for named in ["admin", "ADMIN", " admin", "\tAdmin\n", "dev, aDmin ", "dev,admin", "OPS-1", "\u{212a}ops,ops-1"] {
+        assert!(!with("t/denied", json!({ "policies": named })), "{named:?}");
+        assert!(!with("t/denied", json!({ "policies": ["dev", named] })), "{named:?}");
+    }
+    // Another name that only looks like it stays another name.
+    for named in ["dev", "administrator", "ａｄｍｉｎ"] {
+        assert!(with("t/denied", json!({ "policies": [named] })), "{named:?}");
+        assert!(with("t/other", json!({ "names": " ADMIN" })), "names of something else are texts");
+    }
+    for named in ["dev-1, admin", "dev-1,ADMIN", "DEV-1", "ａｄｍｉｎ", "admin, default"] {
+        assert!(!with("t/allowed", json!({ "token_policies": named })), "{named:?}");
+    }
+    for value in [json!("dev-1"), json!("dev-1, DEFAULT"), json!(["a", "b"]), json!("c,d"), json!("default")] {
+        assert!(with("t/allowed", json!({ "token_policies": value })), "{value}");
+    }
+    assert!(!with("t/allowed", json!({ "token_policies": ["a", "admin"] })));
+    assert!(with("t/any", json!({ "policies": "ADMIN" })));
+}
+
 #[test]
 fn rules_about_parameters_hold_for_reads_and_writes_only() {
     let acl = one(r#"path "kv/*" {
@@ -301,6 +336,7 @@ fn where_case_does_not_count_a_rule_holds_in_any_spelling() {
     assert!(!may(&acl, Capabilities::READ, "auth/m/ann"), "where case counts, it does");
 }
 
+// R-15: no number that is sent as the limit of a list lifts the one that the policy has.
 #[test]
 fn a_list_shows_as_many_names_as_the_smallest_limit_has() {
     let limited = r#"path "kv/*" { capabilities = ["list"] pagination_limit = 5 }"#;
@@ -325,6 +361,15 @@ fn a_list_shows_as_many_names_as_the_smallest_limit_has() {
         (&[("p", limited)], json!({"limit": -1}), None),
         (&[("p", limited)], json!({"limit": "6"}), None),
         (&[("p", limited)], json!({"limit": "all"}), None),
+        (&[("p", limited)], json!({"limit": 2_147_483_648_u64}), None),
+        (&[("p", limited)], json!({"limit": "9223372036854775808"}), None),
+        (&[("p", limited)], json!({"limit": i64::MIN}), None),
+        (&[("p", limited)], json!({"limit": u64::MAX}), None),
+        (&[("p", limited)], json!({"limit": "1e9"}), None),
+        (&[("p", limited)], json!({"limit": 1.5}), None),
+        (&[("p", limited)], json!({"limit": "NaN"}), None),
+        (&[("p", limited)], json!({"limit": null}), None),
+        (&[("p", limited)], json!({"limit": ""}), None),
         (&[("p", limited), ("f", fewer)], json!({}), Some(Some(3))),
         (&[("p", limited), ("r", required)], json!({}), None),
         (&[("p", limited), ("r", required)], json!({"limit": 2}), Some(Some(2))),

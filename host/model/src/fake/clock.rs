@@ -17,7 +17,12 @@ impl FakeClock {
 
     /// Moves on by this many seconds.
     pub fn advance_secs(&self, secs: u64) {
-        self.0.fetch_add(secs * 1000, Ordering::SeqCst);
+        self.advance_ms(secs * 1000);
+    }
+
+    /// Moves on by this many milliseconds.
+    pub fn advance_ms(&self, millis: u64) {
+        self.0.fetch_add(millis, Ordering::SeqCst);
     }
 }
 

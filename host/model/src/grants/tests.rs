@@ -39,6 +39,7 @@ fn names_below_one_do_not_include_it() {
     assert!(!below.may_connect(&tcp("evildb.example", 1)));
 }
 
+// R-57: no name leads a plugin to the machine itself or to what only the machine may ask.
 #[test]
 fn a_name_does_not_lead_to_the_machine_or_to_metadata() {
     for any in [grants(&["net tcp://*:*"]), grants(&["net tcp://db.example:5432"])] {

@@ -103,6 +103,7 @@ fn a_name_stands_once_among_many_too() {
 }
 
 /// CVE-2025-6203: nesting without end.
+// depth has a bound.
 #[test]
 fn depth_counts_objects_and_arrays() {
     let nested = |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1));

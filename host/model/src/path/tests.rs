@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// CVE-2026-3605: dots were taken out before the path was decoded, and climbed out of a policy.
+// a path that could mean another one is refused before anybody decides about it.
 #[test]
 fn ambiguous_paths_are_refused_in_every_spelling() {
     for raw in [
@@ -30,6 +31,7 @@ fn ambiguous_paths_are_refused_in_every_spelling() {
 }
 
 /// CVE-2026-3605, likewise.
+// what is decoded once is not decoded again.
 #[test]
 fn a_path_is_decoded_exactly_once() {
     assert_eq!(ApiPath::decode("kv/%252e%252e").expect("is plain").as_str(), "kv/%2e%2e");

@@ -1,6 +1,7 @@
 use super::*;
 
 /// CVE-2024-9180, CVE-2025-5999, CVE-2025-64761: `ROOT` and ` root` were taken for other names.
+// no spelling of root is the name of a policy.
 #[test]
 fn root_is_no_policy_in_any_spelling() {
     for name in ["root", "ROOT", " root", "Root ", "\troot"] {
@@ -9,6 +10,7 @@ fn root_is_no_policy_in_any_spelling() {
 }
 
 /// CVE-2026-105820, CVE-2026-115365: a name with dots and slashes was found under another's key.
+// a name with elements of a path in it is none.
 #[test]
 fn names_are_normalised_once_and_ambiguous_ones_refused() {
     assert_eq!(PolicyName::parse(" My-Policy ").expect("is a name").as_str(), "my-policy");

@@ -108,6 +108,7 @@ fn may_read(policy: &Policy, path: &str) -> bool {
 }
 
 proptest! {
+    // R-06: a value in a template grants that very path or nothing.
     #[test]
     fn a_value_grants_the_path_with_that_very_value_or_nothing(value in "[ab*+/{}. ]{0,6}", other in "[ab*+/{}. ]{0,6}") {
         let policy = Policy::parse(r#"path "kv/{{identity.entity.name}}" { capabilities = ["read"] }"#).expect("as written");

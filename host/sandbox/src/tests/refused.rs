@@ -29,6 +29,7 @@ fn garbage_is_not_a_plugin() {
     assert!(refusal(cut).starts_with("not a plugin: it is not WebAssembly"));
 }
 
+// a component over its size is refused before it is looked at.
 #[test]
 fn a_component_over_the_size_limit_is_refused_unread() {
     let mut limits = SandboxLimits::default();

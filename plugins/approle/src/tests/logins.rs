@@ -31,6 +31,7 @@ fn spaces_around_both_ids_do_not_count() {
     assert_eq!(bench.write("login", json!({ "role_id": " rid ", "secret_id": "\ts\n" })).status(), 200);
 }
 
+// an unknown role and a wrong secret id get the same answer.
 #[test]
 fn an_unknown_role_is_answered_as_a_wrong_secret_id() {
     let mut bench = bench();
@@ -95,6 +96,7 @@ fn a_login_whose_commit_is_lost_uses_nothing_up() {
     assert_eq!(log_in(&mut bench, "s").status(), 200);
 }
 
+// a secret id that has ended is none, cleared away or not.
 #[test]
 fn a_secret_id_that_has_ended_is_none_before_it_is_cleared_away() {
     let mut bench = bench();

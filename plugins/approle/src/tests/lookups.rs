@@ -77,6 +77,7 @@ fn a_destroyed_secret_id_leaves_nothing_behind() {
 }
 
 // CVE-2023-24999: with an accessor of another role its secret id could be destroyed.
+// an accessor is of use for secret ids of its own role only.
 #[test]
 fn an_accessor_of_another_role_leads_nowhere() {
     let mut bench = bench();

@@ -97,6 +97,7 @@ fn a_password_in_the_url_is_warned_of_and_never_shown() {
     assert!(!bench.read("config/pg").text().contains("topsecret"));
 }
 
+// reading a configuration gives no key and no password back.
 #[test]
 fn nothing_secret_of_any_driver_is_shown() {
     let mut bench = bare();

@@ -97,6 +97,7 @@ fn passwords_are_by_the_policy_of_the_role_or_else_of_the_connection() {
     assert!(bench.read("creds/app").error().starts_with("failed to generate password: "));
 }
 
+// a user of a database lives no longer than role and mount both allow.
 #[test]
 fn a_user_ends_with_its_lease_within_the_bounds_of_role_and_mount() {
     for (default_ttl, max_ttl, secs) in [(0, 0, 2_764_800), (0, 60, 60), (120, 60, 60), (99_999_999, 0, 2_764_800)] {

@@ -31,6 +31,7 @@ fn the_right_password_gives_a_token_with_the_users_settings() {
     assert_eq!(grant.bound_cidrs, ["127.0.0.0/8", "10.0.0.1"]);
 }
 
+// an unknown user and a wrong password get the same answer.
 #[test]
 fn a_wrong_password_and_an_unknown_user_get_one_answer() {
     let mut bench = bench();
@@ -45,6 +46,7 @@ fn a_wrong_password_and_an_unknown_user_get_one_answer() {
 }
 
 // CVE-2025-6011, CVE-2025-54999: for unknown users nothing was hashed, and the time told.
+// an unknown user costs as much work as a known one.
 #[test]
 fn for_an_unknown_user_a_hash_of_the_same_cost_is_compared_with() {
     let mut bench = bench();
@@ -55,6 +57,7 @@ fn for_an_unknown_user_a_hash_of_the_same_cost_is_compared_with() {
 }
 
 // CVE-2025-6004, CVE-2025-54998: failures were counted by the name as it was typed.
+// failures are counted by the name that the login is for.
 #[test]
 fn the_alias_that_failures_are_counted_by_is_that_of_the_login() {
     let mut bench = bench();

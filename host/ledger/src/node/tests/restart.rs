@@ -273,6 +273,7 @@ async fn a_damaged_log_keeps_the_node_from_starting_and_says_where() {
     assert!(what.contains("must not start"), "{what}");
 }
 
+// files of the ledger are for its owner alone.
 #[tokio::test]
 async fn files_are_the_owners_alone_where_the_room_makes_them() {
     use std::os::unix::fs::PermissionsExt;

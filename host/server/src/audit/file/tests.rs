@@ -41,6 +41,7 @@ async fn after_reopening_lines_go_to_a_new_file() {
     assert_eq!(std::fs::metadata(&path).expect("exists").permissions().mode() & 0o777, 0o640);
 }
 
+// nor is one made so.
 #[test]
 fn unusable_options_are_refused_with_a_reason() {
     for (pairs, message) in [
@@ -54,6 +55,7 @@ fn unusable_options_are_refused_with_a_reason() {
     }
 }
 
+// no audit file can be executed.
 #[test]
 fn an_executable_file_is_refused_where_its_mode_is_left_alone() {
     let dir = tempfile::tempdir().expect("a directory");

@@ -37,6 +37,7 @@ async fn what_is_written_comes_back_and_silence_is_told_from_an_end() {
     assert!(!wire.is_quiet());
 }
 
+// what counts is the address that is connected to.
 #[tokio::test]
 async fn no_connection_is_made_where_a_name_leads_to_what_is_not_admitted() {
     let (listener, address) = listening().await;

@@ -43,6 +43,7 @@ async fn fault(url: &str, tls: EgressTls) -> EgressError {
     HttpEgress.send(request(url, tls)).await.err().expect("there is no answer")
 }
 
+// a server that shows another authority's certificate is not believed.
 #[tokio::test]
 async fn a_server_is_believed_by_the_authorities_that_are_named() {
     let (url, pem) = tls_server("127.0.0.1");
@@ -56,6 +57,7 @@ async fn a_server_is_believed_by_the_authorities_that_are_named() {
     assert!(text.starts_with("failed to verify certificate: x509: "), "{text}");
 }
 
+// nor one that shows another name.
 #[tokio::test]
 async fn its_name_is_the_one_that_is_asked_for() {
     let (url, pem) = tls_server("a.example");

@@ -36,13 +36,17 @@ impl AuditSinkMaker for Nowhere {
 }
 
 fn device() -> Device {
+    device_with(&[])
+}
+
+fn device_with(options: &[(&str, &str)]) -> Device {
     let config = SealConfig::new(1, 1).expect("is possible");
     let barrier = bulkhead_barrier::init(bulkhead_barrier::Sealing::Fresh(config), 0, &FakeEntropy::seeded(1)).barrier;
     let entry = AuditEntry {
         path: "file/".into(),
         kind: "file".into(),
         description: String::new(),
-        options: BTreeMap::new(),
+        options: options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         local: false,
         from_config: false,
         salt: "00".into(),
@@ -102,6 +106,7 @@ fn shown(sent: &[(&str, &str)], wanted: &[(&str, bool)]) -> Value {
     line["request"]["headers"].clone()
 }
 
+// R-66: a header is in an audit line only if it was named, and hashed if that was said.
 #[test]
 fn a_line_shows_the_headers_that_the_operator_named_and_no_other() {
     let sent = [("x-a", "plain"), ("x-b", "secret"), ("x-a", "again"), ("x-c", "unnamed")];
@@ -143,5 +148,71 @@ fn what_the_parser_would_take_for_its_own_is_hashed_and_not_left_out() {
     ] {
         let hashed = shown.json(text.as_bytes()).to_string();
         assert!(hashed.contains("hmac-sha256:") && !hashed.contains("\"x\""), "{text}: {hashed}");
+    }
+}
+
+/// What may be in a request or an answer, each with the same text somewhere in it.
+fn bodies() -> Vec<Body> {
+    let json = |text: &str| Body::Json(Hidden::new(text.as_bytes().to_vec()));
+    let raw = |kind: &str| Body::Raw { content_type: kind.into(), bytes: Hidden::new(b"canary".to_vec()) };
+    vec![
+        raw("application/octet-stream"),
+        raw("text/plain"),
+        json(r#""canary""#),
+        json(r#"["canary",1]"#),
+        json(r#"{"a":"canary"}"#),
+        json(r#"{"a":{"b":[[{"c":"canary"}]],"n":7}}"#),
+        json(r#"{"data":{"a":["canary"]},"options":{"cas":1}}"#),
+        json(r#"{"ttl":"canary","version":"canary","keys":"canary"}"#),
+        json(r#"{"a":"\u0063anary"}"#),
+        json(r#"{"broken":"canary"#),
+    ]
+}
+
+fn replies() -> Vec<Reply> {
+    let hidden = |text: &str| Hidden::new(text.as_bytes().to_vec());
+    let envelope = |envelope| Reply::Envelope(Box::new(envelope));
+    let data = || Some(hidden(r#"{"a":{"b":["canary"]}}"#));
+    vec![
+        envelope(Envelope { data: data(), ..Envelope::default() }),
+        envelope(Envelope { data: data(), status: Some(404), errors: vec!["canary".into()], ..Envelope::default() }),
+        envelope(Envelope { warnings: vec!["canary".into()], ..Envelope::default() }),
+        Reply::Bare { status: 200, json: hidden(r#"{"a":"canary"}"#) },
+        Reply::Raw { status: 200, content_type: "text/plain".into(), bytes: hidden("canary"), headers: Vec::new() },
+        Reply::Failed(Failure { kind: FailureKind::Invalid, errors: vec!["canary".into()] }),
+    ]
+}
+
+fn lines_of(device: &Device, body: Body, reply: &Reply) -> [String; 2] {
+    let (trail, request) = (trail(&[]), Request { body, ..request_with(&[]) });
+    let told = super::told(device, &request, &trail);
+    let text = |line: Hidden<Vec<u8>>| String::from_utf8(line.expose().clone()).expect("a line is text");
+    [text(super::request(device, &told, &trail, "now")), text(super::response(device, &told, &trail, (reply, "now")))]
+}
+
+// R-67: no text of a body or answer is legible, whatever it stands in: JSON of any shape, bytes, errors, warnings.
+#[test]
+fn r67_no_kind_of_body_or_answer_is_shown() {
+    let device = device();
+    for body in bodies() {
+        let lines = lines_of(&device, body, &Reply::Empty);
+        assert!(lines.iter().all(|line| !line.contains("canary") && line.contains("hmac-sha256:")), "{lines:?}");
+    }
+    for reply in replies() {
+        let [_, line] = lines_of(&device, Body::Empty, &reply);
+        assert!(!line.contains("canary") && line.contains("hmac-sha256:"), "{line}");
+    }
+}
+
+// R-68: what one device is to show in the open another does not, whichever is asked first.
+#[test]
+fn r68_devices_share_nothing_of_what_they_show() {
+    let (open, closed) = (device_with(&[("log_raw", "true")]), device_with(&[]));
+    let legible = |device: &Device| {
+        let body = Body::Json(Hidden::new(br#"{"a":"canary"}"#.to_vec()));
+        lines_of(device, body, &replies()[0]).map(|line| line.contains("canary"))
+    };
+    for _ in 0..2 {
+        assert_eq!((legible(&open), legible(&closed)), ([true; 2], [false; 2]));
     }
 }
