@@ -1,6 +1,8 @@
 //! The database engine with real databases, and with a driver that somebody else wrote. What lives
 //! here: what a user sees. What must not: how a driver speaks (that is the drivers' own tests).
 
+mod sessions;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -297,6 +299,11 @@ fn what_did_not_commit_is_told_until_it_is_undone() {
     let refused = node.get("database/creds/app");
     assert_eq!(refused.status, 502, "{}", refused.text());
     assert_eq!((left().as_str(), intents(&node)), ("1", vec![("database/".to_owned(), "user".to_owned())]));
+    let told = node.get("sys/plugins/intents").at("data.intents")[0].clone();
+    let about = told["about"].as_str().unwrap_or_default();
+    assert!(about.starts_with("user \"v-") && about.ends_with("of role \"app\" at connection \"db\""), "{told}");
+    assert_eq!(told["plugin"], json!("database"), "{told}");
+    assert!(!node.output().contains(about.split('"').nth(1).unwrap()), "a name of a user is in the log");
     while !intents(&node).is_empty() {
         assert!(begun.elapsed() < Duration::from_secs(240), "it is not undone");
         thread::sleep(Duration::from_millis(500));
@@ -317,6 +324,34 @@ fn connection(postgres: &Postgres) -> Value {
         "plugin_name": "postgresql-database-plugin", "allowed_roles": "*", "username": ADMIN, "password": ADMIN_PASSWORD,
         "connection_url": format!("{url}:{}/postgres?sslmode=disable", postgres.port()),
     })
+}
+
+#[test]
+fn why_a_user_cannot_be_removed_is_told_to_operators_and_as_a_class_to_the_log() {
+    let (node, mut postgres) = (with_engine(), Postgres::start());
+    node.put("database/config/db", &connection(&postgres));
+    let create = "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}'";
+    node.put("database/roles/app", &json!({ "db_name": "db", "creation_statements": create }));
+    let (lease, name, _) = user(&node, "app");
+    postgres.kill();
+    node.put("sys/leases/revoke", &json!({ "lease_id": lease }));
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let told = loop {
+        let told = node.call("PUT", "sys/leases/lookup", Some(&json!({ "lease_id": lease })));
+        if told.at("data.last_error").is_string() || Instant::now() > deadline {
+            break told;
+        }
+        thread::sleep(Duration::from_millis(50));
+    };
+    assert_eq!(told.at("data.failed_revocations"), json!(1), "{}", told.text());
+    assert!(text(&told, "data.last_error").starts_with("revoking a lease failed: "), "{}", told.text());
+    let log = node.output();
+    assert!(log.contains("revoking a lease failed") && log.contains("class="), "{log}");
+    assert!(log.contains("attempts=1") && !log.contains(&name) && !log.contains(&lease), "{log}");
+    postgres.restart();
+    let ended = node.call("PUT", "sys/leases/revoke", Some(&json!({ "lease_id": lease, "sync": true })));
+    assert_eq!(ended.status, 204, "{}", ended.text());
+    assert_eq!(postgres.sql("postgres", "select count(*) from pg_roles where rolname like 'v-%'"), "0");
 }
 
 /// Nothing of a password is where an operator or a neighbour would see it. The database writes down all that it is

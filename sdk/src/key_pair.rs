@@ -78,7 +78,7 @@ impl KeyPair {
 
 fn refused(error: KeyError) -> Error {
     match error {
-        KeyError::Denied(grant) => Error::PermissionDenied(format!("this mount is not granted {grant:?}")),
+        KeyError::Denied(grant) => Error::PermissionDenied(crate::net::ungranted(&grant)),
         KeyError::Unsupported(text) => Error::InvalidRequest(text),
         KeyError::Rejected | KeyError::NotFound => Error::invalid("the key cannot be read, or not be used for this"),
         KeyError::Failed(text) => Error::Internal(text),

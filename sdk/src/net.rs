@@ -170,12 +170,18 @@ impl Connection {
     }
 }
 
+/// What a caller is told where a grant is missing, so that whoever may give it knows how.
+#[must_use]
+pub fn ungranted(grant: &str) -> String {
+    format!("this mount is not granted {grant:?}: give it with `bulkhead plugin grant MOUNT {grant:?}`")
+}
+
 /// What it usually means that there was no answer: nothing to the caller, and worth trying
 /// again, but for a grant that is missing.
 impl From<NetError> for Error {
     fn from(error: NetError) -> Self {
         match error {
-            NetError::Denied(grant) => Self::PermissionDenied(format!("this plugin is not granted {grant}")),
+            NetError::Denied(grant) => Self::PermissionDenied(ungranted(&grant)),
             NetError::Resolve(text) | NetError::Refused(text) | NetError::Other(text) => Self::Unavailable(text),
             NetError::Tls(text) => Self::Unavailable(format!("TLS: {text}")),
             NetError::Timeout => Self::Unavailable("it took too long".to_owned()),

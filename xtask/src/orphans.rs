@@ -1,20 +1,23 @@
-//! `orphans`: users of a database are asked for while whoever makes them is killed, and the
-//! database is killed and cut off. When all is well again, each user has a lease and each lease a
-//! user; and when the leases are over, nobody is left.
+//! `orphans`: users of a database are asked for while whoever makes them is killed, clocks are wrong, and
+//! the database is killed and cut off. When all is well again, each user has a lease and each lease a
+//! user: the end of a lease is the end of one user, its own. When the leases are over, nobody is left.
 
+mod fire;
 mod gate;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bulkhead_test_servers::{ADMIN, ADMIN_PASSWORD, Postgres};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
+use self::fire::Inflicted;
 use self::gate::Gate;
 use crate::chaos::chance::Chance;
 use crate::cluster::shim::Knob;
@@ -34,6 +37,13 @@ const ANSWER_MAX: Duration = Duration::from_secs(90);
 
 /// How long users live, in seconds. The clock is turned on by less than that until they are counted.
 const TTL_SECS: i64 = 3600;
+
+/// Leases that are ended one by one at most, to see whose user goes; the others end by themselves.
+const PAIRS_MAX: usize = 100;
+
+/// How long it may take until what did not commit is undone. Why: two minutes after the last node came to lead, by
+/// a clock that is not turned on, and then as often as it takes.
+const UNDONE_WITHIN: Duration = Duration::from_secs(240);
 
 /// What `cargo xtask orphans` can be told.
 #[derive(clap::Args)]
@@ -60,7 +70,7 @@ pub(crate) fn run(options: &Options) -> Done {
     let binary = options.binary.clone().unwrap_or_else(|| Profile::Release.binary("bulkhead"));
     let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let seed = options.seed.unwrap_or(clock.as_secs() % 1_000_000);
-    hunt(binary, options.requests, usize::from(options.nodes), seed)
+    Scene::burnt(binary, options.requests, usize::from(options.nodes), seed)?.hunt()
 }
 
 /// The short form.
@@ -68,8 +78,12 @@ pub(crate) fn run(options: &Options) -> Done {
 /// # Errors
 /// As [`run`].
 pub(crate) fn short(binary: PathBuf) -> Done {
-    hunt(binary.clone(), 150, 1, 1)?;
-    hunt(binary, 300, 3, 1)
+    let seed = 1;
+    // What the one left behind may not be undone for two minutes, in which the other burns.
+    let mut alone = Scene::burnt(binary.clone(), 150, 1, seed)?;
+    let mut cluster = Scene::burnt(binary, 300, 3, seed)?;
+    alone.hunt()?;
+    cluster.hunt()
 }
 
 /// What the clients did and saw.
@@ -80,14 +94,6 @@ struct Asking {
     made: Mutex<Vec<(String, String)>>,
 }
 
-/// What was done to the nodes and the database.
-#[derive(Default)]
-struct Inflicted {
-    leaders_killed: u32,
-    databases_killed: u32,
-    cuts: u32,
-}
-
 /// All that takes part.
 struct Scene {
     cluster: Cluster,
@@ -96,38 +102,52 @@ struct Scene {
     asking: Arc<Asking>,
     /// How far all clocks are on, in seconds.
     on_secs: i64,
-}
-
-fn hunt(binary: PathBuf, requests: u64, nodes: usize, seed: u64) -> Done {
-    say(format_args!("{requests} users asked of {nodes} nodes, seed {seed}"));
-    let parent = workspace::root().join("target/chaos");
-    std::fs::create_dir_all(&parent).tried(format_args!("creating {}", parent.display()))?;
-    let scratch = tempfile::tempdir_in(&parent).tried(format_args!("creating a folder in {}", parent.display()))?;
-    let postgres = Postgres::start();
-    let gate = Gate::before(postgres.port())?;
-    let program = Program { binary, bug: None };
-    let setup = Setup { program, folder: scratch.path(), nodes, breakable: true, audit: false };
-    let cluster = Cluster::start(setup)?;
-    if let Some(why) = cluster.shim.missing() {
-        return Err(Failed::new(format!("clocks cannot be turned on here: {why}")));
-    }
-    let asking = Asking { left: AtomicU64::new(requests), failed: AtomicU64::new(0), made: Mutex::default() };
-    let mut scene = Scene { cluster, postgres, gate, asking: Arc::new(asking), on_secs: 0 };
-    scene.enable()?;
-    let inflicted = scene.ask_under_fire(seed)?;
-    scene.settle()?;
-    let users = scene.compare()?;
-    scene.expire()?;
-    let failed = scene.asking.failed.load(Ordering::SeqCst);
-    println!(
-        "\n  {requests} asked for, {failed} without an answer or refused, {users} users with a lease each\n  \
-         {} leaders and {} databases killed, {} cuts\n  no orphan, no lease without a user; nobody left in the end\n",
-        inflicted.leaders_killed, inflicted.databases_killed, inflicted.cuts
-    );
-    Ok(())
+    seed: u64,
+    inflicted: Inflicted,
+    /// The nodes' folders.
+    _scratch: TempDir,
 }
 
 impl Scene {
+    /// Nodes and a database to which everything was done.
+    fn burnt(binary: PathBuf, requests: u64, nodes: usize, seed: u64) -> Done<Self> {
+        say(format_args!("{requests} users asked of {nodes} nodes, seed {seed}"));
+        let parent = workspace::root().join("target/chaos");
+        std::fs::create_dir_all(&parent).tried(format_args!("creating {}", parent.display()))?;
+        let scratch = tempfile::tempdir_in(&parent).tried(format_args!("creating a folder in {}", parent.display()))?;
+        let postgres = Postgres::start();
+        let gate = Gate::before(postgres.port())?;
+        let program = Program { binary, bug: None };
+        let setup = Setup { program, folder: scratch.path(), nodes, breakable: true, audit: false };
+        let cluster = Cluster::start(setup)?;
+        if let Some(why) = cluster.shim.missing() {
+            return Err(Failed::new(format!("clocks cannot be turned on here: {why}")));
+        }
+        let asking = Asking { left: AtomicU64::new(requests), failed: AtomicU64::new(0), made: Mutex::default() };
+        let (asking, inflicted) = (Arc::new(asking), Inflicted::default());
+        let mut scene = Self { cluster, postgres, gate, asking, on_secs: 0, seed, inflicted, _scratch: scratch };
+        scene.enable()?;
+        scene.inflicted = scene.ask_under_fire()?;
+        Ok(scene)
+    }
+
+    /// Looks for orphans.
+    fn hunt(&mut self) -> Done {
+        self.settle()?;
+        let users = self.compare()?;
+        let pairs = self.pair()?;
+        self.expire()?;
+        let failed = self.asking.failed.load(Ordering::SeqCst);
+        let Inflicted { leaders_killed, databases_killed, cuts, clocks_ahead, overlaps } = &self.inflicted;
+        println!(
+            "\n  {failed} requests without an answer or refused, {users} users with a lease each, {pairs} of them one by one\n  \
+             {leaders_killed} leaders and {databases_killed} databases killed, {cuts} cuts, {clocks_ahead} clocks ahead; \
+             {overlaps} times several at once\n  \
+             no orphan, no lease without a user; nobody left in the end\n"
+        );
+        Ok(())
+    }
+
     fn enable(&mut self) -> Done {
         let leader = self.cluster.until_led()?;
         let url =
@@ -144,7 +164,7 @@ impl Scene {
         Ok(())
     }
 
-    fn ask_under_fire(&mut self, seed: u64) -> Done<Inflicted> {
+    fn ask_under_fire(&mut self) -> Done<Inflicted> {
         let addresses: Vec<SocketAddr> = self.cluster.nodes.iter().map(|node| node.api).collect();
         let workers: Vec<_> = (0..WORKERS)
             .map(|worker| {
@@ -152,7 +172,7 @@ impl Scene {
                 thread::spawn(move || asking.work(worker, &addresses, &token))
             })
             .collect();
-        let inflicted = self.inflict(&mut Chance::of(seed));
+        let inflicted = self.inflict(&mut Chance::of(self.seed));
         // Whoever still waits is answered once all is well again.
         self.gate.set(true);
         let mended = self.cluster.mend();
@@ -162,59 +182,30 @@ impl Scene {
         mended.and(inflicted)
     }
 
-    /// One thing after the other goes wrong, as long as somebody asks.
-    fn inflict(&mut self, chance: &mut Chance) -> Done<Inflicted> {
-        let mut inflicted = Inflicted::default();
-        let mut faults = (0..).map(|turn| turn % 3);
-        while self.asking.left.load(Ordering::SeqCst) > 0 {
-            thread::sleep(Duration::from_millis(200 + chance.below(800) as u64));
-            match faults.next() {
-                Some(0) => {
-                    if let Some(leader) = self.cluster.leader() {
-                        self.cluster.kill(leader)?;
-                        inflicted.leaders_killed += 1;
-                        thread::sleep(Duration::from_millis(chance.below(500) as u64));
-                        self.cluster.mend()?;
-                    }
-                }
-                Some(1) => {
-                    self.postgres.kill();
-                    inflicted.databases_killed += 1;
-                    thread::sleep(Duration::from_millis(chance.below(500) as u64));
-                    self.postgres.restart();
-                }
-                _ => {
-                    self.gate.set(false);
-                    inflicted.cuts += 1;
-                    thread::sleep(Duration::from_millis(200 + chance.below(1500) as u64));
-                    self.gate.set(true);
-                }
-            }
-        }
-        Ok(inflicted)
-    }
-
     fn turn_on(&mut self, by_secs: i64) -> Done {
         self.on_secs += by_secs;
         (0..self.cluster.nodes.len()).try_for_each(|at| self.cluster.turn(at, Knob::ClockSecs, self.on_secs))
     }
 
-    /// Lets the time come at which what did not commit is undone, as often as that takes.
+    /// Waits until what did not commit is undone, as often as that takes.
     fn settle(&mut self) -> Done {
         say("what did not commit is undone");
-        let mut left = 0;
-        while self.on_secs < TTL_SECS - 600 {
-            self.turn_on(120)?;
-            thread::sleep(Duration::from_secs(2));
+        let mut told = Value::Null;
+        let deadline = Instant::now() + UNDONE_WITHIN;
+        while Instant::now() < deadline {
             let leader = self.cluster.until_led()?;
-            let told = self.cluster.ask(leader, "GET", "sys/plugins/intents", &Value::Null)?;
-            left = told.pointer("/data/count").and_then(Value::as_u64).unwrap_or(u64::MAX);
-            if left == 0 {
+            // One that does not answer in time is asked again.
+            told = self.cluster.ask(leader, "GET", "sys/plugins/intents", &Value::Null).unwrap_or_default();
+            if told.pointer("/data/count").and_then(Value::as_u64) == Some(0) {
                 return Ok(());
             }
+            // Whoever failed at it waits for less long then. It is no reason to begin sooner.
+            self.turn_on(10)?;
+            thread::sleep(Duration::from_secs(2));
         }
         self.cluster.keep();
-        Err(Failed::new(format!("{left} intents were not undone")))
+        let left = told.pointer("/data/intents").cloned().unwrap_or_default();
+        Err(Failed::new(format!("intents were not undone: {left}")))
     }
 
     fn users(&self) -> BTreeSet<String> {
@@ -251,6 +242,38 @@ impl Scene {
             )));
         }
         Ok(users.len())
+    }
+
+    /// Ends leases one by one. With each goes one user: that which its client was told of, or one that
+    /// nobody was told of.
+    fn pair(&mut self) -> Done<usize> {
+        say("leases end one by one");
+        let made = self.asking.made.lock().map_err(|_| Failed::new("a client panicked"))?.clone();
+        let told: BTreeMap<String, String> = made.into_iter().map(|(user, lease)| (lease, user)).collect();
+        let (mut leases, mut users) = (Vec::from_iter(self.leases()?), self.users());
+        // First those that nobody was told of: it is they that could be wrong unnoticed.
+        leases.sort_by_key(|lease| told.contains_key(lease));
+        leases.truncate(PAIRS_MAX);
+        for lease in &leases {
+            let leader = self.cluster.until_led()?;
+            let body = json!({ "lease_id": lease, "sync": true });
+            self.cluster.ask(leader, "PUT", "sys/leases/revoke", &body)?;
+            let left = self.users();
+            let gone: Vec<String> = users.difference(&left).cloned().collect();
+            let is_own = match told.get(lease) {
+                Some(user) => gone == [user.clone()],
+                None => gone.len() == 1 && !told.values().any(|user| *user == gone[0]),
+            };
+            if !is_own || left.len() + 1 != users.len() {
+                self.cluster.keep();
+                return Err(Failed::new(format!(
+                    "the end of lease {lease}, told of as {:?}, was that of {gone:?}",
+                    told.get(lease)
+                )));
+            }
+            users = left;
+        }
+        Ok(leases.len())
     }
 
     fn expire(&mut self) -> Done {

@@ -91,6 +91,27 @@ impl Fault {
         matches!(self, Self::Ledger(_) | Self::Store(StoreError::Ledger(_)))
     }
 
+    /// Why something that the host does by itself failed, for operators who ask: as a caller would be told.
+    pub(crate) fn told(&self) -> String {
+        match self {
+            Self::Answer(failure) | Self::AnswerAndCommit(failure) => failure.errors.join("; "),
+            Self::Store(_) | Self::Ledger(_) => "storage failed; see the server's log".to_owned(),
+            Self::Conflict | Self::Uncounted => "others change the same data".to_owned(),
+        }
+    }
+
+    /// The same for the log: no text of a plugin, which may quote what is nobody's business there.
+    pub(crate) fn cause(&self) -> String {
+        match self {
+            Self::Answer(failure) | Self::AnswerAndCommit(failure) => format!("{:?}", failure.kind),
+            Self::Store(StoreError::BadKey(_)) => "a name that is none".to_owned(),
+            Self::Store(error) => error.to_string(),
+            Self::Ledger(error) => error.to_string(),
+            Self::Conflict => "others change the same data".to_owned(),
+            Self::Uncounted => "leases are being counted".to_owned(),
+        }
+    }
+
     /// What the caller is told. The cause of a fault of ours goes to the log alone.
     pub(crate) fn into_failure(self) -> Failure {
         match self {

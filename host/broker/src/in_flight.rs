@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use crate::book::tokens::TokenHash;
 use crate::step::remove::InHand;
+use crate::underway::Underway;
 use crate::visit::Who;
 
 /// Parts of the list, each under a lock of its own. Source: ours.
@@ -22,6 +23,8 @@ const PARTS: usize = 16;
 pub(crate) struct InFlight {
     /// Removals that requests work at.
     pub in_hand: InHand,
+    /// What they are about to do outside.
+    pub underway: Arc<Underway>,
     parts: [Mutex<HashMap<u64, Entry>>; PARTS],
     begun: AtomicU64,
     count: AtomicU64,

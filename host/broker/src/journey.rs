@@ -27,6 +27,7 @@ use crate::step::authorize::{Denied, authorize};
 use crate::step::record::{Audited, Trail};
 use crate::step::route::Target;
 use crate::step::{dispatch, gate, identify, place, quota, record, route, settle};
+use crate::underway::Held;
 use crate::visit::{After, Visit};
 
 /// Answers one request: here, or by way of the leader.
@@ -277,7 +278,7 @@ async fn once(
         ends: Some(course.ends),
         outside: false,
         seats: Vec::new(),
-        held: Vec::new(),
+        held: Held::default(),
     };
     let passed = match authorize(&mut visit, request, routed).await {
         Ok(passed) => passed,

@@ -2,6 +2,7 @@
 //! settle. No HTTP, no wasm, no disk: those are met as traits of the model.
 
 mod book;
+mod brought;
 mod ceremony;
 mod cluster;
 mod components;
@@ -22,12 +23,14 @@ mod sys;
 mod tally;
 mod token;
 mod totp;
+mod underway;
 mod visit;
 
 #[cfg(test)]
 mod tests;
 
 pub use book::space_name;
+pub use brought::{Brought, Outfit};
 pub use bulkhead_barrier::{NamedKey, StaticKey};
 pub use cluster::PeerParts;
 pub use node::{

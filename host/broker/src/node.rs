@@ -6,19 +6,17 @@ use std::time::Duration;
 
 use bulkhead_barrier::{Barrier, SealConfig, UnsealProgress};
 use bulkhead_model::cors::Crossing;
-use bulkhead_model::framework::RouteTable;
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::limits::REQUEST_MS_MAX;
 use bulkhead_model::lockout::LockoutRules;
 use bulkhead_model::metrics::Interval;
-use bulkhead_model::plugin::PluginKind;
 use bulkhead_model::request::Request;
 use bulkhead_model::seam::audit::AuditSinkMaker;
 use bulkhead_model::seam::clock::Clock;
 use bulkhead_model::seam::entropy::Entropy;
 use bulkhead_model::seam::ledger::Ledger;
 use bulkhead_model::seam::metrics::Measured;
-use bulkhead_model::seam::plugin::{Compiler, Plugin};
+use bulkhead_model::seam::plugin::Compiler;
 use bulkhead_model::seam::shelf::SnapshotShelf;
 use futures::future::join_all;
 use parking_lot::{Mutex, RwLock};
@@ -26,7 +24,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::book::audits::{AuditEntry, Device};
-use crate::book::mounts::{Catalog, Plugins, SystemTtls};
+use crate::book::mounts::{Catalog, SystemTtls};
+use crate::brought::Brought;
 use crate::cluster::desk::Desk;
 use crate::cluster::joining::Joiner;
 use crate::cluster::{PeerParts, tenure};
@@ -118,8 +117,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
-    /// Components this node has.
-    pub plugins: Vec<Arc<dyn Plugin>>,
+    /// Plugins this node has.
+    pub plugins: Brought,
     /// Compiles those that operators register.
     pub compiler: Arc<dyn Compiler>,
     /// Opens audit devices.
@@ -179,31 +178,6 @@ async fn seal_when_closing(node: Weak<Node>, open: Arc<Open>) {
     }));
 }
 
-/// Further names of drivers that the server brings. Source: OpenBao's catalog, where each of these is
-/// the same driver, but for the words of its errors.
-const DRIVER_ALIASES: [(&str, &str); 4] = [
-    ("redis-database-plugin", "valkey-database-plugin"),
-    ("mysql-database-plugin", "mysql-aurora-database-plugin"),
-    ("mysql-database-plugin", "mysql-legacy-database-plugin"),
-    ("mysql-database-plugin", "mysql-rds-database-plugin"),
-];
-
-/// What the server brings, by kind and name.
-fn by_name(brought: &[Arc<dyn Plugin>]) -> Plugins {
-    let mut plugins = Plugins::new();
-    for plugin in brought {
-        let about = plugin.descriptor();
-        let served = (plugin.clone(), Arc::new(RouteTable::new(&about.routes)));
-        let aliases =
-            DRIVER_ALIASES.iter().filter(|(name, _)| plugin.kind() == PluginKind::Database && *name == about.name);
-        for (_, alias) in aliases {
-            plugins.insert((plugin.kind(), (*alias).to_owned()), served.clone());
-        }
-        plugins.insert((plugin.kind(), about.name.clone()), served);
-    }
-    plugins
-}
-
 impl Node {
     /// A sealed node.
     ///
@@ -212,14 +186,14 @@ impl Node {
     /// a component is compiled.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
-        let plugins = by_name(&parts.plugins);
+        let (plugins, outfits) = (parts.plugins.by_name(), parts.plugins.outfits);
         let mounts = &parts.facts.mounts;
         let ttls = SystemTtls::new(mounts.default_lease_ttl_secs, mounts.max_lease_ttl_secs);
         let lockout_rules = Arc::new(mounts.lockouts.clone());
         let components = Arc::new(Components::new(parts.compiler.clone()));
         let figures = Arc::default();
         let (lockouts, waiting_logins) = Default::default();
-        let catalog = Catalog { plugins, components, ttls, lockout_rules, lockouts, waiting_logins, figures };
+        let catalog = Catalog { plugins, outfits, components, ttls, lockout_rules, lockouts, waiting_logins, figures };
         let node = Arc::new(Self {
             parts: Arc::new(parts),
             catalog,

@@ -21,6 +21,7 @@ use crate::fields::Fields;
 use crate::figures::MadeToken;
 use crate::open::Open;
 use crate::tally::Seat;
+use crate::underway::Held;
 
 /// Somebody with a valid token.
 pub(crate) struct Who {
@@ -77,8 +78,8 @@ pub(crate) struct Visit {
     pub outside: bool,
     /// Seats for leases, of the quotas that are for them.
     pub seats: Vec<Seat>,
-    /// A guest's advisory locks, held until the commit.
-    pub held: Vec<tokio::sync::OwnedMutexGuard<()>>,
+    /// What is held until the commit.
+    pub held: Held,
 }
 
 /// What a handler of the host's own routes is asked.

@@ -12,6 +12,7 @@ mod stream;
 mod tls;
 
 use std::cell::{Cell, RefCell};
+use std::time::Duration;
 
 use bulkhead_model::hidden::Hidden;
 use serde_json::{Value, json};
@@ -27,6 +28,10 @@ use http::{Exchange, Outgoing, Reply};
 /// Longest chain of redirects that is followed. Source: none, a constant. Why: a
 /// standby names the active node in one step; more is a loop.
 const REDIRECTS_MAX: u8 = 10;
+
+/// How long is waited where the server may take all of a request's time. Source: ours, longer than that
+/// (90 s): its own answer says what becomes of the work.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How a wrapped answer is asked for where nothing else is said.
 const WRAP_PATH: &str = "sys/wrapping/wrap";
@@ -119,6 +124,14 @@ impl Client {
         self
     }
 
+    /// The same client for work that may take the server long, unless the user named how long to wait.
+    pub(crate) fn patient(mut self) -> Self {
+        if !self.settings.is_timeout_given {
+            self.exchange.set_timeout(PATIENCE);
+        }
+        self
+    }
+
     /// The same client outside of any namespace.
     pub(crate) fn outside_namespaces(mut self) -> Self {
         self.settings.namespace = None;
@@ -187,11 +200,7 @@ impl Client {
         } else if !token.is_empty() && !self.token_is(token) {
             body = json!({ "token": token });
         }
-        self.plainly_wrapped_off(&Call::new("PUT", "sys/wrapping/unwrap").body(&body))
-    }
-
-    fn plainly_wrapped_off(&self, call: &Call<'_>) -> Result<Option<Secret>, ClientError> {
-        self.or_not_found(call)
+        self.or_not_found(&Call::new("PUT", "sys/wrapping/unwrap").body(&body))
     }
 
     /// A 404 is "nothing there", unless it carries data or warnings (a deleted version).

@@ -11,6 +11,7 @@ mod help;
 mod output;
 mod pairs;
 mod paths;
+mod progress;
 mod session;
 mod span;
 mod terminal;

@@ -20,6 +20,8 @@ const SECRET_BYTES_MAX: usize = 4096;
 const RED: &str = "\u{1b}[0;31m";
 const YELLOW: &str = "\u{1b}[0;33m";
 const PLAIN: &str = "\u{1b}[0m";
+/// Begins the line anew.
+const AFRESH: &str = "\r\u{1b}[2K";
 
 impl Terminal {
     /// A terminal; a quiet one shows no warnings.
@@ -49,6 +51,27 @@ impl Terminal {
     pub(crate) fn warn(&self, text: &str) {
         if !self.is_quiet {
             to_stderr(text, YELLOW);
+        }
+    }
+
+    /// Whether somebody sees what is on stderr.
+    pub(crate) fn is_watched(&self) -> bool {
+        !self.is_quiet && io::stderr().is_terminal()
+    }
+
+    /// How far something is, in the place of what was told so before.
+    pub(crate) fn progress(&self, text: &str) {
+        let mut stderr = io::stderr().lock();
+        let _ = if stderr.is_terminal() { write!(stderr, "{AFRESH}{text}") } else { writeln!(stderr, "{text}") };
+        let _ = stderr.flush();
+    }
+
+    /// What was told of how far it is goes.
+    pub(crate) fn progress_is_over(&self) {
+        let mut stderr = io::stderr().lock();
+        if stderr.is_terminal() {
+            let _ = write!(stderr, "{AFRESH}");
+            let _ = stderr.flush();
         }
     }
 

@@ -16,6 +16,7 @@ mod harden;
 mod inspect;
 mod log;
 mod metrics;
+mod outfits;
 mod parts;
 mod pid_file;
 mod run;

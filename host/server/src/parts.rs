@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use bulkhead_api::{Front, HttpFigures};
-use bulkhead_broker::{ConfiguredAudit, Facts, MetricsParts, MountDefaults, Node, Parts, PeerParts};
+use bulkhead_broker::{Brought, ConfiguredAudit, Facts, MetricsParts, MountDefaults, Node, Parts, PeerParts};
 use bulkhead_ledger::{LedgerConfig, RaftLedger};
 use bulkhead_model::answer::Answer;
 use bulkhead_model::cors::Crossing;
@@ -28,6 +28,7 @@ use crate::connect::dial::NetDialer;
 use crate::connect::egress::HttpEgress;
 use crate::error::ServerError;
 use crate::metrics::Process;
+use crate::outfits::OUTFITS;
 use crate::shelf::Shelf;
 use crate::{guests, version};
 
@@ -86,7 +87,7 @@ impl Assembled {
             ledger,
             clock: Arc::new(SystemClock),
             entropy: Arc::clone(&entropy),
-            plugins,
+            plugins: Brought { plugins, outfits: OUTFITS },
             compiler,
             audit_sinks: Arc::new(AuditSinks),
             audits: config.audits.iter().map(configured).collect(),

@@ -29,6 +29,9 @@ struct User {
     /// Whether the name is reserved in storage.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     reserved: bool,
+    /// What operators read of an intent. A lease has none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    about: String,
 }
 
 impl User {
@@ -95,7 +98,9 @@ pub(crate) fn generate(cx: &Cx, name: &Name, caller: &Caller) -> Result<Reply> {
         revocation_statements: role.revocation_statements,
         rollback_statements: role.rollback_statements,
         reserved,
+        about: String::new(),
     };
+    user.about = format!("user {username:?} of role {:?} at connection {:?}", user.role, user.db_name);
     let _seat = seat::take(cx, &user.db_name, &connection)?;
     cx.intend("user", &user)?;
     spec.username = Some(username);
@@ -112,6 +117,7 @@ pub(crate) fn generate(cx: &Cx, name: &Name, caller: &Caller) -> Result<Reply> {
         Err(error) => return Err(error),
     }
     user.rollback_statements.clear();
+    user.about.clear();
     let told = |answer: Object, (name, secret): (&str, Secret<String>)| answer.text(name, secret.expose());
     let answer = made.told.into_iter().fold(Object::new(), told).text("username", &user.username);
     let reply = Reply::text(answer.end()).leased("creds", role.default_ttl, &user)?;

@@ -17,6 +17,8 @@ use crate::seat;
 /// A change that is under way. It has both passwords, because one of them is nowhere else.
 #[derive(Serialize)]
 struct Change {
+    /// What operators read of it: no secret.
+    about: String,
     name: String,
     driver: String,
     statements: Vec<String>,
@@ -30,6 +32,7 @@ impl Change {
     /// One that is about to be made, with a new password.
     fn of(cx: &Cx, name: &str, connection: &Connection) -> Result<Self> {
         Ok(Self {
+            about: format!("the root's password of connection {name:?}"),
             name: name.to_owned(),
             driver: connection.driver(),
             statements: connection.root_rotation_statements.clone(),
@@ -54,9 +57,15 @@ impl Change {
 
     fn read(data: &[u8]) -> Result<Self> {
         let nothing = || Secret::new(String::new());
-        let (name, driver, username) = (String::new(), String::new(), String::new());
-        let mut found =
-            Self { name, driver, username, statements: Vec::new(), details: nothing(), password: nothing() };
+        let mut found = Self {
+            about: String::new(),
+            name: String::new(),
+            driver: String::new(),
+            statements: Vec::new(),
+            username: String::new(),
+            details: nothing(),
+            password: nothing(),
+        };
         for member in json::members(data)? {
             let (name, value) = member?;
             let text = || json::unquote(value).unwrap_or_default().into_owned();

@@ -27,6 +27,8 @@ safe to retry manually: ";
 /// went. Without a secret: to settle it takes another change.
 #[derive(Serialize)]
 struct Underway<'a> {
+    /// What operators read of it.
+    about: String,
     role: &'a str,
     last_ms: u64,
 }
@@ -88,7 +90,8 @@ pub(crate) fn cancel(cx: &Cx, name: &str) {
 /// Changes it, and marks in the role if that failed. Either way the role is to be kept.
 fn attempt(cx: &Cx, name: &str, role: &mut StaticRole) -> Result<Result<()>> {
     let prepared = prepare(cx, name, role)?;
-    cx.intend("rotation", &Underway { role: name, last_ms: role.last_ms })?;
+    let about = format!("the password of static role {name:?}");
+    cx.intend("rotation", &Underway { about, role: name, last_ms: role.last_ms })?;
     let done = change(cx, role, prepared);
     if done.is_err() {
         role.failures = role.failures.saturating_add(1);

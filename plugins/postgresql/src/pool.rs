@@ -76,7 +76,7 @@ fn attempts(encryption: Encryption, place: &Place) -> &'static [WithTls] {
 fn shown(fault: &Fault) -> String {
     match fault {
         Fault::Server { severity, code, message } => format!("server error: {severity}: {message} (SQLSTATE {code})"),
-        Fault::Net(NetError::Denied(grant)) => format!("this plugin is not granted {grant}"),
+        Fault::Net(NetError::Denied(grant)) => bulkhead_sdk::net::ungranted(grant),
         Fault::Net(NetError::Resolve(text)) => format!("hostname resolving error: {text}"),
         Fault::Net(NetError::Refused(text)) => format!("dial error: {text}"),
         Fault::Net(NetError::Tls(text)) => format!("tls error: {text}"),

@@ -240,7 +240,9 @@ fn a_grant_that_is_missing_is_named() {
     let mut bench = DriverBench::<Postgresql>::played(|_| Err(NetError::Denied("net tcp://h:5432".to_owned())));
     let result = bench.verify(&config("postgres://{{username}}@h/d"), true);
     let Err(Error::PermissionDenied(text)) = result else { panic!("{result:?}") };
-    assert!(text.ends_with("h:5432: this plugin is not granted net tcp://h:5432"), "{text}");
+    let grant = "\"net tcp://h:5432\"";
+    let told = format!("h:5432: this mount is not granted {grant}: give it with `bulkhead plugin grant MOUNT {grant}`");
+    assert!(text.ends_with(&told), "{text}");
 }
 
 fn spec(username: Option<&str>, credential: Credential, statement: &str) -> UserSpec {

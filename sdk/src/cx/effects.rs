@@ -24,6 +24,9 @@ impl Cx {
     /// the `#[rollback]` handler of this kind with `data` until that succeeds. The handler
     /// cannot know how far the call came. From here on the call is not run again.
     ///
+    /// Where `data` has a member `about` that is text, operators read it in the list of what is still to be
+    /// undone: say what it is about, and nothing secret. The rest of `data` is shown to nobody.
+    ///
     /// # Errors
     /// [`Error::Unavailable`] with the host's sentence: nothing was written down, so do
     /// nothing outside.

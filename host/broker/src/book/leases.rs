@@ -45,6 +45,14 @@ impl LeaseRecord {
     }
 }
 
+/// Why the last attempt to revoke a lease failed. Kept apart from the lease: most never have one.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Refusal {
+    pub at_ms: u64,
+    /// For operators: a plugin's words, which the log must not have.
+    pub text: String,
+}
+
 /// Kind byte of a lease in the due index.
 pub(crate) const DUE_LEASE: u8 = b'l';
 /// Kind byte of a job in the due index.
@@ -113,6 +121,29 @@ fn token_key(token: &TokenHash, id: &str) -> Key {
     super::opaque(space::TOKEN_LEASES, &[&token[..], &digest(id)[..]].concat())
 }
 
+fn refusal_key(id: &str) -> Key {
+    super::opaque(space::LEASE_REFUSALS, &digest(id))
+}
+
+/// Notes why an attempt to revoke a lease failed, in place of what was noted before.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn note_refusal(tx: &mut Transaction, id: &str, refusal: &Refusal) -> Result<(), StoreError> {
+    kept::write(tx, &refusal_key(id), refusal)
+}
+
+/// Why the last attempt to revoke a lease failed, if that is known.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn refusal(tx: &mut Transaction, lease: &LeaseRecord) -> Result<Option<Refusal>, StoreError> {
+    if lease.failures == 0 {
+        return Ok(None);
+    }
+    kept::read(tx.get(&refusal_key(&lease.id))?, (space::LEASE_REFUSALS, "why a lease could not be revoked"))
+}
+
 /// The lease with this id.
 ///
 /// # Errors
@@ -155,17 +186,23 @@ pub(crate) fn remove(tx: &mut Transaction, record: &LeaseRecord) -> Result<(), S
         tx.delete(&key)?;
     }
     tx.delete(&due_key(record.due_ms, DUE_LEASE, &digest(&record.id)))?;
+    if record.failures > 0 {
+        tx.delete(&refusal_key(&record.id))?;
+    }
     if let Some(token) = &record.token {
         tx.delete(&token_key(token, &record.id))?;
     }
     Ok(())
 }
 
-/// Lets a lease fall due now.
+/// Lets a lease fall due now, unless it has.
 ///
 /// # Errors
 /// [`StoreError`] from the barrier.
 pub(crate) fn fall_due(tx: &mut Transaction, old: &LeaseRecord, now_ms: u64) -> Result<(), StoreError> {
+    if old.expires_ms <= now_ms && old.due_ms <= now_ms {
+        return Ok(());
+    }
     let new = LeaseRecord { expires_ms: old.expires_ms.min(now_ms), due_ms: now_ms, ..old.clone() };
     save(tx, Some(old), &new)
 }
@@ -177,6 +214,7 @@ pub(crate) fn fall_due(tx: &mut Transaction, old: &LeaseRecord, now_ms: u64) -> 
 /// [`StoreError`] from the barrier.
 pub(crate) fn remove_unread(tx: &mut Transaction, id: &str) -> Result<(), StoreError> {
     tx.note_end(digest(id));
+    tx.delete(&refusal_key(id))?;
     key(id).map_or(Ok(()), |key| tx.delete(&key))
 }
 

@@ -64,6 +64,8 @@ pub(crate) mod space {
     pub(crate) const QUOTAS: SpaceId = SpaceId::host(41);
     /// Quotas of leases by name.
     pub(crate) const LEASE_QUOTAS: SpaceId = SpaceId::host(55);
+    /// Why leases could not be revoked, by digest of the lease id.
+    pub(crate) const LEASE_REFUSALS: SpaceId = SpaceId::host(56);
     /// Snapshots to be taken regularly, by name.
     pub(crate) const SNAPSHOT_PLANS: SpaceId = SpaceId::host(42);
     /// What became of them.
@@ -128,6 +130,7 @@ const NAMES: &[(SpaceId, &str)] = &[
     (space::ACCESSORS, "token accessors"),
     (space::CHILDREN, "token children"),
     (space::LEASES, "leases"),
+    (space::LEASE_REFUSALS, "refusals to revoke leases"),
     (space::TOKEN_LEASES, "leases of tokens"),
     (space::DUE, "what falls due"),
     (space::AUDITS, "audit devices"),

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::namespaces::{Namespace, Namespaces};
 use super::registry::{Registered, Registry};
 use super::space;
+use crate::brought::{self, Outfit};
 use crate::components::{Compiled, Components};
 use crate::figures::{Figures, MountFigures};
 
@@ -252,6 +253,8 @@ pub(crate) type Plugins = HashMap<(PluginKind, String), (Arc<dyn Plugin>, Arc<Ro
 #[derive(Clone)]
 pub(crate) struct Catalog {
     pub plugins: Plugins,
+    /// What goes with some of them.
+    pub outfits: &'static [Outfit],
     /// Those that were registered, as far as they are compiled.
     pub components: Arc<Components>,
     pub ttls: SystemTtls,
@@ -338,15 +341,15 @@ pub(crate) fn bind(entry: MountEntry, namespace: Arc<Namespace>, catalog: &Catal
     let figures = catalog.figures.mounts.of(if is_hosts { &facts.path } else { &full_path }, &entry.kind);
     let lockout =
         can_lock(&engine).then(|| catalog.lockout_rules.of(&entry.kind, entry.tuning.lockout.as_ref())).flatten();
-    let grants = Arc::new(grants(&entry));
+    let grants = Arc::new(grants(&entry, catalog.outfits));
     Mount { full_path, namespace, space: entry.space(), engine, facts, grants, lockout, figures, entry }
 }
 
 /// What the plugin of a mount may do beyond its own records. What cannot be read grants nothing.
-pub(crate) fn grants(entry: &MountEntry) -> Grants {
+fn grants(entry: &MountEntry, outfits: &[Outfit]) -> Grants {
     let texts = match &entry.tuning.grants {
         Some(texts) => texts.iter().map(String::as_str).collect(),
-        None => from_the_start(entry),
+        None => from_the_start(entry, outfits),
     };
     Grants::parse(&texts).unwrap_or_else(|why| {
         tracing::error!(mount = %entry.accessor, why, "the grants of a mount cannot be read: it has none");
@@ -354,19 +357,13 @@ pub(crate) fn grants(entry: &MountEntry) -> Grants {
     })
 }
 
-/// What the server's own plugins need to do what they are there for, as far as whoever enables
-/// them in Vault expects it of them. The machine itself is for the root namespace's.
-fn from_the_start(entry: &MountEntry) -> Vec<&'static str> {
-    let is_brought = entry.plugin_version.is_empty() && entry.table == Table::Secret;
-    match entry.kind.as_str() {
-        "database" if is_brought => {
-            let everybody = ["driver *", "net tcp://*:*", "insecure-tls", "keys.export"];
-            let machine = ["net tcp://127.0.0.0/8:*", "net tcp://[::1]:*"];
-            let in_root = entry.namespace.is_empty();
-            everybody.into_iter().chain(machine.into_iter().filter(|_| in_root)).collect()
-        }
-        _ => Vec::new(),
-    }
+/// What a plugin that the server brings needs to do what it is there for, as far as whoever enables it in
+/// Vault expects it.
+fn from_the_start(entry: &MountEntry, outfits: &[Outfit]) -> Vec<&'static str> {
+    let found = brought::outfit(outfits, entry.table.kind(), &entry.kind);
+    let Some(outfit) = found.filter(|_| entry.plugin_version.is_empty()) else { return Vec::new() };
+    let in_root = outfit.grants_in_root.iter().filter(|_| entry.namespace.is_empty());
+    outfit.grants.iter().chain(in_root).copied().collect()
 }
 
 /// Whether logins name their alias before they are looked at.

@@ -32,6 +32,7 @@ use crate::open::Open;
 use crate::step::intent::{self, Pending};
 use crate::step::room;
 use crate::tally::Seat;
+use crate::underway::Held;
 
 /// Longest template a guest may have expanded, in bytes. Source: ours. Why: each directive
 /// may grow into a value of some hundred bytes, in the host's memory.
@@ -46,7 +47,7 @@ pub(crate) struct GuestHost {
     request_id: String,
     /// Whether something outside was touched.
     outside: Arc<AtomicBool>,
-    held: Vec<tokio::sync::OwnedMutexGuard<()>>,
+    held: Held,
     /// Of the quotas for tokens that it wraps something with.
     seats: Vec<Seat>,
     intents: Vec<Pending>,
@@ -66,7 +67,7 @@ impl GuestHost {
             now_ms,
             request_id: request_id.to_owned(),
             outside: Arc::default(),
-            held: Vec::new(),
+            held: Held::default(),
             seats: Vec::new(),
             intents: Vec::new(),
             afresh: false,
@@ -92,8 +93,10 @@ impl GuestHost {
 
     /// Drops the call's intents with its commit: what they were for has succeeded.
     pub(crate) fn fulfil(&mut self) -> Result<(), StoreError> {
-        let intents = std::mem::take(&mut self.intents);
-        intents.iter().try_for_each(|pending| intent::fulfil(&mut self.tx, pending))
+        for pending in std::mem::take(&mut self.intents) {
+            self.held.at_work.push(intent::fulfil(&mut self.tx, pending)?);
+        }
+        Ok(())
     }
 
     /// Why the call does not count, if it does not.
@@ -115,8 +118,8 @@ impl GuestHost {
         self.outside.load(Ordering::SeqCst)
     }
 
-    /// The transaction, and the locks that the call holds.
-    pub(crate) fn into_parts(self) -> (Transaction, Vec<tokio::sync::OwnedMutexGuard<()>>) {
+    /// The transaction, and what the call holds.
+    pub(crate) fn into_parts(self) -> (Transaction, Held) {
         (self.tx, self.held)
     }
 
@@ -271,7 +274,7 @@ impl CallHost for GuestHost {
         let lock = self.open.lock(self.mount.space, name);
         let wait = std::time::Duration::from_millis(u64::from(timeout_ms));
         match tokio::time::timeout(wait, lock.lock_owned()).await {
-            Ok(guard) => self.held.push(guard),
+            Ok(guard) => self.held.locks.push(guard),
             Err(_) => return Err(StorageError::Backend("the lock is taken".into())),
         }
         let view = self.open.ledger().view().map_err(|e| refused(e.into()))?;
@@ -299,7 +302,7 @@ impl CallHost for GuestHost {
     }
 
     async fn intend(&mut self, kind: &str, data: HiddenJson) -> Result<String, String> {
-        let intending = intent::intend(&self.open, &self.mount, kind, &data, self.now_ms).await;
+        let intending = intent::intend(&self.open, &self.mount, kind, &data).await;
         // Before anything outside was touched, another node can do it as well.
         if let (Err(fault), false) = (&intending, self.is_outside())
             && fault.is_not_leader()
@@ -316,7 +319,7 @@ impl CallHost for GuestHost {
     fn resolve(&mut self, id: &str) {
         let own = self.intents.iter().position(|pending| pending.id == id);
         let resolved = match own.map(|at| self.intents.swap_remove(at)) {
-            Some(pending) => intent::fulfil(&mut self.tx, &pending),
+            Some(pending) => intent::fulfil(&mut self.tx, pending).map(|at_work| self.held.at_work.push(at_work)),
             // An unknown id is none of this mount's: there is nothing to drop.
             None => intent::resolve(&mut self.tx, self.mount.space, id),
         };

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bulkhead_barrier::{SpaceId, StoreError, Transaction};
+use bulkhead_barrier::{SpaceId, StoreError};
 use bulkhead_model::plugin::GuestLease;
 use bulkhead_model::seam::plugin::{Call, Plugin};
 use futures::StreamExt;
@@ -14,18 +14,19 @@ use futures::stream::FuturesUnordered;
 
 use crate::book::jobs;
 use crate::book::leases::{self, DUE_JOB, DUE_LEASE, Due, LeaseRecord};
-use crate::book::lockouts::{self, DUE_LOCK};
+use crate::book::lockouts::DUE_LOCK;
 use crate::book::mfa::secrets::{self, DUE_SECRETS};
 use crate::book::mfa::waiting::{self, DUE_WAITING};
 use crate::book::mounts::Mount;
 use crate::book::removals::DUE_REMOVAL;
-use crate::book::tokens::{self, DUE_TOKEN};
+use crate::book::tokens::DUE_TOKEN;
 use crate::components;
 use crate::fault::Fault;
 use crate::open::Open;
 use crate::step::intent::{self, DUE_INTENT};
 use crate::step::upgrade::{self, DUE_UPGRADE};
-use crate::step::{dispatch, job, lockout, remove};
+use crate::step::{again, dispatch, job, lockout, remove};
+use crate::underway::Held;
 use crate::visit::{After, Visit};
 
 mod queue;
@@ -36,10 +37,6 @@ use self::queue::{How, Work};
 /// How often the index's head is looked at, in milliseconds. Source: ours. Why: an end
 /// is checked at every use anyway; this only bounds how long remains stay.
 const LOOK_EVERY_MS: u64 = 1_000;
-/// First wait after a failed attempt, doubled each time, in milliseconds. Source: Vault, 10 s.
-const RETRY_MS: u64 = 10_000;
-/// Longest wait between attempts, in milliseconds: a day, as Vault retries irrevocable leases.
-const RETRY_MS_MAX: u64 = 86_400_000;
 /// Records of a removed mount dropped in one change. Source: ours.
 const DROP_SLICE: u32 = 1_000;
 /// Kind byte of a removed mount's storage in the due index.
@@ -58,11 +55,17 @@ pub(crate) async fn run(open: Arc<Open>) {
             () = open.due.notified() => None,
             Some(ended) = running.next(), if !running.is_empty() => Some(ended),
         };
+        let is_tick = ended.is_none();
         let has_run_out = ended.is_none_or(|(due, how)| work.ended(&due, how));
-        if !open.ledger().standing().leader {
+        if !leads(&open) {
             work.clear();
-        } else if has_run_out && let Err(fault) = work.look(&open) {
-            tracing::warn!(cause = ?fault, "what is due could not be read; it is tried again");
+        } else if has_run_out {
+            if is_tick && let Err(fault) = intent::review(&open).await {
+                tracing::warn!(cause = ?fault, "intents could not be looked through; it is tried again");
+            }
+            if let Err(fault) = work.look(&open) {
+                tracing::warn!(cause = ?fault, "what is due could not be read; it is tried again");
+            }
         }
         while let Some(due) = work.start() {
             running.push(settle(&open, due));
@@ -74,10 +77,19 @@ pub(crate) async fn run(open: Arc<Open>) {
     }
 }
 
+/// Whether this node leads, of which whoever undoes intents has to hear.
+fn leads(open: &Open) -> bool {
+    let standing = open.ledger().standing();
+    open.in_flight.underway.stands(&standing, open.parts.clock.steady_ms());
+    standing.leader
+}
+
 /// Ends what is due, one thing after the other, until nothing is: [`run`] for tests that
 /// decide when.
 #[cfg(test)]
 pub(crate) async fn settle_all(open: &Arc<Open>) {
+    leads(open);
+    intent::review(open).await.expect("nobody else writes");
     loop {
         let mut work = Work::default();
         work.look(open).expect("what is due can be read");
@@ -95,7 +107,7 @@ pub(crate) async fn settle_all(open: &Arc<Open>) {
 async fn settle(open: &Arc<Open>, due: Due) -> (Due, How) {
     let now_ms = open.parts.clock.now_ms();
     let figures = &open.catalog.figures.expiry;
-    let put_off = match attempt(open, &due, now_ms).await {
+    let fault = match attempt(open, &due, now_ms).await {
         Ok(()) => {
             figures.ended.add_one();
             if due.kind == DUE_LEASE {
@@ -105,20 +117,22 @@ async fn settle(open: &Arc<Open>, due: Due) -> (Due, How) {
         }
         // Somebody else changed it meanwhile: it is looked at again.
         Err(Fault::Conflict) => return (due, How::Crossed),
-        Err(fault) => {
-            figures.failed.add_one();
-            tracing::warn!(kind = %char::from(due.kind), cause = ?fault, "could not be ended; it is tried again");
-            // Where the ledger failed it is no fault of the thing, nor could it be put off.
-            !fault.is_of_ledger()
-        }
+        Err(fault) => fault,
     };
-    // The failure must not stay at the head of the index, where it would be tried every
-    // second and keep others from their turn.
-    if put_off && let Err(fault) = self::put_off(open, &due).await {
-        tracing::warn!(kind = %char::from(due.kind), cause = ?fault, "could not be put off");
+    figures.failed.add_one();
+    // Where the ledger failed it is no fault of the thing, nor could it be put off.
+    if fault.is_of_ledger() {
+        tracing::warn!(kind = %char::from(due.kind), cause = %fault.cause(), "could not be ended; it is tried again");
         return (due, How::Stuck);
     }
-    (due, if put_off { How::PutOff } else { How::Stuck })
+    // The failure must not stay at the head of the index, where it would be tried every
+    // second and keep others from their turn.
+    if let Err(failed) = again::put_off(open, &due, &fault).await {
+        let kind = char::from(due.kind);
+        tracing::warn!(%kind, cause = %failed.cause(), "could not be put off, after {}", fault.cause());
+        return (due, How::Stuck);
+    }
+    (due, How::PutOff)
 }
 
 async fn attempt(open: &Arc<Open>, due: &Due, now_ms: u64) -> Result<(), Fault> {
@@ -148,83 +162,6 @@ async fn attempt(open: &Arc<Open>, due: &Due, now_ms: u64) -> Result<(), Fault> 
     Ok(())
 }
 
-/// Has a thing that failed tried again, later and later. Nothing of the failed attempt is
-/// kept.
-async fn put_off(open: &Open, due: &Due) -> Result<(), Fault> {
-    // Not the time of the attempt: it may have taken longer than the wait.
-    let now_ms = open.parts.clock.now_ms();
-    let mut tx = open.begin()?;
-    let wait_max_ms = if due.kind == DUE_JOB { job::wait_max_ms(open, &mut tx, due)? } else { u64::MAX };
-    let failures = lease_failures(&mut tx, due).unwrap_or(None);
-    match retry_later(&mut tx, due, now_ms, wait_max_ms) {
-        Err(StoreError::Damaged { .. }) => set_aside(&mut tx, due, now_ms)?,
-        done => done?,
-    }
-    open.commit(tx).await?;
-    if let Some(failures) = failures {
-        open.catalog.figures.expiry.lease_failed(due.id, failures);
-    }
-    Ok(())
-}
-
-/// How often a lease has failed, with this time; `None` if it is none.
-fn lease_failures(tx: &mut Transaction, due: &Due) -> Result<Option<u32>, StoreError> {
-    let id = if due.kind == DUE_LEASE { leases::id_at(tx, due)? } else { None };
-    let record = id.map_or(Ok(None), |id| leases::get(tx, &id))?;
-    Ok(record.map(|record| record.failures.saturating_add(1)))
-}
-
-/// Moves a thing to its next attempt. One that somebody moved meanwhile stays where they
-/// put it.
-fn retry_later(tx: &mut Transaction, due: &Due, now_ms: u64, wait_max_ms: u64) -> Result<(), StoreError> {
-    let later = |failures: &mut u32, due_ms: &mut u64| {
-        *failures = failures.saturating_add(1);
-        *due_ms = now_ms.saturating_add(back_off(*failures).min(wait_max_ms));
-    };
-    match due.kind {
-        DUE_LEASE => {
-            let Some(id) = leases::id_at(tx, due)? else { return Ok(()) };
-            let Some(old) = leases::get(tx, &id)?.filter(|old| old.due_ms == due.at_ms) else {
-                return jobs::forget(tx, due);
-            };
-            let mut new = old.clone();
-            later(&mut new.failures, &mut new.due_ms);
-            leases::save(tx, Some(&old), &new)
-        }
-        DUE_JOB => {
-            let Some(mut job) = jobs::get(tx, &due.id)?.filter(|job| job.due_ms == due.at_ms) else {
-                return jobs::forget(tx, due);
-            };
-            later(&mut job.failures, &mut job.due_ms);
-            jobs::save(tx, &job)
-        }
-        DUE_INTENT => {
-            let found = intent::at(tx, due)?;
-            jobs::forget(tx, due)?;
-            let Some(mut record) = found.filter(|record| record.due_ms == due.at_ms) else { return Ok(()) };
-            later(&mut record.failures, &mut record.due_ms);
-            intent::save(tx, &due.id, &record)
-        }
-        DUE_UPGRADE => upgrade::put_off(tx, due, later),
-        DUE_REMOVAL => remove::retry_later(tx, due, later),
-        // What cannot be read fails here as well, and is set aside.
-        DUE_TOKEN => tokens::get(tx, &due.id).map(drop),
-        DUE_LOCK => lockouts::get(tx, &due.id).map(drop),
-        DUE_WAITING => waiting::get(tx, &due.id).map(drop),
-        // The host's own work fails only with the store, for all alike.
-        _ => Ok(()),
-    }
-}
-
-/// Moves the place of a thing whose record cannot be read. The record stays for whoever
-/// looks into the damage.
-fn set_aside(tx: &mut Transaction, due: &Due, now_ms: u64) -> Result<(), StoreError> {
-    let place = tx.get(&leases::due_key(due.at_ms, due.kind, &due.id))?;
-    let Some(place) = place else { return Ok(()) };
-    jobs::forget(tx, due)?;
-    tx.put(&leases::due_key(now_ms.saturating_add(RETRY_MS_MAX), due.kind, &due.id), place.expose())
-}
-
 /// A visit that no request asked for, in the root namespace.
 pub(crate) fn visit(open: &Arc<Open>, now_ms: u64) -> Result<Visit, Fault> {
     let mut tx = open.begin()?;
@@ -241,7 +178,7 @@ pub(crate) fn visit(open: &Arc<Open>, now_ms: u64) -> Result<Visit, Fault> {
         ends: None,
         outside: false,
         seats: Vec::new(),
-        held: Vec::new(),
+        held: Held::default(),
     })
 }
 
@@ -254,11 +191,6 @@ async fn end_lease(visit: &mut Visit, due: &Due) -> Result<(), Fault> {
     let Some(record) = record else { return jobs::forget(&mut visit.tx, due).map_err(Fault::from) };
     revoke(visit, &record).await?;
     leases::remove(&mut visit.tx, &record).map_err(Fault::from)
-}
-
-/// How long to wait after so many failures in a row, in milliseconds.
-pub(crate) fn back_off(failures: u32) -> u64 {
-    RETRY_MS.saturating_mul(1 << failures.saturating_sub(1).min(20)).min(RETRY_MS_MAX)
 }
 
 /// Has the guest revoke what a lease stands for. Idempotent on the guest's side.
@@ -274,10 +206,7 @@ pub(crate) async fn revoke(visit: &mut Visit, record: &LeaseRecord) -> Result<()
     let lease = guest_lease(record, &mount);
     match dispatch::call(visit, &mount, &plugin, Call::RevokeLease(lease), &record.id).await? {
         Ok(_) => Ok(()),
-        Err(error) => {
-            tracing::warn!(mount = %mount.entry.accessor, "plugin refused to revoke: {}", error.kind());
-            Err(Fault::invalid("the plugin refused to revoke the lease"))
-        }
+        Err(error) => Err(again::refused(&mount, &leases::digest(&record.id), "revoking a lease", &error)),
     }
 }
 

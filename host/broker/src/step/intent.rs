@@ -1,5 +1,6 @@
 //! Intents: what a plugin is about to do outside, written down before it does it. One
-//! whose call did not commit is undone by the plugin, however often that takes.
+//! whose call did not commit is undone by the plugin, however often that takes, and not before
+//! nothing can become of the call any more ([`crate::underway`]).
 
 use std::sync::Arc;
 
@@ -11,20 +12,24 @@ use bulkhead_model::seam::entropy::uuid;
 use bulkhead_model::seam::plugin::Call;
 use serde::{Deserialize, Serialize};
 
+use super::again::{self, back_off};
 use super::expire::plugin_of;
 use crate::book::kept::{self, Kept};
-use crate::book::leases::{self, Due};
+use crate::book::leases::{self, Due, Refusal};
 use crate::book::mounts::{self, Mount};
 use crate::book::{jobs, opaque, space};
 use crate::fault::Fault;
 use crate::open::Open;
 use crate::step::dispatch;
+use crate::underway::{AtWork, CALL_MS_MAX};
 use crate::visit::Visit;
 
 /// Kind byte of an intent in the due index.
 pub(crate) const DUE_INTENT: u8 = b'i';
-/// How long a call may be at work before its intents are undone, in milliseconds.
-const INTENT_MS: u64 = 120_000;
+/// Intents that a leader looks through at most. Source: ours. Why: they are read one by one.
+const REVIEWED_MAX: u32 = 10_000;
+/// Bytes of intents that it moves in one change, roughly. Source: ours, an eighth of what one may have.
+const REVIEWED_BYTES: usize = bulkhead_model::limits::CHANGE_BYTES_MAX / 8;
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct IntentRecord {
@@ -35,6 +40,32 @@ pub(crate) struct IntentRecord {
     pub due_ms: u64,
     /// Attempts to undo it that failed.
     pub failures: u32,
+    /// When it was made; 0: before that was kept.
+    pub begun_ms: u64,
+    /// Why the last attempt failed. For operators: a plugin's words, which the log must not have.
+    pub refusal: String,
+}
+
+/// Fields at the end of an [`IntentRecord`] that were not always there. Each is written as a zero where it
+/// is nothing.
+const LATER_FIELDS: usize = 3;
+
+/// Characters shown of what an intent is about. Source: ours.
+const ABOUT_MAX: usize = 512;
+
+/// The member of an intent's data that is for operators.
+#[derive(Deserialize)]
+struct About {
+    about: String,
+}
+
+impl IntentRecord {
+    /// What it would undo, in the words of its plugin, if that has any. The rest of the data is the
+    /// plugin's own, and may be secret.
+    pub(crate) fn about(&self) -> String {
+        let found = serde_json::from_slice::<About>(self.data.duplicate().expose());
+        found.map_or_else(|_| String::new(), |found| found.about.chars().take(ABOUT_MAX).collect())
+    }
 }
 
 fn key_of(digest: &[u8; 32]) -> Key {
@@ -54,12 +85,13 @@ pub(crate) fn at(tx: &mut Transaction, due: &Due) -> Result<Option<IntentRecord>
 ///
 /// # Errors
 /// [`StoreError`] from the barrier.
-pub(crate) fn pending(tx: &mut Transaction, limit: u32) -> Result<Vec<(String, IntentRecord)>, StoreError> {
+pub(crate) fn pending(tx: &mut Transaction, limit: u32) -> Result<Vec<([u8; 32], IntentRecord)>, StoreError> {
     let digests = tx.opaque_range_untracked(space::INTENTS, &[0; 32], &[0xff; 33], limit)?;
     let mut found = Vec::with_capacity(digests.len());
     for digest in digests {
-        if let Some(bytes) = tx.get_untracked(&opaque(space::INTENTS, &digest))? {
-            found.push((hex::encode(&digest), decoded(bytes.expose())?));
+        let Ok(digest) = <[u8; 32]>::try_from(digest) else { continue };
+        if let Some(bytes) = tx.get_untracked(&key_of(&digest))? {
+            found.push((digest, decoded(bytes.expose())?));
         }
     }
     Ok(found)
@@ -74,10 +106,12 @@ pub(crate) fn is_any_of(tx: &mut Transaction, mount: SpaceId) -> Result<bool, St
 }
 
 fn decoded(bytes: &[u8]) -> Result<IntentRecord, StoreError> {
-    // One from before failures were counted has none; a zero at the end says so.
-    let counted =
-        postcard::from_bytes(bytes).or_else(|_| postcard::from_bytes(Hidden::new([bytes, &[0]].concat()).expose()));
-    counted.map_err(|_| crate::book::damaged(space::INTENTS, "an intent"))
+    // As few zeros as it takes: with more, one that is damaged could be read as another.
+    let read = |zeros| {
+        let bytes = Hidden::new([bytes, &[0; LATER_FIELDS][..zeros]].concat());
+        postcard::from_bytes(bytes.expose()).ok()
+    };
+    (0..=LATER_FIELDS).find_map(read).ok_or(crate::book::damaged(space::INTENTS, "an intent"))
 }
 
 /// Writes an intent and its place in the due index.
@@ -93,39 +127,90 @@ pub(crate) struct Pending {
     due_ms: u64,
     /// Of its record: the call's own snapshot is older.
     version: Version,
+    at_work: AtWork,
 }
 
 /// Makes an intent durable, in an entry of its own, before the outside is touched.
-pub(crate) async fn intend(
-    open: &Arc<Open>,
-    mount: &Mount,
-    kind: &str,
-    data: &HiddenJson,
-    now_ms: u64,
-) -> Result<Pending, Fault> {
+pub(crate) async fn intend(open: &Arc<Open>, mount: &Mount, kind: &str, data: &HiddenJson) -> Result<Pending, Fault> {
     let id = uuid(&*open.parts.entropy);
-    let due_ms = now_ms.saturating_add(INTENT_MS);
-    let (kind, data) = (kind.to_owned(), Kept::of(data));
-    let record = IntentRecord { mount: mount.space.0, kind, data, due_ms, failures: 0 };
+    let (digest, clock) = (leases::digest(&id), &open.parts.clock);
+    let begun_ms = clock.now_ms();
+    let due_ms = begun_ms.saturating_add(CALL_MS_MAX);
+    let record = IntentRecord {
+        mount: mount.space.0,
+        kind: kind.to_owned(),
+        data: Kept::of(data),
+        due_ms,
+        failures: 0,
+        begun_ms,
+        refusal: String::new(),
+    };
+    // First, so that whoever undoes intents never sees it alone.
+    let at_work = open.in_flight.underway.begin(digest, clock.steady_ms());
     let write = async {
         let mut tx = open.begin()?;
         // Bound to what is seen: a mount that goes waits for its intents, and has no new ones then.
         if !mounts::is_there(&mut tx, &mount.entry)? {
             return Err(Fault::invalid("the mount is being disabled"));
         }
-        save(&mut tx, &leases::digest(&id), &record)?;
+        save(&mut tx, &digest, &record)?;
         open.write(tx).await
     };
     let version = write.await?;
-    Ok(Pending { id, due_ms, version })
+    Ok(Pending { id, due_ms, version, at_work })
 }
 
-/// Drops an intent in the commit that makes it good. If it was undone meanwhile, that commit
-/// conflicts: what it would say is not so any more.
-pub(crate) fn fulfil(tx: &mut Transaction, pending: &Pending) -> Result<(), StoreError> {
+/// Drops an intent in the commit that makes it good; its call is at work until that has ended. If it
+/// was undone meanwhile, the commit conflicts: what it would say is not so any more.
+pub(crate) fn fulfil(tx: &mut Transaction, pending: Pending) -> Result<AtWork, StoreError> {
     let digest = leases::digest(&pending.id);
     tx.delete_later(&key_of(&digest), pending.version)?;
-    tx.delete(&leases::due_key(pending.due_ms, DUE_INTENT, &digest))
+    tx.delete(&leases::due_key(pending.due_ms, DUE_INTENT, &digest))?;
+    Ok(pending.at_work)
+}
+
+/// Whether a thing that is due is an intent that must not be undone yet.
+pub(crate) fn is_underway(open: &Open, due: &Due) -> bool {
+    due.kind == DUE_INTENT && !open.in_flight.underway.is_over(&due.id, open.parts.clock.steady_ms())
+}
+
+/// What was begun while the clock was ahead, that of an earlier leader or this node's own, would be undone
+/// as much later: it falls due now. Looked through when nothing that a leader found can be at work any more,
+/// and then from time to time.
+///
+/// # Errors
+/// [`Fault`]: it is to be tried again.
+pub(crate) async fn review(open: &Open) -> Result<(), Fault> {
+    let steady_ms = open.parts.clock.steady_ms();
+    let underway = &open.in_flight.underway;
+    if !underway.is_review_due(steady_ms) {
+        return Ok(());
+    }
+    let now_ms = open.parts.clock.now_ms();
+    let mut tx = open.begin()?;
+    let (mut bytes, mut is_all) = (0, true);
+    for (digest, found) in pending(&mut tx, REVIEWED_MAX)? {
+        let wait_ms = if found.failures == 0 { 0 } else { back_off(found.failures) };
+        if found.due_ms <= now_ms.saturating_add(wait_ms) || !underway.is_over(&digest, steady_ms) {
+            continue;
+        }
+        let due = Due { at_ms: found.due_ms, kind: DUE_INTENT, id: digest };
+        let Some(record) = at(&mut tx, &due)?.filter(|record| record.due_ms == found.due_ms) else { continue };
+        jobs::forget(&mut tx, &due)?;
+        bytes += record.data.len();
+        save(&mut tx, &digest, &IntentRecord { due_ms: now_ms, ..record })?;
+        if bytes > REVIEWED_BYTES {
+            // The next look goes on.
+            is_all = false;
+            break;
+        }
+    }
+    open.commit(tx).await?;
+    if is_all {
+        underway.reviewed(steady_ms);
+    }
+    open.due.notify_one();
+    Ok(())
 }
 
 /// Drops an intent of an earlier call, if it is this mount's.
@@ -141,6 +226,25 @@ pub(crate) fn resolve(tx: &mut Transaction, mount: SpaceId, id: &str) -> Result<
     Ok(())
 }
 
+/// Moves an intent that could not be undone to its next attempt; gives the space of its mount.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn put_off(
+    tx: &mut Transaction,
+    due: &Due,
+    later: &impl Fn(&mut u32, &mut u64),
+    refusal: &Refusal,
+) -> Result<Option<[u8; 16]>, StoreError> {
+    let found = at(tx, due)?;
+    jobs::forget(tx, due)?;
+    let Some(mut record) = found.filter(|record| record.due_ms == due.at_ms) else { return Ok(None) };
+    later(&mut record.failures, &mut record.due_ms);
+    record.refusal.clone_from(&refusal.text);
+    save(tx, &due.id, &record)?;
+    Ok(Some(record.mount))
+}
+
 /// Has the guest undo an intent whose call did not commit in time. It goes only when it
 /// is undone, or its mount is gone: until then something outside may still be there.
 pub(crate) async fn undo(visit: &mut Visit, due: &Due) -> Result<(), Fault> {
@@ -150,8 +254,7 @@ pub(crate) async fn undo(visit: &mut Visit, due: &Due) -> Result<(), Fault> {
         let plugin = plugin_of(&visit.open, &mount).await?;
         let call = Call::Rollback { kind: record.kind, data: record.data.into_hidden() };
         if let Err(error) = dispatch::call(visit, &mount, &plugin, call, "rollback").await? {
-            tracing::warn!(mount = %mount.entry.accessor, "rollback refused: {}", error.kind());
-            return Err(Fault::invalid("the plugin refused to undo the intent"));
+            return Err(again::refused(&mount, &due.id, "undoing an intent", &error));
         }
     }
     visit.tx.delete(&key_of(&due.id)).map_err(Fault::from)

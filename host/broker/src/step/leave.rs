@@ -10,7 +10,7 @@ use bulkhead_barrier::{SpaceId, StoreError, Transaction};
 use bulkhead_model::limits::CONFLICT_RETRIES_MAX;
 use futures::{StreamExt, TryStreamExt, stream};
 
-use crate::book::leases::{self, Due, LeaseRecord};
+use crate::book::leases::{self, Due};
 use crate::book::mounts::{self, Engine, Mount, MountEntry, Table};
 use crate::book::removals::{self, LeaseEnd, RemovalRecord, Slice, TokensEnded, What};
 use crate::book::tokens::{self, TokenRecord, tree};
@@ -18,7 +18,7 @@ use crate::book::{jobs, lease_quotas, quotas};
 use crate::fault::Fault;
 use crate::open::Open;
 use crate::step::expire::{self, AT_WORK_OF_MOUNT_MAX};
-use crate::step::{duties, intent, remove, settle, upgrade};
+use crate::step::{again, duties, intent, remove, settle, upgrade};
 use crate::visit::{After, Visit};
 
 /// Leases tried between two notes of how far it is. Source: ours.
@@ -201,7 +201,7 @@ pub(crate) async fn step(
     }
     drop(visit);
     // One whose plugin hangs must leave room for the others.
-    let ended = ids.into_iter().map(|id| end_lease(open, &mount, id));
+    let ended = ids.into_iter().map(|id| end_lease(open, id));
     stream::iter(ended).buffer_unordered(AT_WORK_OF_MOUNT_MAX).try_collect::<()>().await?;
     let mut tx = open.begin()?;
     removals::save(&mut tx, due, &RemovalRecord { failures: 0, tried: Some(last), ..record })?;
@@ -264,24 +264,18 @@ async fn end(mut visit: Visit, due: &Due, mount: &Mount) -> Result<bool, Fault> 
 }
 
 /// Revokes one lease, or has it tried again later.
-async fn end_lease(open: &Arc<Open>, mount: &Mount, id: String) -> Result<(), Fault> {
+async fn end_lease(open: &Arc<Open>, id: String) -> Result<(), Fault> {
     for _ in 0..CONFLICT_RETRIES_MAX {
         let ended = match revoke(open, &id).await {
             Err(Fault::Conflict) => continue,
-            Err(fault) if !fault.is_of_ledger() => {
-                tracing::warn!(
-                    mount = %mount.entry.accessor, cause = ?fault,
-                    "a lease of a disabled mount could not be revoked; it is tried again"
-                );
-                put_off(open, &id).await
-            }
+            Err(fault) if !fault.is_of_ledger() => again::put_off_lease(open, &id, &fault).await,
             ended => return ended,
         };
         if !matches!(ended, Err(Fault::Conflict)) {
             return ended;
         }
     }
-    put_off(open, &id).await
+    again::put_off_lease(open, &id, &Fault::Conflict).await
 }
 
 async fn revoke(open: &Arc<Open>, id: &str) -> Result<(), Fault> {
@@ -300,20 +294,6 @@ async fn revoke(open: &Arc<Open>, id: &str) -> Result<(), Fault> {
     }
     let after = settle::commit(visit).await?;
     settle::after(open, after).await;
-    Ok(())
-}
-
-/// Has a lease tried again later. It is over: nobody can renew it meanwhile.
-async fn put_off(open: &Open, id: &str) -> Result<(), Fault> {
-    let mut tx = open.begin()?;
-    let Some(lease) = leases::get(&mut tx, id)? else { return Ok(()) };
-    // Not the time of the attempt: it may have taken longer than the wait.
-    let now_ms = open.parts.clock.now_ms();
-    let failures = lease.failures.saturating_add(1);
-    let (due_ms, expires_ms) = (now_ms.saturating_add(expire::back_off(failures)), lease.expires_ms.min(now_ms));
-    leases::save(&mut tx, Some(&lease), &LeaseRecord { failures, due_ms, expires_ms, ..lease.clone() })?;
-    open.commit(tx).await?;
-    open.catalog.figures.expiry.lease_failed(leases::digest(id), failures);
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! The steps of a request's journey, each a verb without state. Every step takes the
 //! previous step's proof and returns its own.
 
+pub(crate) mod again;
 pub(crate) mod authorize;
 pub(crate) mod backup;
 pub(crate) mod census;

@@ -138,7 +138,7 @@ pub(crate) async fn end_token(open: &Arc<Open>, due: &Due, now_ms: u64) -> Resul
 pub(crate) fn retry_later(
     tx: &mut Transaction,
     due: &Due,
-    later: impl Fn(&mut u32, &mut u64),
+    later: &impl Fn(&mut u32, &mut u64),
 ) -> Result<(), StoreError> {
     let Some(RemovalRecord { mut failures, .. }) = removals::at(tx, due)? else { return Ok(()) };
     let mut due_ms = due.at_ms;

@@ -237,7 +237,7 @@ pub(crate) async fn commit(visit: Visit) -> Result<Vec<After>, Fault> {
     let committed = open.commit(tx).await;
     room::settle(seats, &committed);
     committed?;
-    drop(held);
+    held.committed();
     Ok(after)
 }
 

@@ -120,7 +120,7 @@ pub(crate) async fn step(visit: &mut Visit, due: &Due) -> Result<(), Fault> {
 ///
 /// # Errors
 /// [`StoreError`] from the barrier.
-pub(crate) fn put_off(tx: &mut Transaction, due: &Due, later: impl Fn(&mut u32, &mut u64)) -> Result<(), StoreError> {
+pub(crate) fn put_off(tx: &mut Transaction, due: &Due, later: &impl Fn(&mut u32, &mut u64)) -> Result<(), StoreError> {
     jobs::forget(tx, due)?;
     let Some(mut record) = of(tx, mount_of(due))?.filter(|record| record.due_ms == due.at_ms) else { return Ok(()) };
     later(&mut record.failures, &mut record.due_ms);

@@ -12,7 +12,7 @@ use crate::book::removals::{self, RemovalRecord, Slice, TokensEnded, What};
 use crate::book::{jobs, lease_quotas, quotas, space};
 use crate::fault::Fault;
 use crate::open::Open;
-use crate::step::{expire, leave, settle};
+use crate::step::{again, expire, leave, settle};
 use crate::visit::{After, Visit};
 
 /// Mounts that begin to leave in one change. Source: ours. Why: each writes some records, and those
@@ -66,7 +66,7 @@ pub(crate) async fn step(
     if !all.is_empty() {
         // The mounts wait for their leases, and this waits for them.
         let failures = record.failures.saturating_add(1);
-        let next_ms = visit.now_ms.saturating_add(expire::back_off(failures).min(LOOK_MS_MAX));
+        let next_ms = visit.now_ms.saturating_add(again::back_off(failures).min(LOOK_MS_MAX));
         removals::put_off(&mut visit.tx, due, next_ms, failures)?;
         return committed(visit, true).await;
     }

@@ -1,9 +1,10 @@
 //! `sys/leases`: looking up, renewing, revoking.
 
+mod left;
+
 use std::sync::Arc;
 
 use bulkhead_barrier::{SpaceId, StoreError, Transaction};
-use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::limits::CONFLICT_RETRIES_MAX;
 use bulkhead_model::plugin::GuestError;
 use bulkhead_model::reply::{Envelope, LeaseInfo, Reply};
@@ -22,7 +23,6 @@ use crate::book::tokens::{self, TokenHash, TokenRecord, tree};
 use crate::components;
 use crate::fault::Fault;
 use crate::fields::rfc3339;
-use crate::figures::IRREVOCABLE_FAILURES;
 use crate::open::Open;
 use crate::step::dispatch::{self, mismatched};
 use crate::step::{expire, remove, route};
@@ -57,14 +57,13 @@ pub(super) const ROUTES: &[HostRoute] = &[
     .sudo()
     .fields(&["prefix"]),
     HostRoute::new("leases/tidy", W, Handler::Now(tidy), "Look for remains of ended leases."),
-    HostRoute::new("leases/count", &[Verb::Read], Handler::Later(count), "Count leases.").fields(&["type"]),
-    HostRoute::new("leases", &[Verb::Read], Handler::Later(irrevocable), "List irrevocable leases.")
+    HostRoute::new("leases/count", &[Verb::Read], Handler::Later(left::count), "Count leases.")
+        .fields(&["prefix", "type"]),
+    HostRoute::new("leases", &[Verb::Read], Handler::Later(left::irrevocable), "List irrevocable leases.")
         .sudo()
         .fields(&["type", "limit"]),
 ];
 
-/// Leases read at once where all are looked through. Source: ours.
-const LEASES_A_LOOK: usize = 1_000;
 /// Tokens looked at for one change that ends those of a path. Source: ours, as of leases.
 const TOKENS_A_CHANGE: u32 = 500;
 
@@ -95,7 +94,7 @@ fn lookup(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let record = asked(visit, ask)?.ok_or_else(|| Fault::invalid("invalid lease"))?;
     let path = record.path.strip_prefix(visit.namespace.path()).unwrap_or(&record.path);
     let renewed = if record.renewed_ms == 0 { Value::Null } else { rfc3339(record.renewed_ms).into() };
-    Ok(data(&json!({
+    let mut told = json!({
         "expire_time": rfc3339(record.expires_ms),
         "id": visit.namespace.shown_lease(&record.id),
         "issue_time": rfc3339(record.issued_ms),
@@ -103,7 +102,19 @@ fn lookup(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         "path": path,
         "renewable": record.renewable,
         "ttl": record.expires_ms.saturating_sub(visit.now_ms) / 1000,
-    })))
+    });
+    if record.failures > 0 {
+        told["failed_revocations"] = record.failures.into();
+        told["next_revocation"] = rfc3339(record.due_ms).into();
+    }
+    // Words of a plugin about the outside are not for everybody who has a lease.
+    if visit.has_sudo(ask.request)?
+        && let Some(refusal) = leases::refusal(&mut visit.tx, &record)?
+    {
+        told["last_error"] = refusal.text.into();
+        told["last_error_time"] = rfc3339(refusal.at_ms).into();
+    }
+    Ok(data(&told))
 }
 
 fn list(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
@@ -226,6 +237,9 @@ async fn end_all(visit: &mut Visit, ask: &Ask<'_>, end: LeaseEnd) -> Result<Repl
     visit.after.push(After::LookForDue);
     if let Some(rest) = remove::begin_leases(visit, &format!("{path}/"), None, end)? {
         remove::finish(visit, rest, "the end of so many leases takes longer").await?;
+    }
+    if end == LeaseEnd::FallDue && ask.fields.flag("sync")?.unwrap_or(false) {
+        left::wait_for_none(visit, &format!("{path}/")).await?;
     }
     Ok(Reply::Empty)
 }
@@ -362,58 +376,4 @@ fn tidy(_visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
 /// Forgets leases without asking their guests: for a mount whose outside is gone.
 fn revoke_force<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
     Box::pin(end_all(visit, ask, LeaseEnd::Forgotten))
-}
-
-/// Whether an id that begins with the path of the visit's namespace is of none below it.
-fn is_of(visit: &Visit, id: &str) -> bool {
-    let within = id.strip_prefix(visit.namespace.path()).unwrap_or(id);
-    visit.config.namespaces.locate(&visit.namespace, within).0.path() == visit.namespace.path()
-}
-
-/// Ids of the leases that failed too often, and how often that was. Looked for in pages:
-/// there may be more leases than one transaction can read.
-async fn failed(visit: &Visit) -> Result<Vec<(String, u32)>, Fault> {
-    let mut found = Vec::new();
-    let mut after = None;
-    loop {
-        let mut tx = visit.open.begin()?;
-        let (ids, next) = leases::page(&mut tx, visit.namespace.path(), after.as_deref(), LEASES_A_LOOK)?;
-        for id in ids.into_iter().filter(|id| is_of(visit, id)) {
-            let failures = leases::get(&mut tx, &id)?.map_or(0, |lease| lease.failures);
-            if failures >= IRREVOCABLE_FAILURES {
-                found.push((visit.namespace.shown_lease(&id), failures));
-            }
-        }
-        after = next;
-        if after.is_none() {
-            return Ok(found);
-        }
-        tokio::task::yield_now().await;
-    }
-}
-
-fn only_irrevocable(ask: &Ask<'_>) -> Result<(), Fault> {
-    match ask.fields.text_or_empty("type")?.as_str() {
-        "irrevocable" => Ok(()),
-        _ => Err(Failure { kind: FailureKind::NotFound, errors: Vec::new() }.into()),
-    }
-}
-
-fn count<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
-    Box::pin(async move {
-        only_irrevocable(ask)?;
-        Ok(data(&json!({ "counts": {}, "lease_count": failed(visit).await?.len() })))
-    })
-}
-
-fn irrevocable<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
-    Box::pin(async move {
-        only_irrevocable(ask)?;
-        let shown: Vec<_> = failed(visit)
-            .await?
-            .into_iter()
-            .map(|(id, failures)| json!({ "lease_id": id, "error": format!("revocation failed {failures} times") }))
-            .collect();
-        Ok(data(&json!({ "lease_count": shown.len(), "leases": shown })))
-    })
 }

@@ -184,6 +184,13 @@ fn singleton(name: &str) -> String {
     format!("singleton plugin cannot be reloaded: {name:?}")
 }
 
+/// Whether a mount may have this driver work. Which one it does is its own to know.
+fn has_work(visit: &Visit, mount: &Mount, driver: &str) -> bool {
+    let Engine::Plugin(plugin, _) = &mount.engine else { return false };
+    let brought = visit.open.catalog.plugins.contains_key(&(PluginKind::Database, driver.to_owned()));
+    plugin.imports().iter().any(|import| import == "database-drivers") && mount.grants.admits_driver(driver, brought)
+}
+
 fn to_reload(visit: &Visit, ask: &Ask<'_>) -> Result<Reload, Fault> {
     let plugin = ask.fields.text_or_empty("plugin")?;
     let paths = ask.fields.strings("mounts", true)?.unwrap_or_default();
@@ -200,10 +207,12 @@ fn to_reload(visit: &Visit, ask: &Ask<'_>) -> Result<Reload, Fault> {
         if SINGLETONS.contains(&plugin.as_str()) {
             return Err(Fault::invalid(singleton(&plugin)));
         }
-        if !Table::BOTH.iter().any(|table| names(visit, *table).contains(&plugin)) {
+        let is_driver = names(visit, Kind::Database).contains(&plugin);
+        if !is_driver && !Table::BOTH.iter().any(|table| names(visit, *table).contains(&plugin)) {
             return Err(Fault::invalid(format!("plugin not found in the catalog: {plugin:?}")));
         }
-        visit.config.mounts.all().filter(|mount| mount.entry.kind == plugin).for_each(|mount| found.add(mount));
+        let is_meant = |mount: &&Arc<Mount>| mount.entry.kind == plugin || is_driver && has_work(visit, mount, &plugin);
+        visit.config.mounts.all().filter(is_meant).for_each(|mount| found.add(mount));
     }
     for path in paths {
         let path = if path.ends_with('/') { path } else { format!("{path}/") };

@@ -87,6 +87,9 @@ impl HostRoute {
 
     /// Why it cannot be used in a namespace, where it is the root's alone.
     pub(crate) fn refusal_in_namespaces(&self) -> &'static str {
+        if self.pattern.starts_with("plugins/grants/") {
+            return "operation only available in root namespace: ask there, with the mount's path from there";
+        }
         let of_the_node = OF_THE_NODE.iter().any(|front| self.pattern.starts_with(front));
         if of_the_node { "operation unavailable in namespaces" } else { "operation only available in root namespace" }
     }

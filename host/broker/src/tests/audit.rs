@@ -74,7 +74,7 @@ async fn node() -> (Arc<Node>, Arc<Gates>) {
         ledger: Arc::new(FakeLedger::new()),
         clock: Arc::new(FakeClock::at_ms(1_800_000_000_000)),
         entropy: Arc::new(FakeEntropy::seeded(1)),
-        plugins: Vec::new(),
+        plugins: Vec::new().into(),
         compiler: Arc::<super::plugin::FakeCompiler>::default(),
         audit_sinks: gates.clone(),
         audits: Vec::new(),

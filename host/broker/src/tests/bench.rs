@@ -74,7 +74,7 @@ impl Bench {
             ledger: Arc::new(FakeLedger::new()),
             clock: clock.clone(),
             entropy: Arc::new(FakeEntropy::seeded(7)),
-            plugins,
+            plugins: plugins.into(),
             compiler: Arc::<super::plugin::FakeCompiler>::default(),
             audit_sinks: Arc::new(NoSinks),
             audits: Vec::new(),

@@ -90,15 +90,58 @@ async fn grants_are_replaced_added_taken_and_left_as_from_the_start() {
 }
 
 #[tokio::test]
-async fn what_a_plugin_was_about_to_do_is_told_until_it_is_undone() {
+async fn what_the_server_brings_has_its_further_names_and_its_grants_from_the_start() {
+    let kit = Kit::with_other(std::sync::Arc::new(FakePlugin::new().named("outfitted"))).await;
+    let grants_of = async |path: &str| {
+        kit.ask(Verb::Read, &format!("sys/plugins/grants/{path}"), ROOT, Value::Null).await.data()["grants"].clone()
+    };
+    assert_eq!(kit.ask(Verb::Write, "sys/namespaces/team", ROOT, Value::Null).await.failed, None);
+    for (path, kind) in
+        [("a", "outfitted"), ("b", "outfitted-once"), ("c", "leaser"), ("team/sys/mounts/d", "outfitted")]
+    {
+        let path = if path.contains('/') { path.to_owned() } else { format!("sys/mounts/{path}") };
+        assert_eq!(kit.ask(Verb::Write, &path, ROOT, json!({ "type": kind })).await.failed, None, "{path}");
+    }
+    assert_eq!(grants_of("a").await, json!(["driver *", "net tcp://127.0.0.1:5432"]));
+    // Under another name it is another plugin to whoever grants.
+    assert_eq!(grants_of("b").await, json!([]));
+    assert_eq!(grants_of("c").await, json!([]));
+    // The machine itself is for the root namespace's.
+    assert_eq!(grants_of("team/d").await, json!(["driver *"]));
+}
+
+#[tokio::test]
+async fn to_reload_a_driver_is_to_reload_the_mounts_that_may_have_it_work() {
+    let engine = std::sync::Arc::new(FakePlugin::new().named("engine").with_drivers());
+    let kit = Kit::with_other(engine.clone()).await;
+    kit.mount("m/").await;
+    for path in ["granted", "not-granted"] {
+        let mounted = kit.ask(Verb::Write, &format!("sys/mounts/{path}"), ROOT, json!({ "type": "engine" })).await;
+        assert_eq!(mounted.failed, None);
+    }
+    kit.compiler.knows(b"driver", FakePlugin::new().named("acme").driver());
+    let body = json!({ "component": STANDARD.encode(b"driver") });
+    assert_eq!(kit.ask(Verb::Write, "sys/plugins/catalog/database/acme", ROOT, body).await.failed, None);
+    let body = json!({ "add": ["driver acme"] });
+    assert_eq!(kit.ask(Verb::Write, "sys/plugins/grants/granted", ROOT, body).await.failed, None);
+    let reload = async |plugin: &str| {
+        kit.ask(Verb::Write, "sys/plugins/reload/backend", ROOT, json!({ "plugin": plugin })).await
+    };
+    assert_eq!(reload("acme").await.failed, None);
+    let reloaded = |plugin: &FakePlugin, path: &str| {
+        plugin.told(path).iter().filter(|told| told.about.starts_with("Reloaded")).count()
+    };
+    let counts =
+        [(&engine, "granted/"), (&engine, "not-granted/"), (&kit.plugin, "m/")].map(|(one, at)| reloaded(one, at));
+    assert_eq!(counts, [1, 0, 0]);
+    assert_eq!(reload("nobody").await.kind(), Some(FailureKind::Invalid));
+}
+
+#[tokio::test]
+async fn who_asks_for_grants_in_a_namespace_is_told_where_to_ask() {
     let kit = with_driver().await;
-    let intents = async || kit.ask(Verb::Read, "sys/plugins/intents", ROOT, Value::Null).await.data();
-    assert_eq!(intents().await["count"], 0);
-    // It makes an intent and traps.
-    kit.ask(Verb::Read, "m/intend/user", ROOT, Value::Null).await;
-    let told = intents().await["intents"][0].clone();
-    assert_eq!((&told["mount"], &told["kind"], &told["failures"]), (&json!("m/"), &json!("user"), &json!(0)));
-    kit.clock.advance_secs(130);
-    kit.settle().await;
-    assert_eq!(intents().await["count"], 0);
+    assert_eq!(kit.ask(Verb::Write, "sys/namespaces/team", ROOT, Value::Null).await.failed, None);
+    let refused = kit.ask(Verb::Read, "team/sys/plugins/grants/m", ROOT, Value::Null).await.failed;
+    let text = refused.expect("the root namespace alone has grants").errors.join("");
+    assert!(text.ends_with("ask there, with the mount's path from there"), "{text}");
 }

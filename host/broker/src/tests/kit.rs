@@ -17,6 +17,7 @@ use bulkhead_model::fake::ledger::FakeLedger;
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::limits::REQUEST_MS_MAX;
 use bulkhead_model::path::ApiPath;
+use bulkhead_model::plugin::PluginKind;
 use bulkhead_model::reply::{Envelope, Reply};
 use bulkhead_model::request::{Body, OpenCeremonies, Origin, Request, Verb};
 use bulkhead_model::seam::audit::{AuditSink, AuditSinkMaker};
@@ -30,6 +31,7 @@ use super::plugin::{FakeCompiler, FakePlugin};
 use crate::book::leases::{self, LeaseRecord};
 use crate::book::space;
 use crate::book::tokens::{self, TokenHash, TokenRecord};
+use crate::brought::{Brought, Outfit};
 use crate::cluster::PeerParts;
 use crate::fault::Fault;
 use crate::node::{Facts, InitOptions, MetricsParts, Node, Parts, Seals};
@@ -38,6 +40,14 @@ use crate::step::expire;
 
 /// The root token.
 pub(crate) const ROOT: &str = "root";
+/// What goes with the test's plugin where a test has it brought under the name `outfitted`.
+const OUTFITS: &[Outfit] = &[Outfit {
+    kind: PluginKind::Secrets,
+    name: "outfitted",
+    aliases: &["outfitted-once"],
+    grants: &["driver *"],
+    grants_in_root: &["net tcp://127.0.0.1:5432"],
+}];
 /// When the clock of a kit starts, in milliseconds.
 const START_MS: u64 = 1_000_000_000;
 
@@ -278,6 +288,7 @@ impl Kit {
         assert_eq!(self.count(space::ACCESSORS), 1, "accessors");
         assert_eq!(self.count(space::CHILDREN), 0, "ties between tokens");
         assert_eq!(self.count(space::TOKEN_LEASES), 0, "leases of tokens");
+        assert_eq!(self.count(space::LEASE_REFUSALS), 0, "why leases could not be revoked");
         assert_eq!(self.count(space::DUE), 0, "due");
         assert_eq!(self.count_named(space::LEASES), 0, "leases");
         assert_eq!(self.count_named(space::CUBBYHOLE), 0, "names in cubbyholes");
@@ -464,7 +475,7 @@ fn node(
         clock: clock.clone(),
         // Another seed for each node: what one drew, the next must not draw again.
         entropy: Arc::new(FakeEntropy::seeded(ledger.standing().applied_index)),
-        plugins,
+        plugins: Brought { plugins, outfits: OUTFITS },
         compiler: compiler.clone(),
         audit_sinks: Arc::new(NoSinks),
         audits: Vec::new(),
@@ -479,4 +490,6 @@ fn node(
 async fn unseal(node: &Arc<Node>, share: &[u8]) {
     node.unseal(Hidden::new(share.to_vec())).await.expect("the share is the right one");
     node.rest();
+    let open = node.open().expect("the node is unsealed");
+    open.in_flight.underway.stands(&open.ledger().standing(), open.parts.clock.steady_ms());
 }

@@ -139,3 +139,97 @@ async fn a_login_in_capitals_ends_by_the_name_it_is_for() {
     assert_eq!(bench.read("auth/token/lookup-self", &shouted).await.status, 403);
     assert_eq!(bench.read("auth/token/lookup-self", &other).await.status, 200);
 }
+
+/// What is told of a lease to who may look it up.
+async fn looked_up(kit: &Kit, token: &str, lease: &str) -> Value {
+    kit.ask(Verb::Write, "sys/leases/lookup", token, json!({ "lease_id": lease })).await.data()
+}
+
+#[tokio::test]
+async fn why_a_lease_could_not_be_revoked_is_told_to_operators_until_it_is_gone() {
+    let kit = with_leases(0).await;
+    let policy = json!({ "policy": r#"path "sys/leases/lookup" { capabilities = ["update"] }"# });
+    assert_eq!(kit.ask(Verb::Write, "sys/policies/acl/look", ROOT, policy).await.failed, None);
+    let made = kit.ask(Verb::Write, "auth/token/create", ROOT, json!({ "policies": ["look"], "ttl": "20h" })).await;
+    let (lease, looker) = (kit.lease("a/", ROOT).await, made.token());
+    assert_eq!(looked_up(&kit, ROOT, &lease).await.get("last_error"), None);
+    kit.plugin.behave("a/", Manner::Refuses);
+    kit.clock.advance_secs(3_600);
+    kit.settle().await;
+    let told = looked_up(&kit, ROOT, &lease).await;
+    assert_eq!(told["failed_revocations"], 1);
+    assert_eq!(told["last_error"], "revoking a lease failed: the outside is not there");
+    assert_eq!(told["last_error_time"], "1970-01-12T14:46:40Z");
+    assert_eq!(told["next_revocation"], "1970-01-12T14:46:50Z");
+    // A plugin's words are for who has sudo.
+    let told = looked_up(&kit, &looker, &lease).await;
+    assert_eq!((&told["failed_revocations"], told.get("last_error")), (&json!(1), None));
+    let irrevocable = async || kit.ask(Verb::Read, "sys/leases", ROOT, json!({ "type": "irrevocable" })).await.data();
+    assert_eq!(irrevocable().await["lease_count"], 0);
+    for _ in 0..5 {
+        kit.clock.advance_secs(3_600);
+        kit.settle().await;
+    }
+    let told = irrevocable().await;
+    assert_eq!((&told["lease_count"], &told["leases"][0]["lease_id"]), (&json!(1), &json!(lease)));
+    let error = told["leases"][0]["error"].as_str().unwrap_or_default();
+    assert!(error.starts_with("failed 6 times") && error.ends_with(": the outside is not there"), "{error}");
+    kit.plugin.behave("a/", Manner::Works);
+    kit.clock.advance_secs(36_000);
+    kit.settle().await;
+    kit.clock.advance_secs(72_000);
+    kit.settle().await;
+    kit.is_clean();
+}
+
+#[tokio::test]
+async fn why_leases_of_a_mount_that_goes_could_not_be_revoked_is_told_as_well() {
+    let kit = with_leases(0).await;
+    let lease = kit.lease("a/", ROOT).await;
+    kit.plugin.behave("a/", Manner::Refuses);
+    assert!(kit.ask(Verb::Delete, "sys/mounts/a", ROOT, Value::Null).await.failed.is_some());
+    let told = looked_up(&kit, ROOT, &lease).await;
+    assert_eq!(told["last_error"], "revoking a lease failed: the outside is not there");
+    assert_eq!(kit.ask(Verb::Write, "sys/leases/revoke-force/a", ROOT, Value::Null).await.failed, None);
+    assert_eq!(kit.count(space::LEASE_REFUSALS), 0);
+}
+
+#[tokio::test]
+async fn who_waits_for_the_end_of_a_lease_hears_why_it_failed() {
+    let kit = with_leases(0).await;
+    let lease = kit.lease("a/", ROOT).await;
+    kit.plugin.behave("a/", Manner::Refuses);
+    let body = json!({ "lease_id": lease, "sync": true });
+    let refused = kit.ask(Verb::Write, "sys/leases/revoke", ROOT, body).await.failed.expect("it cannot be revoked");
+    assert_eq!(refused.errors, ["revoking a lease failed: the outside is not there"]);
+}
+
+#[tokio::test]
+async fn who_waits_for_the_end_of_leases_by_prefix_is_answered_when_they_are_gone_or_stay() {
+    let kit = with_leases(700).await;
+    kit.mount("b/").await;
+    kit.leases("b/", 3).await;
+    let ending = tokio::spawn(crate::step::expire::run(kit.open()));
+    let count = async |prefix: &str| {
+        kit.ask(Verb::Read, "sys/leases/count", ROOT, json!({ "prefix": prefix })).await.data()["lease_count"].clone()
+    };
+    assert_eq!((count("a").await, count("a/creds").await, count("a/cre").await), (json!(700), json!(700), json!(0)));
+    let sync = json!({ "sync": true });
+    assert_eq!(kit.ask(Verb::Write, "sys/leases/revoke-prefix/a", ROOT, sync.clone()).await.failed, None);
+    assert_eq!((count("a").await, kit.plugin.calls("a/").len()), (json!(0), 700));
+    kit.plugin.behave("b/", Manner::Refuses);
+    let refused = kit.ask(Verb::Write, "sys/leases/revoke-prefix/b", ROOT, sync).await.failed.expect("they stay");
+    assert!(refused.errors[0].starts_with("3 leases could not be revoked, of which \"b/creds/one/"), "{refused:?}");
+    assert_eq!(count("b").await, 3);
+    ending.abort();
+}
+
+#[tokio::test]
+async fn who_waits_for_the_end_of_leases_hears_that_it_goes_on_when_the_time_is_up() {
+    let kit = with_leases(3).await;
+    let asked = request(Verb::Write, "sys/leases/revoke-prefix/a", ROOT, &json!({ "sync": true }));
+    let late = kit.ask_within(Duration::from_millis(300), asked).await.failed.expect("nobody ends them here");
+    assert!(late.errors[0].ends_with("and goes on"), "{late:?}");
+    kit.settle().await;
+    kit.is_clean();
+}

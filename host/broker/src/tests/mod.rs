@@ -10,6 +10,7 @@ mod drivers;
 mod duties;
 mod identity;
 mod in_flight;
+mod intents;
 pub(crate) mod kit;
 mod lease_quotas;
 mod leases;

@@ -39,14 +39,15 @@ pub(crate) struct Called {
 }
 
 /// The plugin `leaser`. Its routes: `creds/<name>`, in any case, grants a lease, `job/<name>` schedules
-/// a job for now, `intend/<name>` makes an intent and traps, `attempt/<name>` makes one,
-/// writes and succeeds, `keep/<name>` keeps something in the node's memory and tells whether it
+/// a job for now, `intend/<name>` makes an intent and traps, `linger/<name>` makes one and never answers,
+/// `attempt/<name>` makes one, writes and succeeds, `keep/<name>` keeps something in the node's memory and tells whether it
 /// was there already, `drive/<name>` has the driver of this name make an account. As a driver it
 /// makes one that is called what its call has of a mount.
 pub(crate) struct FakePlugin {
     about: Descriptor,
     sha256: String,
     kind: PluginKind,
+    imports: Vec<String>,
     manners: Mutex<HashMap<String, Manner>>,
     calls: Mutex<Vec<Called>>,
     /// What it was told of its mounts' lives.
@@ -57,8 +58,8 @@ pub(crate) struct FakePlugin {
 
 impl FakePlugin {
     pub(crate) fn new() -> Self {
-        let routes = ["creds/{name}", "job/{name}", "intend/{name}", "attempt/{name}", "keep/{name}", "drive/{name}"];
-        let mut routes = routes.map(route).to_vec();
+        let routes = ["creds", "job", "intend", "linger", "attempt", "keep", "drive"];
+        let mut routes = routes.map(|what| route(&format!("{what}/{{name}}"))).to_vec();
         routes[0].folded_captures.push("name".into());
         let about = Descriptor {
             name: "leaser".into(),
@@ -77,6 +78,7 @@ impl FakePlugin {
             about,
             sha256: "0".repeat(64),
             kind: PluginKind::Secrets,
+            imports: Vec::new(),
             manners: Mutex::default(),
             calls: Mutex::default(),
             told: Mutex::default(),
@@ -114,6 +116,11 @@ impl FakePlugin {
         let mut plugin = self;
         plugin.about.name = name.into();
         plugin
+    }
+
+    /// The same that has drivers work.
+    pub(crate) fn with_drivers(self) -> Self {
+        Self { imports: vec!["database-drivers".into()], ..self }
     }
 
     /// The same as a driver.
@@ -331,7 +338,8 @@ async fn handle(host: &mut dyn CallHost, asked: &GuestRequest) -> Result<Returne
             host.put("done", b"yes".to_vec()).expect("a record can be written");
         }
         _ => {
-            host.intend(name, nothing()).await.expect("an intent can be made");
+            let data = format!(r#"{{"about":"account {name}","secret":"hunter2"}}"#);
+            host.intend(name, Hidden::new(data.into_bytes())).await.expect("an intent can be made");
             return Err(CallFailure::Trap("as the test wants it".into()));
         }
     }
@@ -353,12 +361,16 @@ impl Plugin for FakePlugin {
     }
 
     fn imports(&self) -> &[String] {
-        &[]
+        &self.imports
     }
 
     async fn call(&self, mut host: Box<dyn CallHost>, call: Call) -> Result<Finished, CallFailure> {
         let mount = host.mount().path.clone();
         let result = match call {
+            Call::Handle(asked) if asked.path.starts_with("linger/") => {
+                host.intend("user", Hidden::new(b"{}".to_vec())).await.expect("an intent can be made");
+                self.hang().await
+            }
             Call::Handle(asked) => Ok(handle(&mut *host, &asked).await?),
             Call::RevokeLease(lease) => self.ended(mount, "revoke", lease.id).await,
             Call::RunJob { key, .. } => self.ended(mount, "job", key).await,

@@ -131,28 +131,6 @@ async fn a_token_that_cannot_be_read_is_set_aside_for_a_day() {
 }
 
 #[tokio::test]
-async fn an_intent_is_undone_when_its_call_cannot_be_at_work_any_more() {
-    let kit = with_mounts(&["a/"]).await;
-    assert!(kit.ask(Verb::Read, "a/intend/user", ROOT, Value::Null).await.failed.is_some());
-    assert_eq!(kit.count(space::INTENTS), 1);
-    kit.clock.advance_secs(119);
-    kit.settle().await;
-    assert_eq!(kit.plugin.calls("a/"), []);
-    kit.plugin.behave("a/", Manner::Refuses);
-    kit.clock.advance_secs(1);
-    kit.settle().await;
-    assert_eq!(kit.plugin.calls("a/").len(), 1);
-    assert_eq!(kit.count(space::INTENTS), 1, "what was not undone must not be forgotten");
-    kit.plugin.behave("a/", Manner::Works);
-    kit.clock.advance_secs(10);
-    kit.settle().await;
-    let calls = kit.plugin.calls("a/");
-    assert_eq!((calls.len(), calls[1].what, calls[1].about.as_str()), (2, "rollback", "user"));
-    assert_eq!(kit.count(space::INTENTS), 0);
-    kit.is_clean();
-}
-
-#[tokio::test]
 async fn a_job_runs_again_when_it_wants_to_and_when_it_failed() {
     let kit = with_mounts(&["a/"]).await;
     let at_ms = kit.open().parts.clock.now_ms() + 60_000;
@@ -209,15 +187,4 @@ async fn a_large_tree_does_not_keep_other_tokens_from_their_end() {
     };
     run_until(&kit, || !is_there()).await;
     assert!(kit.count(space::TOKENS) > 1_000, "the tree must still be on its way");
-}
-
-#[tokio::test]
-async fn an_intent_goes_in_the_commit_that_makes_it_good_and_is_never_undone() {
-    let kit = with_mounts(&["a/"]).await;
-    let answer = kit.ask(Verb::Read, "a/attempt/one", ROOT, Value::Null).await;
-    assert_eq!(answer.failed, None);
-    assert_eq!((kit.count(space::INTENTS), kit.count(space::DUE)), (0, 0));
-    kit.clock.advance_secs(600);
-    kit.settle().await;
-    assert_eq!(kit.plugin.calls("a/"), []);
 }

@@ -87,6 +87,11 @@ impl ClientError {
         }
     }
 
+    /// Whether the server only could not wait for the end of what it goes on with.
+    pub(crate) fn says_it_goes_on(&self) -> bool {
+        matches!(self, Self::Api(error) if error.status == 504 && error.errors.iter().any(|text| text.contains("goes on")))
+    }
+
     /// The status of a refusal.
     pub(crate) fn status(&self) -> Option<u16> {
         match self {

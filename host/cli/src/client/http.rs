@@ -82,6 +82,11 @@ impl Exchange {
         Ok(Self { base: settings.address.clone(), runtime, tls, timeout: settings.timeout, retries: settings.retries })
     }
 
+    /// Waits for answers for this long from now on.
+    pub(super) fn set_timeout(&mut self, timeout: Duration) {
+        self.timeout = timeout;
+    }
+
     /// The address that the settings name.
     pub(super) fn base(&self) -> &Address {
         &self.base

@@ -43,6 +43,8 @@ pub(crate) struct Settings {
     pub(super) address: Address,
     pub(super) tls: TlsFiles,
     pub(super) timeout: std::time::Duration,
+    /// Whether the user named it.
+    pub(super) is_timeout_given: bool,
     pub(super) retries: u32,
     pub(super) headers: Vec<(String, String)>,
     pub(super) namespace: Option<String>,
@@ -63,6 +65,7 @@ impl Settings {
             address: Address::parse(address)?,
             tls: tls_files(flags, env)?,
             timeout: timeout(env)?,
+            is_timeout_given: env.setting("CLIENT_TIMEOUT").is_some(),
             retries: retries(env)?,
             headers: headers(flags)?,
             namespace: flags.text("namespace").map(canonical_namespace).filter(|path| !path.is_empty()),

@@ -1,11 +1,15 @@
 //! `lease`: the leases of secrets that were made on demand.
 
+use std::thread;
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::{Command, Group, Prints};
-use crate::client::Call;
+use crate::client::{Call, Client, ClientError};
 use crate::fault::Fault;
 use crate::flags::Flag;
+use crate::progress::{self, Left};
 use crate::session::Session;
 use crate::wrap::wrap_padded;
 
@@ -47,10 +51,17 @@ pub(super) const REVOKE: Command = Command {
     flags: &[
         Flag::switch("force", "Forget the leases even if the secrets cannot be taken back; needs -prefix.").alias("f"),
         Flag::switch("prefix", "End every lease whose ID begins with the argument."),
+        Flag::switch(
+            "progress",
+            "Tell on stderr how many leases are left, also where that is no terminal; needs -prefix.",
+        ),
         Flag::switch("sync", "Wait until it is done, and fail if it cannot be."),
     ],
     run: revoke,
 };
+
+/// How often it is looked whether leases are gone that the server goes on with. Source: ours.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The one lease ID.
 fn id(session: &Session) -> Result<String, Fault> {
@@ -86,7 +97,10 @@ fn revoke(session: &Session) -> Result<u8, Fault> {
     if force && !prefix {
         return Err(Fault::Usage("Specifying -force requires also specifying -prefix".to_owned()));
     }
-    let client = session.client()?;
+    if flags.switch("progress") && !prefix {
+        return Err(Fault::Usage("Specifying -progress requires also specifying -prefix".to_owned()));
+    }
+    let client = session.client()?.patient();
     if force {
         session.terminal.warn(&wrap_padded(
             "Warning! Force-removing leases can cause Bulkhead to become out of sync with secret engines!",
@@ -100,7 +114,14 @@ fn revoke(session: &Session) -> Result<u8, Fault> {
     };
     let body = if prefix { json!({ "sync": sync }) } else { json!({ "lease_id": id, "sync": sync }) };
     let call = if force { Call::new("PUT", &path) } else { Call::new("PUT", &path).body(&body) };
-    client.send(&call).map_err(|error| Fault::request(format!("Error {what} {id}"), error))?;
+    let left = |client: &Client| left_below(client, &id);
+    let end = || end_all(&client, &call, (force, sync), &left);
+    let ended = if prefix && !client.is_dry() {
+        progress::shown(session, (flags.switch("progress"), "leases"), &left, end)
+    } else {
+        client.send(&call).map(drop)
+    };
+    ended.map_err(|error| Fault::request(format!("Error {what} {id}"), error))?;
     session.terminal.out(&match (force, sync, prefix) {
         (true, ..) => format!("Success! Force revoked any leases with prefix: {id}"),
         (_, true, true) => format!("Success! Revoked any leases with prefix: {id}"),
@@ -108,4 +129,34 @@ fn revoke(session: &Session) -> Result<u8, Fault> {
         _ => "All revocation operations queued successfully!".to_owned(),
     });
     Ok(0)
+}
+
+/// Has all leases of a prefix ended. A request has its time, and with many leases that is over first: the
+/// server goes on without it, and so does this.
+fn end_all(client: &Client, call: &Call<'_>, (force, sync): (bool, bool), left: Left<'_>) -> Result<(), ClientError> {
+    loop {
+        match client.send(call) {
+            Err(error) if !error.says_it_goes_on() => return Err(error),
+            // What is due stays due: to be told when it is over, it is asked once more.
+            Err(_) if sync && !force => {}
+            Err(error) if force => return until_none(client, left).ok_or(error),
+            // It is queued, as it would be told.
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// Waits until there is none left; none where the server does not say how many there are.
+fn until_none(client: &Client, left: Left<'_>) -> Option<()> {
+    while left(client)? > 0 {
+        thread::sleep(LOOK_EVERY);
+    }
+    Some(())
+}
+
+/// How many leases begin with this, if the server says so to this token.
+fn left_below(client: &Client, prefix: &str) -> Option<u64> {
+    let query = [("prefix".to_owned(), prefix.to_owned())];
+    let told = client.secret(&Call::new("GET", "sys/leases/count").query(&query)).ok()??;
+    told.data?.get("lease_count")?.as_u64()
 }

@@ -6,28 +6,41 @@ use crate::seam::clock::Clock;
 
 /// Stands at the given time.
 #[derive(Default)]
-pub struct FakeClock(AtomicU64);
+pub struct FakeClock {
+    now_ms: AtomicU64,
+    steady_ms: AtomicU64,
+}
 
 impl FakeClock {
     /// A clock at this time, in milliseconds since the epoch.
     #[must_use]
     pub fn at_ms(now_ms: u64) -> Self {
-        Self(AtomicU64::new(now_ms))
+        Self { now_ms: AtomicU64::new(now_ms), steady_ms: AtomicU64::default() }
     }
 
-    /// Moves on by this many seconds.
+    /// This many seconds pass.
     pub fn advance_secs(&self, secs: u64) {
         self.advance_ms(secs * 1000);
     }
 
-    /// Moves on by this many milliseconds.
+    /// This many milliseconds pass.
     pub fn advance_ms(&self, millis: u64) {
-        self.0.fetch_add(millis, Ordering::SeqCst);
+        self.steady_ms.fetch_add(millis, Ordering::SeqCst);
+        self.now_ms.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    /// Somebody sets the clock to this time, in milliseconds since the epoch: no time passes.
+    pub fn set_ms(&self, now_ms: u64) {
+        self.now_ms.store(now_ms, Ordering::SeqCst);
     }
 }
 
 impl Clock for FakeClock {
     fn now_ms(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
+        self.now_ms.load(Ordering::SeqCst)
+    }
+
+    fn steady_ms(&self) -> u64 {
+        self.steady_ms.load(Ordering::SeqCst)
     }
 }

@@ -9,4 +9,8 @@ pub trait Clock: Send + Sync {
     fn now_secs(&self) -> u64 {
         self.now_ms() / 1000
     }
+
+    /// Milliseconds since some moment of this process, by a clock that nobody sets: for how long ago
+    /// something was. It means nothing to other nodes, nor after a start.
+    fn steady_ms(&self) -> u64;
 }

@@ -44,6 +44,10 @@ impl Clock for Still {
     fn now_ms(&self) -> u64 {
         1_700_000_000_000
     }
+
+    fn steady_ms(&self) -> u64 {
+        0
+    }
 }
 
 impl Entropy for Still {

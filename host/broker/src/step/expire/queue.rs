@@ -86,7 +86,7 @@ impl Work {
             let mut due = leases::due(&mut tx, now_ms, limit)?;
             let is_all = due.len() < limit as usize;
             self.is_cut = !is_all;
-            due.retain(|due| !open.in_flight.in_hand.has(due));
+            due.retain(|due| !is_left_alone(open, due));
             self.queue(&mut tx, due);
             if is_all || self.startable() >= AT_WORK_OF_MOUNT_MAX {
                 self.behind = None;
@@ -105,7 +105,7 @@ impl Work {
         due.retain(|due| due.at_ms <= now_ms);
         // At the end it begins anew behind the head.
         self.behind = due.last().cloned();
-        due.retain(|due| !open.in_flight.in_hand.has(due));
+        due.retain(|due| !is_left_alone(open, due));
         self.append(&mut tx, due);
         Ok(())
     }
@@ -244,6 +244,11 @@ impl Room<'_> {
         }
         has_room
     }
+}
+
+/// Whether somebody is at it who is not to be met.
+fn is_left_alone(open: &Open, due: &Due) -> bool {
+    open.in_flight.in_hand.has(due) || intent::is_underway(open, due)
 }
 
 fn lane(tx: &mut Transaction, due: &Due) -> Result<Lane, StoreError> {

@@ -12,7 +12,7 @@ pub(in crate::commands) const COMMAND: Command = Command {
     words: "plugin intents",
     about: "List what plugins have begun outside and not ended",
     usage: "[options]",
-    help: "Lists what plugins have begun at systems outside: by calls that are under way, and by calls\nthat failed, which is undone as soon as that can be done.\n\nSee what is still to be undone:\n\n    $ bulkhead plugin intents",
+    help: "Lists what plugins have begun at systems outside: by calls that are under way, and by calls\nthat failed, which is undone as soon as that can be done: what it is, when it is tried next,\nand why it could not be done the last time. One without a next attempt is under way.\n\nSee what is still to be undone:\n\n    $ bulkhead plugin intents",
     prints: Prints::Formatted,
     is_client: true,
     flags: &[],
@@ -20,8 +20,16 @@ pub(in crate::commands) const COMMAND: Command = Command {
 };
 
 /// What is shown of each, and its title.
-const COLUMNS: [(&str, &str); 4] =
-    [("Mount", "mount"), ("Kind", "kind"), ("Undone After", "undone_after"), ("Failures", "failures")];
+const COLUMNS: [(&str, &str); 8] = [
+    ("Mount", "mount"),
+    ("Plugin", "plugin"),
+    ("Kind", "kind"),
+    ("About", "about"),
+    ("Begun", "begun_at"),
+    ("Next Attempt", "next_attempt"),
+    ("Attempts", "attempts"),
+    ("Last Error", "last_error"),
+];
 
 fn run(session: &Session) -> Result<u8, Fault> {
     session.at_most(0)?;
