@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use openraft::EntryPayload;
 
-use super::runs::{Run, Runs};
+use super::places::Places;
+use super::runs::Run;
 use crate::files::DiskFile;
 use crate::raft::{Entry, LogId, Vote};
 
@@ -49,11 +50,7 @@ pub(crate) struct Book {
     pub(crate) segments: BTreeMap<u64, Arc<dyn DiskFile>>,
     /// The highest index ever written to each segment.
     highest: BTreeMap<u64, u64>,
-    /// Entries of segments that were not read at the start: all before those in `places`.
-    runs: Runs,
-    /// Index of the first entry in `places`.
-    first: u64,
-    places: VecDeque<(LogId, Place)>,
+    places: Places,
     /// The newest entries that were written since the start; ends where `places` ends.
     cache: VecDeque<Entry>,
     cache_bytes: usize,
@@ -62,45 +59,24 @@ pub(crate) struct Book {
 }
 
 impl Book {
-    /// One past the last entry.
-    pub(crate) fn end(&self) -> u64 {
-        self.first + self.places.len() as u64
-    }
-
     /// The last entry, or what was purged last.
     pub(crate) fn last(&self) -> Option<LogId> {
-        self.places.back().map(|(id, _)| *id).or(self.runs.last()).or(self.purged)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.places.is_empty() && self.runs.is_empty()
-    }
-
-    /// Index of the first entry.
-    fn start(&self) -> u64 {
-        self.runs.first().unwrap_or(self.first)
-    }
-
-    fn get(&self, index: u64) -> Option<(LogId, Place)> {
-        match index.checked_sub(self.first) {
-            Some(at) => self.places.get(at as usize).copied(),
-            None => self.runs.get(index),
-        }
+        self.places.last().or(self.purged)
     }
 
     /// Whether this entry is here, or was purged.
     pub(crate) fn holds(&self, id: LogId) -> bool {
         let purged = self.purged.is_some_and(|purged| id.index <= purged.index);
-        purged || self.get(id.index).is_some_and(|(here, _)| here == id)
+        purged || self.places.get(id.index).is_some_and(|(here, _)| here == id)
     }
 
     /// Drops the entries from this index on, if there are any; then tells which one is the last
     /// now, or was purged last.
     pub(crate) fn drop_from(&mut self, index: u64) -> Option<Option<LogId>> {
-        if self.is_empty() || self.end() <= index {
+        if self.places.is_empty() || self.places.end() <= index {
             return None;
         }
-        let before = index.checked_sub(1).and_then(|before| self.get(before));
+        let before = index.checked_sub(1).and_then(|before| self.places.get(before));
         let last = before.map(|(id, _)| id).or(self.purged);
         self.truncate_after(last);
         Some(last)
@@ -134,36 +110,35 @@ impl Book {
     /// leave a hole.
     #[must_use]
     pub(super) fn found_run(&mut self, run: Run) -> bool {
-        if !self.places.is_empty() {
-            return run.entries().all(|(id, place)| self.found(id, place));
-        }
         let Some(last) = run.last() else { return true };
-        if !self.follows(run.first()) {
+        let (segment, follows) = (run.segment, self.follows(run.first()));
+        if !follows {
             return false;
         }
-        self.note_highest(run.segment, last.index);
-        self.runs.push(run);
-        (self.first, self.durable_end) = (last.index + 1, last.index + 1);
+        if let Err(run) = self.places.push_run(run) {
+            run.entries().for_each(|(id, place)| self.places.push(id, place));
+        }
+        self.durable_end = last.index + 1;
+        self.note_highest(segment, last.index);
         true
     }
 
     fn place(&mut self, id: LogId, place: Place) -> bool {
         let follows = self.follows(id.index);
         if follows {
-            self.places.push_back((id, place));
+            self.places.push(id, place);
         }
         follows
     }
 
     /// Whether an entry of this index may come next; if it is the first, the log begins there.
     fn follows(&mut self, index: u64) -> bool {
-        if !self.is_empty() {
-            return index == self.end();
+        if !self.places.is_empty() {
+            return index == self.places.end();
         }
         if self.purged.is_some_and(|purged| index != purged.index + 1) {
             return false;
         }
-        self.first = index;
         self.durable_end = self.durable_end.min(index);
         true
     }
@@ -172,11 +147,7 @@ impl Book {
     pub(crate) fn placed(&mut self, places: &[(LogId, Place)]) {
         for (id, place) in places {
             self.note_highest(place.segment, id.index);
-            let Some(slot) = id.index.checked_sub(self.first).and_then(|at| self.places.get_mut(at as usize)) else {
-                continue;
-            };
-            if slot.0 == *id {
-                slot.1 = *place;
+            if self.places.set(*id, *place) {
                 self.durable_end = id.index + 1;
             }
         }
@@ -197,51 +168,41 @@ impl Book {
     /// Forgets entries after `last`; with `None`, all of them.
     pub(crate) fn truncate_after(&mut self, last: Option<LogId>) {
         let index = last.map_or(0, |id| id.index + 1);
-        while self.end() > index && !self.places.is_empty() {
-            self.places.pop_back();
+        for _ in 0..self.places.truncate(index) {
             if let Some(entry) = self.cache.pop_back() {
                 self.cache_bytes -= payload_bytes(&entry);
             }
-        }
-        if self.places.is_empty()
-            && let Some(end) = self.runs.truncate(index)
-        {
-            self.first = end;
         }
         self.durable_end = self.durable_end.min(index);
     }
 
     /// Entries were taken back from before the first that was read: the log goes on behind this one.
     pub(super) fn reach_back(&mut self, last: Option<LogId>) {
-        if self.is_empty() && self.purged.map(|id| id.index) > last.map(|id| id.index) {
+        if self.places.is_empty() && self.purged.map(|id| id.index) > last.map(|id| id.index) {
             self.purged = last;
         }
     }
 
     /// Forgets entries up to `id`.
     pub(crate) fn purge(&mut self, id: LogId) {
-        self.runs.purge(id.index);
-        while self.places.front().is_some_and(|(first, _)| first.index <= id.index) {
-            if self.cache.len() == self.places.len() {
-                self.drop_oldest_cached();
-            }
-            self.places.pop_front();
-            self.first += 1;
+        self.places.purge(id.index);
+        while self.cache.len() > self.places.later() {
+            self.drop_oldest_cached();
         }
         self.purged = Some(id);
     }
 
     /// What is needed to read the entries of a range that are in the log.
     pub(crate) fn copies(&self, range: Range<u64>) -> Vec<Copy> {
-        let (from, end) = (range.start.max(self.start()), range.end.min(self.end()));
-        let cached_from = self.end() - self.cache.len() as u64;
+        let (from, end) = (range.start.max(self.places.start()), range.end.min(self.places.end()));
+        let cached_from = self.places.end() - self.cache.len() as u64;
         let mut copies = Vec::with_capacity(end.saturating_sub(from) as usize);
         for index in from..end {
             if index >= cached_from {
                 copies.push(Copy::Here(self.cache[(index - cached_from) as usize].clone()));
                 continue;
             }
-            let (id, place) = self.get(index).expect("an index between the first and the last");
+            let (id, place) = self.places.get(index).expect("an index between the first and the last");
             let file = Arc::clone(self.segments.get(&place.segment).expect("a segment with live entries is kept"));
             copies.push(Copy::There(Fetch { id, place, file }));
         }
@@ -250,16 +211,7 @@ impl Book {
 
     /// Of a range, the last entry of each leader.
     pub(crate) fn last_of_each_leader(&self, range: Range<u64>) -> Vec<LogId> {
-        let later = range.start.max(self.first)..range.end.min(self.end());
-        let later = later.map(|index| self.places[(index - self.first) as usize].0);
-        let mut last: Vec<LogId> = Vec::new();
-        for id in self.runs.ends(&range).chain(later) {
-            match last.last_mut() {
-                Some(before) if before.leader_id == id.leader_id => *before = id,
-                _ => last.push(id),
-            }
-        }
-        last
+        self.places.last_of_each_leader(&range)
     }
 
     /// This node asked for votes with a vote that is on the disk, and a majority gave theirs:
@@ -279,8 +231,8 @@ impl Book {
     /// How many entries from `start` fit in `bytes_max`, at least one.
     pub(crate) fn fitting_end(&self, start: u64, end: u64, bytes_max: u64) -> u64 {
         let mut bytes = 0;
-        for index in start.max(self.start())..end.min(self.end()) {
-            bytes += self.get(index).map_or(0, |(_, place)| u64::from(place.bytes));
+        for index in start.max(self.places.start())..end.min(self.places.end()) {
+            bytes += self.places.get(index).map_or(0, |(_, place)| u64::from(place.bytes));
             if bytes > bytes_max {
                 return (index).max(start + 1);
             }
@@ -299,7 +251,7 @@ impl Book {
     /// Drops from memory what is on the disk, oldest first, down to the limit.
     fn trim_cache(&mut self) {
         while self.cache_bytes > CACHE_BYTES_MAX {
-            let oldest = self.end() - self.cache.len() as u64;
+            let oldest = self.places.end() - self.cache.len() as u64;
             if self.cache.is_empty() || oldest >= self.durable_end {
                 return;
             }

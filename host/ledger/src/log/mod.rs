@@ -32,6 +32,7 @@ mod anchor;
 mod book;
 mod contents;
 mod links;
+mod places;
 mod reading;
 mod recheck;
 mod record;
