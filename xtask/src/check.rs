@@ -91,9 +91,10 @@ fn run_step(step: Step) -> Done<Counts> {
         Step::Clippy => lint(),
         Step::Tests => tests(),
         Step::Chaos => {
-            chaos::each_once(Profile::Dev.binary("bulkhead"))?;
             bulkhead_test_servers::install_missing();
-            orphans::short(Profile::Dev.binary("bulkhead")).map(|()| Counts::default())
+            let burnt = orphans::short(Profile::Dev.binary("bulkhead"))?;
+            chaos::each_once(Profile::Dev.binary("bulkhead"))?;
+            burnt.hunt().map(|()| Counts::default())
         }
         Step::Docs => watched(cargo().args(["test", "--locked", "--workspace", "--doc"])),
         Step::Fuzz => fuzz::run_all(FUZZ_SECS).map(|()| Counts::default()),

@@ -73,17 +73,27 @@ pub(crate) fn run(options: &Options) -> Done {
     Scene::burnt(binary, options.requests, usize::from(options.nodes), seed)?.hunt()
 }
 
-/// The short form.
+/// The short form: nodes and databases to which everything was done, one and three. What they left
+/// behind may not be undone for two minutes, in which others can use the machine.
 ///
 /// # Errors
-/// As [`run`].
-pub(crate) fn short(binary: PathBuf) -> Done {
+/// The nodes did not recover.
+pub(crate) fn short(binary: PathBuf) -> Done<Burnt> {
     let seed = 1;
-    // What the one left behind may not be undone for two minutes, in which the other burns.
-    let mut alone = Scene::burnt(binary.clone(), 150, 1, seed)?;
-    let mut cluster = Scene::burnt(binary, 300, 3, seed)?;
-    alone.hunt()?;
-    cluster.hunt()
+    Ok(Burnt([Scene::burnt(binary.clone(), 150, 1, seed)?, Scene::burnt(binary, 300, 3, seed)?]))
+}
+
+/// What is left of the short form.
+pub(crate) struct Burnt([Scene; 2]);
+
+impl Burnt {
+    /// Looks for orphans.
+    ///
+    /// # Errors
+    /// As [`run`].
+    pub(crate) fn hunt(mut self) -> Done {
+        self.0.iter_mut().try_for_each(Scene::hunt)
+    }
 }
 
 /// What the clients did and saw.

@@ -41,7 +41,14 @@ impl Profile {
 /// # Errors
 /// The build failed.
 pub(crate) fn build_program(profile: Profile, name: &str) -> Done {
-    crate::shell::run(cargo().args(["build", "--locked", "--workspace", "--bin", name]).args(profile.flags()))
+    let mut build = cargo();
+    build.args(["build", "--locked", "--workspace", "--bin", name]).args(profile.flags());
+    if matches!(profile, Profile::Dev) {
+        // What tests depend on switches features of other crates on. Without a test among what is built, the tests
+        // would have half of the host compiled a second time.
+        build.args(["--test", "tidy"]);
+    }
+    crate::shell::run(&mut build)
 }
 
 /// A guest package.
