@@ -39,8 +39,9 @@ impl Default for Credential {
     }
 }
 
-/// Which kind a request asks for, and how it is configured. Members that are not sent stay.
-#[derive(Debug, Fields)]
+/// Which kind a request asks for, and how it is configured. Members that are not sent stay. A private key may be among
+/// them, so there is no `Debug`.
+#[derive(Fields)]
 pub(crate) struct SetCredential {
     /// The type of credential to manage. Options include: 'password', 'rsa_private_key', 'client_certificate'.
     /// Defaults to 'password'.
@@ -163,6 +164,11 @@ impl Credential {
             Self::ClientCertificate(config) => Some(config.common_name_template()),
             Self::Password { .. } | Self::RsaPrivateKey { .. } => None,
         }
+    }
+
+    /// Whether one lets in whoever has its name after its user was removed: nobody takes a certificate back.
+    pub(crate) const fn outlives_its_user(&self) -> bool {
+        matches!(self, Self::ClientCertificate(_))
     }
 
     /// Makes one for a user on demand of this name, who may log in until then, in milliseconds since 1970.
