@@ -93,7 +93,7 @@ pub(crate) fn generate(cx: &Cx, name: &Name, caller: &Caller) -> Result<Reply> {
     let made = role.credential.make_for(cx, &connection, &username, ends_ms)?;
     spec.credential = made.given;
     let mut user = User {
-        certificate_ends_ms: role.credential.outlives_its_user().then_some(ends_ms),
+        certificate_ends_ms: made.ends_ms,
         username: username.clone(),
         role: name.0.clone(),
         db_name: role.db_name,

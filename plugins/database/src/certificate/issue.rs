@@ -80,12 +80,13 @@ impl Authority {
         Ok(Self { certificate, signer })
     }
 
-    /// Issues a certificate to this name and public key, in PEM. It ends then, or with the authority's own.
+    /// Issues a certificate to this name and public key, in PEM, and tells when it ends, in milliseconds since 1970:
+    /// then, or with the authority's own.
     ///
     /// # Errors
     /// [`Error::InvalidRequest`]: nobody would believe it, since the authority's own is over, or has not begun. Else the
     /// host does not sign.
-    pub(super) fn issue(&self, cx: &Cx, common_name: &str, public_der: &[u8], ends_ms: u64) -> Result<String> {
+    pub(super) fn issue(&self, cx: &Cx, common_name: &str, public_der: &[u8], ends_ms: u64) -> Result<(String, u64)> {
         let tbs = self.certificate.tbs_certificate();
         let issuer_id = tbs.get_extension::<SubjectKeyIdentifier>().ok().flatten().map(|(_, id)| id);
         let subject = named(common_name).map_err(damaged)?;
@@ -95,9 +96,10 @@ impl Authority {
         if now_secs > last_secs || now_secs < tbs.validity().not_before.to_unix_duration().as_secs() {
             return Err(Error::invalid("ca_cert is not valid at this time"));
         }
-        let validity_secs = (now_secs.saturating_sub(BEFORE_SECS), (ends_ms / 1000).min(last_secs));
+        let ends_secs = (ends_ms / 1000).min(last_secs);
+        let validity_secs = (now_secs.saturating_sub(BEFORE_SECS), ends_secs);
         let der = self.signer.sign(cx, profile, public_der, validity_secs)?;
-        Ok(pem("CERTIFICATE", &der))
+        Ok((pem("CERTIFICATE", &der), ends_secs.saturating_mul(1000)))
     }
 }
 

@@ -55,7 +55,7 @@ fn a_certificate_says_whom_it_lets_in_until_when_and_by_whom() {
             let leaf = KeyPair::generate(of).unwrap();
             let public = leaf.public_key_der().unwrap();
             let authority = Authority::read(&root, KeyPair::from_pem(key.expose()).unwrap(), 256).unwrap();
-            (authority.issue(cx, "ünusual, \"name\"", &public, 1_767_229_205_999).unwrap(), public, read(&root))
+            (authority.issue(cx, "ünusual, \"name\"", &public, 1_767_229_205_999).unwrap().0, public, read(&root))
         });
         let issued = read(&issued);
         let tbs = issued.tbs_certificate();
@@ -85,7 +85,7 @@ fn serial_numbers_are_random_and_above_zero() {
         let one = || {
             let authority = Authority::read(&root, KeyPair::from_pem(key.expose()).unwrap(), 256).unwrap();
             let public = KeyPair::generate("ed25519").unwrap().public_key_der().unwrap();
-            read(&authority.issue(cx, "a", &public, 2_000_000_000_000).unwrap())
+            read(&authority.issue(cx, "a", &public, 2_000_000_000_000).unwrap().0)
         };
         (0..20).map(|_| one().tbs_certificate().serial_number().as_bytes().to_vec()).collect()
     });
@@ -148,9 +148,13 @@ fn no_certificate_outlives_its_authority_or_is_issued_out_of_its_time() {
         let issue = |span, ends_secs: u64| {
             special(cx, None, span).unwrap().issue(cx, "a", &public, cx.now_ms() + ends_secs * 1000)
         };
-        let end = |pem: &str| read(pem).tbs_certificate().validity().not_after.to_string();
-        assert_eq!(end(&issue((0, 3600), 60).unwrap()), "2026-01-01T00:01:00Z");
-        assert_eq!(end(&issue((0, 3600), 7200).unwrap()), "2026-01-01T01:00:00Z");
+        for (ends_secs, expected, told) in
+            [(60, "2026-01-01T00:01:00Z", 60_000), (7200, "2026-01-01T01:00:00Z", 3_600_000)]
+        {
+            let (pem, ends_ms) = issue((0, 3600), ends_secs).unwrap();
+            assert_eq!(read(&pem).tbs_certificate().validity().not_after.to_string(), expected);
+            assert_eq!(ends_ms - cx.now_ms(), told);
+        }
         issue((-60, 0), 60).unwrap();
         for span in [(-60, -1), (1, 3600)] {
             let Err(Error::InvalidRequest(text)) = issue(span, 60) else { panic!("{span:?}") };
