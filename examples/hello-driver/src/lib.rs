@@ -17,6 +17,8 @@ const TIMEOUT_MS: u32 = 5_000;
 /// Longest answer, in bytes.
 const ANSWER_BYTES_MAX: usize = 64;
 
+const REFUSED: &str = "the database refuses";
+
 /// Has the database do something: a line, and its answer. The words must be words.
 fn tell(config: &Settings, words: &[&str]) -> Result<()> {
     let address = config.text("address")?;
@@ -35,7 +37,18 @@ fn tell(config: &Settings, words: &[&str]) -> Result<()> {
     }
     match answer.as_slice() {
         b"OK\n" => Ok(()),
-        _ => Err(Error::upstream("the database refuses")),
+        b"NO\n" => Err(Error::upstream(REFUSED)),
+        _ => Err(Error::upstream("the database answers neither OK nor NO")),
+    }
+}
+
+/// All that its database refuses an account for: there is one of the name. Whose it is, is not to lose it.
+fn taken(error: Error) -> Error {
+    match error {
+        Error::Upstream(text) if text == REFUSED => {
+            Error::PreconditionFailed("there is an account of the name".to_owned())
+        }
+        other => other,
     }
 }
 
@@ -61,7 +74,7 @@ impl Driver for Hello {
     fn create_user(cx: &Cx, config: &Settings, spec: &UserSpec) -> Result<String> {
         let proposed = || Self::propose_username(cx, config, spec);
         let name = spec.username.clone().map_or_else(proposed, Ok)?;
-        tell(config, &["ADD", &name, password(&spec.credential)?])?;
+        tell(config, &["ADD", &name, password(&spec.credential)?]).map_err(taken)?;
         Ok(name)
     }
 

@@ -66,6 +66,15 @@ fn a_name_cannot_become_a_second_line() {
 }
 
 #[test]
+fn an_account_that_is_there_already_is_somebody_elses() {
+    let (mut refusing, _) = bench("NO\n");
+    assert!(matches!(refusing.create_user(&config(), &user("app-1")), Err(Error::PreconditionFailed(_))));
+    // It may have been made, for all that is known.
+    let (mut unclear, _) = bench("?\n");
+    assert!(matches!(unclear.create_user(&config(), &user("app-1")), Err(Error::Upstream(_))));
+}
+
+#[test]
 fn what_the_database_refuses_is_its_refusal() {
     let (mut bench, _) = bench("NO\n");
     assert!(matches!(bench.verify(&config(), true), Err(Error::Upstream(_))));

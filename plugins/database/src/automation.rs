@@ -1,7 +1,8 @@
 //! Changes of the root's password by themselves: when, and what becomes of one that fails.
 //!
 //! A change is as safe as one that is asked for ([`crate::root`]). One of which it is not known how it went leaves its
-//! intent, and whoever settles that knows; one that certainly did not happen is counted here, and tried again.
+//! intent, and whoever settles that knows; one that certainly did not happen is counted, and tried again. The count is
+//! the job's own: the connection is read by whoever makes a user, who would have to begin anew when it is written.
 
 use bulkhead_sdk::Level;
 use bulkhead_sdk::json::Object;
@@ -13,7 +14,7 @@ use crate::connection::LOCK_MS;
 use crate::records::{Connection, connection_lock};
 use crate::rhythm::{Rhythm, kind, wait_ms};
 use crate::root;
-use crate::rotation::{JOB, PAYLOAD, ROOTS};
+use crate::rotation::{JOB, ROOTS};
 
 /// When the root's password is changed by itself, if at all.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -24,8 +25,6 @@ pub(crate) struct Automation {
     /// When the password was changed last, in milliseconds since 1970; 0: never yet.
     last_ms: u64,
     next_ms: u64,
-    /// Changes that failed since one was due.
-    failures: u64,
 }
 
 /// What is sent; what is not stays as it was.
@@ -52,8 +51,6 @@ impl Automation {
         let before = self.active().cloned();
         self.is_disabled = sent.disable_automated_rotation.unwrap_or(self.is_disabled);
         self.rhythm = rhythm(self.rhythm.take(), sent)?;
-        // Whoever writes the config may have mended what was wrong with it.
-        self.failures = 0;
         match self.active().cloned() {
             Some(rhythm) if before.as_ref() != Some(&rhythm) => self.next_ms = rhythm.next(now_ms, now_ms)?,
             _ => {}
@@ -73,15 +70,14 @@ impl Automation {
     }
 
     fn wait_for_next(&mut self, now_ms: u64) -> Result<()> {
-        self.failures = 0;
         let next_ms = self.active().map(|rhythm| rhythm.next(now_ms, now_ms)).transpose()?;
         self.next_ms = next_ms.unwrap_or(0);
         Ok(())
     }
 
-    /// When the job is to look at it.
-    fn due_ms(&self, now_ms: u64) -> u64 {
-        if self.failures == 0 { self.next_ms } else { now_ms.saturating_add(wait_ms(self.failures)) }
+    /// When the job is to look at it, after so many failures since a change was due.
+    fn due_ms(&self, now_ms: u64, failures: u64) -> u64 {
+        if failures == 0 { self.next_ms } else { now_ms.saturating_add(wait_ms(failures)) }
     }
 
     /// Adds to an answer what it is, as Vault does, and when it was and will be.
@@ -115,7 +111,6 @@ impl Automation {
         writer.number(4, u64::from(self.is_disabled));
         writer.number(5, self.last_ms);
         writer.number(6, self.next_ms);
-        writer.number(7, self.failures);
         writer.end()
     }
 
@@ -131,7 +126,6 @@ impl Automation {
                 4 => found.is_disabled = value.number() > 0,
                 5 => found.last_ms = value.number(),
                 6 => found.next_ms = value.number(),
-                7 => found.failures = value.number(),
                 _ => {}
             }
         }
@@ -180,11 +174,24 @@ fn rhythm(known: Option<Rhythm>, sent: SetAutomation) -> Result<Option<Rhythm>> 
     }
 }
 
-/// Writes the connection, and when its root's password is changed next.
+/// Writes the connection, and when its root's password is changed next. What failed before does not count any more:
+/// whoever writes the config may have mended what was wrong with it.
 pub(crate) fn keep(cx: &Cx, name: &str, connection: &Connection) -> Result<()> {
     cx.put(name, connection)?;
+    schedule(cx, name, connection, 0)
+}
+
+/// Has the job go on with a connection that was settled as it was before a change, of which so many had failed.
+pub(crate) fn go_on(cx: &Cx, name: &str, connection: &Connection, failures: u64) -> Result<()> {
+    // One that was asked for makes none due.
+    let is_due = connection.automation.next_ms <= cx.now_ms();
+    schedule(cx, name, connection, if is_due { failures.saturating_add(1) } else { 0 })
+}
+
+fn schedule(cx: &Cx, name: &str, connection: &Connection, failures: u64) -> Result<()> {
     if connection.automation.is_active() {
-        return cx.schedule(JOB, &key(name), PAYLOAD, connection.automation.due_ms(cx.now_ms()));
+        let at_ms = connection.automation.due_ms(cx.now_ms(), failures);
+        return cx.schedule(JOB, &key(name), &payload(failures), at_ms);
     }
     cancel(cx, name);
     Ok(())
@@ -199,24 +206,38 @@ fn key(name: &str) -> String {
     [ROOTS, name].concat()
 }
 
-/// The job: changes the password if that is due.
-pub(crate) fn due(cx: &Cx, name: &str) -> Result<JobOutcome> {
-    let _lock = cx.acquire(&connection_lock(name), LOCK_MS)?;
+/// What the job is told: how many changes failed since one was due.
+fn payload(failures: u64) -> Vec<u8> {
+    failures.to_string().into_bytes()
+}
+
+/// The job: changes the password if that is due. While it can be, it says itself when it is to run again: the host
+/// would have one that fails wait for up to a day.
+pub(crate) fn due(cx: &Cx, name: &str, told: &[u8]) -> Result<JobOutcome> {
+    let mut failures: u64 = std::str::from_utf8(told).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let Ok(_lock) = cx.acquire(&connection_lock(name), LOCK_MS) else {
+        let at_ms = cx.now_ms().saturating_add(wait_ms(failures));
+        return Ok(JobOutcome::Again((at_ms, payload(failures))));
+    };
     let Some(mut connection) = cx.get::<Connection>(name)? else { return Ok(JobOutcome::Done) };
     let Some(rhythm) = connection.automation.active().cloned() else { return Ok(JobOutcome::Done) };
     let now_ms = cx.now_ms();
-    let automation = &mut connection.automation;
-    if rhythm.is_missed(automation.next_ms, now_ms) {
-        automation.wait_for_next(now_ms)?;
-    } else if automation.failures > 0 || automation.next_ms <= now_ms {
-        match root::attempt(cx, name, &mut connection)? {
-            Ok(()) => cx.log_info("the root's password was changed as it was due", &[("connection", name)]),
+    if rhythm.is_missed(connection.automation.next_ms, now_ms) {
+        connection.automation.wait_for_next(now_ms)?;
+        failures = 0;
+        cx.put(name, &connection)?;
+    } else if failures > 0 || connection.automation.next_ms <= now_ms {
+        match root::attempt(cx, name, &mut connection, failures)? {
+            Ok(()) => {
+                cx.log_info("the root's password was changed as it was due", &[("connection", name)]);
+                failures = 0;
+                cx.put(name, &connection)?;
+            }
             Err(error) => {
-                connection.automation.failures += 1;
+                failures = failures.saturating_add(1);
                 cx.log(Level::Warn, "rotating the root failed", &[("connection", name), ("error", &kind(&error))]);
             }
         }
     }
-    cx.put(name, &connection)?;
-    Ok(JobOutcome::Again((connection.automation.due_ms(cx.now_ms()), PAYLOAD.to_vec())))
+    Ok(JobOutcome::Again((connection.automation.due_ms(cx.now_ms(), failures), payload(failures))))
 }

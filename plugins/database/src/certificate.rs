@@ -36,6 +36,8 @@ pub(crate) struct ClientCertificate {
 pub(crate) struct Issued {
     pub(crate) certificate: String,
     pub(crate) private_key: Secret<String>,
+    /// When it ends, in milliseconds since 1970.
+    pub(crate) ends_ms: u64,
 }
 
 impl ClientCertificate {
@@ -110,7 +112,7 @@ impl ClientCertificate {
         &self.common_name_template
     }
 
-    /// Issues a certificate to this name, which ends then.
+    /// Issues a certificate to this name, which ends then, or with its authority.
     ///
     /// # Errors
     /// The name cannot be in one; the host makes no key, or does not sign.
@@ -122,8 +124,8 @@ impl ClientCertificate {
             )));
         }
         let pair = KeyPair::generate(self.algorithm()?)?;
-        let certificate = self.authority()?.issue(cx, common_name, &pair.public_key_der()?, ends_ms)?;
-        Ok(Issued { certificate, private_key: pair.private_key_pem()? })
+        let (certificate, ends_ms) = self.authority()?.issue(cx, common_name, &pair.public_key_der()?, ends_ms)?;
+        Ok(Issued { certificate, private_key: pair.private_key_pem()?, ends_ms })
     }
 
     /// What it is, but for the private key.

@@ -10,8 +10,8 @@ use crate::records::{Connection, Name, connection_lock};
 use crate::root;
 use crate::seat;
 
-/// How long to wait for a change of the root's password, in milliseconds. Source: ours. Why: such a
-/// change waits for its database, and whoever waits for it should be told in time.
+/// How long to wait for another call that has a lock (a connection's, a role's, a name's, a seat), in milliseconds.
+/// Source: ours. Why: that call waits for its database, and whoever waits for it should be told in time.
 pub(crate) const LOCK_MS: u32 = 10_000;
 
 const PASSWORD_IN_URL: &str = "Password found in connection_url, use a templated url to enable root rotation and prevent \

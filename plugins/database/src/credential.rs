@@ -31,6 +31,9 @@ pub(crate) struct Made {
     pub(crate) told: Vec<(&'static str, Secret<String>)>,
     /// What the database is told.
     pub(crate) given: databases::Credential,
+    /// When it ends by itself, in milliseconds since 1970. A certificate does; nobody takes it back before, and it lets
+    /// in whoever has its name, also when its user is gone.
+    pub(crate) ends_ms: Option<u64>,
 }
 
 impl Default for Credential {
@@ -39,8 +42,9 @@ impl Default for Credential {
     }
 }
 
-/// Which kind a request asks for, and how it is configured. Members that are not sent stay.
-#[derive(Debug, Fields)]
+/// Which kind a request asks for, and how it is configured. Members that are not sent stay. A private key may be among
+/// them, so there is no `Debug`.
+#[derive(Fields)]
 pub(crate) struct SetCredential {
     /// The type of credential to manage. Options include: 'password', 'rsa_private_key', 'client_certificate'.
     /// Defaults to 'password'.
@@ -169,7 +173,7 @@ impl Credential {
     pub(crate) fn make_for(&self, cx: &Cx, connection: &Connection, username: &str, ends_ms: u64) -> Result<Made> {
         let Self::ClientCertificate(config) = self else {
             let (secret, given) = self.make(cx, connection)?;
-            return Ok(Made { told: vec![(self.kind(), secret)], given });
+            return Ok(Made { told: vec![(self.kind(), secret)], given, ends_ms: None });
         };
         let issued = config.issue(cx, username, ends_ms)?;
         let told = vec![
@@ -177,7 +181,8 @@ impl Credential {
             ("private_key", Secret::new(issued.private_key.expose().trim_end().to_owned())),
             ("private_key_type", Secret::new(config.key_type().to_owned())),
         ];
-        Ok(Made { told, given: databases::Credential::Subject(databases::subject(username)) })
+        let given = databases::Credential::Subject(databases::subject(username));
+        Ok(Made { told, given, ends_ms: Some(issued.ends_ms) })
     }
 
     /// Makes one that lasts: what the user gets, and what the database does.

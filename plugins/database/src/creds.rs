@@ -32,6 +32,9 @@ struct User {
     /// What operators read of an intent. A lease has none.
     #[serde(skip_serializing_if = "String::is_empty")]
     about: String,
+    /// When its certificate ends, in milliseconds since 1970, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate_ends_ms: Option<u64>,
 }
 
 impl User {
@@ -47,6 +50,7 @@ impl User {
                 "revocation_statements" => user.revocation_statements = bulkhead_sdk::fields::read(&name, value)?,
                 "rollback_statements" => user.rollback_statements = bulkhead_sdk::fields::read(&name, value)?,
                 "reserved" => user.reserved = value == "true",
+                "certificate_ends_ms" => user.certificate_ends_ms = value.parse().ok(),
                 _ => {}
             }
         }
@@ -83,15 +87,16 @@ pub(crate) fn generate(cx: &Cx, name: &Name, caller: &Caller) -> Result<Reply> {
         expires_at: Some(ends_ms),
     };
     let username = driver.propose_username(&spec)?;
-    let made = role.credential.make_for(cx, &connection, &username, ends_ms)?;
-    spec.credential = made.given;
     let reserved = spec.username_template.is_some();
     if reserved {
         let longest_ms = longest_secs(&role, cx.mount().max_ttl).saturating_mul(1000);
         let last_ms = cx.now_ms().saturating_add(longest_ms).saturating_add(GRACE_MS);
         reserved::take(cx, &role.db_name, &username, last_ms)?;
     }
+    let made = role.credential.make_for(cx, &connection, &username, ends_ms)?;
+    spec.credential = made.given;
     let mut user = User {
+        certificate_ends_ms: made.ends_ms,
         username: username.clone(),
         role: name.0.clone(),
         db_name: role.db_name,
@@ -110,7 +115,7 @@ pub(crate) fn generate(cx: &Cx, name: &Name, caller: &Caller) -> Result<Reply> {
         // Somebody else's user: to undo the intent would remove that. A reply, unlike an error, commits.
         Err(Error::PreconditionFailed(text)) => {
             if reserved {
-                reserved::free(cx, &user.db_name, &user.username)?;
+                reserved::free(cx, &user.db_name, &user.username, None)?;
             }
             return Ok(Reply::failed(400, text));
         }
@@ -203,5 +208,9 @@ pub(crate) fn revoke(cx: &Cx, lease: &Lease) -> Result<()> {
     let driver_name = connection.driver();
     let statements = role.as_ref().map_or(&user.revocation_statements, |role| &role.revocation_statements);
     user.remove(Driver::new(&driver_name, connection.details.expose()), statements)?;
-    if user.reserved { reserved::free(cx, &user.db_name, &user.username) } else { Ok(()) }
+    if !user.reserved {
+        return Ok(());
+    }
+    // Who holds a certificate still is the next user of its name to the database.
+    reserved::free(cx, &user.db_name, &user.username, user.certificate_ends_ms)
 }

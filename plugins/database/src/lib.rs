@@ -111,7 +111,7 @@ impl Database {
     #[rollback("rotation")]
     fn settle_rotation(cx: &Cx, data: &[u8]) -> Result<()> { rotation::settle(cx, data) }
     #[job("rotate")]
-    fn rotate_due(cx: &Cx, whose: &str, _payload: &[u8]) -> Result<JobOutcome> { rotation::due(cx, whose) }
+    fn rotate_due(cx: &Cx, whose: &str, payload: &[u8]) -> Result<JobOutcome> { rotation::due(cx, whose, payload) }
 }
 
 bulkhead_sdk::export_engine!(Database);

@@ -5,7 +5,7 @@
 //! | `config/<name>` | how a database is reached ([`Connection`]) |
 //! | `role/<name>` | what users on demand are like ([`Role`]) |
 //! | `static-role/<name>` | a user that stays, and its password ([`StaticRole`]) |
-//! | `user/<connection>/<hash of a name>` | that a user on demand has this name ([`Reserved`]), if a template made it |
+//! | `user/<connection>/<hash of a name>` | that a user on demand has this name ([`Reserved`]), or its certificate still, if a template made it |
 //!
 //! `creds/:name` reads one role and one connection; no record grows with their number.
 

@@ -5,6 +5,9 @@ use bulkhead_sdk::prelude::*;
 
 use crate::connection::LOCK_MS;
 use crate::records::Reserved;
+use crate::rotation::{JOB, NAMES, PAYLOAD};
+
+const TAKEN: &str = "username_template makes the name of a user that has a lease already, or a certificate still";
 
 /// Which users a name stands for: one name of one connection. Hashed, since a template may make any text.
 fn place(cx: &Cx, connection: &str, username: &str) -> Result<String> {
@@ -26,7 +29,7 @@ pub(crate) fn take(cx: &Cx, connection: &str, username: &str, ends_ms: u64) -> R
     let _lock = alone(cx, connection, username)?;
     let place = place(cx, connection, username)?;
     if is_at(cx, &place)? {
-        return Err(Error::invalid("username_template makes the name of a user that has a lease already"));
+        return Err(Error::invalid(TAKEN));
     }
     cx.put(&place, &Reserved { ends_ms })
 }
@@ -36,9 +39,24 @@ pub(crate) fn is_taken(cx: &Cx, connection: &str, username: &str) -> Result<bool
     is_at(cx, &place(cx, connection, username)?)
 }
 
-/// Gives a name free.
-pub(crate) fn free(cx: &Cx, connection: &str, username: &str) -> Result<()> {
-    cx.delete::<Reserved>(&place(cx, connection, username)?)
+/// Gives a name free, though not before then, in milliseconds since 1970; none: at once.
+pub(crate) fn free(cx: &Cx, connection: &str, username: &str, not_before_ms: Option<u64>) -> Result<()> {
+    let place = place(cx, connection, username)?;
+    let Some(ends_ms) = not_before_ms.filter(|ends_ms| cx.now_ms() < *ends_ms) else {
+        return cx.delete::<Reserved>(&place);
+    };
+    cx.put(&place, &Reserved { ends_ms })?;
+    cx.schedule(JOB, &[NAMES, &place].concat(), PAYLOAD, ends_ms)
+}
+
+/// The job: forgets a name that is free, so that names of users who were removed do not pile up.
+pub(crate) fn forget(cx: &Cx, place: &str) -> Result<JobOutcome> {
+    match cx.get::<Reserved>(place)? {
+        // Somebody has it again.
+        Some(reserved) if cx.now_ms() < reserved.ends_ms => Ok(JobOutcome::Again((reserved.ends_ms, PAYLOAD.to_vec()))),
+        Some(_) => cx.delete::<Reserved>(place).map(|()| JobOutcome::Done),
+        None => Ok(JobOutcome::Done),
+    }
 }
 
 /// A lease that an operator ended by force has left its name behind, but not for ever.

@@ -26,11 +26,13 @@ struct Change {
     /// The config as it was, in JSON, with the old password.
     details: Secret<String>,
     password: Secret<String>,
+    /// Changes that had failed before, since one was due.
+    failures: u64,
 }
 
 impl Change {
     /// One that is about to be made, with a new password.
-    fn of(cx: &Cx, name: &str, connection: &Connection) -> Result<Self> {
+    fn of(cx: &Cx, name: &str, connection: &Connection, failures: u64) -> Result<Self> {
         Ok(Self {
             about: format!("the root's password of connection {name:?}"),
             name: name.to_owned(),
@@ -39,6 +41,7 @@ impl Change {
             username: account(connection)?,
             password: credential::password(cx, "", connection)?,
             details: Secret::new(connection.details.expose().to_owned()),
+            failures,
         })
     }
 
@@ -65,6 +68,7 @@ impl Change {
             username: String::new(),
             details: nothing(),
             password: nothing(),
+            failures: 0,
         };
         for member in json::members(data)? {
             let (name, value) = member?;
@@ -76,6 +80,7 @@ impl Change {
                 "username" => found.username = text(),
                 "details" => found.details = Secret::new(text()),
                 "password" => found.password = Secret::new(text()),
+                "failures" => found.failures = value.parse().unwrap_or(0),
                 _ => {}
             }
         }
@@ -124,21 +129,23 @@ fn holds(driver: &str, details: &Details) -> bool {
 pub(crate) fn rotate(cx: &Cx, name: &Name) -> Result<()> {
     let _lock = cx.acquire(&connection_lock(&name.0), LOCK_MS)?;
     let mut connection = Connection::required(cx, &name.0)?;
-    let change = Change::of(cx, &name.0, &connection)?;
+    let change = Change::of(cx, &name.0, &connection, 0)?;
     let _seat = seat::take(cx, &name.0, &connection)?;
     cx.intend("root", &change)?;
     change.carry_out(cx, &mut connection)?;
     automation::keep(cx, &name.0, &connection)
 }
 
-/// Changes it because it is due; the connection is to be kept then. The inner error: it is as it was, and nothing is
-/// left to be settled.
-pub(crate) fn attempt(cx: &Cx, name: &str, connection: &mut Connection) -> Result<Result<()>> {
-    let change = match Change::of(cx, name, connection) {
-        Ok(change) => change,
+/// Changes it because it is due, after so many failures; the connection is to be kept then. The inner error: it is as
+/// it was, and nothing is left to be settled. The outer one leaves its intent, and whoever settles that has the job go
+/// on.
+pub(crate) fn attempt(cx: &Cx, name: &str, connection: &mut Connection, failures: u64) -> Result<Result<()>> {
+    let begun =
+        Change::of(cx, name, connection, failures).and_then(|change| Ok((change, seat::take(cx, name, connection)?)));
+    let (change, _seat) = match begun {
+        Ok(begun) => begun,
         Err(error) => return Ok(Err(error)),
     };
-    let _seat = seat::take(cx, name, connection)?;
     // While the database is away nothing is begun: intents of many attempts would all have to be settled.
     if !holds(&change.driver, &connection.details) {
         return Ok(Err(Error::Unavailable("the database does not take the password that is known".to_owned())));
@@ -185,8 +192,8 @@ pub(crate) fn settle(cx: &Cx, data: &[u8]) -> Result<()> {
     let _seat = seat::take(cx, &change.name, &connection)?;
     if !change.is_about(&connection.details)? {
         // If neither password holds where the new account does, that account is gone.
-        return put_back(&change)
-            .or_else(|error| if holds(&driver, &connection.details) { Ok(()) } else { Err(error) });
+        put_back(&change).or_else(|error| if holds(&driver, &connection.details) { Ok(()) } else { Err(error) })?;
+        return automation::go_on(cx, &change.name, &connection, change.failures);
     }
     let new = connection.details.with_password(&change.password)?;
     if holds(&driver, &new) {
@@ -196,7 +203,7 @@ pub(crate) fn settle(cx: &Cx, data: &[u8]) -> Result<()> {
     }
     let change = Change { driver, ..change };
     if change.is_undone(&connection.details)? {
-        return Ok(());
+        return automation::go_on(cx, &change.name, &connection, change.failures);
     }
     // Somebody may have written yet another one into the record meanwhile.
     let old = connection.details.with_password(&Secret::new(change.old().text("password")?))?;
@@ -204,7 +211,8 @@ pub(crate) fn settle(cx: &Cx, data: &[u8]) -> Result<()> {
         return Err(unsettled());
     }
     connection.details = old;
-    cx.put(&change.name, &connection)
+    cx.put(&change.name, &connection)?;
+    automation::go_on(cx, &change.name, &connection, change.failures)
 }
 
 /// The connection is gone or is another one, and with it the place for the new password: the database

@@ -12,12 +12,15 @@ use bulkhead_sdk::{Level, Lock};
 use crate::automation;
 use crate::connection::LOCK_MS;
 use crate::records::{Connection, Name, StaticRole, static_role_lock};
+use crate::reserved;
 use crate::rhythm::{kind, wait_ms};
 use crate::seat;
 
-/// The job that changes what is due. Its key is a static role, or a connection below [`ROOTS`], which no role is named.
+/// The job that does what is due. Its key is a static role, a connection below [`ROOTS`] or a reserved name below
+/// [`NAMES`], which no role is named.
 pub(crate) const JOB: &str = "rotate";
 pub(crate) const ROOTS: &str = "root/";
+pub(crate) const NAMES: &str = "name/";
 pub(crate) const PAYLOAD: &[u8] = b"null";
 
 const UNFINISHED: &str = "unable to finish rotating credentials; retries will continue in the background but it is also \
@@ -122,11 +125,12 @@ fn failed(error: Error) -> Reply {
     Reply::failed(status, [UNFINISHED, &text].concat())
 }
 
-/// The job: changes what is due, of a static role or of a connection's root.
-pub(crate) fn due(cx: &Cx, whose: &str) -> Result<JobOutcome> {
-    match whose.strip_prefix(ROOTS) {
-        Some(connection) => automation::due(cx, connection),
-        None => role_due(cx, whose),
+/// The job: changes what is due, of a static role or of a connection's root, and forgets names.
+pub(crate) fn due(cx: &Cx, whose: &str, payload: &[u8]) -> Result<JobOutcome> {
+    match (whose.strip_prefix(ROOTS), whose.strip_prefix(NAMES)) {
+        (Some(connection), _) => automation::due(cx, connection, payload),
+        (_, Some(place)) => reserved::forget(cx, place),
+        (None, None) => role_due(cx, whose),
     }
 }
 

@@ -12,8 +12,12 @@ use crate::records::Connection;
 /// Bounds above this are the host's: it opens no more connections to one address. Source: the host's own.
 const SEATS_MAX: u64 = 16;
 
-/// How many seats are looked at before one is waited for. Source: ours. Why: a call has a bounded number of locks.
-const LOOKS_MAX: u64 = 6;
+/// How many times a call may ask for a seat. Source: the host's own. Why: it lets a call ask for 16 locks, whether or
+/// not it gets them, and one of them is that of a name, role or connection.
+const TRIES: u64 = 15;
+
+/// What the host says of a lock that another call has. Any other refusal is not about the seat.
+const TAKEN: &str = "the lock is taken";
 
 /// A seat at a connection's database, held until the call ends; none where there is no bound. To be taken before
 /// anything is begun outside: what was read before may be out of date afterwards, and then the call begins anew.
@@ -26,12 +30,16 @@ pub(crate) fn take(cx: &Cx, name: &str, connection: &Connection) -> Result<Optio
         return Ok(None);
     }
     let first = cx.random(1).first().map_or(0, |byte| u64::from(*byte) % seats);
-    let seat = |at: u64| format!("open/{name}/{}", (first + at) % seats);
-    for at in 0..seats.min(LOOKS_MAX) {
-        if let Ok(lock) = cx.acquire(&seat(at), 0) {
-            return Ok(Some(lock));
+    // A seat that is free is found at once: all are looked at, the last of fifteen by waiting for it.
+    let looks = seats.min(TRIES - 1);
+    let wait_ms = LOCK_MS / u32::try_from(TRIES - looks).unwrap_or(1).max(1);
+    for at in 0..TRIES {
+        let seat = format!("open/{name}/{}", (first + at) % seats);
+        match cx.acquire(&seat, if at < looks { 0 } else { wait_ms }) {
+            Ok(lock) => return Ok(Some(lock)),
+            Err(Error::Unavailable(text)) if text == TAKEN => {}
+            Err(other) => return Err(other),
         }
     }
-    let taken = |_| Error::Unavailable(format!("all {seats} of max_open_connections are in use"));
-    cx.acquire(&seat(0), LOCK_MS).map(Some).map_err(taken)
+    Err(Error::Unavailable(format!("all {seats} of max_open_connections are in use")))
 }

@@ -14,9 +14,6 @@ const NO_ACCOUNT: [u16; 4] = [1133, 1141, 1269, CANNOT_USER];
 /// the statement.
 pub(crate) const CANNOT_USER: u16 = 1396;
 
-/// Codes of a server that does not let one read: a database, a table, a column of it.
-const DENIED: [u16; 3] = [1044, 1142, 1143];
-
 /// The code of a statement that cannot be read; its message repeats the end of the statement.
 const SYNTAX: u16 = 1064;
 
@@ -51,11 +48,6 @@ impl Fault {
     /// Something that is not in the protocol.
     pub(crate) fn protocol(text: impl Into<String>) -> Self {
         Self::Protocol(text.into())
-    }
-
-    /// Whether the server does not tell.
-    pub(crate) fn is_denied(&self) -> bool {
-        matches!(self, Self::Server { code, .. } if DENIED.contains(code))
     }
 
     /// Whether the server does not know an account.

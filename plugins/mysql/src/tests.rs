@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use bulkhead_sdk::Error;
 use bulkhead_sdk::bench::{DriverBench, Peer, within};
-use bulkhead_sdk::driver::Settings;
+use bulkhead_sdk::driver::{Credential, Settings, UserSpec};
 use bulkhead_sdk::net::{TlsInfo, Verification};
 use serde_json::{Value, json};
 
@@ -266,5 +266,57 @@ fn a_wrong_config_is_refused_by_what_is_wrong() {
         let mut wrong = config(PLAIN);
         wrong[name] = value.into();
         assert_eq!(refusal(DriverBench::<Mysql>::new().verify(&wrong, false)), told);
+    }
+}
+
+fn refused(number: u8, code: u16, text: &str) -> Vec<u8> {
+    packet(number, &[b"\xff", &code.to_le_bytes()[..], b"#HY000", text.as_bytes()].concat())
+}
+
+/// The list of accounts, with one of the name or none.
+fn listed(is_there: bool) -> Vec<u8> {
+    let end = |number| packet(number, &[0xfe, 0, 0, 2, 0]);
+    let column = packet(2, b"\x03def\0\0\0\x011\0\x0c\x3f\0\x01\0\0\0\x08\x81\0\0\0\0");
+    let row = if is_there { [packet(4, b"\x011"), end(5)].concat() } else { end(4) };
+    [packet(1, &[1]), column, end(3), row].concat()
+}
+
+/// What comes of making a user where the server answers like this from the list of accounts on.
+fn making(statements: &[&str], answers: &[Vec<u8>]) -> Result<String, Error> {
+    // After the login, its settings.
+    let all = [vec![ok(2)], answers.to_vec()].concat();
+    let (mut bench, _) = server(greeting("mysql_native_password", CAN), all);
+    let spec = UserSpec {
+        username: Some("name".to_owned()),
+        display_name: String::new(),
+        role_name: "app".to_owned(),
+        username_template: None,
+        statements: statements.iter().map(|&statement| statement.to_owned()).collect(),
+        rollback_statements: Vec::new(),
+        credential: Credential::Password("p4ss".to_owned()),
+        expires_at: None,
+    };
+    bench.create_user(&config(PLAIN), &spec)
+}
+
+#[test]
+fn a_name_is_taken_only_where_nothing_was_made_under_it() {
+    let one = "CREATE USER '{{name}}'@'%' IDENTIFIED BY '{{password}}'";
+    let two = "CREATE USER '{{name}}'@'%', '{{name}}'@'localhost'";
+    let cannot = |number| refused(number, 1396, "Operation CREATE USER failed");
+    let is_taken = |statements: &[&str], answers: &[Vec<u8>]| match making(statements, answers) {
+        Err(Error::PreconditionFailed(_)) => true,
+        Err(Error::Upstream(text)) if text.contains("1396") => false,
+        other => panic!("{statements:?} {other:?}"),
+    };
+    assert!(is_taken(&[one], &[listed(true)]));
+    // What the server cannot make was not there before: something of it may have been made here.
+    assert!(!is_taken(&[one], &[listed(false), ok(1), cannot(1)]));
+    for code in [1142, 1143, 1044, 1046, 1146, 1227, 1290] {
+        let denied = refused(1, code, "it is not told");
+        assert!(is_taken(&[one], &[denied.clone(), ok(1), cannot(1)]), "{code}");
+        assert!(!is_taken(&[two], &[denied.clone(), ok(1), cannot(1)]), "{code}");
+        assert!(!is_taken(&["CREATE ROLE r", one], &[denied.clone(), ok(1), ok(1), cannot(1)]), "{code}");
+        assert_eq!(making(&[one], &[denied, ok(1), ok(1), ok(1)]).unwrap(), "name", "{code}");
     }
 }

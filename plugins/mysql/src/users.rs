@@ -49,33 +49,52 @@ pub(crate) fn create(cx: &Cx, mut config: Config, spec: &UserSpec) -> Result<Str
     Ok(name)
 }
 
-/// Makes a user by these statements, if there is no account of the name.
+/// Makes a user by these statements, if there is no account of the name. That there is one is said only where nothing
+/// was made here: what is somebody else's is not undone.
 fn make(session: &mut Session, name: &str, statements: &[String]) -> Result<(), Fault> {
-    match exists(session, name) {
+    let is_known_free = match exists(session, name) {
         Ok(true) => return Err(Fault::Taken(format!("there is an account {name} already"))),
-        Ok(false) => {}
-        // Then the server's word at the first account that is made has to do.
-        Err(fault) if fault.is_denied() => {}
+        Ok(false) => true,
+        // It does not tell. Then its word at the first account that is made has to do.
+        Err(Fault::Server { .. }) => false,
         Err(fault) => return Err(fault),
-    }
+    };
     session.query("START TRANSACTION")?;
-    let mut has_made = false;
-    for statement in statements {
-        let makes = makes_an_account(statement);
+    for (at, statement) in statements.iter().enumerate() {
         match session.query(statement) {
-            Err(Fault::Server { code: CANNOT_USER, message, .. }) if makes && !has_made => {
+            Err(Fault::Server { code: CANNOT_USER, message, .. })
+                if !is_known_free && at == 0 && makes_one_account(statement) =>
+            {
                 return Err(Fault::Taken(message));
             }
             other => other?,
         };
-        has_made |= makes;
     }
     session.query("COMMIT").map(|_| ())
 }
 
-fn makes_an_account(statement: &str) -> bool {
+/// Whether a statement makes one account for certain: of several, the server makes those that it can.
+fn makes_one_account(statement: &str) -> bool {
     let mut words = statement.split_ascii_whitespace().map(str::to_ascii_uppercase);
-    words.next().as_deref() == Some("CREATE") && words.take(3).any(|word| word == "USER")
+    let makes = words.next().as_deref() == Some("CREATE") && words.next().as_deref() == Some("USER");
+    makes && !has_comma_or_comment(statement)
+}
+
+/// Whether there is a comma outside of quotes, or what may be a comment, in which quotes mean nothing.
+fn has_comma_or_comment(statement: &str) -> bool {
+    let (mut quote, mut signs) = (None, statement.chars());
+    while let Some(sign) = signs.next() {
+        match (quote, sign) {
+            (Some('\'' | '"'), '\\') => {
+                signs.next();
+            }
+            (Some(open), sign) if sign == open => quote = None,
+            (None, '\'' | '"' | '`') => quote = Some(sign),
+            (None, ',' | '#' | '/' | '-') => return true,
+            _ => {}
+        }
+    }
+    false
 }
 
 /// The operator's own undoing.
@@ -175,4 +194,32 @@ fn transact(session: &mut Session, statements: &[String]) -> Result<(), Fault> {
         session.query(statement)?;
     }
     session.query("COMMIT").map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::makes_one_account;
+
+    #[test]
+    fn one_account_is_told_from_several() {
+        for one in [
+            "CREATE USER 'a,b'@'%' IDENTIFIED BY 'x, \\', ''y'",
+            "create  user `a,b`@localhost",
+            "CREATE USER IF NOT EXISTS \"a\"\", # \"@'%'",
+        ] {
+            assert!(makes_one_account(one), "{one}");
+        }
+        for other in [
+            "CREATE USER 'a'@'%', 'b'@'%'",
+            "CREATE USER 'a'@'%' IDENTIFIED BY 'it''s \\\\', 'b'@'%'",
+            "CREATE USER 'a'@'%' /* it's */, 'b'@'%' -- it's",
+            "CREATE USER 'a'@'%' # it's\n, 'b'@'%'",
+            "CREATE ROLE 'a'",
+            "CREATE OR REPLACE USER 'a'@'%'",
+            "DROP USER 'a'@'%'",
+            "GRANT CREATE USER ON *.* TO 'a'@'%'",
+        ] {
+            assert!(!makes_one_account(other), "{other}");
+        }
+    }
 }

@@ -25,6 +25,8 @@ pub(crate) const NO_DATABASE: &str = "3D000";
 pub(crate) enum Fault {
     /// The server says so. Its detail, hint and context are left out: they may repeat the statement.
     Server { severity: String, code: String, message: String },
+    /// There is a role of that name, which nobody made for this call.
+    Taken(String),
     /// The connection broke, or never was.
     Net(NetError),
     /// The other side does not speak the protocol.
@@ -74,10 +76,9 @@ impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Server { severity, code, message } => {
-                let text = format!("{severity}: {message} (SQLSTATE {code})");
-                // Who made it before is not to lose it because it cannot be made again.
-                if code == DUPLICATE_OBJECT { Self::PreconditionFailed(text) } else { Self::Upstream(text) }
+                Self::Upstream(format!("{severity}: {message} (SQLSTATE {code})"))
             }
+            Fault::Taken(text) => Self::PreconditionFailed(text),
             Fault::Net(error) => error.into(),
             Fault::Protocol(text) => Self::Upstream(text),
         }

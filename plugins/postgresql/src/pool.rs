@@ -59,7 +59,7 @@ fn begin(config: &Config) -> Result<Session> {
     Err(match last {
         Fault::Net(NetError::Denied(_)) => Error::PermissionDenied(text),
         Fault::Net(_) => Error::Unavailable(text),
-        Fault::Server { .. } | Fault::Protocol(_) => Error::Upstream(text),
+        Fault::Server { .. } | Fault::Protocol(_) | Fault::Taken(_) => Error::Upstream(text),
     })
 }
 
@@ -82,7 +82,7 @@ fn shown(fault: &Fault) -> String {
         Fault::Net(NetError::Tls(text)) => format!("tls error: {text}"),
         Fault::Net(NetError::Timeout) => "timeout: it took too long".to_owned(),
         Fault::Net(NetError::Closed) => "the connection was ended before the answer".to_owned(),
-        Fault::Net(NetError::Other(text)) | Fault::Protocol(text) => text.clone(),
+        Fault::Net(NetError::Other(text)) | Fault::Protocol(text) | Fault::Taken(text) => text.clone(),
     }
 }
 

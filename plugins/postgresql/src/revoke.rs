@@ -11,12 +11,10 @@ use crate::users::{ALONE, BEGIN};
 /// Statements sent at a time.
 const BATCH: usize = 64;
 
-/// How the statement begins that has whoever makes a role, and whoever removes it, wait for each other.
-pub(crate) const ALONE_WITH: &str = "SELECT pg_catalog.pg_advisory_xact_lock(1114991468, ";
-
-/// That statement.
+/// The statement that has whoever makes a role, and whoever removes it, wait for each other.
 pub(crate) fn alone_with(name: &str) -> String {
-    format!("{ALONE_WITH}pg_catalog.hashtext({}))", sql::literal(name, Dialect::Postgres))
+    let name = sql::literal(name, Dialect::Postgres);
+    format!("SELECT pg_catalog.pg_advisory_xact_lock(1114991468, pg_catalog.hashtext({name}))")
 }
 
 /// Waits until nobody makes this role any more: one whose making is not committed is not seen yet, and

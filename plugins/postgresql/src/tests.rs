@@ -290,3 +290,54 @@ fn whoever_has_a_certificate_is_called_by_it_and_has_no_password() {
     }
     assert!(sent.borrow().is_empty(), "nobody was connected to");
 }
+
+/// What a statement of that kind comes to, and that the server is ready for more: in a transaction, since all are.
+fn done(tag: &str) -> Vec<u8> {
+    [message(b'C', format!("{tag}\0").as_bytes()), message(b'Z', b"T")].concat()
+}
+
+fn one_row(value: &str) -> Vec<u8> {
+    let length = u32::try_from(value.len()).unwrap().to_be_bytes();
+    [message(b'D', &[&[0, 1], &length[..], value.as_bytes()].concat()), done("SELECT 1")].concat()
+}
+
+fn refused(code: &str) -> Vec<u8> {
+    let fields = format!("SERROR\0C{code}\0Mit is refused\0\0");
+    [message(b'E', fields.as_bytes()), message(b'Z', b"E")].concat()
+}
+
+#[test]
+fn a_role_that_is_there_already_is_not_taken_over_by_a_certificate() {
+    let config = config("postgres://{{username}}@h/d?sslmode=disable");
+    let spec = spec(Some("a"), Credential::Subject("CN=a".to_owned()), "GRANT x TO \"{{name}}\"");
+    let begun = [ready(), done("BEGIN"), one_row("")];
+    let (mut bench, sent) = server([&begun[..], &[one_row("1")]].concat());
+    let Err(Error::PreconditionFailed(text)) = bench.create_user(&config, &spec) else { panic!("it is taken over") };
+    assert_eq!(text, "failed to execute query: there is a role a already");
+    assert!(sent.borrow().iter().all(|bytes| !String::from_utf8_lossy(bytes).contains("GRANT")));
+    let free = [done("SELECT 0"), one_row("f"), one_row(""), done("GRANT"), done("COMMIT")];
+    let (mut bench, sent) = server([&begun[..], &free].concat());
+    assert_eq!(bench.create_user(&config, &spec).unwrap(), "a");
+    assert!(sent.borrow().iter().any(|bytes| String::from_utf8_lossy(bytes).contains("GRANT x TO \"a\"")));
+}
+
+#[test]
+fn a_duplicate_is_somebody_elses_role_only_where_it_is_this_role() {
+    let config = config("postgres://{{username}}@h/d?sslmode=disable");
+    let password = || Credential::Password("p4ss".to_owned());
+    let begun = [ready(), done("BEGIN"), one_row("")];
+    for (statements, answers, is_taken) in [
+        ("CREATE ROLE \"{{name}}\"", vec![refused("42710")], true),
+        ("CREATE ROLE \"{{name}}\"", vec![refused("42501")], false),
+        ("CREATE ROLE \"{{name}}\"; CREATE ROLE r", vec![done("CREATE ROLE"), refused("42710")], false),
+        ("COMMIT; CREATE ROLE \"{{name}}\"", vec![one_row(""), done("COMMIT"), refused("42710")], false),
+    ] {
+        let (mut bench, _) = server([&begun[..], &answers].concat());
+        let mut spec = spec(Some("a"), password(), statements);
+        spec.rollback_statements = vec!["DROP ROLE \"{{name}}\"".to_owned()];
+        let result = bench.create_user(&config, &spec);
+        assert_eq!(matches!(result, Err(Error::PreconditionFailed(_))), is_taken, "{statements} {result:?}");
+        // The operator's undoing has a session of its own.
+        assert_eq!(bench.connected().len(), if is_taken { 1 } else { 2 }, "{statements}");
+    }
+}

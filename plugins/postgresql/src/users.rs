@@ -6,7 +6,7 @@ use bulkhead_sdk::{Cx, Error, Level, Result};
 use postgres_protocol::password::scram_sha_256;
 
 use crate::config::{Config, check_name};
-use crate::fault::{Fault, UNDEFINED_OBJECT};
+use crate::fault::{DUPLICATE_OBJECT, Fault, UNDEFINED_OBJECT};
 use crate::revoke;
 use crate::session::Session;
 
@@ -51,13 +51,57 @@ pub(crate) fn create(cx: &Cx, mut config: Config, spec: &UserSpec) -> Result<Str
         // It would be the password, letter by letter.
         return Err(Error::invalid("creation statements have {{password}}, and who has a certificate has none"));
     }
-    let statements = [&[revoke::alone_with(&name)], &statements[..]].concat();
-    let made = config.pool.with_session(cx, &config, |session| transact(session, &statements));
+    let has_password = password.is_some();
+    let made = config.pool.with_session(cx, &config, |session| make(session, &name, &statements, has_password));
     made.map_err(|error| {
-        roll_back(cx, &config, &values, &spec.rollback_statements);
+        // Whose role it is, is not to lose it to an undoing.
+        if !matches!(error, Error::PreconditionFailed(_)) {
+            roll_back(cx, &config, &values, &spec.rollback_statements);
+        }
         config.hush.error(during(error))
     })?;
     Ok(name)
+}
+
+/// Makes a role by these statements, all or none. That there is one is said only where nothing was made here: what is
+/// somebody else's is not undone.
+fn make(session: &mut Session, name: &str, statements: &[String], has_password: bool) -> Result<(), Fault> {
+    session.query(BEGIN)?;
+    session.query(&revoke::alone_with(name))?;
+    // Whoever has a certificate to a name is let in as its role, also where the statements only grant it something.
+    if !has_password && revoke::exists(session, name)? {
+        return Err(Fault::Taken(format!("there is a role {name} already")));
+    }
+    run(session, statements).map_err(|(at, fault)| match fault {
+        Fault::Server { severity, code, message }
+            if code == DUPLICATE_OBJECT && is_refused_whole(statements, at, name) =>
+        {
+            Fault::Taken(format!("{severity}: {message} (SQLSTATE {code})"))
+        }
+        other => other,
+    })
+}
+
+/// Words that end a transaction.
+const ENDS: [&str; 5] = ["COMMIT", "END", "PREPARE", "ROLLBACK", "ABORT"];
+
+/// Whether the statement at this place makes the role itself, and nothing was committed before it.
+fn is_refused_whole(statements: &[String], at: usize, name: &str) -> bool {
+    // Also a word of a body or a comment: it is enough that it may be the end of the transaction.
+    let ends = |statement: &String| {
+        let mut words = statement.split(|sign: char| !sign.is_ascii_alphabetic());
+        words.any(|word| ENDS.iter().any(|it| word.eq_ignore_ascii_case(it)))
+    };
+    let Some((statement, before)) = statements.get(..=at).and_then(<[_]>::split_last) else { return false };
+    let named = without_word(without_word(statement));
+    let is_end = |rest: &str| !rest.starts_with(|sign: char| sign.is_alphanumeric() || "_$\"".contains(sign));
+    let after = |name: &str| named.strip_prefix(name).is_some_and(is_end);
+    makes_a_role(statement) && (after(&sql::identifier(name, SQL)) || after(name)) && !before.iter().any(ends)
+}
+
+/// What follows the first word of a text.
+fn without_word(text: &str) -> &str {
+    text.trim_start().split_once(|sign: char| sign.is_ascii_whitespace()).map_or("", |(_, rest)| rest.trim_start())
 }
 
 /// The operator's own undoing. What the statements did is undone by then, but for what they did
@@ -132,15 +176,20 @@ pub(crate) fn delete(cx: &Cx, config: &Config, removal: &UserRemoval) -> Result<
 /// Runs statements all or none.
 fn transact(session: &mut Session, statements: &[String]) -> Result<(), Fault> {
     session.query(BEGIN)?;
+    run(session, statements).map_err(|(_, fault)| fault)
+}
+
+/// Runs statements within a transaction, and ends it. With a fault comes how many were done before it.
+fn run(session: &mut Session, statements: &[String]) -> Result<(), (usize, Fault)> {
     // To make a role costs the server the hash of its password, and touches nothing of others.
     let alone = statements.iter().position(|statement| !makes_a_role(statement)).unwrap_or(statements.len());
     for (at, statement) in statements.iter().enumerate() {
         if at == alone {
-            session.query(ALONE)?;
+            session.query(ALONE).map_err(|fault| (at, fault))?;
         }
-        session.query(statement)?;
+        session.query(statement).map_err(|fault| (at, fault))?;
     }
-    session.query("COMMIT").map(|_| ())
+    session.query("COMMIT").map(|_| ()).map_err(|fault| (statements.len(), fault))
 }
 
 /// Whether a statement only makes a role.
@@ -148,8 +197,7 @@ fn makes_a_role(statement: &str) -> bool {
     let mut words = statement.split_ascii_whitespace();
     let mut is_next =
         |wanted: &[&str]| words.next().is_some_and(|w| wanted.iter().any(|it| w.eq_ignore_ascii_case(it)));
-    let makes = is_next(&["CREATE"]) && is_next(&["ROLE", "USER"]);
-    (makes || statement.starts_with(revoke::ALONE_WITH)) && !statement.contains(';')
+    is_next(&["CREATE"]) && is_next(&["ROLE", "USER"]) && !statement.contains(';')
 }
 
 /// What a client is told of statements that failed, as opposed to a server that is away.
@@ -179,4 +227,37 @@ fn values(config: &mut Config, name: &str, password: Option<&str>, ending: Optio
 /// A time as the server reads it; without one, no end.
 fn end(at_ms: Option<u64>) -> String {
     at_ms.map_or_else(|| "infinity".to_owned(), sql::timestamp)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_taken(statements: &[&str], name: &str) -> bool {
+        let statements: Vec<String> = statements.iter().map(|&statement| statement.to_owned()).collect();
+        is_refused_whole(&statements, statements.len() - 1, name)
+    }
+
+    #[test]
+    fn a_name_is_taken_by_the_statement_that_makes_its_role_before_anything_is_committed() {
+        let make = "CREATE ROLE \"v a\"\"b\" LOGIN";
+        assert!(is_taken(&[make], "v a\"b"));
+        assert!(is_taken(&["SET x = 1", make], "v a\"b"));
+        assert!(is_taken(&["create  user  name_1"], "name_1"));
+        assert!(is_taken(&["CREATE ROLE\n\"name\"\nLOGIN"], "name"));
+        for (statements, name) in [
+            (&[make][..], "v a"),
+            (&["CREATE ROLE reader"], "name"),
+            (&["CREATE ROLE name_2"], "name"),
+            (&["CREATE ROLE \"name\"\"2\""], "name"),
+            (&["CREATE TABLESPACE name"], "name"),
+            (&["DO $$ BEGIN CREATE ROLE name; END $$"], "name"),
+            (&["CREATE ROLE name", "COMMIT", "CREATE ROLE name"], "name"),
+            (&[" end", "CREATE ROLE name"], "name"),
+            (&["/* it */ commit", "CREATE ROLE name"], "name"),
+        ] {
+            assert!(!is_taken(statements, name), "{statements:?}");
+        }
+        assert!(!is_refused_whole(&["CREATE ROLE name".to_owned()], 1, "name"), "at the end");
+    }
 }

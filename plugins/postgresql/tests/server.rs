@@ -70,6 +70,7 @@ fn a_user_lives_as_its_lease_does() {
     let mut bench = Bench::new();
     a_life(&server, &mut bench, &config);
     statements_are_all_or_nothing(&server, &mut bench, &config);
+    roles_of_others(&server, &mut bench, &config);
     statements_of_any_form(&server, &mut bench, &config);
     passwords_are_not_told(&mut bench, &config);
     hostile_names(&server, &mut bench);
@@ -126,6 +127,36 @@ fn statements_are_all_or_nothing(server: &Postgres, bench: &mut Bench, config: &
     undone.rollback_statements = vec!["CREATE TABLE rolled_back ()".to_owned()];
     let _ = told(bench.create_user(config, &undone));
     assert_eq!(server.sql("postgres", "SELECT count(*) FROM rolled_back; DROP TABLE rolled_back"), "0");
+}
+
+/// A role that there was is nobody's to make again, or to have undone.
+fn roles_of_others(server: &Postgres, bench: &mut Bench, config: &Value) {
+    let _ = server.sql("postgres", "CREATE ROLE theirs LOGIN PASSWORD 'p'");
+    let subject = || Credential::Subject("CN=theirs".to_owned());
+    for (credential, statement) in [
+        (Credential::Password("s3cret".to_owned()), CREATE),
+        (subject(), "CREATE ROLE \"{{name}}\" LOGIN"),
+        (subject(), "GRANT SELECT ON t TO \"{{name}}\""),
+    ] {
+        let mut user = spec(Some("theirs"), "", &[statement]);
+        user.credential = credential;
+        user.rollback_statements = vec!["DROP ROLE \"{{name}}\"".to_owned()];
+        let result = bench.create_user(config, &user);
+        let Err(Error::PreconditionFailed(told)) = result else { panic!("{statement}: {result:?}") };
+        assert!(told.contains("theirs") && !told.contains("s3cret"), "{told}");
+        assert!(!server.can("postgres", "theirs", "p", "SELECT a FROM t"), "{statement}");
+        assert!(server.can("postgres", "theirs", "p", "SELECT 1"), "{statement}");
+    }
+    // Another thing that is there, or the role itself after it was made here and kept, is no role of others.
+    for statement in
+        ["CREATE ROLE \"{{name}}\"; CREATE ROLE theirs", "CREATE ROLE \"{{name}}\"; COMMIT; CREATE ROLE \"{{name}}\""]
+    {
+        let text = told(bench.create_user(config, &spec(Some("own"), "p", &[statement])));
+        assert!(text.contains("SQLSTATE 42710"), "{text}");
+        bench.delete_user(config, &removal("own", &[])).unwrap();
+    }
+    let _ = server.sql("postgres", "DROP ROLE theirs");
+    assert_eq!(roles(server), ADMIN);
 }
 
 fn statements_of_any_form(server: &Postgres, bench: &mut Bench, config: &Value) {

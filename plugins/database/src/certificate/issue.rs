@@ -67,6 +67,11 @@ impl Authority {
         if !constraints.is_some_and(|(_, constraints)| constraints.ca) {
             return Err(Error::invalid("the given certificate is not marked for CA use"));
         }
+        // One that says what its key is for has to say this too: who checks the chain goes by it.
+        let usage = tbs.get_extension::<KeyUsage>().map_err(|_| Error::invalid("ca_cert cannot be read"))?;
+        if usage.is_some_and(|(_, usage)| !usage.key_cert_sign()) {
+            return Err(Error::invalid("the key of the given certificate is not marked to sign certificates"));
+        }
         let signer = Signer::new(pair, signature_bits)?;
         let public = tbs.subject_public_key_info().to_der().map_err(damaged)?;
         if public != signer.public.0 {
@@ -75,18 +80,26 @@ impl Authority {
         Ok(Self { certificate, signer })
     }
 
-    /// Issues a certificate to this name and public key, in PEM.
+    /// Issues a certificate to this name and public key, in PEM, and tells when it ends, in milliseconds since 1970:
+    /// then, or with the authority's own.
     ///
     /// # Errors
-    /// The host does not sign.
-    pub(super) fn issue(&self, cx: &Cx, common_name: &str, public_der: &[u8], ends_ms: u64) -> Result<String> {
+    /// [`Error::InvalidRequest`]: nobody would believe it, since the authority's own is over, or has not begun. Else the
+    /// host does not sign.
+    pub(super) fn issue(&self, cx: &Cx, common_name: &str, public_der: &[u8], ends_ms: u64) -> Result<(String, u64)> {
         let tbs = self.certificate.tbs_certificate();
         let issuer_id = tbs.get_extension::<SubjectKeyIdentifier>().ok().flatten().map(|(_, id)| id);
         let subject = named(common_name).map_err(damaged)?;
         let profile = Client { issuer: tbs.subject().clone(), subject, issuer_id };
-        let begins_secs = (cx.now_ms() / 1000).saturating_sub(BEFORE_SECS);
-        let der = self.signer.sign(cx, profile, public_der, (begins_secs, ends_ms / 1000))?;
-        Ok(pem("CERTIFICATE", &der))
+        let now_secs = cx.now_ms() / 1000;
+        let last_secs = tbs.validity().not_after.to_unix_duration().as_secs();
+        if now_secs > last_secs || now_secs < tbs.validity().not_before.to_unix_duration().as_secs() {
+            return Err(Error::invalid("ca_cert is not valid at this time"));
+        }
+        let ends_secs = (ends_ms / 1000).min(last_secs);
+        let validity_secs = (now_secs.saturating_sub(BEFORE_SECS), ends_secs);
+        let der = self.signer.sign(cx, profile, public_der, validity_secs)?;
+        Ok((pem("CERTIFICATE", &der), ends_secs.saturating_mul(1000)))
     }
 }
 
@@ -224,9 +237,9 @@ pub(crate) fn authority(cx: &Cx, algorithm: &str, is_authority: bool) -> (String
     let key = pair.private_key_pem().unwrap();
     let public = pair.public_key_der().unwrap();
     let signer = Signer::new(pair, 256).unwrap();
-    let profile = tests::Root { name: named("Authority of a test").unwrap(), is_authority };
+    let profile = tests::Root { name: named("Authority of a test").unwrap(), is_authority, usage: None };
     let now_secs = cx.now_ms() / 1000;
-    (pem("CERTIFICATE", &signer.sign(cx, profile, &public, (now_secs, now_secs + 3600)).unwrap()), key)
+    (pem("CERTIFICATE", &signer.sign(cx, profile, &public, (now_secs, now_secs + tests::LIFE_SECS)).unwrap()), key)
 }
 
 #[cfg(test)]

@@ -129,7 +129,9 @@ fn a_change_of_which_nobody_knows_how_it_went_is_settled_by_its_intent() {
         assert_eq!(bench.intents().len(), 1, "{change:?}");
         bench.roll_back().unwrap();
         assert!(works(&mut bench), "{change:?}");
-        bench.advance(0).unwrap();
+        // It goes on where the old one holds, by the engine's own waits.
+        assert_eq!(bench.advance(9).unwrap(), 0, "{change:?}");
+        bench.advance(1).unwrap();
         assert!(works(&mut bench), "{change:?}");
         assert_ne!(root(&mut bench), "rootpw", "{change:?}");
         assert_eq!(bench.intents(), []);
@@ -257,12 +259,62 @@ fn what_cannot_be_is_refused_and_changes_nothing() {
 
 #[test]
 fn nothing_is_changed_while_another_has_the_connection() {
+    for lock in ["connection/pg", "open/pg/0"] {
+        let mut bench = with(json!({ "rotation_period": "24h", "max_open_connections": 1 }));
+        bench.hold_lock(lock);
+        // Not by the host's waits, which are up to a day.
+        assert_eq!(bench.advance(DAY).unwrap(), 1, "{lock}");
+        assert_eq!((root(&mut bench).as_str(), bench.intents().len()), ("rootpw", 0));
+        bench.release_lock(lock);
+        assert_eq!(bench.advance(9).unwrap(), 0);
+        assert_eq!(bench.advance(1).unwrap(), 1);
+        assert_ne!(root(&mut bench), "rootpw");
+    }
+}
+
+#[test]
+fn waits_grow_where_nobody_knows_how_each_change_went_either() {
     let mut bench = daily();
-    bench.hold_lock("connection/pg");
-    bench.advance(DAY).unwrap_err();
-    assert_eq!((root(&mut bench).as_str(), bench.intents().len()), ("rootpw", 0));
-    bench.release_lock("connection/pg");
-    assert_eq!(bench.advance(0).unwrap(), 1);
+    bench.advance(DAY - 1).unwrap();
+    let mut waited = 1;
+    for wait in [10, 20, 40] {
+        // Refused, then neither the new password nor the old one can be tried.
+        bench.databases().fail_next(&[
+            Failure::None,
+            Failure::Refused,
+            Failure::Refused,
+            Failure::Refused,
+            Failure::Refused,
+        ]);
+        assert_eq!(bench.advance(waited - 1).unwrap(), 0, "{wait}");
+        bench.advance(1).unwrap_err();
+        bench.roll_back().unwrap();
+        assert!(works(&mut bench));
+        waited = wait;
+    }
+    bench.advance(40).unwrap();
+    assert_ne!(root(&mut bench), "rootpw");
+}
+
+#[test]
+fn a_change_that_failed_does_not_write_what_whoever_makes_a_user_reads() {
+    let mut bench = daily();
+    let before = bench.stored("config/pg").unwrap().to_vec();
+    bench.databases().server(SERVER).is_down = true;
+    assert_eq!(bench.advance(DAY).unwrap(), 1);
+    assert_eq!(bench.advance(10).unwrap(), 1);
+    assert_eq!(bench.stored("config/pg").unwrap(), before);
+}
+
+#[test]
+fn a_change_on_demand_that_had_to_be_settled_makes_none_due() {
+    let mut bench = daily();
+    bench.databases().fail_next(&[Failure::Refused, Failure::Refused]);
+    assert_eq!(bench.write("rotate-root/pg", json!({})).status(), 502);
+    bench.roll_back().unwrap();
+    assert_eq!(bench.advance(DAY - 1).unwrap(), 0);
+    assert_eq!(root(&mut bench), "rootpw");
+    assert_eq!(bench.advance(1).unwrap(), 1);
     assert_ne!(root(&mut bench), "rootpw");
 }
 

@@ -23,6 +23,13 @@ fn certified() -> (Bench<Database>, Secret<String>) {
     (bench, key)
 }
 
+const TAKEN: &str = "username_template makes the name of a user that has a lease already, or a certificate still";
+
+/// How many names are reserved.
+fn reserved(bench: &Bench<Database>) -> usize {
+    bench.keys().iter().filter(|key| key.starts_with("user/")).count()
+}
+
 /// A role's config of certificates, as it is shown.
 fn shown(bench: &mut Bench<Database>) -> Value {
     bench.read("roles/certified").data()["credential_config"].clone()
@@ -54,13 +61,53 @@ fn a_name_of_a_certificate_is_one_users_at_a_time() {
     let (mut bench, _) = certified();
     bench.write("roles/certified", json!({ "credential_config": { "common_name_template": "fixed" } })).ok();
     let first = bench.read("creds/certified");
-    let text = "username_template makes the name of a user that has a lease already";
-    assert_eq!(refusal(&bench.read("creds/certified")), (400, text));
+    assert_eq!(refusal(&bench.read("creds/certified")), (400, TAKEN));
+    // Its holder could log in as the next user of the name.
+    bench.advance(600).unwrap();
     bench.revoke(first.lease()).unwrap();
+    assert_eq!(users(&mut bench), Vec::<String>::new());
+    assert_eq!(refusal(&bench.read("creds/certified")), (400, TAKEN));
+    bench.advance(3000 + 4).unwrap();
+    assert_eq!(refusal(&bench.read("creds/certified")), (400, TAKEN), "five seconds more than the lease");
+    assert_eq!(reserved(&bench), 1);
+    bench.advance(1).unwrap();
+    assert_eq!((reserved(&bench), bench.jobs()), (0, Vec::new()));
     bench.databases().fail_next(&[Failure::AnswerLost]);
     assert_eq!(bench.read("creds/certified").status(), 502);
     bench.roll_back().unwrap();
     assert_eq!(users(&mut bench), Vec::<String>::new());
+    bench.read("creds/certified").ok();
+}
+
+#[test]
+fn a_name_is_free_at_once_where_the_certificate_is_over_or_nobody_got_one() {
+    let (mut bench, _) = certified();
+    bench.write("roles/certified", json!({ "credential_config": { "common_name_template": "fixed" } })).ok();
+    let first = bench.read("creds/certified");
+    bench.advance(3605).unwrap();
+    bench.revoke(first.lease()).unwrap();
+    assert_eq!((reserved(&bench), bench.jobs()), (0, Vec::new()));
+    // Somebody else's user.
+    bench.databases().add_account(SERVER, "fixed", "x");
+    assert_eq!(bench.read("creds/certified").status(), 400);
+    assert_eq!((reserved(&bench), bench.jobs()), (0, Vec::new()));
+}
+
+#[test]
+fn a_name_that_has_been_taken_again_is_not_forgotten_for_its_last_user() {
+    let (mut bench, _) = certified();
+    bench.write("roles/certified", json!({ "credential_config": { "common_name_template": "fixed" } })).ok();
+    let first = bench.read("creds/certified");
+    bench.revoke(first.lease()).unwrap();
+    bench.lose_next_commit();
+    bench.advance(3605).unwrap_err();
+    assert_eq!((reserved(&bench), bench.jobs().len()), (1, 1), "it is over, and not forgotten yet");
+    let second = bench.read("creds/certified");
+    bench.advance(0).unwrap();
+    assert_eq!(refusal(&bench.read("creds/certified")), (400, TAKEN));
+    bench.revoke(second.lease()).unwrap();
+    assert_eq!(refusal(&bench.read("creds/certified")), (400, TAKEN));
+    bench.advance(3605).unwrap();
     bench.read("creds/certified").ok();
 }
 

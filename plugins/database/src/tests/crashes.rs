@@ -119,7 +119,7 @@ fn with_template() -> Bench<Database> {
     bench
 }
 
-const TAKEN: &str = "username_template makes the name of a user that has a lease already";
+const TAKEN: &str = "username_template makes the name of a user that has a lease already, or a certificate still";
 
 #[test]
 fn a_template_that_makes_a_name_twice_costs_nobody_their_user() {

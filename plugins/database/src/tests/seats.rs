@@ -52,6 +52,18 @@ fn any_free_seat_will_do_and_others_databases_have_their_own() {
 }
 
 #[test]
+fn the_one_free_seat_of_fifteen_is_found() {
+    let mut bench = bounded(json!(15));
+    hold(&mut bench, 0..15);
+    assert_eq!(refusal(&bench.read("creds/app")), (503, "all 15 of max_open_connections are in use"));
+    for free in 0..15 {
+        bench.release_lock(&format!("open/pg/{free}"));
+        bench.read("creds/app").ok();
+        bench.hold_lock(&format!("open/pg/{free}"));
+    }
+}
+
+#[test]
 fn without_a_bound_there_are_no_seats() {
     for open in [json!(0), json!(-1), json!(16), json!(1000), json!("many")] {
         let mut bench = bounded(open);

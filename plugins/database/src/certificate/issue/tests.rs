@@ -5,10 +5,15 @@ use x509_cert::der::asn1::OctetString;
 
 use super::*;
 
+/// How long the authority of [`authority`] lives, in seconds.
+pub(super) const LIFE_SECS: u64 = 30 * 24 * 3600;
+
 /// An authority that signs itself.
 pub(super) struct Root {
     pub(super) name: Name,
     pub(super) is_authority: bool,
+    /// What it says its key is for, if anything.
+    pub(super) usage: Option<KeyUsages>,
 }
 
 impl BuilderProfile for Root {
@@ -26,10 +31,12 @@ impl BuilderProfile for Root {
         _issuer: SubjectPublicKeyInfoRef<'_>,
         tbs: &TbsCertificate,
     ) -> builder::Result<Vec<Extension>> {
-        Ok(vec![
+        let usage = self.usage.map(|usage| KeyUsage(usage.into()).to_extension(tbs.subject(), &[])).transpose()?;
+        let extensions = [
             BasicConstraints { ca: self.is_authority, path_len_constraint: None }.to_extension(tbs.subject(), &[])?,
             SubjectKeyIdentifier(OctetString::new(*b"its own id")?).to_extension(tbs.subject(), &[])?,
-        ])
+        ];
+        Ok(extensions.into_iter().chain(usage).collect())
     }
 }
 
@@ -48,7 +55,7 @@ fn a_certificate_says_whom_it_lets_in_until_when_and_by_whom() {
             let leaf = KeyPair::generate(of).unwrap();
             let public = leaf.public_key_der().unwrap();
             let authority = Authority::read(&root, KeyPair::from_pem(key.expose()).unwrap(), 256).unwrap();
-            (authority.issue(cx, "ünusual, \"name\"", &public, 1_767_229_205_999).unwrap(), public, read(&root))
+            (authority.issue(cx, "ünusual, \"name\"", &public, 1_767_229_205_999).unwrap().0, public, read(&root))
         });
         let issued = read(&issued);
         let tbs = issued.tbs_certificate();
@@ -78,7 +85,7 @@ fn serial_numbers_are_random_and_above_zero() {
         let one = || {
             let authority = Authority::read(&root, KeyPair::from_pem(key.expose()).unwrap(), 256).unwrap();
             let public = KeyPair::generate("ed25519").unwrap().public_key_der().unwrap();
-            read(&authority.issue(cx, "a", &public, 2_000_000_000_000).unwrap())
+            read(&authority.issue(cx, "a", &public, 2_000_000_000_000).unwrap().0)
         };
         (0..20).map(|_| one().tbs_certificate().serial_number().as_bytes().to_vec()).collect()
     });
@@ -109,6 +116,50 @@ fn what_is_no_authority_or_has_another_key_does_not_sign() {
         }
         let chain = format!("text before\n{root}{other}");
         assert!(Authority::read(&chain, KeyPair::from_pem(key.expose()).unwrap(), 256).is_ok());
+    });
+}
+
+/// An authority that says what its key is for, and from when to when it is one, in seconds from now.
+fn special(cx: &Cx, usage: Option<KeyUsages>, (begins, ends): (i64, i64)) -> Result<Authority> {
+    let key = KeyPair::generate("ed25519").unwrap().private_key_pem().unwrap();
+    let pair = || KeyPair::from_pem(key.expose());
+    let signer = Signer::new(pair()?, 256)?;
+    let at = |secs| (cx.now_ms() / 1000).checked_add_signed(secs).unwrap();
+    let profile = Root { name: named("Special").unwrap(), is_authority: true, usage };
+    let root = signer.sign(cx, profile, &signer.public.0, (at(begins), at(ends)))?;
+    Authority::read(&pem("CERTIFICATE", &root), pair()?, 256)
+}
+
+#[test]
+fn an_authority_whose_key_is_for_something_else_does_not_sign() {
+    within(|cx| {
+        let read = |usage| special(cx, usage, (0, 3600)).map(|_| ());
+        let Err(Error::InvalidRequest(text)) = read(Some(KeyUsages::CRLSign)) else { panic!("it is taken") };
+        assert_eq!(text, "the key of the given certificate is not marked to sign certificates");
+        read(Some(KeyUsages::KeyCertSign)).unwrap();
+        read(None).unwrap();
+    });
+}
+
+#[test]
+fn no_certificate_outlives_its_authority_or_is_issued_out_of_its_time() {
+    within(|cx| {
+        let public = KeyPair::generate("ed25519").unwrap().public_key_der().unwrap();
+        let issue = |span, ends_secs: u64| {
+            special(cx, None, span).unwrap().issue(cx, "a", &public, cx.now_ms() + ends_secs * 1000)
+        };
+        for (ends_secs, expected, told) in
+            [(60, "2026-01-01T00:01:00Z", 60_000), (7200, "2026-01-01T01:00:00Z", 3_600_000)]
+        {
+            let (pem, ends_ms) = issue((0, 3600), ends_secs).unwrap();
+            assert_eq!(read(&pem).tbs_certificate().validity().not_after.to_string(), expected);
+            assert_eq!(ends_ms - cx.now_ms(), told);
+        }
+        issue((-60, 0), 60).unwrap();
+        for span in [(-60, -1), (1, 3600)] {
+            let Err(Error::InvalidRequest(text)) = issue(span, 60) else { panic!("{span:?}") };
+            assert_eq!(text, "ca_cert is not valid at this time");
+        }
     });
 }
 
