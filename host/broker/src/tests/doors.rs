@@ -9,6 +9,7 @@ use bulkhead_model::request::Verb;
 use serde_json::{Value, json};
 
 use super::kit::{Kit, ROOT, request};
+use crate::sys::open_ceremonies;
 
 /// What callers without a token are not turned away from.
 const FOR_NOBODY: &[&str] = &[
@@ -88,7 +89,11 @@ async fn open_to(kit: &Kit, token: &str, is_turned_away: impl Fn(Option<FailureK
         if name.ends_with("revoke-self") {
             continue;
         }
-        if !is_turned_away(refusal(kit, verb, &path, token).await) {
+        let refusal = refusal(kit, verb, &path, token).await;
+        // What needs no token where a listener opens it is shut at all others.
+        let is_shut =
+            refusal == Some(FailureKind::Unsupported) && path.strip_prefix("sys/").is_some_and(open_ceremonies::is_one);
+        if !is_shut && !is_turned_away(refusal) {
             open.push(name);
         }
     }

@@ -11,7 +11,9 @@ fn a_user_whose_lease_was_lost_is_removed() {
     assert_eq!(bench.read("creds/app").status(), 503);
     assert_eq!(users(&mut bench).len(), 1);
     let name = users(&mut bench)[0].clone();
-    let intent = json!({ "username": name, "role": "app", "db_name": "pg", "revocation_statements": [] });
+    let about = format!("user \"{name}\" of role \"app\" at connection \"pg\"");
+    let intent =
+        json!({ "username": name, "role": "app", "db_name": "pg", "revocation_statements": [], "about": about });
     assert_eq!(bench.intents(), [("user", intent)]);
     assert_eq!(bench.roll_back().unwrap(), 1);
     assert_eq!(users(&mut bench), Vec::<String>::new());

@@ -103,7 +103,9 @@ pub(super) async fn wait_for_none(visit: &mut Visit, prefix: &str) -> Result<(),
                 met.count
             )));
         }
-        tokio::time::sleep((looked.elapsed() * WAIT_FACTOR).max(LOOK_EVERY)).await;
+        let wait = (looked.elapsed() * WAIT_FACTOR).max(LOOK_EVERY);
+        let left = visit.ends.map_or(wait, |ends| ends.saturating_duration_since(Instant::now()));
+        tokio::time::sleep(wait.min(left)).await;
         if is_late(visit) {
             return Err(goes_on());
         }
