@@ -337,13 +337,7 @@ fn noted(text: &str) -> Vec<String> {
 fn audit_options_without_effect_are_noted_and_the_others_are_used() {
     let text = "audit \"file\" \"a\" { local = true\n options { file_path = \"/a\" log_raw = true fallback = true } }";
     let notes = noted(&format!("{LISTENER}{text}"));
-    assert_eq!(
-        notes,
-        [
-            "local in audit \"file\" \"a\": what the cluster shares is on every node",
-            "fallback in options: it belongs to Vault Enterprise"
-        ]
-    );
+    assert_eq!(notes, ["local in audit \"file\" \"a\": what the cluster shares is on every node"]);
     let options = &load(&format!("{IN_MEMORY}{LISTENER}{text}")).audits[0].options;
     assert_eq!((options["file_path"].as_str(), options["log_raw"].as_str()), ("/a", "true"));
 }
