@@ -120,8 +120,10 @@ fn lint() -> Done<Counts> {
 /// The tests that start processes find the two programs by these variables, and fail
 /// rather than skip when one is missing.
 fn tests() -> Done<Counts> {
+    // One more than there are processors: many tests wait for a time to pass.
+    let threads = (std::thread::available_parallelism().map_or(1, usize::from) + 1).to_string();
     let runner: &[&str] = if exists("cargo-nextest") {
-        &["nextest", "run", "--locked", "--workspace", "--no-fail-fast"]
+        &["nextest", "run", "--locked", "--workspace", "--no-fail-fast", "--test-threads", &threads]
     } else {
         say("cargo-nextest is not installed: using cargo test");
         &["test", "--locked", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"]

@@ -86,8 +86,9 @@ impl Book {
     /// `false`: it would leave a hole.
     #[must_use]
     pub(crate) fn push(&mut self, entry: Entry) -> bool {
-        let pushed = self.place(entry.log_id, Place::default());
+        let pushed = self.follows(entry.log_id.index);
         if pushed {
+            self.places.push(entry.log_id, Place::default());
             self.cache_bytes += payload_bytes(&entry);
             self.cache.push_back(entry);
         }
@@ -98,8 +99,9 @@ impl Book {
     /// asked for again. `false`: it would leave a hole.
     #[must_use]
     pub(crate) fn found(&mut self, id: LogId, place: Place) -> bool {
-        let placed = self.place(id, place);
+        let placed = self.follows(id.index);
         if placed {
+            self.places.push(id, place);
             self.durable_end = id.index + 1;
             self.note_highest(place.segment, id.index);
         }
@@ -121,14 +123,6 @@ impl Book {
         self.durable_end = last.index + 1;
         self.note_highest(segment, last.index);
         true
-    }
-
-    fn place(&mut self, id: LogId, place: Place) -> bool {
-        let follows = self.follows(id.index);
-        if follows {
-            self.places.push(id, place);
-        }
-        follows
     }
 
     /// Whether an entry of this index may come next; if it is the first, the log begins there.
