@@ -14,7 +14,7 @@ pub(in crate::commands) const COMMAND: Command = Command {
     words: "operator validate-config",
     about: "Tell whether a configuration can be used",
     usage: "[options]",
-    help: "Reads a configuration as a server would, without looking at the machine: no file that it names\nis opened, no address tried; users and groups of a socket are looked up on this machine. To look at\nall of it, use \"bulkhead operator diagnose\".\n\nThe exit code is 0 if all is well, 2 if there are keys without effect, 1 if a server would refuse\nit, and 3 for a wrong command line.\n\nCheck a file before it is rolled out:\n\n    $ bulkhead operator validate-config -config=bulkhead.hcl",
+    help: "Reads a configuration as a server would, without looking at the machine: no file that it names\nis opened, no address tried; users and groups of a socket are looked up on this machine. To\nlook at all of it, use \"bulkhead operator diagnose\".\n\nThe exit code is 0 if all is well, 2 if there are keys without effect, 1 if a server would refuse\nit, and 3 for a wrong command line.\n\nCheck a file before it is rolled out:\n\n    $ bulkhead operator validate-config -config=bulkhead.hcl",
     prints: Prints::Formatted,
     is_client: false,
     flags: &[Flag::list("config", "Configuration file or directory; may be given many times.").env("CONFIG_PATH")],
