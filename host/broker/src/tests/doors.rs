@@ -91,8 +91,8 @@ async fn open_to(kit: &Kit, token: &str, is_turned_away: impl Fn(Option<FailureK
         }
         let refusal = refusal(kit, verb, &path, token).await;
         // What needs no token where a listener opens it is shut at all others.
-        let is_shut =
-            refusal == Some(FailureKind::Unsupported) && path.strip_prefix("sys/").is_some_and(open_ceremonies::is_one);
+        let is_shut = matches!(refusal, Some(FailureKind::Unsupported | FailureKind::NotFound))
+            && path.strip_prefix("sys/").is_some_and(open_ceremonies::is_one);
         if !is_shut && !is_turned_away(refusal) {
             open.push(name);
         }
