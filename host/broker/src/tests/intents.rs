@@ -2,10 +2,12 @@
 
 use bulkhead_model::request::Verb;
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use super::kit::{Kit, ROOT, request};
 use super::plugin::{Called, Manner};
 use crate::book::space;
+use crate::step::record::Audited;
 
 /// A day, in milliseconds.
 const DAY_MS: i64 = 86_400_000;
@@ -67,14 +69,19 @@ async fn an_intent_goes_in_the_commit_that_makes_it_good_and_is_never_undone() {
     assert_eq!(kit.plugin.calls("a/"), []);
 }
 
+/// What is there is undone two minutes from now, and not before.
+async fn is_undone_in_two_minutes(kit: &Kit) {
+    assert_eq!(undone_after(kit, 119).await, []);
+    assert_eq!(undone_after(kit, 1).await.len(), 1);
+    kit.is_clean();
+}
+
 #[tokio::test]
 async fn a_clock_that_is_set_has_nothing_undone_sooner() {
     let kit = with_mount().await;
     trap(&kit).await;
     set_by(&kit, DAY_MS);
-    assert_eq!(undone_after(&kit, 119).await, []);
-    assert_eq!(undone_after(&kit, 1).await.len(), 1);
-    kit.is_clean();
+    is_undone_in_two_minutes(&kit).await;
 }
 
 #[tokio::test]
@@ -85,9 +92,7 @@ async fn a_new_leader_whose_clock_is_ahead_waits_for_as_long_as_a_call_may_take(
     let kit = kit.restarted(true).await;
     set_by(&kit, DAY_MS);
     assert_eq!(undone_after(&kit, 0).await, []);
-    assert_eq!(undone_after(&kit, 119).await, []);
-    assert_eq!(undone_after(&kit, 1).await.len(), 1);
-    kit.is_clean();
+    is_undone_in_two_minutes(&kit).await;
 }
 
 #[tokio::test]
@@ -98,9 +103,7 @@ async fn what_a_leader_began_whose_clock_was_ahead_is_undone_as_soon_as_what_any
     set_by(&kit, -DAY_MS);
     let kit = kit.restarted(true).await;
     assert_eq!(undone_after(&kit, 0).await, []);
-    assert_eq!(undone_after(&kit, 119).await, []);
-    assert_eq!(undone_after(&kit, 1).await.len(), 1);
-    kit.is_clean();
+    is_undone_in_two_minutes(&kit).await;
 }
 
 #[tokio::test]
@@ -127,15 +130,21 @@ async fn leadership_that_was_lost_counts_anew() {
     assert_eq!(undone_after(&kit, 1).await.len(), 1);
 }
 
-#[tokio::test]
-async fn an_intent_whose_call_is_at_work_is_left_alone_however_long_that_takes() {
-    let kit = with_mount().await;
+/// Begins a call that has an intent, and stays at work.
+async fn linger(kit: &Kit) -> JoinHandle<Audited> {
     kit.plugin.behave("a/", Manner::Hangs);
     let (node, asked) = (kit.node.clone(), request(Verb::Read, "a/linger/user", ROOT, &Value::Null));
     let asking = tokio::spawn(async move { node.handle(asked).await });
     while kit.plugin.hanging() == 0 {
         tokio::task::yield_now().await;
     }
+    asking
+}
+
+#[tokio::test]
+async fn an_intent_whose_call_is_at_work_is_left_alone_however_long_that_takes() {
+    let kit = with_mount().await;
+    let asking = linger(&kit).await;
     assert_eq!(kit.count(space::INTENTS), 1);
     kit.plugin.behave("a/", Manner::Works);
     assert_eq!(undone_after(&kit, 100_000).await, []);
@@ -192,12 +201,7 @@ async fn what_a_plugin_was_about_to_do_is_told_until_it_is_undone_and_why_it_is_
 #[tokio::test]
 async fn an_intent_whose_call_is_at_work_has_no_time_at_which_it_is_undone() {
     let kit = with_mount().await;
-    kit.plugin.behave("a/", Manner::Hangs);
-    let (node, asked) = (kit.node.clone(), request(Verb::Read, "a/linger/user", ROOT, &Value::Null));
-    let asking = tokio::spawn(async move { node.handle(asked).await });
-    while kit.plugin.hanging() == 0 {
-        tokio::task::yield_now().await;
-    }
+    let asking = linger(&kit).await;
     let at_work = told(&kit).await["intents"][0].clone();
     assert_eq!((&at_work["next_attempt"], &at_work["about"]), (&Value::Null, &json!("")));
     asking.abort();
