@@ -43,9 +43,12 @@ fn a_guest_is_told_why_it_starts() {
 #[test]
 fn a_guest_is_told_that_the_node_was_unsealed() {
     let node = mounted();
-    let key = node.output().lines().find_map(|line| line.strip_prefix("Unseal Key: ").map(str::to_owned));
+    let key = || node.output().lines().find_map(|line| line.strip_prefix("Unseal Key: ").map(str::to_owned));
+    // It is told after the first answers.
+    node.until("the key is told", |_| key().is_some());
+    let key = key().expect("it was told");
     node.put("sys/seal", &json!({}));
-    node.put("sys/unseal", &json!({"key": key.expect("a dev server tells its key").trim()}));
+    node.put("sys/unseal", &json!({"key": key.trim()}));
     // Until the node is open again the guest does not answer.
     node.until("the guest is told", |node| {
         let told = reasons(node);

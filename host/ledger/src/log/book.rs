@@ -8,7 +8,8 @@ use std::sync::Arc;
 use openraft::EntryPayload;
 
 use super::places::Places;
-use super::runs::Run;
+use super::runs::Spots;
+use super::unread::Unread;
 use crate::files::DiskFile;
 use crate::raft::{Entry, LogId, Vote};
 
@@ -51,6 +52,8 @@ pub(crate) struct Book {
     /// The highest index ever written to each segment.
     highest: BTreeMap<u64, u64>,
     places: Places,
+    /// Segments of which something is left to be read.
+    unread: BTreeMap<u64, Arc<Unread>>,
     /// The newest entries that were written since the start; ends where `places` ends.
     cache: VecDeque<Entry>,
     cache_bytes: usize,
@@ -67,7 +70,7 @@ impl Book {
     /// Whether this entry is here, or was purged.
     pub(crate) fn holds(&self, id: LogId) -> bool {
         let purged = self.purged.is_some_and(|purged| id.index <= purged.index);
-        purged || self.places.get(id.index).is_some_and(|(here, _)| here == id)
+        purged || self.places.id(id.index) == Some(id)
     }
 
     /// Drops the entries from this index on, if there are any; then tells which one is the last
@@ -76,8 +79,8 @@ impl Book {
         if self.places.is_empty() || self.places.end() <= index {
             return None;
         }
-        let before = index.checked_sub(1).and_then(|before| self.places.get(before));
-        let last = before.map(|(id, _)| id).or(self.purged);
+        let before = index.checked_sub(1).and_then(|before| self.places.id(before));
+        let last = before.or(self.purged);
         self.truncate_after(last);
         Some(last)
     }
@@ -108,21 +111,50 @@ impl Book {
         placed
     }
 
-    /// Adds entries of one leader that lie in a segment which was not read. `false`: they would
-    /// leave a hole.
+    /// Adds the entries of a segment that was not read. `false`: they would leave a hole.
     #[must_use]
-    pub(super) fn found_run(&mut self, run: Run) -> bool {
-        let Some(last) = run.last() else { return true };
-        let (segment, follows) = (run.segment, self.follows(run.first()));
-        if !follows {
-            return false;
+    pub(super) fn found_unread(&mut self, unread: Unread) -> bool {
+        for run in unread.runs() {
+            let Some(last) = run.last() else { continue };
+            if !self.follows(run.first()) {
+                return false;
+            }
+            self.places.push_run(run);
+            self.durable_end = last.index + 1;
+            self.note_highest(unread.segment, last.index);
         }
-        if let Err(run) = self.places.push_run(run) {
-            run.entries().for_each(|(id, place)| self.places.push(id, place));
-        }
-        self.durable_end = last.index + 1;
-        self.note_highest(segment, last.index);
+        self.unread(unread);
         true
+    }
+
+    /// Something is left to be read of a segment.
+    pub(super) fn unread(&mut self, unread: Unread) {
+        self.unread.insert(unread.segment, Arc::new(unread));
+    }
+
+    /// The oldest segment of which something is left to be read.
+    pub(super) fn next_unread(&self) -> Option<(Arc<Unread>, Arc<dyn DiskFile>)> {
+        self.unread.keys().next().and_then(|segment| self.unread_of(*segment))
+    }
+
+    fn unread_of(&self, segment: u64) -> Option<(Arc<Unread>, Arc<dyn DiskFile>)> {
+        Some((Arc::clone(self.unread.get(&segment)?), Arc::clone(self.segments.get(&segment)?)))
+    }
+
+    /// Segments that must be read to know where the entries of a range lie.
+    pub(super) fn unknown(&self, range: &Range<u64>) -> Vec<(Arc<Unread>, Arc<dyn DiskFile>)> {
+        self.places.unknown(range).filter_map(|segment| self.unread_of(segment)).collect()
+    }
+
+    /// A segment was read: its entries lie here.
+    pub(super) fn learn(&mut self, segment: u64, spots: Spots) {
+        self.places.learn(segment, spots);
+        self.unread.remove(&segment);
+    }
+
+    /// Where all entries lie, if they lie in one segment that was read.
+    pub(super) fn spots(&self) -> Spots {
+        self.places.spots()
     }
 
     /// Whether an entry of this index may come next; if it is the first, the log begins there.
@@ -156,6 +188,7 @@ impl Book {
     /// Forgets a segment whose file is gone.
     pub(crate) fn forget_segment(&mut self, segment: u64) {
         self.segments.remove(&segment);
+        self.unread.remove(&segment);
         self.highest.remove(&segment);
     }
 
@@ -186,8 +219,9 @@ impl Book {
         self.purged = Some(id);
     }
 
-    /// What is needed to read the entries of a range that are in the log.
-    pub(crate) fn copies(&self, range: Range<u64>) -> Vec<Copy> {
+    /// What is needed to read the entries of a range that are in the log. None of them may be
+    /// [`Book::unknown`].
+    pub(crate) fn copies(&self, range: &Range<u64>) -> Vec<Copy> {
         let (from, end) = (range.start.max(self.places.start()), range.end.min(self.places.end()));
         let cached_from = self.places.end() - self.cache.len() as u64;
         let mut copies = Vec::with_capacity(end.saturating_sub(from) as usize);
@@ -196,7 +230,8 @@ impl Book {
                 copies.push(Copy::Here(self.cache[(index - cached_from) as usize].clone()));
                 continue;
             }
-            let (id, place) = self.places.get(index).expect("an index between the first and the last");
+            let (id, place) =
+                self.places.get(index).expect("an index between the first and the last, of a segment that was read");
             let file = Arc::clone(self.segments.get(&place.segment).expect("a segment with live entries is kept"));
             copies.push(Copy::There(Fetch { id, place, file }));
         }

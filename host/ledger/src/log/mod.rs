@@ -1,7 +1,7 @@
 //! The durable Raft log: openraft's storage contract over a write-ahead log of our own,
 //! because a log must never silently shorten. [`sector`] and [`record`] are the format,
 //! [`writer`] the thread that writes it, [`recover`] what is believed after a crash (and
-//! the exact guarantee), [`contents`] what spares a start the reading of all of it, [`recheck`]
+//! the exact guarantee), [`unread`] what spares a start the reading of all of it, [`recheck`]
 //! what makes up for that, [`anchor`] a second witness, [`book`] what is in memory.
 //!
 //! Votes, truncations and purges are records of the same stream, so that their order is
@@ -9,29 +9,30 @@
 
 use std::fmt::Debug;
 use std::io;
-use std::ops::{Bound, RangeBounds, RangeInclusive};
+use std::ops::{Bound, Range, RangeBounds, RangeInclusive};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use bulkhead_model::seam::ledger::LedgerError;
 use openraft::storage::{IOFlushed, RaftLogStorage};
 use openraft::{EntryPayload, LogState, OptionalSend, RaftLogReader};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use self::anchor::Anchor;
 use self::book::{Book, Copy, Fetch};
 use self::record::{Found, Record};
 use self::sector::{CONTENT_BYTES, SECTOR_BYTES, Sector, inspect};
+use self::unread::Unread;
 use self::writer::{Done, Queue, Setup, Work, Writer};
 use crate::fault::{Health, as_io, storage};
+use crate::files::DiskFile;
 use crate::gate::Gate;
 use crate::raft::{Entry, LogId, Types, Vote};
 
 mod anchor;
 mod book;
-mod contents;
-mod links;
 mod places;
 mod reading;
 mod recheck;
@@ -40,6 +41,8 @@ mod recover;
 mod runs;
 mod sector;
 mod segment;
+mod turns;
+mod unread;
 pub(crate) mod writer;
 
 /// Version of the format on disk.
@@ -59,12 +62,36 @@ pub(crate) struct LogStore {
 }
 
 struct Shared {
+    directory: PathBuf,
     book: Arc<Mutex<Book>>,
     queue: Arc<Queue>,
     health: Arc<Health>,
     gate: Arc<Gate>,
     node: u64,
     thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Shared {
+    /// Reads a segment that the start did not, and notes where its entries lie. Blocks.
+    fn learn(&self, unread: &Unread, file: Arc<dyn DiskFile>) -> io::Result<()> {
+        let spots = unread.read(&self.directory, file).map_err(|fault| as_io(self.health.fail(fault)))?;
+        self.book.lock().learn(unread.segment, spots);
+        Ok(())
+    }
+
+    /// The book once it knows where the entries of a range lie. Blocks where a segment must be read
+    /// for that.
+    fn knowing(&self, range: &Range<u64>) -> io::Result<MutexGuard<'_, Book>> {
+        loop {
+            let book = self.book.lock();
+            let unknown = book.unknown(range);
+            if unknown.is_empty() {
+                return Ok(book);
+            }
+            drop(book);
+            unknown.into_iter().try_for_each(|(unread, file)| self.learn(&unread, file))?;
+        }
+    }
 }
 
 impl Drop for Shared {
@@ -81,20 +108,17 @@ impl LogStore {
     /// [`LedgerError::Storage`].
     pub(crate) fn open(setup: Setup, health: Arc<Health>, gate: Arc<Gate>) -> Result<Self, LedgerError> {
         make_if_new(&setup)?;
-        let mut recovered = recover::recover(setup.files.as_ref(), &setup.directory, setup.node)?;
+        let recovered = recover::recover(setup.files.as_ref(), &setup.directory, setup.node)?;
         gate.found(recovered.book.last().map(|id| id.index));
         gate.voted(recovered.book.vote.is_some_and(|vote| vote.leader_id.node_id == setup.node));
-        if let Some(index) = recovered.last_membership {
-            gate.membership_appended(index);
-        }
-        let (node, directory, unread) = (setup.node, setup.directory.clone(), std::mem::take(&mut recovered.unread));
+        let (node, directory) = (setup.node, setup.directory.clone());
         let queue = Arc::new(Queue::default());
         let (writer, book) = Writer::new(setup, recovered, Arc::clone(&queue), Arc::clone(&health));
         let thread = std::thread::Builder::new().name("ledger-log".into()).spawn(move || writer.run());
         let thread = thread.map_err(|e| storage("starting the log's writer", &e))?;
         let thread = Mutex::new(Some(thread));
-        let shared = Arc::new(Shared { book, queue, health, gate, node, thread });
-        recheck::start(directory, &shared, unread);
+        let shared = Arc::new(Shared { directory, book, queue, health, gate, node, thread });
+        recheck::start(&shared);
         Ok(Self { shared })
     }
 
@@ -157,7 +181,6 @@ fn make_if_new(setup: &Setup) -> Result<(), LedgerError> {
         let what = format!("the log's anchor in {} is missing", directory.display());
         return Err(LedgerError::Damaged { what });
     }
-    contents::tidy(files.as_ref(), directory, &[]);
     let bytes = FIRST_SEGMENT_BYTES.min(*segment_bytes);
     segment::make_spare(files.as_ref(), directory, bytes).map_err(making)?;
     segment::adopt_spare(files.as_ref(), directory, 1).map_err(making)?;
@@ -179,7 +202,8 @@ impl RaftLogReader<Types> for LogStore {
             Bound::Excluded(index) => *index,
             Bound::Unbounded => u64::MAX,
         };
-        let copies = self.shared.book.lock().copies(start..end);
+        let range = start..end;
+        let copies = self.shared.knowing(&range)?.copies(&range);
         copies.into_iter().map(|copy| self.entry(copy)).collect()
     }
 
@@ -192,7 +216,7 @@ impl RaftLogReader<Types> for LogStore {
     }
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, io::Error> {
-        let end = self.shared.book.lock().fitting_end(start, end, READ_BYTES_MAX);
+        let end = self.shared.knowing(&(start..end))?.fitting_end(start, end, READ_BYTES_MAX);
         self.try_get_log_entries(start..end).await
     }
 }

@@ -1,11 +1,11 @@
-//! Where each entry of the log lies, by index: entries that a start took over in runs, and behind
-//! them one by one those that it read or that were written since.
+//! Where each entry of the log lies, by index: in runs up to the last segment that a start did not
+//! read, and behind it one by one those that it read or that were written since.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::book::Place;
-use super::runs::{Run, Runs};
+use super::runs::{Run, Runs, Spots};
 use crate::raft::LogId;
 
 /// Entries without a hole between them.
@@ -41,11 +41,36 @@ impl Places {
         self.later.back().map(|(id, _)| *id).or(self.runs.last())
     }
 
+    pub(super) fn id(&self, index: u64) -> Option<LogId> {
+        match index.checked_sub(self.first) {
+            Some(at) => self.later.get(at as usize).map(|(id, _)| *id),
+            None => self.runs.id(index),
+        }
+    }
+
+    /// Where an entry lies, if its segment was read.
     pub(super) fn get(&self, index: u64) -> Option<(LogId, Place)> {
         match index.checked_sub(self.first) {
             Some(at) => self.later.get(at as usize).copied(),
-            None => self.runs.get(index),
+            None => self.runs.id(index).zip(self.runs.place(index)),
         }
+    }
+
+    /// Segments of a range of entries that were not read.
+    pub(super) fn unknown(&self, range: &Range<u64>) -> impl Iterator<Item = u64> {
+        self.runs.unknown(range)
+    }
+
+    /// Takes where the entries of a segment lie that was read.
+    pub(super) fn learn(&mut self, segment: u64, spots: Spots) {
+        self.runs.learn(segment, spots);
+    }
+
+    /// Where all of them lie, if they lie in one segment that was read.
+    pub(super) fn spots(&self) -> Spots {
+        let mut spots = Spots::default();
+        self.later.iter().for_each(|(id, place)| spots.push(id.index, *place));
+        spots
     }
 
     /// Says where an entry lies that is there already; `false`: it is not.
@@ -67,16 +92,12 @@ impl Places {
         self.later.push_back((id, place));
     }
 
-    /// Adds a run behind the last, where nothing but runs is; else gives it back.
-    pub(super) fn push_run(&mut self, run: Run) -> Result<(), Run> {
-        match run.last() {
-            Some(last) if self.later.is_empty() => {
-                self.first = last.index + 1;
-                self.runs.push(run);
-                Ok(())
-            }
-            _ => Err(run),
-        }
+    /// Adds a run behind the last entry.
+    pub(super) fn push_run(&mut self, run: Run) {
+        let Some(last) = run.last() else { return };
+        self.later.drain(..).for_each(|(id, place)| self.runs.take(id, place));
+        self.first = last.index + 1;
+        self.runs.push(run);
     }
 
     /// Forgets the entries from this index on; how many of them were not in runs.

@@ -17,7 +17,7 @@ pub(super) struct Reading {
     pub(super) number: u64,
     pub(super) file: Arc<dyn DiskFile>,
     pub(super) length: usize,
-    pub(super) window: Vec<u8>,
+    window: Vec<u8>,
     window_at: usize,
     /// How much is read at once.
     window_bytes: usize,
@@ -27,6 +27,7 @@ pub(super) struct Reading {
 const WINDOW_BYTES: usize = 256 * 1024;
 
 /// How a segment begins.
+#[derive(Clone, Debug)]
 pub(super) struct Head {
     /// Its first group.
     pub(super) group: u64,
@@ -42,15 +43,9 @@ impl Head {
 }
 
 impl Reading {
-    pub(super) fn new(
-        path: PathBuf,
-        number: u64,
-        file: Arc<dyn DiskFile>,
-        mut window: Vec<u8>,
-    ) -> Result<Self, LedgerError> {
-        window.clear();
+    pub(super) fn new(path: PathBuf, number: u64, file: Arc<dyn DiskFile>) -> Result<Self, LedgerError> {
         let length = file.len().map_err(|e| storage("reading a segment of the log", &e))? as usize;
-        let reading = Self { path, number, file, length, window, window_at: 0, window_bytes: WINDOW_BYTES };
+        let reading = Self { path, number, file, length, window: Vec::new(), window_at: 0, window_bytes: WINDOW_BYTES };
         if length == 0 { Err(reading.damaged(0, "the file is empty")) } else { Ok(reading) }
     }
 

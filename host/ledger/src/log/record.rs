@@ -42,6 +42,16 @@ pub(crate) struct Checkpoint {
     pub(crate) purged: Option<LogId>,
     /// The last entry before this segment.
     pub(crate) last: Option<LogId>,
+    /// The first entry of each leader whose first entry lies in the segment before. `None`: that is
+    /// not known, or entries were taken back in it. Last, and missing in logs of before it was kept.
+    pub(crate) turns: Option<Vec<LogId>>,
+}
+
+impl Checkpoint {
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let without_turns = || postcard::from_bytes(&[bytes, &[0]].concat());
+        postcard::from_bytes(bytes).or_else(|_| without_turns()).ok()
+    }
 }
 
 /// One thing that happened to the log.
@@ -207,7 +217,7 @@ impl<'a> Found<'a> {
 
     /// Starts the chain anew from a segment's checkpoint.
     pub(crate) fn checkpoint(&self) -> Option<Checkpoint> {
-        (self.kind == CHECKPOINT).then(|| postcard::from_bytes(self.payload).ok()).flatten()
+        (self.kind == CHECKPOINT).then(|| Checkpoint::from_bytes(self.payload)).flatten()
     }
 
     /// Decodes the record.
@@ -224,7 +234,9 @@ impl<'a> Found<'a> {
             TRUNCATED => Ok(Record::TruncatedAfter(Some(self.id))),
             EMPTIED => Ok(Record::TruncatedAfter(None)),
             PURGED => Ok(Record::Purged(self.id)),
-            CHECKPOINT => Ok(Record::Checkpoint(self.plain()?)),
+            CHECKPOINT => {
+                Checkpoint::from_bytes(self.payload).map(Record::Checkpoint).ok_or("a record can't be decoded")
+            }
             _ => Err("a record is of a kind this version does not know"),
         }
     }

@@ -21,9 +21,10 @@
 //! with the loss of whole acknowledged sectors at the end; on one disk nothing can tell
 //! that from a write that never happened.
 //!
-//! **What need not be read.** A full segment, where [`super::contents`] says what it holds and this
-//! fits what is before and behind it. Its sectors are looked at when an entry is fetched, and
-//! all of them by [`super::recheck`], which stops the node as damage at a start does.
+//! **What is left for later.** A full segment is not read, where its beginning and that of the one
+//! behind tell which entries it holds ([`super::unread`]). It is read when one of them is asked for,
+//! or else by [`super::recheck`]. That also proves the chain of digests in what was read, where a
+//! start relies on the checksums. Damage that is found then stops the node from taking writes.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -32,13 +33,12 @@ use bulkhead_model::seam::ledger::LedgerError;
 
 use super::anchor::Anchor;
 use super::book::{Book, Place};
-use super::contents::{self, Contents, Step};
-use super::links::{At, Links};
-use super::reading::{self, Head, Reading};
-use super::record::{Chain, Checkpoint, Found, GROUP_HEADER_BYTES, GroupHeader, Record};
-use super::runs::Run;
+use super::reading::{self, Reading};
+use super::record::{Chain, Checkpoint, Found, GROUP_HEADER_BYTES, GroupHeader, Record, follows};
 use super::sector::{CONTENT_BYTES, SECTOR_BYTES, Sector};
 use super::segment::{self, Segment};
+use super::turns::Turns;
+use super::unread::Unread;
 use crate::fault::storage;
 use crate::files::Files;
 use crate::raft::LogId;
@@ -51,10 +51,7 @@ pub(crate) struct Recovered {
     pub(crate) group: u64,
     pub(crate) chain: Chain,
     pub(crate) anchor: Anchor,
-    /// Index of the last membership entry in the log.
-    pub(crate) last_membership: Option<u64>,
-    /// Segments that were not read, but for their start.
-    pub(super) unread: Vec<Contents>,
+    pub(super) turns: Turns,
 }
 
 /// Reads the log of `node` in `directory`.
@@ -64,23 +61,14 @@ pub(crate) fn recover(files: &dyn Files, directory: &Path, node: u64) -> Result<
     if !numbers.is_empty() && anchor.proof.node != node {
         return Err(reading::damaged(directory, 0, "the log belongs to another node"));
     }
-    // The newest is read, and has none until it is full.
-    contents::tidy(files, directory, &numbers[..numbers.len().saturating_sub(1)]);
-    let mut scan = Scan::new(node, anchor.proof.group);
-    let scanned = scan.segments(files, directory, &numbers);
-    // It lies before whatever ended the scan.
-    if let Some(At { segment, offset }) = scan.links.broken() {
-        let path = segment::path(directory, segment);
-        return Err(reading::damaged(&path, offset as u64, "a record does not follow the one before it"));
-    }
-    let (active, torn_end) = scanned?;
+    let mut scan = Scan::at_start(node, anchor.proof.group);
+    let (active, torn_end) = scan.segments(files, directory, &numbers)?;
     let path = segment::path(directory, active.number);
     scan.finish(&anchor, &path, active.offset())?;
     wipe(&active, torn_end)?;
     let group = scan.next_group();
-    let chain = scan.links.last();
-    let Scan { book, last_membership, unread, .. } = scan;
-    let mut recovered = Recovered { book, active, group, chain, anchor, last_membership, unread };
+    let chain = scan.chain;
+    let mut recovered = Recovered { book: scan.book, active, group, chain, anchor, turns: scan.turns };
     recovered.witness()?;
     Ok(recovered)
 }
@@ -110,14 +98,16 @@ fn wipe(active: &Segment, torn_end: usize) -> Result<(), LedgerError> {
 
 pub(super) struct Scan {
     node: u64,
-    book: Book,
-    /// What the segment holds that is being read.
-    pub(super) contents: Contents,
-    unread: Vec<Contents>,
+    pub(super) book: Book,
     /// The number the next group must have; `None` before the first.
     expect: Option<u64>,
-    pub(super) links: Links,
-    last_membership: Option<u64>,
+    /// The digest after the last record, as that record has it; checked if this proves the log.
+    pub(super) chain: Chain,
+    proves: bool,
+    /// What a group holds, without its sectors' frames. Reused between groups.
+    content: Vec<u8>,
+    /// Of the segment that is being read.
+    pub(super) turns: Turns,
     /// The last entry before the oldest segment; it must turn out to be purged.
     base: Option<u64>,
     /// What was purged, as far as the log says: what the book has may lie before the oldest segment only.
@@ -128,153 +118,134 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    pub(super) fn new(node: u64, anchored: Option<u64>) -> Self {
+    /// At a start. That each record follows the one before takes longest to check, and is left to
+    /// [`super::recheck`].
+    fn at_start(node: u64, anchored: Option<u64>) -> Self {
+        Self { anchored, ..Self::new(node) }
+    }
+
+    /// Of one segment, of which nothing is believed.
+    pub(super) fn proving(node: u64) -> Self {
+        Self { proves: true, ..Self::new(node) }
+    }
+
+    fn new(node: u64) -> Self {
         Self {
             node,
             book: Book::default(),
-            contents: Contents::default(),
-            unread: Vec::new(),
             expect: None,
-            links: Links::default(),
-            last_membership: None,
+            chain: Chain::default(),
+            proves: false,
+            content: Vec::new(),
+            turns: Turns::default(),
             base: None,
             purged: None,
-            anchored,
+            anchored: None,
             anchored_chain: None,
         }
     }
 
-    fn next_group(&self) -> u64 {
+    pub(super) fn next_group(&self) -> u64 {
         self.expect.unwrap_or(0)
     }
 
-    /// Reads all segments; returns the newest, and where the sectors of a torn group in it
-    /// end.
+    /// Reads the segments that must be; returns the newest, and where the sectors of a torn group
+    /// in it end.
     fn segments(
         &mut self,
         files: &dyn Files,
         directory: &Path,
         numbers: &[u64],
     ) -> Result<(Segment, usize), LedgerError> {
-        let (Some(oldest), Some(newest)) = (numbers.first().copied(), numbers.last().copied()) else {
+        let Some(oldest) = numbers.first().copied() else {
             return Err(reading::damaged(directory, 0, "the log has no segments"));
         };
-        let (mut tail, mut window) = (None, Vec::new());
-        for (number, expected) in numbers.iter().copied().zip(oldest..) {
+        let open = |number| {
             let path = segment::path(directory, number);
+            let file = files.open(&path).map_err(|e| storage("opening a segment of the log", &e))?;
+            Reading::new(path, number, file)
+        };
+        let mut tail = None;
+        let mut ahead: Option<Reading> = None;
+        for (nth, (number, expected)) in numbers.iter().copied().zip(oldest..).enumerate() {
             if number != expected {
+                let path = segment::path(directory, number);
                 return Err(reading::damaged(&path, 0, &format!("segment {expected} is missing before it")));
             }
-            let file = files.open(&path).map_err(|e| storage("opening a segment of the log", &e))?;
-            let mut reading = Reading::new(path, number, file, window)?;
+            let mut reading = ahead.take().map_or_else(|| open(number), Ok)?;
             self.book.segments.insert(number, Arc::clone(&reading.file));
-            if let Some(contents) = self.contents_of(files, directory, &mut reading, number == newest)? {
-                self.leap(&mut reading, &contents)?;
-                self.unread.push(contents);
-                window = reading.window;
+            ahead = numbers.get(nth + 1).filter(|next| **next == number + 1).map(|next| open(*next)).transpose()?;
+            if let Some(unread) = self.unread(&mut reading, ahead.as_mut())? {
+                self.leap(&reading, unread)?;
                 continue;
             }
-            let (end, torn_end) = self.segment(&mut reading, number == newest)?;
+            let newest = nth + 1 == numbers.len();
+            let (end, torn_end) = self.segment(&mut reading, newest)?;
+            if let Some(head) = reading.head()? {
+                self.book.unread(Unread::looked_at(head, (self.next_group(), self.chain), newest));
+            }
             let (sectors, sectors_used) = (segment::sectors(reading.length as u64), (end / SECTOR_BYTES) as u32);
-            let contents = std::mem::take(&mut self.contents);
-            tail = Some((Segment { number, file: reading.file, sectors, sectors_used, contents }, torn_end));
-            window = reading.window;
+            tail = Some((Segment { number, file: reading.file, sectors, sectors_used }, torn_end));
         }
-        Ok(tail.expect("there is at least one segment"))
+        Ok(tail.expect("the newest is read"))
     }
 
     /// Reads a segment; returns where its complete groups end, and where the sectors of a torn one do.
     pub(super) fn segment(&mut self, reading: &mut Reading, newest: bool) -> Result<(usize, usize), LedgerError> {
-        let whole = (reading.number, reading.length as u64);
-        self.contents = Contents::begin(self.node, whole, self.next_group(), self.links.last());
-        let end = self.groups(reading)?;
+        let end = self.groups(reading, None)?;
         Ok((end, self.beyond(reading, end, newest)?))
     }
 
-    /// What is written beside a segment, if it fits the segment, what is before and what is behind.
-    fn contents_of(
-        &mut self,
-        files: &dyn Files,
-        directory: &Path,
-        reading: &mut Reading,
-        newest: bool,
-    ) -> Result<Option<Contents>, LedgerError> {
-        if newest {
-            return Ok(None);
-        }
-        let Some(contents) = Contents::read(files, directory, reading.number) else { return Ok(None) };
-        let groups = contents.groups.0..contents.groups.1;
-        let fits = contents.node == self.node
-            && contents.segment_bytes == reading.length as u64
-            && !groups.is_empty()
-            && self.expect.is_none_or(|expected| expected == groups.start)
+    /// What is known of a segment without reading it, if it fits what is before.
+    fn unread(&self, reading: &mut Reading, next: Option<&mut Reading>) -> Result<Option<Unread>, LedgerError> {
+        let Some(next) = next else { return Ok(None) };
+        let heads = reading.head()?.zip(next.head()?);
+        let unread = heads.and_then(|(head, behind)| Unread::between(head, behind));
+        Ok(unread.filter(|unread| {
+            let groups = unread.groups();
+            let follows = |expected| expected == groups.start && self.book.last() == unread.checkpoint().last;
             // The anchor knows the digest after a group within.
-            && self.anchored.is_none_or(|anchored| !groups.contains(&anchored));
-        let begins_with = |head: Option<Head>, group, chain| {
-            head.is_some_and(|head| (head.group, head.checkpoint.chain) == (group, chain))
-        };
-        if !fits || !begins_with(reading.head()?, groups.start, contents.chain.0) {
-            return Ok(None);
-        }
-        let number = reading.number + 1;
-        let path = segment::path(directory, number);
-        let Ok(file) = files.open(&path) else { return Ok(None) };
-        let behind = Reading::new(path, number, file, Vec::new())?.head()?;
-        Ok(begins_with(behind, groups.end, contents.chain.1).then_some(contents))
+            self.expect.is_none_or(follows) && self.anchored.is_none_or(|anchored| !groups.contains(&anchored))
+        }))
     }
 
-    /// Takes what is written beside a segment for what it holds.
-    fn leap(&mut self, reading: &mut Reading, contents: &Contents) -> Result<(), LedgerError> {
-        if let Some(head) = reading.head()? {
-            self.checkpoint(reading, &head.checkpoint)?;
+    /// Takes what is known of a segment for what it holds.
+    fn leap(&mut self, reading: &Reading, unread: Unread) -> Result<(), LedgerError> {
+        self.checkpoint(reading, unread.checkpoint())?;
+        self.expect = Some(unread.groups().end);
+        let Some(behind) = unread.behind() else { return Ok(()) };
+        let purged = behind.purged;
+        self.chain = behind.chain;
+        self.book.vote = behind.vote;
+        if !self.book.found_unread(unread) {
+            return Err(reading.damaged(0, "entries leave a hole in the log"));
         }
-        self.links.leap(contents.chain.1);
-        self.expect = Some(contents.groups.1);
-        for step in &contents.steps {
-            self.step(step, contents.segment).map_err(|why| reading.damaged(0, why))?;
-        }
-        self.book.committed = contents.committed.or(self.book.committed);
-        Ok(())
+        purged.map_or(Ok(()), |id| self.other(&Record::Purged(id))).map_err(|why| reading.damaged(0, why))
     }
 
-    fn step(&mut self, step: &Step, segment: u64) -> Result<(), &'static str> {
-        match step {
-            Step::Entries { first, spots } => {
-                let whole = self.book.found_run(Run::new(segment, *first, spots.clone()));
-                if whole { Ok(()) } else { Err("entries leave a hole in the log") }
-            }
-            Step::Membership(id, spot) => {
-                self.last_membership = Some(id.index);
-                self.entry(*id, spot.of(segment))
-            }
-            Step::Vote(vote) => self.other(&Record::Vote(*vote)),
-            Step::TruncatedAfter(last) => self.other(&Record::TruncatedAfter(*last)),
-            Step::Purged(id) => self.other(&Record::Purged(*id)),
-        }
-    }
-
-    /// Reads complete groups from the start of a segment; returns where they end.
-    fn groups(&mut self, reading: &mut Reading) -> Result<usize, LedgerError> {
+    /// Reads complete groups from the start of a segment, before one of this number; returns where
+    /// they end.
+    pub(super) fn groups(&mut self, reading: &mut Reading, before: Option<u64>) -> Result<usize, LedgerError> {
         let mut offset = 0;
-        while let Some((header, start)) = self.group_at(reading, offset)? {
+        while before.is_none_or(|before| self.next_group() < before)
+            && let Some(header) = self.group_at(reading, offset)?
+        {
             // The content leaves its place, so that what it says can be noted meanwhile.
-            let content = std::mem::take(self.links.content());
-            let noted = self.records(reading, offset, &header, (&content, start));
-            *self.links.content() = content;
+            let content = std::mem::take(&mut self.content);
+            let noted = self.records(reading, offset, &header, &content);
+            self.content = content;
             noted?;
             self.expect = Some(header.group + 1);
             if self.anchored == Some(header.group) {
-                self.anchored_chain = Some(self.links.last());
+                self.anchored_chain = Some(self.chain);
             }
-            self.links.flow();
             offset += sectors_of(&header) * SECTOR_BYTES;
         }
         Ok(offset)
     }
 
-    /// Reads the group that starts at an offset, if all its sectors are there and whole;
-    /// returns where its content starts.
-    fn group_at(&mut self, reading: &mut Reading, offset: usize) -> Result<Option<(GroupHeader, usize)>, LedgerError> {
+    /// Reads the group that starts at an offset, if all its sectors are there and whole.
+    fn group_at(&mut self, reading: &mut Reading, offset: usize) -> Result<Option<GroupHeader>, LedgerError> {
         let oldest = reading.number == 1;
         let Some(Sector::Whole { group, part: 0, content: first }) = reading.sector(offset)? else { return Ok(None) };
         let first_ever = self.expect.is_none() && oldest == (group == 0);
@@ -288,44 +259,41 @@ impl Scan {
         if content_bytes < GROUP_HEADER_BYTES || sectors > (reading.length - offset) / SECTOR_BYTES {
             return Err(reading.damaged(offset, "a group reaches beyond its segment"));
         }
-        let content = self.links.content();
-        let start = content.len();
+        self.content.clear();
         for part in 0..sectors {
             match reading.sector(offset + part * SECTOR_BYTES)? {
                 Some(Sector::Whole { group: g, part: p, content: piece }) if g == group && usize::from(p) == part => {
-                    content.extend_from_slice(piece);
+                    self.content.extend_from_slice(piece);
                 }
-                _ => {
-                    content.truncate(start);
-                    return Ok(None);
-                }
+                _ => return Ok(None),
             }
         }
-        content.truncate(start + content_bytes);
-        Ok(Some((header, start)))
+        self.content.truncate(content_bytes);
+        Ok(Some(header))
     }
 
-    /// Notes what a group says whose content starts there.
+    /// Notes what a group says.
     fn records(
         &mut self,
         reading: &Reading,
         offset: usize,
         header: &GroupHeader,
-        (content, start): (&[u8], usize),
+        content: &[u8],
     ) -> Result<(), LedgerError> {
-        let mut at = start + GROUP_HEADER_BYTES;
+        let mut at = GROUP_HEADER_BYTES;
         for count in 0..header.records {
             let found = Found::at(&content[at..]).map_err(|why| reading.damaged(offset, why))?;
             if offset == 0 && count == 0 {
                 let checkpoint = found.checkpoint();
                 let checkpoint = checkpoint.ok_or_else(|| reading.damaged(0, "a segment has no checkpoint"))?;
                 self.checkpoint(reading, &checkpoint)?;
-                let whole = (reading.number, reading.length as u64);
-                self.contents = Contents::begin(self.node, whole, header.group, checkpoint.chain);
             }
-            self.links.add(at..at + found.bytes, At { segment: reading.number, offset }, found.chain);
+            if self.proves && !follows(&content[at..at + found.bytes], &mut self.chain) {
+                return Err(reading.damaged(offset, "a record does not follow the one before it"));
+            }
+            self.chain = found.chain;
             let sector = (offset / SECTOR_BYTES) as u32;
-            let place = Place { segment: reading.number, sector, at: (at - start) as u32, bytes: found.bytes as u32 };
+            let place = Place { segment: reading.number, sector, at: at as u32, bytes: found.bytes as u32 };
             self.take(&found, place).map_err(|why| reading.damaged(offset, why))?;
             at += found.bytes;
         }
@@ -333,7 +301,6 @@ impl Scan {
             return Err(reading.damaged(offset, "a group holds more than its records"));
         }
         self.book.committed = header.committed.or(self.book.committed);
-        self.contents.group(header.group, header.committed, self.links.last());
         Ok(())
     }
 
@@ -346,7 +313,7 @@ impl Scan {
             Some("it is another segment under this name")
         } else if checkpoint.segment_bytes != reading.length as u64 {
             Some("the file is not of its length")
-        } else if self.expect.is_some() && checkpoint.chain != self.links.last() {
+        } else if self.expect.is_some() && checkpoint.chain != self.chain {
             Some("it does not follow the segment before it")
         } else {
             None
@@ -355,24 +322,22 @@ impl Scan {
             return Err(reading.damaged(0, why));
         }
         if self.expect.is_none() {
-            self.links.start(checkpoint.chain);
+            self.chain = checkpoint.chain;
             self.base = checkpoint.last.map(|id| id.index);
             self.purged = checkpoint.purged;
             self.book.purged = checkpoint.last;
             self.book.vote = checkpoint.vote;
         }
+        self.turns = Turns::after(checkpoint.last);
         Ok(())
     }
 
     fn take(&mut self, found: &Found<'_>, place: Place) -> Result<(), &'static str> {
         if found.is_plain_entry() {
-            self.contents.entry(found.id, place);
             return self.entry(found.id, place);
         }
         let record = found.decode()?;
-        self.contents.record(&record, || Some(place));
         if let Record::Entry(entry) = &record {
-            self.last_membership = Some(entry.log_id.index);
             return self.entry(entry.log_id, place);
         }
         self.other(&record)
@@ -383,12 +348,16 @@ impl Scan {
         match record {
             Record::Vote(vote) => self.book.vote = Some(*vote),
             Record::TruncatedAfter(last) => {
+                self.turns.break_off();
                 self.book.truncate_after(*last);
                 self.book.reach_back([*last, self.purged].into_iter().flatten().max_by_key(|id| id.index));
             }
             Record::Purged(id) => {
                 if self.purged.is_none_or(|purged| purged.index < id.index) {
                     self.purged = Some(*id);
+                }
+                if self.book.last().is_none_or(|last| last.index < id.index) {
+                    self.turns.break_off();
                 }
                 if self.book.purged.is_none_or(|purged| purged.index < id.index) {
                     self.book.purge(*id);
@@ -401,6 +370,7 @@ impl Scan {
     }
 
     fn entry(&mut self, id: LogId, place: Place) -> Result<(), &'static str> {
+        self.turns.entry(id);
         if self.book.found(id, place) { Ok(()) } else { Err("an entry leaves a hole in the log") }
     }
 

@@ -6,7 +6,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::contents::Contents;
 use super::sector::SECTOR_BYTES;
 use crate::files::{DiskFile, Files};
 
@@ -19,8 +18,6 @@ pub(crate) struct Segment {
     pub(crate) file: Arc<dyn DiskFile>,
     pub(crate) sectors: u32,
     pub(crate) sectors_used: u32,
-    /// What was written to it.
-    pub(super) contents: Contents,
 }
 
 impl Segment {

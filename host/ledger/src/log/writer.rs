@@ -16,11 +16,11 @@ use tokio::sync::oneshot;
 
 use super::anchor::Anchor;
 use super::book::{Book, Place};
-use super::contents::{self, Contents};
 use super::record::{self, Chain, Checkpoint, GROUP_HEADER_BYTES, GroupHeader, Record};
 use super::recover::Recovered;
 use super::sector::{CONTENT_BYTES, SECTOR_BYTES, lay_out};
 use super::segment::{self, Segment};
+use super::turns::Turns;
 use crate::fault::{Health, as_io, storage};
 use crate::files::Files;
 use crate::identity::Lock;
@@ -107,23 +107,31 @@ pub(crate) struct Setup {
 }
 
 /// What a segment's checkpoint repeats.
-#[derive(Clone, Copy, Default)]
 struct Position {
     vote: Option<Vote>,
     purged: Option<LogId>,
     last: Option<LogId>,
+    /// Of the segment that is being written.
+    turns: Turns,
 }
 
 impl Position {
     fn follow(&mut self, record: &Record) {
         match record {
-            Record::Entry(entry) => self.last = Some(entry.log_id),
+            Record::Entry(entry) => {
+                self.last = Some(entry.log_id);
+                self.turns.entry(entry.log_id);
+            }
             Record::Vote(vote) => self.vote = Some(*vote),
-            Record::TruncatedAfter(last) => self.last = last.or(self.purged),
+            Record::TruncatedAfter(last) => {
+                self.last = last.or(self.purged);
+                self.turns.break_off();
+            }
             Record::Purged(id) => {
                 self.purged = Some(*id);
                 if self.last.is_none_or(|last| last.index < id.index) {
                     self.last = Some(*id);
+                    self.turns.break_off();
                 }
             }
             Record::Checkpoint(_) => {}
@@ -161,8 +169,8 @@ impl Writer {
         queue: Arc<Queue>,
         health: Arc<Health>,
     ) -> (Self, Arc<Mutex<Book>>) {
-        let Recovered { book, active, group, chain, anchor, .. } = recovered;
-        let position = Position { vote: book.vote, purged: book.purged, last: book.last() };
+        let Recovered { book, active, group, chain, anchor, turns } = recovered;
+        let position = Position { vote: book.vote, purged: book.purged, last: book.last(), turns };
         let book = Arc::new(Mutex::new(book));
         let writer = Self {
             setup,
@@ -240,7 +248,7 @@ impl Writer {
     }
 
     fn write(&mut self, work: &[Work]) -> io::Result<()> {
-        let (chain, group) = (self.chain, self.group);
+        let chain = self.chain;
         let mut places = self.compose(work);
         let needed = self.content.len().div_ceil(CONTENT_BYTES);
         if needed > self.active.sectors_left() as usize && self.active.sectors_used > 0 {
@@ -255,16 +263,13 @@ impl Writer {
         }
         self.active.file.write_all_at(&self.framed, self.active.offset())?;
         self.active.file.sync()?;
+        if self.active.sectors_used == 0 {
+            self.position.turns = Turns::after(self.position.last);
+        }
         self.active.sectors_used += sectors as u32;
         self.group += 1;
         self.book.lock().placed(&places);
-        let committed = GroupHeader::parse(&self.content).and_then(|header| header.committed);
-        let mut places = places.into_iter();
-        for work in work {
-            self.position.follow(&work.record);
-            self.active.contents.record(&work.record, || places.next().map(|(_, place)| place));
-        }
-        self.active.contents.group(group, committed, self.chain);
+        work.iter().for_each(|work| self.position.follow(&work.record));
         self.make_ahead();
         Ok(())
     }
@@ -309,6 +314,7 @@ impl Writer {
             vote: self.position.vote,
             purged: self.position.purged,
             last: self.position.last,
+            turns: self.position.turns.firsts().map(<[LogId]>::to_vec),
         }
     }
 
@@ -322,27 +328,9 @@ impl Writer {
         }
         let number = self.active.number + 1;
         let file = segment::adopt_spare(files.as_ref(), directory, number)?;
-        let contents = Contents::begin(self.setup.node, (number, bytes), self.group, self.chain);
-        let next = Segment { number, file, sectors: segment::sectors(bytes), sectors_used: 0, contents };
-        let full = std::mem::replace(&mut self.active, next);
-        self.write_contents(full.contents);
+        self.active = Segment { number, file, sectors: segment::sectors(bytes), sectors_used: 0 };
         self.book.lock().segments.insert(self.active.number, Arc::clone(&self.active.file));
         Ok(())
-    }
-
-    /// Writes down what a full segment holds. Where that fails, a start reads the segment.
-    fn write_contents(&self, contents: Contents) {
-        let (files, directory) = (Arc::clone(&self.setup.files), self.setup.directory.clone());
-        let writing = move || {
-            if let Err(error) = contents.write(files.as_ref(), &directory) {
-                tracing::debug!(%error, "what a segment of the log holds could not be written down beside it");
-            }
-        };
-        if !self.setup.make_ahead {
-            writing();
-        } else if let Err(error) = std::thread::Builder::new().name("ledger-contents".into()).spawn(writing) {
-            tracing::debug!(%error, "no thread to write down what a segment of the log holds");
-        }
     }
 
     /// Starts making the next segment once this one is half full.
@@ -383,8 +371,6 @@ impl Writer {
     fn remove_segments(&self, dead: &[u64], purged: u64) -> io::Result<()> {
         (self.setup.before_drop)(purged)?;
         for number in dead {
-            // One that was never made is not there; one that stays is removed by the next start.
-            drop(self.setup.files.remove(&contents::path(&self.setup.directory, *number)));
             self.setup.files.remove(&segment::path(&self.setup.directory, *number))?;
             // Oldest first, and durably so: a hole in the row of segments is damage.
             self.setup.files.sync_dir(&self.setup.directory)?;

@@ -67,6 +67,31 @@ impl Meta {
     }
 }
 
+/// What lies in the state's directory. To look takes some time and changes nothing, so it is done
+/// beside the opening of the log; what to make of it is [`State::open`]'s.
+pub(crate) struct FoundState {
+    directory: PathBuf,
+    number: u64,
+    opened: Result<(Disk, Meta), LedgerError>,
+}
+
+impl FoundState {
+    /// Looks.
+    ///
+    /// # Errors
+    /// [`LedgerError::Storage`]; what is damaged is found as that.
+    pub(crate) fn look(directory: PathBuf) -> Result<Self, LedgerError> {
+        make_dir(&directory).map_err(|e| storage("making the state's directory", &e))?;
+        let number = current(&directory).map_err(|e| storage("finding the state", &e))?;
+        let opened = if directory.join("rebuild").exists() {
+            Err(LedgerError::Damaged { what: "the state, noticed while it was in use".to_owned() })
+        } else {
+            open_map(&map_path(&directory, number))
+        };
+        Ok(Self { directory, number, opened })
+    }
+}
+
 /// The state of one node.
 pub(crate) struct State {
     directory: PathBuf,
@@ -85,14 +110,8 @@ pub(crate) struct State {
 impl State {
     /// Opens the state, or starts an empty one where it is missing or damaged: the log
     /// and the snapshot hold all of it.
-    pub(crate) fn open(directory: PathBuf) -> Result<(Arc<Self>, Meta), LedgerError> {
-        make_dir(&directory).map_err(|e| storage("making the state's directory", &e))?;
-        let number = current(&directory).map_err(|e| storage("finding the state", &e))?;
-        let opened = if directory.join("rebuild").exists() {
-            Err(LedgerError::Damaged { what: "the state, noticed while it was in use".to_owned() })
-        } else {
-            open_map(&map_path(&directory, number))
-        };
+    pub(crate) fn open(found: FoundState) -> Result<(Arc<Self>, Meta), LedgerError> {
+        let FoundState { directory, number, opened } = found;
         let (number, disk, meta) = match opened {
             Ok((disk, meta)) => (number, disk, meta),
             Err(LedgerError::Damaged { what }) => {

@@ -1,7 +1,7 @@
 //! What a ledger is made of, opened in the one order that is right, and what openraft is
 //! told.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::identity::{Lock, lock, number};
 use crate::log::LogStore;
 use crate::log::writer::Setup;
 use crate::machine::Machine;
-use crate::machine::state::{Meta, State};
+use crate::machine::state::{FoundState, Meta, State};
 use crate::removed::Removed;
 use crate::snapshot::Snapshots;
 
@@ -61,8 +61,8 @@ impl Parts {
             before_drop,
             lock: Some(Arc::clone(&lock)),
         };
-        let log = LogStore::open(setup, Arc::clone(&health), Arc::clone(&gate))?;
-        let made = made_from(directory, number, &log, &state_cell);
+        let (log, found) = open_both(setup, directory.join("state"), &health, &gate)?;
+        let made = found.and_then(|found| made_from(directory, number, &log, (found, &state_cell)));
         let (state, meta, snapshots) = made.inspect_err(|_| log.close())?;
         // Where there is something in the log, this was done before that was.
         if !known || log.is_new() {
@@ -79,13 +79,36 @@ impl Parts {
     }
 }
 
+/// Opens the log, and beside that looks at the state: a start waits for the longer of the two.
+/// What to make of the state is for after the log.
+fn open_both(
+    setup: Setup,
+    state: PathBuf,
+    health: &Arc<Health>,
+    gate: &Arc<Gate>,
+) -> Result<(LogStore, Result<FoundState, LedgerError>), LedgerError> {
+    std::thread::scope(|scope| {
+        let looking = std::thread::Builder::new().name("ledger-state".into());
+        let looking = looking.spawn_scoped(scope, || FoundState::look(state));
+        let looking = looking.map_err(|e| storage("starting a thread that opens the state", &e))?;
+        let log = LogStore::open(setup, Arc::clone(health), Arc::clone(gate))?;
+        let found = looking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok((log, found))
+    })
+}
+
 type Made = (Arc<State>, Meta, Arc<Snapshots>);
 
 /// Opens what is made from the log, and brings it abreast of it. The log's writer holds
 /// the directory: whoever calls this ends it if this fails, so that the next start finds
 /// the directory free.
-fn made_from(directory: &Path, number: u64, log: &LogStore, cell: &StateCell) -> Result<Made, LedgerError> {
-    let (state, meta) = State::open(directory.join("state"))?;
+fn made_from(
+    directory: &Path,
+    number: u64,
+    log: &LogStore,
+    (found, cell): (FoundState, &StateCell),
+) -> Result<Made, LedgerError> {
+    let (state, meta) = State::open(found)?;
     *cell.lock() = Some(Arc::clone(&state));
     let snapshots = Arc::new(Snapshots::open(directory.join("snapshots"))?);
     if log.is_new() && (meta.applied.is_some() || snapshots.current()?.is_some()) {

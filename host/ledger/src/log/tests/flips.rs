@@ -1,13 +1,15 @@
 //! Rot: every byte of a log changed in turn, sectors lost, files cut or gone. The log is
 //! read back whole or not at all.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::super::contents;
-use super::super::recheck;
-use super::super::record::{GROUP_HEADER_BYTES, RECORD_HEADER_BYTES};
+use super::super::book::{Book, Copy};
+use super::super::reading::Head;
+use super::super::record::{Checkpoint, GROUP_HEADER_BYTES, RECORD_HEADER_BYTES};
 use super::super::recover::recover;
 use super::super::sector::SECTOR_BYTES;
+use super::super::unread::Unread;
 use super::*;
 use crate::files::sim::Failure;
 
@@ -37,18 +39,32 @@ async fn sample(clean: bool) -> (Arc<SimDisk>, BTreeMap<u64, Entry>) {
 /// What recovery makes of a disk, with what is looked at after a start: the entries, or the error.
 fn recovered(disk: &Arc<SimDisk>) -> Result<BTreeMap<u64, Entry>, LedgerError> {
     let directory = Path::new("/log");
-    let found = recover(disk.as_ref(), directory, NODE)?;
-    assert_eq!(found.book.vote, Some(Vote::new_committed(1, NODE)));
+    let mut book = recover(disk.as_ref(), directory, NODE)?.book;
+    assert_eq!(book.vote, Some(Vote::new_committed(1, NODE)));
+    read_unread(&mut book)?;
     let mut entries = BTreeMap::new();
-    for copy in found.book.copies(0..u64::MAX) {
-        let super::super::book::Copy::There(fetch) = copy else { panic!("what was found stays on the disk") };
+    for copy in book.copies(&(0..u64::MAX)) {
+        let Copy::There(fetch) = copy else { panic!("what was found stays on the disk") };
         let damaged = |e: std::io::Error| LedgerError::Damaged { what: format!("/log/ {e}") };
         entries.insert(fetch.id.index, super::super::fetch_entry(&fetch).map_err(damaged)?);
     }
-    for contents in &found.unread {
-        recheck::segment(directory, Arc::clone(&found.book.segments[&contents.segment]), contents)?;
-    }
     Ok(entries)
+}
+
+/// Reads what a start left unread, as is done soon after it; returns which segments it had not read.
+fn read_unread(book: &mut Book) -> Result<Vec<u64>, LedgerError> {
+    let mut read = Vec::new();
+    while let Some((unread, file)) = book.next_unread() {
+        let spots = unread.read(Path::new("/log"), file)?;
+        book.learn(unread.segment, spots);
+        read.extend(unread.behind().map(|_| unread.segment));
+    }
+    Ok(read)
+}
+
+/// Which segments a start leaves unread.
+fn unread(disk: &Arc<SimDisk>) -> Vec<u64> {
+    read_unread(&mut recover(disk.as_ref(), Path::new("/log"), NODE).unwrap().book).unwrap()
 }
 
 fn whole_or_refused(disk: &Arc<SimDisk>, written: &BTreeMap<u64, Entry>, context: &str) -> bool {
@@ -188,20 +204,22 @@ fn forge(disk: &SimDisk, segment: &str, offset: usize) {
     });
 }
 
-/// A log of several segments, of which a start reads the newest.
+/// A log of several segments. In one of them entries are taken back and written anew under the
+/// same leader, as a disk may have it that lost some; later, leaders change.
 async fn sample_of_segments() -> (Arc<SimDisk>, BTreeMap<u64, Entry>) {
     let disk = Arc::new(SimDisk::default());
     let mut log = LogStore::open(setup(&disk, 4 * 1024), Arc::default(), Arc::default()).unwrap();
     log.save_vote(&Vote::new_committed(1, NODE)).await.unwrap();
     let mut written = BTreeMap::new();
-    for index in 0..12 {
-        let entry = entry(1, index, 300 + 40 * index as usize);
+    for index in 0..24 {
+        // Two change leaders in one segment.
+        let term = if index < 16 { 1 } else { 2 + u64::from(index >= 18) };
+        let entry = entry(term, index, 300 + 20 * index as usize);
         append(&mut log, vec![entry.clone()]).await.unwrap();
         written.insert(index, entry);
-        if index == 5 {
-            // They are written anew, after what took them back.
-            log.truncate_after(Some(log_id(1, NODE, 3))).await.unwrap();
-            for index in 4..=5 {
+        if index == 12 {
+            log.truncate_after(Some(log_id(1, NODE, 9))).await.unwrap();
+            for index in 10..=12 {
                 let anew = super::entry(1, index, 200);
                 append(&mut log, vec![anew.clone()]).await.unwrap();
                 written.insert(index, anew);
@@ -213,31 +231,67 @@ async fn sample_of_segments() -> (Arc<SimDisk>, BTreeMap<u64, Entry>) {
 }
 
 #[tokio::test]
-async fn full_segments_are_not_read_at_a_start_where_their_contents_are_written_down() {
+async fn full_segments_are_not_read_at_a_start() {
     let (disk, written) = sample_of_segments().await;
-    let found = recover(disk.as_ref(), Path::new("/log"), NODE).unwrap();
-    assert_eq!(found.unread.len(), found.book.segments.len() - 1, "all but the newest");
-    assert!(found.unread.len() >= 2);
+    let segments = recover(disk.as_ref(), Path::new("/log"), NODE).unwrap().book.segments.len();
+    let unread = unread(&disk);
+    // Not where entries were taken back, and not the newest.
+    assert_eq!(unread.len(), segments - 2, "{unread:?} of {segments}");
+    assert!(unread.len() >= 4);
     assert_eq!(recovered(&disk).unwrap(), written);
-    for contents in &found.unread {
-        disk.delete(&contents::path(Path::new("/log"), contents.segment));
-        assert_eq!(recovered(&disk).unwrap(), written, "without those of segment {}", contents.segment);
-    }
-    assert!(recover(disk.as_ref(), Path::new("/log"), NODE).unwrap().unread.is_empty());
+    let mut log = LogStore::open(setup(&disk, 4 * 1024), Arc::default(), Arc::default()).unwrap();
+    let leaders = log.get_key_log_ids(log_id(1, NODE, 0)..=log_id(3, NODE, 23)).await.unwrap();
+    assert_eq!(leaders, [log_id(1, NODE, 15), log_id(2, NODE, 17), log_id(3, NODE, 23)]);
+    let unknown =
+        |log: &LogStore| log.shared.book.lock().unknown(&(0..u64::MAX)).iter().map(|(one, _)| one.segment).collect();
+    let before: BTreeSet<u64> = unknown(&log);
+    assert_eq!(before.iter().copied().collect::<Vec<_>>(), unread, "to know the leaders, nothing is read");
+    let few = log.try_get_log_entries(5..6).await.unwrap();
+    assert_eq!(few, [written[&5].clone()]);
+    let after: BTreeSet<u64> = unknown(&log);
+    assert_eq!(before.len() - after.len(), 1, "only what was asked for is read");
+    assert_eq!(log.limited_get_log_entries(6, 8).await.unwrap().len(), 2);
+    assert_eq!(entries(&mut log).await, written);
+    log.close();
+}
+
+#[test]
+fn a_checkpoint_from_before_turns_were_kept_leaves_its_segment_to_be_read() {
+    let head = |segment, last, turns| Head {
+        group: segment * 10,
+        checkpoint: Checkpoint {
+            format: 1,
+            node: NODE,
+            segment,
+            segment_bytes: 4096,
+            chain: [7; 16],
+            vote: Some(Vote::new_committed(1, NODE)),
+            purged: None,
+            last: Some(log_id(1, NODE, last)),
+            turns,
+        },
+    };
+    let old = head(3, 9, None).checkpoint;
+    let bytes = postcard::to_stdvec(&old).unwrap();
+    assert_eq!(Checkpoint::from_bytes(&bytes[..bytes.len() - 1]), Some(old));
+    assert_eq!(Checkpoint::from_bytes(&bytes[..bytes.len() - 2]), None);
+    let between = |last, turns| Unread::between(head(3, 9, None), head(4, last, turns)).is_some();
+    assert!(between(20, Some(Vec::new())));
+    assert!(between(9, Some(Vec::new())), "it holds no entry");
+    assert!(!between(20, None));
+    assert!(!between(8, Some(Vec::new())));
+    assert!(!between(20, Some(vec![log_id(1, NODE, 9)])), "an entry of before cannot be the first of a leader");
+    assert!(!between(20, Some(vec![log_id(0, NODE, 12)])), "the last is another leader's");
+    assert!(!between(20, Some(vec![log_id(1, NODE, 12), log_id(1, NODE, 11)])));
+    assert!(!between(u64::MAX, Some(Vec::new())));
+    assert!(Unread::between(head(3, 9, None), head(5, 20, Some(Vec::new()))).is_none());
 }
 
 #[tokio::test]
 async fn whatever_byte_rots_of_a_segment_that_a_start_does_not_read_it_is_noticed_before_or_after() {
     let (disk, written) = sample_of_segments().await;
-    let unread = recover(disk.as_ref(), Path::new("/log"), NODE).unwrap().unread;
-    for contents in unread {
-        let beside = contents::path(Path::new("/log"), contents.segment);
-        for at in 0..disk.bytes(&beside).len() {
-            let copy = disk.copy();
-            copy.edit(&beside, |bytes| bytes[at] ^= 0x10);
-            assert_eq!(recovered(&copy).unwrap(), written, "byte {at} of {}", beside.display());
-        }
-        let path = super::super::segment::path(Path::new("/log"), contents.segment);
+    for segment in unread(&disk) {
+        let path = super::super::segment::path(Path::new("/log"), segment);
         for at in 0..disk.bytes(&path).len() {
             let copy = disk.copy();
             copy.edit(&path, |bytes| bytes[at] ^= 0x81);
@@ -273,14 +327,8 @@ async fn what_is_taken_back_from_before_a_segment_is_no_damage_in_it() {
         }
         let written = entries(&mut log).await;
         log.close();
-        let found = recover(disk.as_ref(), Path::new("/log"), NODE).unwrap();
-        assert!(found.unread.len() >= 2, "purged {purged}");
-        for contents in &found.unread {
-            let file = Arc::clone(&found.book.segments[&contents.segment]);
-            recheck::segment(Path::new("/log"), file, contents).unwrap_or_else(|e| panic!("purged {purged}: {e}"));
-            disk.delete(&contents::path(Path::new("/log"), contents.segment));
-        }
-        // Read as well, with the segment that takes back being the oldest or not.
+        assert!(unread(&disk).len() >= 2, "purged {purged}");
+        // The segment that takes back is the oldest or not.
         let mut log = open();
         assert_eq!(entries(&mut log).await, written, "purged {purged}");
         log.close();
@@ -289,51 +337,18 @@ async fn what_is_taken_back_from_before_a_segment_is_no_damage_in_it() {
 
 /// How many entries lie in a segment.
 fn disk_entries(disk: &Arc<SimDisk>, segment: u64) -> u64 {
-    let found = recover(disk.as_ref(), Path::new("/log"), NODE).unwrap();
-    let there = |copy: &super::super::book::Copy| match copy {
-        super::super::book::Copy::There(fetch) => fetch.place.segment == segment,
-        super::super::book::Copy::Here(_) => false,
+    let mut book = recover(disk.as_ref(), Path::new("/log"), NODE).unwrap().book;
+    read_unread(&mut book).unwrap();
+    let there = |copy: &Copy| match copy {
+        Copy::There(fetch) => fetch.place.segment == segment,
+        Copy::Here(_) => false,
     };
-    found.book.copies(0..u64::MAX).iter().filter(|copy| there(copy)).count() as u64
-}
-
-#[tokio::test]
-async fn contents_that_reach_further_than_what_is_behind_are_not_believed() {
-    let (disk, written) = sample_of_segments().await;
-    let unread = recover(disk.as_ref(), Path::new("/log"), NODE).unwrap().unread;
-    let mut contents = unread[0].clone();
-    contents.groups.1 += 1;
-    contents.write(disk.as_ref(), Path::new("/log")).unwrap();
-    assert_eq!(recovered(&disk).unwrap(), written);
-    // Of the newest, nothing is believed whatever it says.
-    let mut contents = unread.last().unwrap().clone();
-    contents.segment += 1;
-    contents.write(disk.as_ref(), Path::new("/log")).unwrap();
-    assert_eq!(recovered(&disk).unwrap(), written);
-    assert!(!disk.paths().contains(&contents::path(Path::new("/log"), contents.segment)));
-}
-
-#[tokio::test]
-async fn contents_of_another_segment_or_of_one_that_was_written_anew_are_not_believed() {
-    let (disk, written) = sample_of_segments().await;
-    let [first, second] = [1, 2].map(|segment| contents::path(Path::new("/log"), segment));
-    let bytes = disk.bytes(&second);
-    disk.edit(&first, |old| *old = bytes);
-    assert_eq!(recovered(&disk).unwrap(), written);
-    let stray = contents::path(Path::new("/log"), 77);
-    let copy = disk.copy();
-    crate::files::Files::create(copy.as_ref(), &stray).unwrap();
-    assert_eq!(recovered(&copy).unwrap(), written);
-    assert!(!copy.paths().contains(&stray), "what is of no segment is removed");
+    book.copies(&(0..u64::MAX)).iter().filter(|copy| there(copy)).count() as u64
 }
 
 /// Reads a log whole, at a start and after it.
 fn chained(disk: &Arc<SimDisk>) -> Result<(), LedgerError> {
-    let found = recover(disk.as_ref(), Path::new("/log"), NODE)?;
-    let mut unread = found.unread.iter();
-    unread.try_for_each(|contents| {
-        recheck::segment(Path::new("/log"), Arc::clone(&found.book.segments[&contents.segment]), contents)
-    })
+    read_unread(&mut recover(disk.as_ref(), Path::new("/log"), NODE)?.book).map(drop)
 }
 
 #[tokio::test]

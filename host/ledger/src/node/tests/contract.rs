@@ -13,7 +13,7 @@ use crate::gate::Gate;
 use crate::log::LogStore;
 use crate::log::writer::Setup;
 use crate::machine::Machine;
-use crate::machine::state::State;
+use crate::machine::state::{FoundState, State};
 use crate::raft::Types;
 use crate::snapshot::Snapshots;
 
@@ -38,7 +38,7 @@ impl StoreBuilder<Types, LogStore, Machine, TempDir> for InNewDirectory {
             lock: None,
         };
         let log = LogStore::open(setup, Arc::clone(&health), Arc::clone(&gate)).unwrap();
-        let state = State::open(place("state")).unwrap();
+        let state = FoundState::look(place("state")).and_then(State::open).unwrap();
         let snapshots = Arc::new(Snapshots::open(place("snapshots")).unwrap());
         let machine = Machine::new(state, snapshots, (gate, Arc::default()), health, 0);
         Ok((dir, log, machine))
