@@ -1,6 +1,7 @@
 //! The database engine with real databases, and with a driver that somebody else wrote. What lives
 //! here: what a user sees. What must not: how a driver speaks (that is the drivers' own tests).
 
+mod crowds;
 mod sessions;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -43,6 +43,9 @@ fn a_full_disk_fails_writes_but_not_reads_and_loses_nothing() {
     fs::write(node.path("data/ballast"), vec![1; BALLAST_MIB << 20]).unwrap();
     node.spawn();
     node.until_up();
+    node.until("little room is told of before there is none", |node| {
+        node.output().contains("little room is left on the disk")
+    });
     node.initialise(1, 1);
     node.unseal();
     node.put("sys/mounts/kv", &json!({"type": "kv"}));

@@ -265,7 +265,7 @@ async fn once(
     };
     trail.identified(who.as_ref());
     course.stay.is_of(who.as_ref());
-    let limited = who.as_ref().filter(|who| who.record.num_uses > 0).map(|who| who.hash);
+    let limited = who.as_ref().filter(|who| who.is_counted).map(|who| who.hash);
     let mut visit = Visit {
         open: open.clone(),
         config,
@@ -333,7 +333,7 @@ async fn located(
 async fn settle_visit(course: &Course, visit: Visit, reply: Reply) -> Result<(Reply, Vec<After>), Fault> {
     let outside = visit.outside;
     // A use of a token is counted on the way to the commit.
-    let writes = visit.tx.has_writes() || visit.who.as_ref().is_some_and(|who| who.record.num_uses > 0);
+    let writes = visit.tx.has_writes() || visit.who.as_ref().is_some_and(|who| who.is_counted);
     match settle::commit(visit).await {
         Ok(after) => {
             course.has_written.fetch_or(writes, Ordering::Relaxed);

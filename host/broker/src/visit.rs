@@ -32,6 +32,8 @@ pub(crate) struct Who {
     pub acl: Arc<Acl>,
     /// The entity behind the token, with its groups.
     pub persona: Option<Arc<Persona>>,
+    /// The request takes one of the uses that the token has.
+    pub is_counted: bool,
 }
 
 /// What happens after the commit, and only then.

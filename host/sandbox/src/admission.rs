@@ -50,21 +50,13 @@ impl Admission {
     /// # Errors
     /// [`CallFailure::Busy`].
     pub(crate) fn enter(&self, mount: &str) -> Result<Place<'_>, CallFailure> {
-        self.enter_among(mount, self.per_mount)
-    }
-
-    /// Counts a call in where there may be so many at once.
-    ///
-    /// # Errors
-    /// [`CallFailure::Busy`].
-    pub(crate) fn enter_among(&self, mount: &str, most: u32) -> Result<Place<'_>, CallFailure> {
         let mut mounts = self.mounts.lock();
         let name = match mounts.get_key_value(mount) {
             Some((name, _)) => Arc::clone(name),
             None => mount.into(),
         };
         let running = mounts.entry(Arc::clone(&name)).or_insert(0);
-        if *running >= most {
+        if *running >= self.per_mount {
             return Err(CallFailure::Busy);
         }
         *running += 1;

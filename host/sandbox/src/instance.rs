@@ -19,10 +19,11 @@ use crate::answer::Unsound;
 use crate::compile::{Compiled, Facts, plain, store_limits};
 use crate::error::SandboxError;
 use crate::figures::{CountedLimits, Figures};
-use crate::limits::{CallLimits, PER_ADDRESS_MAX};
+use crate::limits::CallLimits;
 use crate::meter::Meter;
 use crate::sandbox::Runtime;
 use crate::ticker::Ticking;
+use crate::turns::Turn;
 use crate::v1::exports::{Exports, invoke};
 use crate::way_out::WayOut;
 
@@ -48,6 +49,7 @@ pub(crate) struct Loaded {
 pub(crate) struct Entered<'a> {
     _ticking: Ticking<'a>,
     _admitted: Admitted<'a>,
+    _turn: Option<Turn>,
 }
 
 /// What a store holds: everything host functions can reach during one call.
@@ -117,22 +119,23 @@ impl Loaded {
         self.entered(self.runtime.admission.enter(mount)).await
     }
 
-    /// Lets a call of a driver in that works for a mount, with this config: as many as there are
-    /// connections to one address. Each waits for a database, and so does the engine's call that has it
-    /// work: one that does not answer must leave room for the others.
+    /// Lets a call of a driver in that works for a mount, with this config, once it is its turn: so
+    /// many are at work as there are connections to one address. Each waits for a database, and so does
+    /// the engine's call that has it work: one that does not answer must leave room for the others.
     ///
     /// # Errors
     /// [`CallFailure::Busy`], counted.
     pub(crate) async fn enter_for(&self, mount: &str, config: &[u8]) -> Result<Entered<'_>, CallFailure> {
-        let most = u32::try_from(PER_ADDRESS_MAX).unwrap_or(u32::MAX);
-        let config = self.runtime.hasher.hash_one(config);
-        self.entered(self.runtime.admission.enter_among(&format!("driver/{mount}/{config:x}"), most)).await
+        let lane = format!("driver/{mount}/{:x}", self.runtime.hasher.hash_one(config));
+        let turn = self.runtime.turns.take(&lane).await.map_err(|busy| self.failed(busy))?;
+        let entered = self.entered(self.runtime.admission.enter(&lane)).await?;
+        Ok(Entered { _turn: Some(turn), ..entered })
     }
 
     async fn entered<'a>(&'a self, place: Result<Place<'a>, CallFailure>) -> Result<Entered<'a>, CallFailure> {
         let place = place.map_err(|busy| self.failed(busy))?;
         let admitted = place.instance().await.map_err(|busy| self.failed(busy))?;
-        Ok(Entered { _ticking: self.runtime.ticker.begin(), _admitted: admitted })
+        Ok(Entered { _ticking: self.runtime.ticker.begin(), _admitted: admitted, _turn: None })
     }
 
     /// The way out of a call, if the component has any use for one.

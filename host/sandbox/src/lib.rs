@@ -31,6 +31,7 @@ mod seal;
 mod surface;
 mod ticker;
 mod trusted;
+mod turns;
 mod v1;
 mod way_out;
 

@@ -28,6 +28,7 @@ use crate::limits::SandboxLimits;
 use crate::outlets::Outlets;
 use crate::seal::{GuestSeal, SealParts};
 use crate::ticker::Ticker;
+use crate::turns::Turns;
 use crate::way_out::Ways;
 use crate::{engine, trusted, v1};
 
@@ -52,6 +53,7 @@ pub(crate) struct Runtime {
     pub(crate) outlets: Arc<Outlets>,
     /// Tells configs of drivers apart, in a way that nobody outside can foresee.
     pub(crate) hasher: RandomState,
+    pub(crate) turns: Turns,
 }
 
 /// Where guests get that have no way out.
@@ -110,7 +112,7 @@ impl Sandbox {
         let admission = Admission::new(&limits.pool);
         let password_places = Arc::new(Semaphore::new(limits.pool.password_hashes.max(1)));
         let figures = AllFigures::default();
-        let (outlets, hasher) = Default::default();
+        let (outlets, hasher, turns) = Default::default();
         let runtime = Runtime {
             engine,
             linker,
@@ -123,6 +125,7 @@ impl Sandbox {
             ways,
             outlets,
             hasher,
+            turns,
         };
         Ok(Arc::new(Self { runtime: Arc::new(runtime) }))
     }

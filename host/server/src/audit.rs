@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 
 use crate::config::check_audit_options;
 use crate::connect::target::Target;
+use crate::room::Room;
 
 /// Longest that opening a device may take. Source: ours. Why: a file system that hangs does
 /// not answer at all, and whoever asked for the device waits.
@@ -31,18 +32,27 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 const WRITE_TIMEOUT_MAX: Duration = Duration::from_secs(60);
 
 /// Makes audit devices: `file`, `http`, `socket` and `syslog`.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct AuditSinks;
+#[derive(Clone, Debug, Default)]
+pub struct AuditSinks {
+    room: Arc<Room>,
+}
+
+impl AuditSinks {
+    /// Whose files are looked after.
+    pub(crate) fn new(room: Arc<Room>) -> Self {
+        Self { room }
+    }
+}
 
 #[async_trait]
 impl AuditSinkMaker for AuditSinks {
     async fn make(&self, kind: &str, options: &BTreeMap<String, String>) -> Result<Arc<dyn AuditSink>, String> {
         check_audit_options(kind, options)?;
         let (made, answer) = oneshot::channel();
-        let (kind, options) = (kind.to_owned(), options.clone());
+        let (kind, options, room) = (kind.to_owned(), options.clone(), Arc::clone(&self.room));
         // A thread of its own: those of the runtime have requests to answer, and the end of
         // the process waits for its blocking ones. A device that nobody waits for any more is dropped.
-        let opening = move || drop(made.send(make(&kind, &options)));
+        let opening = move || drop(made.send(make(&kind, &options, &room)));
         named("audit open").spawn(opening).map_err(|error| format!("starting a thread: {error}"))?;
         match tokio::time::timeout(OPEN_TIMEOUT, answer).await {
             Ok(Ok(made)) => made,
@@ -79,7 +89,7 @@ pub(crate) fn outlet(kind: &str, options: &BTreeMap<String, String>) -> Result<O
         });
     }
     // The others connect when there is a line.
-    drop(make(kind, options)?);
+    drop(make(kind, options, &Room::default())?);
     let text = |name: &str| given(options, name).unwrap_or_default().to_owned();
     Ok(match kind {
         "http" => {
@@ -97,9 +107,9 @@ pub(crate) fn outlet(kind: &str, options: &BTreeMap<String, String>) -> Result<O
     })
 }
 
-fn make(kind: &str, options: &BTreeMap<String, String>) -> Result<Arc<dyn AuditSink>, String> {
+fn make(kind: &str, options: &BTreeMap<String, String>, room: &Room) -> Result<Arc<dyn AuditSink>, String> {
     match kind {
-        "file" => file::make(options),
+        "file" => file::make(options, room),
         "http" => http::make(options),
         "socket" => socket::make(options),
         "syslog" => syslog::make(options),

@@ -19,6 +19,7 @@ mod metrics;
 mod outfits;
 mod parts;
 mod pid_file;
+mod room;
 mod run;
 mod seal;
 mod shelf;

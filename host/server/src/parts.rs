@@ -29,6 +29,7 @@ use crate::connect::egress::HttpEgress;
 use crate::error::ServerError;
 use crate::metrics::Process;
 use crate::outfits::OUTFITS;
+use crate::room::{self, Room};
 use crate::shelf::Shelf;
 use crate::{guests, version};
 
@@ -55,6 +56,8 @@ pub(crate) struct Assembled {
     /// For the API to count with.
     pub(crate) http: Arc<HttpFigures>,
     ledger: Option<Arc<RaftLedger>>,
+    /// Looked after as long as this is held.
+    _room: (Arc<Room>, Option<Arc<room::Place>>),
 }
 
 impl Assembled {
@@ -81,7 +84,8 @@ impl Assembled {
         let compiler = Arc::new(Compile(Arc::clone(&sandbox)));
         let seals = crate::seal::of(&config.seals, &entropy, &sandbox)?;
         let http = Arc::<HttpFigures>::default();
-        let mut sources: Vec<Arc<dyn Measured>> = vec![Arc::new(Process), sandbox, http.clone()];
+        let room = Arc::<Room>::default();
+        let mut sources: Vec<Arc<dyn Measured>> = vec![Arc::new(Process), sandbox, http.clone(), room.clone()];
         sources.extend(durable.clone().map(|ledger| ledger as Arc<dyn Measured>));
         let node = Node::new(Parts {
             ledger,
@@ -89,7 +93,7 @@ impl Assembled {
             entropy: Arc::clone(&entropy),
             plugins: Brought { plugins, outfits: OUTFITS },
             compiler,
-            audit_sinks: Arc::new(AuditSinks),
+            audit_sinks: Arc::new(AuditSinks::new(Arc::clone(&room))),
             audits: config.audits.iter().map(configured).collect(),
             seals,
             metrics: MetricsParts { sources, prometheus: config.telemetry.prometheus },
@@ -99,7 +103,12 @@ impl Assembled {
         });
         node.retry_join();
         node.keep_unsealed();
-        Ok(Self { node, entropy, http, ledger: durable })
+        let data = match &config.storage {
+            Storage::Raft { path, .. } => Some(room.watch("data", path)),
+            Storage::InMemory => None,
+        };
+        room.start();
+        Ok(Self { node, entropy, http, ledger: durable, _room: (room, data) })
     }
 
     /// Seals the node and closes its storage.

@@ -13,7 +13,7 @@ use serde_json::json;
 use self::gaps::{Ended, Gaps};
 use super::load::{self, Asked, Plan, Tally};
 use super::table::{self, Bar, Line};
-use super::{Options, Phase};
+use super::{Options, Phase, leases};
 use crate::cluster::{Cluster, Node, Program, Setup};
 use crate::http::request;
 use crate::shell::{Done, Failed, read, say};
@@ -36,7 +36,7 @@ pub(crate) struct Measured {
     /// After a SIGKILL of the leader.
     failover: Gaps,
     step_down: Gaps,
-    /// As `failover`, with tokens stored; `None`: not asked for.
+    /// As `failover`, with tokens or leases stored; `None`: not asked for.
     failover_full: Option<Gaps>,
     /// All requests to the leader.
     read_leader: Phase,
@@ -66,12 +66,11 @@ pub(super) fn run(options: &Options, [ours, bao]: [PathBuf; 2], scratch: &Path) 
     let write_all = alternate(&mut sides, ("kv write, all nodes", Plan::Write, true), options)?;
     let step_down = end_often(&mut sides, Ended::SteppedDown, options.of_cluster.step_downs)?;
     let failover = end_often(&mut sides, Ended::Killed, options.of_cluster.kills)?;
-    let failover_full = match options.of_cluster.tokens {
-        0 => [None, None],
-        tokens => {
-            fill(&mut sides, tokens, options.connections)?;
-            end_often(&mut sides, Ended::Killed, options.of_cluster.kills)?.map(Some)
-        }
+    let failover_full = if Stored::of(options).count == 0 {
+        [None, None]
+    } else {
+        fill(&mut sides, options)?;
+        end_often(&mut sides, Ended::Killed, options.of_cluster.kills)?.map(Some)
     };
     let versions = [version(&sides[0])?, version(&sides[1])?];
     let each = versions.into_iter().zip(["bulkhead", "bao"]);
@@ -158,14 +157,38 @@ fn end_often(sides: &mut [Side; 2], how: Ended, times: u32) -> Done<[Gaps; 2]> {
     Ok(gaps.map(Gaps::of))
 }
 
-/// Stores so many tokens in both, in the peer so many as the machine has memory for.
-fn fill(sides: &mut [Side; 2], tokens: u64, connections: usize) -> Done {
-    for (side, tokens) in sides.iter_mut().zip([tokens, tokens.min(PEER_TOKENS_MAX)]) {
-        say(format_args!("storing {tokens} tokens in {}", side.name));
+/// What is stored before failover is measured again.
+struct Stored {
+    count: u64,
+    what: &'static str,
+}
+
+impl Stored {
+    fn of(options: &Options) -> Self {
+        match options.instead.leases {
+            0 => Self { count: options.of_cluster.tokens, what: "tokens" },
+            leases => Self { count: leases, what: "leases" },
+        }
+    }
+}
+
+/// Stores so many tokens in both, in the peer so many as the machine has memory for; or leases of an
+/// engine in ours, which the peer has none of.
+fn fill(sides: &mut [Side; 2], options: &Options) -> Done {
+    let Stored { count, what } = Stored::of(options);
+    let body = json!({"policies": ["default"], "ttl": "768h", "no_parent": true}).to_string();
+    for (place, side) in sides.iter_mut().enumerate() {
         let asked = side.asked(true)?;
-        let body = json!({"policies": ["default"], "ttl": "768h", "no_parent": true});
-        let one = request("POST", "auth/token/create", &asked.token, &body.to_string());
-        load::repeat(&asked, one, tokens, connections)?;
+        let is_ours = place == 0;
+        let (one, count) = if is_ours && what == "leases" {
+            leases::enable_engine(&asked)?;
+            (leases::code(&asked, "long"), count)
+        } else {
+            let count = if is_ours { count } else { count.min(PEER_TOKENS_MAX) };
+            (request("POST", "auth/token/create", &asked.token, &body), count)
+        };
+        say(format_args!("storing {count} {} in {}", if is_ours { what } else { "tokens" }, side.name));
+        load::repeat(&asked, one, count, options.connections)?;
     }
     Ok(())
 }
@@ -202,11 +225,12 @@ fn lines([ours, theirs]: &[Measured; 2], options: &Options) -> Vec<Line> {
         put(&format!("{label} p99, ms"), &ms(|gaps| gaps.p99_ms), 0, Bar::OursAtMost(p99));
         put(&format!("{label} max, ms"), &ms(|gaps| gaps.max_ms), 0, Bar::None);
     }
-    if options.of_cluster.tokens > 0 {
+    let Stored { count, what } = Stored::of(options);
+    if count > 0 {
         let grown = |m: &Measured| {
             m.failover_full.as_ref().map_or(0.0, |full| full.p50_ms / m.failover.p50_ms.max(f64::EPSILON))
         };
-        put(&format!("failover p50, {} tokens, x", options.of_cluster.tokens), &grown, 2, Bar::OursAtMost(1.2));
+        put(&format!("failover p50, {count} {what}, x"), &grown, 2, Bar::OursAtMost(1.2));
     }
     lines
 }

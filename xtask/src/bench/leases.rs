@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
-use super::load::{self, Plan};
+use super::load::{self, Asked, Plan};
 use super::server::{Server, Startup};
 use super::table::{Bar, Line, render_columns};
 use super::{Options, Phase};
@@ -62,10 +62,11 @@ pub(super) fn run(servers: &mut [Server; 2], options: &Options) -> Done<(Leases,
         server.initialise()?;
         load::seed(&server.asked())?;
     }
-    enable_engine(ours)?;
+    enable_engine(&ours.asked())?;
     let empty = held(ours, 0, options)?;
     say(format_args!("making {} leases", options.instead.leases));
-    load::repeat(&ours.asked(), code(ours, "long"), options.instead.leases, options.connections)?;
+    let asked = ours.asked();
+    load::repeat(&asked, code(&asked, "long"), options.instead.leases, options.connections)?;
     let full = held(ours, options.instead.leases, options)?;
     let (ended_per_second, beside) = due_at_once(ours, options)?;
 
@@ -81,28 +82,31 @@ pub(super) fn run(servers: &mut [Server; 2], options: &Options) -> Done<(Leases,
 }
 
 /// Registers the example engine, and mounts it with a role whose leases stay and one whose don't.
-fn enable_engine(server: &Server) -> Done {
+pub(super) fn enable_engine(asked: &Asked) -> Done {
     let file = workspace::guests_dir().join("hello-engine.wasm");
     let component =
         std::fs::read(&file).tried(format_args!("reading {} (cargo xtask build makes it)", file.display()))?;
     let body = json!({ "component": STANDARD.encode(component) });
-    server.call("PUT", "sys/plugins/catalog/secret/hello-engine", &body, &[200, 204])?;
-    server.call("POST", "sys/mounts/codes", &json!({ "type": "hello-engine" }), &[200, 204])?;
+    asked.tell("PUT", "sys/plugins/catalog/secret/hello-engine", &body)?;
+    asked.tell("POST", "sys/mounts/codes", &json!({ "type": "hello-engine" }))?;
     for (role, ttl) in [("long", 24 * 3600), ("short", DUE_SECS)] {
         let body = json!({ "prefix": "bench", "ttl": ttl });
-        server.call("POST", &format!("codes/roles/{role}"), &body, &[200, 204])?;
+        asked.tell("POST", &format!("codes/roles/{role}"), &body)?;
     }
     Ok(())
 }
 
-fn code(server: &Server, role: &str) -> Vec<u8> {
-    request("GET", &format!("codes/codes/{role}"), &server.asked().token, "")
+/// The request for a lease of a role: `long` or `short`.
+pub(super) fn code(asked: &Asked, role: &str) -> Vec<u8> {
+    request("GET", &format!("codes/codes/{role}"), &asked.token, "")
 }
 
 /// Starts the server a few times, and measures it at rest and at work.
 fn held(server: &mut Server, leases: u64, options: &Options) -> Done<Held> {
     say(format_args!("{} with {leases} leases: {STARTS} starts, reads, writes", server.name));
     let mut starts = (0..STARTS).map(|_| server.restart()).collect::<Done<Vec<Startup>>>()?;
+    let each = starts.iter().map(|start| format!("{:.1} + {:.1}", start.ready_ms, start.unseal_ms));
+    say(format_args!("ms to ready, and to unseal: {}", each.collect::<Vec<_>>().join(", ")));
     std::thread::sleep(Duration::from_secs(3));
     let rss_kib = server.rss_kib()?;
     let turn = Duration::from_secs(options.seconds);
@@ -120,7 +124,8 @@ fn held(server: &mut Server, leases: u64, options: &Options) -> Done<Held> {
 fn due_at_once(server: &mut Server, options: &Options) -> Done<(f64, Phase)> {
     say(format_args!("{DUE} leases fall due at once, beside reads"));
     let begun = Instant::now();
-    load::repeat(&server.asked(), code(server, "short"), DUE, options.connections)?;
+    let asked = server.asked();
+    load::repeat(&asked, code(&asked, "short"), DUE, options.connections)?;
     if begun.elapsed() > Duration::from_secs(DUE_SECS) {
         return Err(Failed::new("the leases were made too slowly to fall due at once"));
     }

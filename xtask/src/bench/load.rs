@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use super::lanes::Lanes;
 use super::{ANSWER_MAX, Phase, process};
 use crate::http::{Connection, request, request_with};
@@ -30,6 +32,18 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
+    /// Has the first of them do something.
+    pub(crate) fn tell(&self, method: &str, path: &str, body: &Value) -> Done {
+        let what = format!("{method} {path} on {}", self.name);
+        let mut connection = Connection::open(self.addresses[0], ANSWER_MAX).tried(&what)?;
+        let answer = connection.exchange(&request(method, path, &self.token, &body.to_string())).tried(&what)?;
+        if matches!(answer.status, 200 | 204) {
+            return Ok(());
+        }
+        let text = String::from_utf8_lossy(answer.body).into_owned();
+        Err(Failed::new(format!("{what}: status {}: {text}", answer.status)))
+    }
+
     /// CPU time so far: the leader's, and all together.
     fn cpu_us(&self) -> Done<(u64, u64)> {
         let each: Vec<u64> = self.pids.iter().map(|pid| process::cpu_us(pid)).collect::<Done<_>>()?;

@@ -80,7 +80,7 @@ struct Instead {
     #[arg(long)]
     creds: bool,
     /// With none and with so many leases: start, unsealing, memory, other requests, and many
-    /// leases that end at once
+    /// leases that end at once; with --cluster: failover
     #[arg(long, default_value_t = 0, value_name = "LEASES")]
     leases: u64,
 }

@@ -4,6 +4,7 @@
 use std::cell::Cell;
 
 use bulkhead_barrier::{SpaceId, StoreError, Transaction};
+use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::plugin::GuestError;
 
 use crate::book::leases::{self, DUE_JOB, DUE_LEASE, Due, LeaseRecord, Refusal};
@@ -47,7 +48,12 @@ pub(crate) fn refused(mount: &Mount, thing: &[u8; 32], what: &str, error: &Guest
         // What it says of its own insides is nobody's concern.
         E::NotFound | E::UnsupportedOperation | E::Internal(_) => error.kind(),
     };
-    Fault::invalid(format!("{what} failed: {text}"))
+    let text = format!("{what} failed: {text}");
+    match error {
+        // Clients try this again, and not what is wrong about a request.
+        E::Unavailable(_) => Failure::new(FailureKind::Unavailable, text).into(),
+        _ => Fault::invalid(text),
+    }
 }
 
 /// How the log names a thing: the first half of what lists of such things have, which for a lease is the

@@ -58,7 +58,8 @@ pub(crate) fn identify(
             return Err(Failure::denied().into());
         }
     };
-    Ok(Some(Who { hash, record, namespace: home, acl, persona }))
+    let is_counted = record.num_uses > 0 && target.takes_a_use();
+    Ok(Some(Who { hash, record, namespace: home, acl, persona, is_counted }))
 }
 
 /// The record of a token that may be used now: a stored one, or what a batch token says of

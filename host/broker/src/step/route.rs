@@ -82,13 +82,22 @@ impl Target {
         }
     }
 
-    /// Whether a token that is not valid does no harm: a login, a wrapping token that the
-    /// handler looks at itself, key shares that are proof without one, or help that is for all.
+    /// Whether a request with a use-limited token takes one of its uses. What is open to everybody
+    /// does not, as in Vault: who looks a wrapping token up, or where a mount is, would have none left
+    /// for what it came for. Opening what is wrapped is what such a token is for.
+    pub(crate) fn takes_a_use(&self) -> bool {
+        let opens = |pattern: &str| matches!(pattern, "wrapping/unwrap" | "wrapping/rewrap");
+        !self.is_unauthenticated() || matches!(self, Self::Host { route, .. } if opens(route.pattern))
+    }
+
+    /// Whether a token that is not valid does no harm: a login or its second half, a wrapping token
+    /// that the handler looks at itself, key shares that are proof without one, keys or help for all.
     pub(crate) fn is_open_to_bad_tokens(&self, request: &Request) -> bool {
         match self {
             Self::Host { route, .. } => {
-                let looks_itself = route.pattern.starts_with("wrapping/") || open_ceremonies::is_one(route.pattern);
-                route.unauthenticated && (request.help || looks_itself)
+                let looks_itself = ["wrapping/", "mfa/validate", "oidc/.well-known/"];
+                let looks_itself = looks_itself.iter().any(|beginning| route.pattern.starts_with(beginning));
+                route.unauthenticated && (request.help || looks_itself || open_ceremonies::is_one(route.pattern))
             }
             Self::Guest(guest) => guest.route().unauthenticated,
             _ => false,

@@ -230,7 +230,7 @@ fn login(
 /// unknown, was committed.
 pub(crate) async fn commit(visit: Visit) -> Result<Vec<After>, Fault> {
     let Visit { open, mut tx, after, held, mut seats, who, now_ms, .. } = visit;
-    if let Some(who) = who.filter(|who| who.record.num_uses > 0) {
+    if let Some(who) = who.filter(|who| who.is_counted) {
         identify::count_use(&open, &mut tx, &who.hash, now_ms)?;
     }
     seats.iter_mut().for_each(Seat::commits);

@@ -5,6 +5,7 @@ mod left;
 use std::sync::Arc;
 
 use bulkhead_barrier::{SpaceId, StoreError, Transaction};
+use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::limits::CONFLICT_RETRIES_MAX;
 use bulkhead_model::plugin::GuestError;
 use bulkhead_model::reply::{Envelope, LeaseInfo, Reply};
@@ -157,7 +158,7 @@ async fn renew_lease(visit: &mut Visit, record: LeaseRecord, increment: Option<u
     let renewal = match dispatch::call(visit, &mount, &plugin, call, &record.id).await? {
         Ok(Returned::Renewed(renewal)) => renewal,
         Ok(_) => return Err(mismatched()),
-        Err(error) => return Err(Fault::invalid(format!("failed to renew entry: {}", refusal(&mount, &error)))),
+        Err(error) => return Err(not_renewed(&mount, &error)),
     };
     let (default_ttl, max_ttl) = mount.ttls();
     let now_ms = visit.now_ms;
@@ -191,16 +192,25 @@ async fn renew_lease(visit: &mut Visit, record: LeaseRecord, increment: Option<u
 }
 
 /// What the caller is told of a guest's refusal. What it says of its insides is logged.
-fn refusal<'e>(mount: &Mount, error: &'e GuestError) -> &'e str {
+fn not_renewed(mount: &Mount, error: &GuestError) -> Fault {
     use GuestError as E;
-    match error {
-        E::InvalidRequest(text) | E::PermissionDenied(text) | E::PreconditionFailed(text) | E::Unavailable(text) => {
-            text
-        }
-        other => {
-            tracing::error!(mount = %mount.entry.accessor, "plugin could not renew a lease: {}", other.kind());
+    let text = match error {
+        E::InvalidRequest(text)
+        | E::PermissionDenied(text)
+        | E::PreconditionFailed(text)
+        | E::RateLimited(text)
+        | E::Upstream(text)
+        | E::Unavailable(text) => text,
+        E::NotFound | E::UnsupportedOperation | E::Internal(_) => {
+            tracing::error!(mount = %mount.entry.accessor, "plugin could not renew a lease: {}", error.kind());
             "the plugin failed; see the server's log"
         }
+    };
+    let text = format!("failed to renew entry: {text}");
+    match error {
+        // Clients try this again, and not what is wrong about a request.
+        E::Unavailable(_) => Failure::new(FailureKind::Unavailable, text).into(),
+        _ => Fault::invalid(text),
     }
 }
 

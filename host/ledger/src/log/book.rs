@@ -1,21 +1,16 @@
 //! What the log holds, in memory: where each entry lies, and the newest entries
 //! themselves. Readers take what they need under the lock and read the disk outside it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use openraft::EntryPayload;
-
+use super::cache::Cache;
 use super::places::Places;
 use super::runs::Spots;
-use super::unread::Unread;
+use super::unread::{Leftovers, Unread};
 use crate::files::DiskFile;
 use crate::raft::{Entry, LogId, Vote};
-
-/// Newest entries kept in memory, in bytes of payload. Entries not yet on the disk are
-/// kept whatever their size. Why: applying and replicating read what was just written.
-const CACHE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Where an entry's record lies.
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,12 +46,10 @@ pub(crate) struct Book {
     pub(crate) segments: BTreeMap<u64, Arc<dyn DiskFile>>,
     /// The highest index ever written to each segment.
     highest: BTreeMap<u64, u64>,
-    places: Places,
-    /// Segments of which something is left to be read.
-    unread: BTreeMap<u64, Arc<Unread>>,
+    pub(super) places: Places,
+    pub(super) leftovers: Leftovers,
     /// The newest entries that were written since the start; ends where `places` ends.
-    cache: VecDeque<Entry>,
-    cache_bytes: usize,
+    cache: Cache,
     /// Entries before this index are on the disk.
     durable_end: u64,
 }
@@ -92,8 +85,7 @@ impl Book {
         let pushed = self.follows(entry.log_id.index);
         if pushed {
             self.places.push(entry.log_id, Place::default());
-            self.cache_bytes += payload_bytes(&entry);
-            self.cache.push_back(entry);
+            self.cache.push(entry);
         }
         pushed
     }
@@ -113,7 +105,7 @@ impl Book {
 
     /// Adds the entries of a segment that was not read. `false`: they would leave a hole.
     #[must_use]
-    pub(super) fn found_unread(&mut self, unread: Unread) -> bool {
+    pub(super) fn found_unread(&mut self, unread: Unread, file: Arc<dyn DiskFile>) -> bool {
         for run in unread.runs() {
             let Some(last) = run.last() else { continue };
             if !self.follows(run.first()) {
@@ -123,38 +115,19 @@ impl Book {
             self.durable_end = last.index + 1;
             self.note_highest(unread.segment, last.index);
         }
-        self.unread(unread);
+        self.leftovers.add(unread, file);
         true
-    }
-
-    /// Something is left to be read of a segment.
-    pub(super) fn unread(&mut self, unread: Unread) {
-        self.unread.insert(unread.segment, Arc::new(unread));
-    }
-
-    /// The oldest segment of which something is left to be read.
-    pub(super) fn next_unread(&self) -> Option<(Arc<Unread>, Arc<dyn DiskFile>)> {
-        self.unread.keys().next().and_then(|segment| self.unread_of(*segment))
-    }
-
-    fn unread_of(&self, segment: u64) -> Option<(Arc<Unread>, Arc<dyn DiskFile>)> {
-        Some((Arc::clone(self.unread.get(&segment)?), Arc::clone(self.segments.get(&segment)?)))
     }
 
     /// Segments that must be read to know where the entries of a range lie.
     pub(super) fn unknown(&self, range: &Range<u64>) -> Vec<(Arc<Unread>, Arc<dyn DiskFile>)> {
-        self.places.unknown(range).filter_map(|segment| self.unread_of(segment)).collect()
+        self.places.unknown(range).filter_map(|segment| self.leftovers.get(segment)).collect()
     }
 
     /// A segment was read: its entries lie here.
     pub(super) fn learn(&mut self, segment: u64, spots: Spots) {
         self.places.learn(segment, spots);
-        self.unread.remove(&segment);
-    }
-
-    /// Where all entries lie, if they lie in one segment that was read.
-    pub(super) fn spots(&self) -> Spots {
-        self.places.spots()
+        self.leftovers.remove(segment);
     }
 
     /// Whether an entry of this index may come next; if it is the first, the log begins there.
@@ -188,7 +161,7 @@ impl Book {
     /// Forgets a segment whose file is gone.
     pub(crate) fn forget_segment(&mut self, segment: u64) {
         self.segments.remove(&segment);
-        self.unread.remove(&segment);
+        self.leftovers.remove(segment);
         self.highest.remove(&segment);
     }
 
@@ -196,9 +169,7 @@ impl Book {
     pub(crate) fn truncate_after(&mut self, last: Option<LogId>) {
         let index = last.map_or(0, |id| id.index + 1);
         for _ in 0..self.places.truncate(index) {
-            if let Some(entry) = self.cache.pop_back() {
-                self.cache_bytes -= payload_bytes(&entry);
-            }
+            self.cache.drop_newest();
         }
         self.durable_end = self.durable_end.min(index);
     }
@@ -214,7 +185,7 @@ impl Book {
     pub(crate) fn purge(&mut self, id: LogId) {
         self.places.purge(id.index);
         while self.cache.len() > self.places.later() {
-            self.drop_oldest_cached();
+            self.cache.drop_oldest();
         }
         self.purged = Some(id);
     }
@@ -226,8 +197,9 @@ impl Book {
         let cached_from = self.places.end() - self.cache.len() as u64;
         let mut copies = Vec::with_capacity(end.saturating_sub(from) as usize);
         for index in from..end {
-            if index >= cached_from {
-                copies.push(Copy::Here(self.cache[(index - cached_from) as usize].clone()));
+            let cached = index.checked_sub(cached_from).and_then(|at| self.cache.get(at as usize));
+            if let Some(entry) = cached {
+                copies.push(Copy::Here(entry.clone()));
                 continue;
             }
             let (id, place) =
@@ -236,11 +208,6 @@ impl Book {
             copies.push(Copy::There(Fetch { id, place, file }));
         }
         copies
-    }
-
-    /// Of a range, the last entry of each leader.
-    pub(crate) fn last_of_each_leader(&self, range: Range<u64>) -> Vec<LogId> {
-        self.places.last_of_each_leader(&range)
     }
 
     /// This node asked for votes with a vote that is on the disk, and a majority gave theirs:
@@ -279,26 +246,8 @@ impl Book {
 
     /// Drops from memory what is on the disk, oldest first, down to the limit.
     fn trim_cache(&mut self) {
-        while self.cache_bytes > CACHE_BYTES_MAX {
-            let oldest = self.places.end() - self.cache.len() as u64;
-            if self.cache.is_empty() || oldest >= self.durable_end {
-                return;
-            }
-            self.drop_oldest_cached();
+        while self.cache.is_over() && self.places.end() - (self.cache.len() as u64) < self.durable_end {
+            self.cache.drop_oldest();
         }
-    }
-
-    fn drop_oldest_cached(&mut self) {
-        if let Some(entry) = self.cache.pop_front() {
-            self.cache_bytes -= payload_bytes(&entry);
-        }
-    }
-}
-
-/// Memory an entry holds, roughly.
-fn payload_bytes(entry: &Entry) -> usize {
-    match &entry.payload {
-        EntryPayload::Normal(payload) => payload.0.len() + 128,
-        EntryPayload::Blank | EntryPayload::Membership(_) => 256,
     }
 }

@@ -33,6 +33,7 @@ use crate::raft::{Entry, LogId, Types, Vote};
 
 mod anchor;
 mod book;
+mod cache;
 mod places;
 mod reading;
 mod recheck;
@@ -212,7 +213,7 @@ impl RaftLogReader<Types> for LogStore {
     }
 
     async fn get_key_log_ids(&mut self, range: RangeInclusive<LogId>) -> Result<Vec<LogId>, io::Error> {
-        Ok(self.shared.book.lock().last_of_each_leader(range.start().index..range.end().index + 1))
+        Ok(self.shared.book.lock().places.last_of_each_leader(&(range.start().index..range.end().index + 1)))
     }
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, io::Error> {

@@ -14,7 +14,7 @@ const PAUSE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_mill
 
 /// Looks at what is unread in a thread of its own, until the log is closed.
 pub(super) fn start(shared: &Arc<Shared>) {
-    if shared.book.lock().next_unread().is_none() {
+    if shared.book.lock().leftovers.next().is_none() {
         return;
     }
     let shared = Arc::downgrade(shared);
@@ -32,6 +32,6 @@ pub(super) fn start(shared: &Arc<Shared>) {
 /// Whether there is more to do.
 fn one(shared: &Weak<Shared>) -> bool {
     let Some(shared) = shared.upgrade().filter(|shared| shared.health.fault().is_none()) else { return false };
-    let Some((unread, file)) = shared.book.lock().next_unread() else { return false };
+    let Some((unread, file)) = shared.book.lock().leftovers.next() else { return false };
     shared.learn(&unread, file).is_ok()
 }

@@ -182,7 +182,8 @@ impl Scan {
             let newest = nth + 1 == numbers.len();
             let (end, torn_end) = self.segment(&mut reading, newest)?;
             if let Some(head) = reading.head()? {
-                self.book.unread(Unread::looked_at(head, (self.next_group(), self.chain), newest));
+                let looked_at = Unread::looked_at(head, (self.next_group(), self.chain), newest);
+                self.book.leftovers.add(looked_at, Arc::clone(&reading.file));
             }
             let (sectors, sectors_used) = (segment::sectors(reading.length as u64), (end / SECTOR_BYTES) as u32);
             tail = Some((Segment { number, file: reading.file, sectors, sectors_used }, torn_end));
@@ -217,7 +218,7 @@ impl Scan {
         let purged = behind.purged;
         self.chain = behind.chain;
         self.book.vote = behind.vote;
-        if !self.book.found_unread(unread) {
+        if !self.book.found_unread(unread, Arc::clone(&reading.file)) {
             return Err(reading.damaged(0, "entries leave a hole in the log"));
         }
         purged.map_or(Ok(()), |id| self.other(&Record::Purged(id))).map_err(|why| reading.damaged(0, why))

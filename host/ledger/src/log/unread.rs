@@ -4,6 +4,7 @@
 //! by [`super::recheck`]; either reads all of it, trusting nothing. Of a segment that a start did
 //! read, the chain of digests is left to be proven then.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -88,7 +89,30 @@ impl Unread {
         if (scan.next_group(), scan.chain) != self.end || !self.behind.as_ref().is_none_or(fits_behind) {
             return Err(reading.damaged(0, "it does not hold what was written to it"));
         }
-        Ok(scan.book.spots())
+        Ok(scan.book.places.spots())
+    }
+}
+
+/// Segments of which something is left to be read, with their files.
+#[derive(Default)]
+pub(super) struct Leftovers(BTreeMap<u64, (Arc<Unread>, Arc<dyn DiskFile>)>);
+
+impl Leftovers {
+    pub(super) fn add(&mut self, unread: Unread, file: Arc<dyn DiskFile>) {
+        self.0.insert(unread.segment, (Arc::new(unread), file));
+    }
+
+    pub(super) fn remove(&mut self, segment: u64) {
+        self.0.remove(&segment);
+    }
+
+    pub(super) fn get(&self, segment: u64) -> Option<(Arc<Unread>, Arc<dyn DiskFile>)> {
+        self.0.get(&segment).cloned()
+    }
+
+    /// The oldest.
+    pub(super) fn next(&self) -> Option<(Arc<Unread>, Arc<dyn DiskFile>)> {
+        self.0.values().next().cloned()
     }
 }
 

@@ -17,6 +17,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::given;
 use super::queue::{Carrier, Queue};
+use crate::room::{self, Room};
 
 /// Longest wait for a line to be written. Source: ours; Vault waits for ever. Why: a file
 /// system that hangs may do so for hours, while a disk that is busy answers after seconds.
@@ -26,18 +27,26 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// A sentence for the operator.
-pub(super) fn make(options: &BTreeMap<String, String>) -> Result<Arc<dyn AuditSink>, String> {
-    make_within(options, TIMEOUT)
+pub(super) fn make(options: &BTreeMap<String, String>, room: &Room) -> Result<Arc<dyn AuditSink>, String> {
+    make_within(options, room, TIMEOUT)
 }
 
-fn make_within(options: &BTreeMap<String, String>, timeout: Duration) -> Result<Arc<dyn AuditSink>, String> {
+fn make_within(
+    options: &BTreeMap<String, String>,
+    room: &Room,
+    timeout: Duration,
+) -> Result<Arc<dyn AuditSink>, String> {
     let Some(place) = place(options)? else { return Ok(Arc::new(Discard)) };
     let (name, path) = match &place {
         Place::Stdout => ("standard output".to_owned(), "stdout".to_owned()),
         Place::Path(path, _) => (format!("file {}", path.display()), path.display().to_string()),
     };
     let open = place.open(None).map_err(|error| format!("opening {path}: {error}"))?;
-    Queue::start(name, timeout, Appender { place, open, is_suspect: false })
+    let on = match &place {
+        Place::Path(path, _) if open.is_file => Some(room.watch("audit", path)),
+        Place::Path(..) | Place::Stdout => None,
+    };
+    Queue::start(name, timeout, Appender { place, open, is_suspect: false, _on: on })
 }
 
 /// Where lines go by these options; `None`: nowhere.
@@ -144,6 +153,8 @@ struct Appender {
     open: Opened,
     /// The last write failed, perhaps for good: what is open now may be of no more use.
     is_suspect: bool,
+    /// The room there is looked after as long as this is held.
+    _on: Option<Arc<room::Place>>,
 }
 
 impl Appender {

@@ -54,7 +54,7 @@ fn recovered(disk: &Arc<SimDisk>) -> Result<BTreeMap<u64, Entry>, LedgerError> {
 /// Reads what a start left unread, as is done soon after it; returns which segments it had not read.
 fn read_unread(book: &mut Book) -> Result<Vec<u64>, LedgerError> {
     let mut read = Vec::new();
-    while let Some((unread, file)) = book.next_unread() {
+    while let Some((unread, file)) = book.leftovers.next() {
         let spots = unread.read(Path::new("/log"), file)?;
         book.learn(unread.segment, spots);
         read.extend(unread.behind().map(|_| unread.segment));

@@ -12,7 +12,7 @@ fn options(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 fn make(pairs: &[(&str, &str)]) -> Result<Arc<dyn AuditSink>, String> {
-    super::make(&options(pairs))
+    super::make(&options(pairs), &Room::default())
 }
 
 #[tokio::test]
@@ -118,7 +118,7 @@ async fn a_pipe_whose_reader_pauses_costs_one_wait_and_loses_nothing() {
         rustix::fs::open(&path, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty()).expect("opens without a writer"),
     );
     let given = options(&[("file_path", path.to_str().expect("UTF-8"))]);
-    let sink = make_within(&given, Duration::from_millis(200)).expect("opens");
+    let sink = make_within(&given, &Room::default(), Duration::from_millis(200)).expect("opens");
     let large = "x".repeat(1 << 20);
     let refused = sink.write(large.as_bytes()).await.expect_err("more than fits into a pipe");
     assert!(refused.ends_with("did not answer in time"), "{refused}");
@@ -181,7 +181,7 @@ fn a_file_that_may_not_be_read_is_still_cut_off_where_its_writer_knows_it() {
     assert!(!is_torn(unreadable(), &about(dir.path()), Some(&open)), "that is another one");
     assert!(!is_torn(Ok(b'\n'), &about(&path), Some(&open)), "others mended it");
 
-    let mut appender = Appender { place, open, is_suspect: true };
+    let mut appender = Appender { place, open, is_suspect: true, _on: None };
     appender.carry(b"x", Instant::now()).expect("writes");
     std::fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("changes the mode");
     assert_eq!(std::fs::read_to_string(&path).expect("reads"), "{\"a\":\nx\n");
