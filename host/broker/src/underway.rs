@@ -14,6 +14,11 @@ use tokio::sync::OwnedMutexGuard;
 /// plugin. Why: a server outside may go on for a while with what it was asked last.
 pub(crate) const CALL_MS_MAX: u64 = 120_000;
 
+/// Intents of one mount that may be, made lately or waiting to be undone. Source: ours. Why: while what it
+/// works with is down, each request for it would leave one, and whoever may make such requests would
+/// fill the storage.
+const OF_MOUNT_MAX: usize = 2_000;
+
 /// What a node knows of intents. Times are those of its steady clock, in milliseconds.
 #[derive(Default)]
 pub(crate) struct Underway(Mutex<Known>);
@@ -23,6 +28,8 @@ struct Known {
     tenure: Option<Tenure>,
     /// Of this node's own calls, by the digests of their ids.
     own: HashMap<[u8; 32], Own>,
+    /// Of each mount, how many there were when they were looked through.
+    found: HashMap<[u8; 16], usize>,
 }
 
 /// The time for which this node leads.
@@ -34,6 +41,7 @@ struct Tenure {
 }
 
 struct Own {
+    mount: [u8; 16],
     begun_ms: u64,
     is_at_work: bool,
 }
@@ -59,11 +67,17 @@ impl Underway {
         }
     }
 
-    /// Notes that a call of this node is about to do something outside, until what is given back is
-    /// dropped.
-    pub(crate) fn begin(self: &Arc<Self>, digest: [u8; 32], now_ms: u64) -> AtWork {
-        self.0.lock().own.insert(digest, Own { begun_ms: now_ms, is_at_work: true });
-        AtWork { all: self.clone(), digest }
+    /// Notes that a call of this node, for the mount of a space, is about to do something outside, until
+    /// what is given back is dropped. `None`: too much of that mount waits to be undone.
+    pub(crate) fn begin(self: &Arc<Self>, digest: [u8; 32], mount: [u8; 16], now_ms: u64) -> Option<AtWork> {
+        let mut known = self.0.lock();
+        let found = known.found.get(&mount).copied().unwrap_or_default();
+        let own = known.own.values().filter(|own| own.mount == mount).count();
+        if found.saturating_add(own) >= OF_MOUNT_MAX {
+            return None;
+        }
+        known.own.insert(digest, Own { mount, begun_ms: now_ms, is_at_work: true });
+        Some(AtWork { all: self.clone(), digest })
     }
 
     /// In how long an intent may be undone, in milliseconds; `None`: its call is at work, and it is not
@@ -96,6 +110,11 @@ impl Underway {
         if let Some(tenure) = &mut self.0.lock().tenure {
             tenure.reviewed_ms = now_ms;
         }
+    }
+
+    /// So many there are of each mount that has any.
+    pub(crate) fn found(&self, counts: HashMap<[u8; 16], usize>) {
+        self.0.lock().found = counts;
     }
 }
 

@@ -2,10 +2,12 @@
 //! whose call did not commit is undone by the plugin, however often that takes, and not before
 //! nothing can become of the call any more ([`crate::underway`]).
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bulkhead_barrier::{Key, SpaceId, StoreError, Transaction};
 use bulkhead_model::change::Version;
+use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::reply::HiddenJson;
 use bulkhead_model::seam::entropy::uuid;
@@ -97,6 +99,14 @@ pub(crate) fn pending(tx: &mut Transaction, limit: u32) -> Result<Vec<([u8; 32],
     Ok(found)
 }
 
+/// How many there are, of all mounts.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn count(tx: &mut Transaction) -> Result<usize, StoreError> {
+    Ok(tx.opaque_range_untracked(space::INTENTS, &[0; 32], &[0xff; 33], u32::MAX)?.len())
+}
+
 /// Whether there are any of a mount: made by calls that are under way, or still to be undone.
 ///
 /// # Errors
@@ -146,7 +156,11 @@ pub(crate) async fn intend(open: &Arc<Open>, mount: &Mount, kind: &str, data: &H
         refusal: String::new(),
     };
     // First, so that whoever undoes intents never sees it alone.
-    let at_work = open.in_flight.underway.begin(digest, clock.steady_ms());
+    let at_work = open.in_flight.underway.begin(digest, mount.space.0, clock.steady_ms());
+    let at_work = at_work.ok_or_else(|| {
+        let text = "too much that was begun outside waits to be undone first: see sys/plugins/intents";
+        Failure::new(FailureKind::Unavailable, text)
+    })?;
     let write = async {
         let mut tx = open.begin()?;
         // Bound to what is seen: a mount that goes waits for its intents, and has no new ones then.
@@ -189,7 +203,11 @@ pub(crate) async fn review(open: &Open) -> Result<(), Fault> {
     let now_ms = open.parts.clock.now_ms();
     let mut tx = open.begin()?;
     let (mut bytes, mut is_all) = (0, true);
-    for (digest, found) in pending(&mut tx, REVIEWED_MAX)? {
+    let all = pending(&mut tx, REVIEWED_MAX)?;
+    let mut counts = HashMap::new();
+    all.iter().for_each(|(_, record)| *counts.entry(record.mount).or_default() += 1);
+    underway.found(counts);
+    for (digest, found) in all {
         let wait_ms = if found.failures == 0 { 0 } else { back_off(found.failures) };
         if found.due_ms <= now_ms.saturating_add(wait_ms) || !underway.is_over(&digest, steady_ms) {
             continue;

@@ -37,10 +37,19 @@ impl Snapshots {
     pub(crate) fn open(directory: PathBuf) -> Result<Self, LedgerError> {
         let failed = |e: io::Error| storage("opening the snapshots' directory", &e);
         make_dir(&directory).map_err(failed)?;
+        let mut leftovers = Vec::new();
         for path in RealFiles.list(&directory).map_err(failed)? {
             if path.extension().is_some_and(|extension| extension == "tmp") {
+                // Removed while it is open, it takes up its room until it is closed.
+                leftovers.extend(File::open(&path));
                 RealFiles.remove(&path).map_err(failed)?;
             }
+        }
+        if !leftovers.is_empty() {
+            // To give back the room of a snapshot takes a disk some time, which a start need not wait
+            // for. Without a thread it is given back here.
+            let closing = std::thread::Builder::new().name("ledger-leftovers".into()).spawn(move || drop(leftovers));
+            drop(closing);
         }
         Ok(Self { directory, scratches: AtomicU64::new(0) })
     }

@@ -3,22 +3,29 @@
 //! says for operators to read.
 
 use bulkhead_barrier::SpaceId;
-use bulkhead_model::reply::Reply;
+use bulkhead_model::reply::{Envelope, Reply, hidden_json};
 use serde_json::{Value, json};
 
 use crate::fault::Fault;
 use crate::fields::rfc3339;
 use crate::step::intent::{self, IntentRecord};
 
-use crate::visit::{Ask, Visit, data};
+use crate::visit::{Ask, Visit, enveloped};
 
 /// Intents shown at most. Source: ours. Why: they are read one by one.
 const SHOWN_MAX: u32 = 1_000;
 
 pub(super) fn list(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let count = intent::count(&mut visit.tx.afresh())?;
     let pending = intent::pending(&mut visit.tx.afresh(), SHOWN_MAX)?;
     let intents: Vec<Value> = pending.iter().map(|(digest, record)| shown(visit, digest, record)).collect();
-    Ok(data(&json!({ "count": intents.len(), "intents": intents })))
+    let warnings = (count > intents.len()).then(|| format!("only {} of {count} are shown", intents.len()));
+    let told = json!({ "count": count, "intents": intents });
+    Ok(enveloped(Envelope {
+        data: Some(hidden_json(&told)),
+        warnings: warnings.into_iter().collect(),
+        ..Envelope::default()
+    }))
 }
 
 fn shown(visit: &Visit, digest: &[u8; 32], record: &IntentRecord) -> Value {
