@@ -218,6 +218,7 @@ impl Scan {
         let purged = behind.purged;
         self.chain = behind.chain;
         self.book.vote = behind.vote;
+        self.turns = Turns::known(behind.last, behind.turns.clone());
         if !self.book.found_unread(unread, Arc::clone(&reading.file)) {
             return Err(reading.damaged(0, "entries leave a hole in the log"));
         }

@@ -26,6 +26,11 @@ impl Turns {
         Self { last, firsts: Some(Vec::new()) }
     }
 
+    /// Of a segment that was not read, which ends with this entry.
+    pub(super) fn known(last: Option<LogId>, firsts: Option<Vec<LogId>>) -> Self {
+        Self { last, firsts }
+    }
+
     /// An entry was added.
     pub(super) fn entry(&mut self, id: LogId) {
         if self.last.is_none_or(|last| last.leader_id != id.leader_id) {

@@ -255,6 +255,46 @@ async fn full_segments_are_not_read_at_a_start() {
     log.close();
 }
 
+#[tokio::test]
+async fn a_segment_whose_first_group_is_torn_tells_the_turns_of_the_one_before_when_it_is_begun_anew() {
+    let entry_of = |index: u64| entry(1 + u64::from(index >= 6), index, 700);
+    let newest =
+        |disk: &SimDisk| disk.paths().into_iter().filter(|path| path.to_str().unwrap().contains("segment")).max();
+    let open = |disk: &Arc<SimDisk>| LogStore::open(setup(disk, 4 * 1024), Arc::default(), Arc::default()).unwrap();
+    let disk = Arc::new(SimDisk::default());
+    open(&disk).close();
+    // Nobody told the anchor since: it is told when the log rests.
+    let anchor = disk.bytes(Path::new(ANCHOR));
+    let mut torn = 0;
+    for index in 0..24 {
+        let segment = newest(&disk);
+        let mut log = open(&disk);
+        append(&mut log, vec![entry_of(index)]).await.unwrap();
+        log.close();
+        if index == 0 || newest(&disk) == segment {
+            continue;
+        }
+        // It was the first of a new segment: the second sector of it was never written.
+        let copy = disk.copy();
+        copy.edit(&newest(&disk).unwrap(), |bytes| bytes[SECTOR_BYTES..].fill(0));
+        copy.edit(Path::new(ANCHOR), |bytes| bytes.clone_from(&anchor));
+        let mut log = open(&copy);
+        assert_eq!(log.get_log_state().await.unwrap().last_log_id, Some(entry_of(index - 1).log_id));
+        for index in index..index + 9 {
+            append(&mut log, vec![entry_of(index)]).await.unwrap();
+        }
+        log.close();
+        let written: Vec<Entry> = (0..index + 9).map(entry_of).collect();
+        let mut log = open(&copy);
+        assert_eq!(entries(&mut log).await.into_values().collect::<Vec<_>>(), written, "torn at {index}");
+        log.close();
+        let segments = recover(copy.as_ref(), Path::new("/log"), NODE).unwrap().book.segments.len();
+        assert_eq!(unread(&copy).len(), segments - 1, "torn at {index}: all but the newest are left unread");
+        torn += 1;
+    }
+    assert!(torn > 3);
+}
+
 #[test]
 fn a_checkpoint_from_before_turns_were_kept_leaves_its_segment_to_be_read() {
     let head = |segment, last, turns| Head {
