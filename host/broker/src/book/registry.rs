@@ -67,6 +67,16 @@ impl From<Table> for Kind {
     }
 }
 
+impl From<PluginKind> for Kind {
+    fn from(plugin: PluginKind) -> Self {
+        match plugin {
+            PluginKind::Secrets => Self::Secret,
+            PluginKind::Auth => Self::Auth,
+            PluginKind::Database => Self::Database,
+        }
+    }
+}
+
 /// A registered version of a plugin.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Registered {

@@ -25,6 +25,14 @@ use crate::visit::{Ask, Visit, data, enveloped, listed};
 pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("plugins/catalog", &[Verb::Read], Handler::Now(all), "List the plugins."),
     HostRoute::new("plugins/catalog/{type}", &[Verb::List], Handler::Now(list), "List plugins of a type.").sudo(),
+    HostRoute::new(
+        "plugins/catalog/{name}",
+        &[Verb::Write],
+        Handler::Later(register::register),
+        "Register a plugin of the type that its component has.",
+    )
+    .sudo()
+    .fields(register::FIELDS),
     HostRoute::new("plugins/catalog/{type}/{name}", &[Verb::Read], Handler::Now(read), "Read a plugin.")
         .sudo()
         .fields(register::VERSION),

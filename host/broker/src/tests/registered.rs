@@ -194,6 +194,10 @@ async fn what_does_not_fit_is_not_registered() {
         ("secret/system", with(b"system", json!({})), "is a part of the server itself"),
         ("secret/odd", with(b"odd", json!({})), "is no semantic version"),
         ("secret/lodger", with(b"noise", json!({})), "the component is refused: it is no component"),
+        ("other", with(OLD, json!({})), "says that it is \"lodger\""),
+        ("leaser", with(b"brought", json!({})), "is the one that this server brings"),
+        ("system", with(b"system", json!({})), "is a part of the server itself"),
+        ("lodger", json!({"command": "lodger", "sha256": "00"}), "not programs"),
         ("secret/lodger", json!({"component": "!"}), "component is no base64"),
         ("secret/lodger", json!({"component": "A".repeat(10 << 20)}), "the component is larger than"),
         ("secret/lodger", json!({"command": "lodger", "sha256": "00"}), "not programs"),
@@ -206,6 +210,22 @@ async fn what_does_not_fit_is_not_registered() {
     }
     let all = kit.ask(Verb::Read, "sys/plugins/catalog", ROOT, Value::Null).await.data();
     assert_eq!(all["secret"], json!(["leaser", "lodger"]));
+}
+
+#[tokio::test]
+async fn without_a_type_in_the_path_a_plugin_has_that_of_its_component() {
+    let kit = Kit::new().await;
+    let _ = kit.compiler.knows(OLD, FakePlugin::new().named("lodger").versioned("1.0.0"));
+    let answer = kit.ask(Verb::Write, "sys/plugins/catalog/lodger", ROOT, body(OLD)).await;
+    assert_eq!(answer.failed, None);
+    let found = kit.ask(Verb::Read, &path("lodger"), ROOT, Value::Null).await.data();
+    assert_eq!((&found["type"], &found["version"]), (&json!("secret"), &json!("v1.0.0")));
+    // Another type by the same name, or the same again, is what it is with a type.
+    assert_eq!(register(&kit, "lodger", OLD).await.failed, None);
+    for verb in [Verb::Read, Verb::Delete] {
+        let answer = kit.ask(verb, "sys/plugins/catalog/lodger", ROOT, Value::Null).await;
+        assert!(answer.failed.is_some(), "{verb:?} takes no name without a type");
+    }
 }
 
 #[tokio::test]

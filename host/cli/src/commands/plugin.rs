@@ -3,6 +3,8 @@
 pub(super) mod grants;
 pub(super) mod intents;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bulkhead_model::limits::BODY_BYTES_MAX;
@@ -18,14 +20,14 @@ use crate::session::Session;
 pub(super) const GROUP: Group = Group {
     words: "plugin",
     about: "Interact with plugins and the catalog of them",
-    help: "The catalog has the plugins that the server brings, and those that operators registered:\ncomponents of WebAssembly, of type auth, database or secret.\n\nRegister one, and mount it:\n\n    $ bulkhead plugin register secret codes codes.wasm\n    $ bulkhead secrets enable codes",
+    help: "The catalog has the plugins that the server brings, and those that operators registered:\ncomponents of WebAssembly, of type auth, database or secret.\n\nRegister one, and mount it:\n\n    $ bulkhead plugin register codes codes.wasm\n    $ bulkhead secrets enable codes",
 };
 
 pub(super) const REGISTER: Command = Command {
     words: "plugin register",
     about: "Register a new plugin in the catalog",
-    usage: "[options] TYPE NAME FILE",
-    help: "Puts the component in FILE into the catalog, on every node of the cluster. NAME and version\nare what the component says of itself. Mounts that run another version stay with it until\nthey are tuned.\n\nRegister a version, and let a mount run it:\n\n    $ bulkhead plugin register -sha256=d3f0a8b... secret codes codes.wasm\n    $ bulkhead secrets tune -plugin-version=v1.1.0 codes/",
+    usage: "[options] [TYPE] NAME FILE",
+    help: "Puts the component in FILE into the catalog, on every node of the cluster. NAME and version\nare what the component says of itself, and so is the type: if TYPE is given, another one is\nrefused. Mounts that run another version stay with it until they are tuned.\n\nRegister a plugin:\n\n    $ bulkhead plugin register codes codes.wasm\n\nRegister a version that must be these bytes, and let a mount run it:\n\n    $ bulkhead plugin register -sha256=d3f0a8b... secret codes codes.wasm\n    $ bulkhead secrets tune -plugin-version=v1.1.0 codes/",
     prints: Prints::Lines,
     is_client: true,
     flags: &[
@@ -91,17 +93,28 @@ fn known_type(kind: &str) -> Result<&str, String> {
     if TYPES.contains(&kind) { Ok(kind) } else { Err(format!("{kind:?} is not a supported plugin type")) }
 }
 
-/// Type and name, which begin the arguments, as a path of the API.
-fn path_of(arguments: &[String]) -> Result<(String, &str), Fault> {
-    let kind = known_type(&arguments[0]).map_err(Fault::Refused)?;
-    let name = arguments[1].trim();
-    Ok((format!("sys/plugins/catalog/{kind}/{name}"), name))
+/// The path of a plugin in the API.
+fn path_of(kind: &str, name: &str) -> Result<String, Fault> {
+    let kind = known_type(kind).map_err(Fault::Refused)?;
+    Ok(format!("sys/plugins/catalog/{kind}/{}", name.trim()))
+}
+
+/// Type and name, which are the arguments, as a path of the API.
+fn named(session: &Session) -> Result<(String, &str), Fault> {
+    let arguments = session.exactly(2)?;
+    Ok((path_of(&arguments[0], &arguments[1])?, arguments[1].trim()))
 }
 
 fn register(session: &Session) -> Result<u8, Fault> {
-    let arguments = session.exactly(3)?;
-    let (path, name) = path_of(arguments)?;
-    let component = component(arguments[2].trim())?;
+    let (path, name, file) = match session.arguments() {
+        [name, file] => (format!("sys/plugins/catalog/{}", name.trim()), name.trim(), file),
+        [kind, name, file] => (path_of(kind, name)?, name.trim(), file),
+        others => {
+            let how = if others.len() < 2 { "Not enough" } else { "Too many" };
+            return Err(Fault::Usage(format!("{how} arguments (expected 2 or 3, got {})", others.len())));
+        }
+    };
+    let component = component(file.trim())?;
     let mut body = json!({ "component": STANDARD.encode(component) });
     for flag in ["sha256", "version"] {
         if let Some(text) = session.flags.text(flag) {
@@ -128,7 +141,7 @@ fn component(path: &str) -> Result<Vec<u8>, Fault> {
 }
 
 fn deregister(session: &Session) -> Result<u8, Fault> {
-    let (path, name) = path_of(session.exactly(2)?)?;
+    let (path, name) = named(session)?;
     let client = session.client()?;
     client
         .send(&Call::new("DELETE", &path).query(&version(session)))
@@ -153,8 +166,7 @@ fn list(session: &Session) -> Result<u8, Fault> {
     let fits = |plugin: &&Value| kind.is_none_or(|kind| plugin.get("type").and_then(Value::as_str) == Some(kind));
     let plugins: Vec<&Value> = detailed.into_iter().flatten().filter(fits).collect();
     if !session.is_table() {
-        let details: Vec<Value> = plugins.into_iter().map(entry).collect();
-        return session.show_value(&json!({ "details": details }));
+        return session.show_value(&by_type(&plugins));
     }
     let columns: &[(&str, &str)] = match (session.is_detailed, kind) {
         (true, _) => {
@@ -171,6 +183,18 @@ fn list(session: &Session) -> Result<u8, Fault> {
     Ok(0)
 }
 
+/// The names of each type that there are plugins of, and all that is known of each, as the peers list them.
+fn by_type(plugins: &[&Value]) -> Value {
+    let text = |plugin: &Value, key: &str| plugin.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for plugin in plugins {
+        names.entry(text(plugin, "type")).or_default().insert(text(plugin, "name"));
+    }
+    let mut listed: BTreeMap<String, Value> = names.into_iter().map(|(kind, names)| (kind, json!(names))).collect();
+    listed.insert("details".to_owned(), plugins.iter().map(|plugin| entry(plugin)).collect());
+    Value::Object(listed.into_iter().collect())
+}
+
 /// A plugin as the peers list it.
 fn entry(plugin: &Value) -> Value {
     let keys = ["type", "name", "version", "builtin", "deprecation_status"];
@@ -179,7 +203,7 @@ fn entry(plugin: &Value) -> Value {
 }
 
 fn info(session: &Session) -> Result<u8, Fault> {
-    let (path, name) = path_of(session.exactly(2)?)?;
+    let (path, name) = named(session)?;
     let client = session.client()?;
     let secret = client
         .secret(&Call::new("GET", &path).query(&version(session)))

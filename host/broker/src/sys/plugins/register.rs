@@ -21,7 +21,9 @@ pub(super) const FIELDS: &[&str] = &["component", "sha256", "version", "command"
 
 pub(super) fn register<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
     Box::pin(async move {
-        let (kind, name) = named(ask)?;
+        // Without a type in the path it is the component's own.
+        let kind = if ask.capture("type").is_empty() { None } else { Some(named(ask)?.0) };
+        let name = ask.capture("name");
         let (component, sha256) = component(&ask.fields)?;
         let registry = &visit.config.registry;
         if registry.all().len() >= REGISTERED_MAX && registry.with_digest(&sha256).is_none() {
@@ -68,10 +70,12 @@ fn component(fields: &Fields) -> Result<(Vec<u8>, String), Fault> {
     }
 }
 
-/// What is known of a plugin that is registered under this name, without what its bytes tell.
-fn fitting(plugin: &dyn Plugin, (kind, name): (Kind, &str), asked: &str) -> Result<Registered, Fault> {
+/// What is known of a plugin that is registered under this name, and as this type if one was asked for,
+/// without what its bytes tell.
+fn fitting(plugin: &dyn Plugin, (asked_kind, name): (Option<Kind>, &str), asked: &str) -> Result<Registered, Fault> {
     let about = plugin.descriptor();
-    if plugin.kind() != kind.plugin() {
+    let kind = Kind::from(plugin.kind());
+    if asked_kind.is_some_and(|asked| asked != kind) {
         let what = match plugin.kind() {
             PluginKind::Secrets => "a secrets engine: register it as type secret",
             PluginKind::Auth => "an auth method: register it as type auth",
