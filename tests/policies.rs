@@ -91,6 +91,13 @@ fn the_client_explains_in_words_and_by_its_exit_code() {
     let templated = cli(&node, &["policy", "explain", "default,app", "read", "secret/data/app/db"]);
     let text = printed(&templated);
     assert!(templated.status.success() && text.contains("depend on who asks, in default"), "{text}");
+    // 2 is the answer "denied" alone.
+    for wrong in [&["nope", "read", "a"][..], &["app", "fly", "a"], &["app", "read"][..1], &["app", "read", "a/../b"]] {
+        let failed = cli(&node, &[&["policy", "explain"], wrong].concat());
+        assert_eq!(failed.status.code(), Some(1), "{wrong:?}: {}", printed(&failed));
+    }
+    let unreached = cli(&node, &["policy", "explain", "-address=http://127.0.0.1:1", "read", "a"]);
+    assert_eq!(unreached.status.code(), Some(1), "{}", printed(&unreached));
     let own = cli(&node, &["policy", "explain", "delete", "anything/at/all"]);
     assert!(own.status.success() && printed(&own).contains("full power"), "{}", printed(&own));
 }
@@ -149,5 +156,66 @@ fn policies_are_held_against_the_cases_beside_them_without_a_server() {
             "{broken}: {}",
             printed(&refused)
         );
+    }
+}
+
+const TEAM: &str = r#"
+path "secret/data/plain" { capabilities = ["read"] }
+path "secret/data/{{identity.entity.name}}/*" { capabilities = ["read"] }
+path "secret/data/{{identity.entity.metadata.team}}/*" { capabilities = ["update"] }
+path "auth/{{identity.entity.aliases.auth_userpass_1.name}}" { capabilities = ["list"] }
+path "secret/data/of-{{identity.groups.names.ops.name}}" { capabilities = ["delete"] }
+"#;
+
+#[test]
+fn cases_say_who_asks_where_a_path_depends_on_it_and_need_not_elsewhere() {
+    let node = Node::prepare(bulkhead_tests::node::Start::dev(Program::Bulkhead));
+    let folder = node.path("policies");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("team.hcl"), TEAM).unwrap();
+    let case = |rest: &str| format!("case \"one\" {{\n  policies = [\"team\"]\n{rest}\n}}\n");
+    let entity =
+        "entity = { name = \"ann\", metadata = { team = \"web\" }, aliases = { auth_userpass_1 = { name = \"a\" } } }";
+    let ann = |operation: &str, path: &str, allowed: bool| {
+        case(&format!(
+            "operation = \"{operation}\"\npath = \"{path}\"\nallowed = {allowed}\n{entity}\ngroups = [\"ops\"]"
+        ))
+    };
+    let without = |path: &str, allowed: bool, more: &str| {
+        case(&format!("operation = \"read\"\npath = \"{path}\"\nallowed = {allowed}\n{more}"))
+    };
+    let right = [
+        ann("read", "secret/data/ann/db", true),
+        ann("read", "secret/data/bob/db", false),
+        ann("update", "secret/data/web/db", true),
+        ann("list", "auth/a", true),
+        ann("delete", "secret/data/of-ops", true),
+        ann("read", "secret/data/plain", true),
+        without("secret/data/plain", true, ""),
+        without("secret/other", false, ""),
+        without("secret/data/ann/db", false, "entity = false"),
+        without("secret/data/ann/db", false, "entity = { name = \"bob\" }"),
+        // A name that would widen the path: nothing of the policy is left.
+        without("secret/data/plain", false, "entity = { name = \"*\" }"),
+        without("secret/data/plain", true, "groups = [{ name = \"ops\", id = \"7\", metadata = { a = \"b\" } }]"),
+    ]
+    .concat();
+    let test = |cases: &str| {
+        fs::write(folder.join("team_test.hcl"), cases).unwrap();
+        cli(&node, &["policy", "test", "policies"])
+    };
+    let passed = test(&right);
+    assert!(passed.status.success(), "{}", printed(&passed));
+    assert!(printed(&passed).ends_with("12 passed, 0 failed\n"), "{}", printed(&passed));
+    for (broken, text) in [
+        (without("secret/data/ann/db", true, ""), "of team depends on who asks"),
+        (without("a", true, "entity = true"), "expected entity"),
+        (without("a", true, "entity = { nam = \"ann\" }"), "unknown key \"nam\" in an entity"),
+        (without("a", true, "entity = false\ngroups = [\"ops\"]"), "groups are those of an entity"),
+        (without("a", true, "groups = \"ops\""), "expected groups"),
+    ] {
+        let refused = test(&broken);
+        let said = printed(&refused);
+        assert!(refused.status.code() == Some(1) && said.contains(text), "{broken}: {said}");
     }
 }

@@ -31,7 +31,7 @@ pub(crate) enum Fault {
     /// A request failed, in a step the user did not ask for by name.
     #[error(transparent)]
     Client(Box<ClientError>),
-    /// `status` and `operator init -status` keep 2 for an answer, so their failed
+    /// `status`, `operator init -status` and `policy explain` keep 2 for an answer, so their failed
     /// requests end with 1.
     #[error("{tried}: {source}")]
     Check {
@@ -55,6 +55,16 @@ impl Fault {
     /// A failed request, with what it was for in front.
     pub(crate) fn request(tried: impl Into<String>, source: ClientError) -> Self {
         Self::Request { tried: tried.into(), source: Box::new(source) }
+    }
+
+    /// The same of a command that keeps 2 for an answer: what kept it from asking ends it with 1.
+    pub(crate) fn of_check(self) -> Self {
+        match self {
+            Self::Request { tried, source } => Self::Check { tried, source },
+            Self::Client(source) => Self::Local(source.to_string()),
+            Self::Refused(text) => Self::Local(text),
+            other => other,
+        }
     }
 
     /// The exit code that tells scripts whose fault it was.

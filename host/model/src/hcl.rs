@@ -89,8 +89,20 @@ pub fn parse(text: &str) -> Result<Vec<Item>, HclError> {
         let message = format!("text is {} bytes, over the limit of {HCL_BYTES_MAX}", text.len());
         return Err(HclError { line: 1, column: 1, message });
     }
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    if text.trim_start().starts_with('{') { json_form::file(text) } else { native::file(text) }
+    let is_json = is_json(text);
+    let text = without_mark(text);
+    if is_json { json_form::file(text) } else { native::file(text) }
+}
+
+/// Whether a text is read as JSON.
+#[must_use]
+pub fn is_json(text: &str) -> bool {
+    without_mark(text).trim_start().starts_with('{')
+}
+
+/// Without the mark that some editors put in front.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use crate::path::{self, ApiPath};
 use crate::template::{self, Subject, TemplateError};
 
 mod filter;
+mod guess;
 
 pub use filter::KeysFilter;
 
@@ -64,7 +65,7 @@ impl PolicyName {
 pub struct Capabilities(u16);
 
 /// Name and bit of each capability, in the order Vault lists them.
-const CAPABILITIES: [(&str, u16); 10] = [
+const CAPABILITIES: [(&str, u16); 9] = [
     ("create", 1),
     ("read", 2),
     ("update", 4),
@@ -74,7 +75,6 @@ const CAPABILITIES: [(&str, u16); 10] = [
     ("deny", 64),
     ("patch", 128),
     ("scan", 256),
-    ("recover", 512),
 ];
 
 #[allow(missing_docs)]
@@ -161,10 +161,15 @@ impl Policy {
         let items = hcl::parse(text).map_err(|e| PolicyError::Syntax(e.to_string()))?;
         let mut rules = Vec::new();
         for item in &items {
-            match item.key.as_str() {
-                "path" => path_items(item, &mut rules)?,
-                "name" => {}
-                other => return Err(PolicyError::Meaning(format!("invalid key {other:?} on line {}", item.line))),
+            match (item.key.as_str(), &item.value) {
+                ("path", Value::Body(_) | Value::List(_)) if item.labels.is_empty() && !hcl::is_json(text) => {
+                    let text = format!("path on line {} needs a pattern, as in path \"secret/*\" {{ … }}", item.line);
+                    return Err(PolicyError::Meaning(text));
+                }
+                ("path", _) => path_items(item, &mut rules)?,
+                ("name", Value::Str(_) | Value::Num(_)) => {}
+                ("name", _) => return Err(PolicyError::Meaning(format!("name on line {} is no text", item.line))),
+                (other, _) => return Err(PolicyError::Meaning(format!("invalid key {other:?} on line {}", item.line))),
             }
         }
         Ok(Self { rules })
@@ -326,8 +331,9 @@ fn shorthand(value: &Value) -> Result<Capabilities, String> {
 
 fn strings(value: &Value) -> Option<Vec<String>> {
     match value {
-        Value::Str(one) => Some(vec![one.clone()]),
-        Value::List(list) => list.iter().map(|v| if let Value::Str(s) = v { Some(s.clone()) } else { None }).collect(),
+        Value::List(list) => {
+            list.iter().map(|v| if let Value::Str(s) | Value::Num(s) = v { Some(s.clone()) } else { None }).collect()
+        }
         _ => None,
     }
 }

@@ -104,6 +104,21 @@ pub fn expand(text: &str, subject: Option<&Subject>, forbidden: &[char]) -> Resu
     }
 }
 
+/// The text with this in the place of each directive, whatever it is about.
+///
+/// # Errors
+/// [`TemplateError::Unbalanced`].
+pub(crate) fn blanked(text: &str, blank: char) -> Result<String, TemplateError> {
+    let mut out = String::with_capacity(text.len());
+    for piece in pieces(text)? {
+        match piece {
+            Piece::Plain(text) => out.push_str(text),
+            Piece::Directive(_) => out.push(blank),
+        }
+    }
+    Ok(out)
+}
+
 /// A stretch of a template.
 enum Piece<'t> {
     Plain(&'t str),

@@ -191,8 +191,8 @@ fn parsed(
         let Ok(policy_name) = PolicyName::parse(name) else { continue };
         let Some(record) = policies::read(tx, &policy_name, now_ms)? else { continue };
         ends |= record.expires_ms != 0;
-        // Checked when it was written; a rule that this version cannot read grants nothing.
-        let policy = Policy::parse(&record.text).unwrap_or_default();
+        // Checked when it was written. Of one that this version cannot read a ban would be lost.
+        let policy = Policy::parse(&record.text).map_err(|error| AclError::Policy { name: name.clone(), error })?;
         ends |= policy.ends();
         let subject = persona.map(|persona| &persona.subject);
         let policy = policy

@@ -18,6 +18,18 @@ use crate::visit::{Ask, Visit, data, enveloped, flat, listed, warning};
 const FIELDS: &[&str] = &[
     "name",
     "policy",
+    "cas",
+    "cas_required",
+    "ttl",
+    "expiration",
+    "allow_slashes_in_identity_templates",
+    "allow_wildcards_in_identity_templates",
+];
+
+/// As [`FIELDS`], with the older name of the text.
+const LEGACY_FIELDS: &[&str] = &[
+    "name",
+    "policy",
     "rules",
     "cas",
     "cas_required",
@@ -49,8 +61,8 @@ pub(super) const ROUTES: &[HostRoute] = &[
     .folded(form),
     HostRoute::new("policy", &[Verb::Read, Verb::List], Handler::Now(list_legacy), "List the policies."),
     HostRoute::new("policy/{name...}", &[Verb::Read], Handler::Now(read_legacy), "Read a policy.").folded(form),
-    HostRoute::new("policy/{name...}", &[Verb::Write], Handler::Now(write), "Write a policy.")
-        .fields(FIELDS)
+    HostRoute::new("policy/{name...}", &[Verb::Write], Handler::Now(write_legacy), "Write a policy.")
+        .fields(LEGACY_FIELDS)
         .folded(form),
     HostRoute::new("policy/{name...}", &[Verb::Delete], Handler::Now(delete), "Delete a policy.").folded(form),
 ];
@@ -194,10 +206,21 @@ fn patch(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 }
 
 fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let name = writable(ask)?;
+    written(visit, ask, "policy")?;
+    Ok(Reply::Empty)
+}
+
+/// The older form takes the text under its older name as well.
+fn write_legacy(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let deprecated = !ask.fields.has("policy") && ask.fields.has("rules");
-    let sent = ask.fields.text_or_empty(if deprecated { "rules" } else { "policy" })?;
-    let text = text(sent)?;
+    written(visit, ask, if deprecated { "rules" } else { "policy" })?;
+    Ok(if deprecated { warning("'rules' is deprecated, please use 'policy' instead") } else { Reply::Empty })
+}
+
+/// Writes a policy whose text was sent under this name.
+fn written(visit: &mut Visit, ask: &Ask<'_>, text_name: &str) -> Result<(), Fault> {
+    let name = writable(ask)?;
+    let text = text(ask.fields.text_or_empty(text_name)?)?;
     let before = policies::read(&mut visit.tx, &name, visit.now_ms)?;
     check_and_set(ask, before.as_ref())?;
     let now_ms = visit.now_ms;
@@ -211,7 +234,7 @@ fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         allow_wildcards: ask.fields.flag("allow_wildcards_in_identity_templates")?.unwrap_or(false),
     };
     policies::write(&mut visit.tx, &name, &record)?;
-    Ok(if deprecated { warning("'rules' is deprecated, please use 'policy' instead") } else { Reply::Empty })
+    Ok(())
 }
 
 fn check_and_set(ask: &Ask<'_>, before: Option<&PolicyRecord>) -> Result<(), Fault> {

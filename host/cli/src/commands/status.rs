@@ -22,7 +22,8 @@ pub(super) const COMMAND: Command = Command {
 
 fn run(session: &Session) -> Result<u8, Fault> {
     session.at_most(0)?;
-    let client = local(session.client())?.outside_namespaces();
+    // Settings that cannot be used end this command with 1: 2 says "sealed".
+    let client = session.client().map_err(Fault::of_check)?.outside_namespaces();
     let status = client
         .json(&Call::new("GET", "sys/seal-status"))
         .map_err(|error| Fault::Check { tried: "Error checking seal status".to_owned(), source: Box::new(error) })?;
@@ -36,14 +37,6 @@ fn run(session: &Session) -> Result<u8, Fault> {
         show_object(session, &status)?;
     }
     Ok(if is_true(&status, "sealed") { EXIT_REMOTE } else { 0 })
-}
-
-/// Settings that cannot be used end this command with 1: 2 says "sealed".
-fn local<T>(result: Result<T, Fault>) -> Result<T, Fault> {
-    result.map_err(|fault| match fault {
-        Fault::Client(source) => Fault::Local(source.to_string()),
-        other => other,
-    })
 }
 
 /// Shows a seal status with who leads.

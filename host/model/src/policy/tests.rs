@@ -44,8 +44,31 @@ fn what_no_policy_can_say_is_refused() {
         r#"path "a" { capabilities = ["read"] min_wrapping_ttl = "5m" max_wrapping_ttl = "1m" }"#,
         r#"path "a" { capabilities = ["read"]"#,
         r#"path { capabilities = ["read"] }"#,
+        r#"path "a" { capabilities = "read" }"#,
+        r#"path "a" { capabilities = ["recover"] }"#,
+        r#"path "a" { capabilities = [1] }"#,
+        r#"path "a" { capabilities = ["read"] required_parameters = "x" }"#,
+        r#"path = { a = { capabilities = ["read"] } }"#,
+        r#"path { a { capabilities = ["read"] } }"#,
+        r#"path = [{ "a" = { capabilities = ["read"] } }]"#,
+        r#"path "a" "b" { capabilities = ["read"] }"#,
+        r#"path "a" { capabilities = ["read"] min_wrapping_ttl = -1 }"#,
+        r#"name = ["x"] path "a" { capabilities = ["read"] }"#,
+        r#"{"path": {"a": {"capabilities": "read"}}}"#,
+        r#"{"path": {"a": [{"capabilities": ["read"]}]}}"#,
     ] {
         assert!(Policy::parse(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn what_openbao_takes_is_taken() {
+    for text in [
+        r#"{"path": [{"a": {"capabilities": ["read"], "required_parameters": [1]}}]}"#,
+        r#"name = "x" path "a" { capabilities = ["read"] required_parameters = [1] comment = ["x"] }"#,
+        r#"path "a" { capabilities = [] allowed_parameters { a = ["x", 1] } }"#,
+    ] {
+        assert_eq!(Policy::parse(text).map(|policy| policy.rules.len()), Ok(1), "{text}");
     }
 }
 

@@ -12,7 +12,7 @@ pub(in crate::commands) const COMMAND: Command = Command {
     words: "policy explain",
     about: "Tell whether policies allow a request, and by which rule",
     usage: "[options] [TOKEN|POLICIES] OPERATION PATH",
-    help: "Tells whether a token, or policies with these names, may do something, which rule decides,\nand of which policies it is. Without either it is about the token in use. The exit code is 0\nwhere it is allowed, and 2 where it is not.\n\nAsk about the token in use:\n\n    $ bulkhead policy explain update secret/data/app\n\nAsk about two policies together:\n\n    $ bulkhead policy explain default,app read secret/data/app",
+    help: "Tells whether a token, or policies with these names, may do something, which rule decides,\nand of which policies it is. Without either it is about the token in use. The exit code is 0\nwhere it is allowed, 2 where it is not, and 1 if nobody can be asked.\n\nAsk about the token in use:\n\n    $ bulkhead policy explain update secret/data/app\n\nAsk about two policies together:\n\n    $ bulkhead policy explain default,app read secret/data/app",
     prints: Prints::Formatted,
     is_client: true,
     flags: &[
@@ -20,7 +20,7 @@ pub(in crate::commands) const COMMAND: Command = Command {
         Flag::switch("accessor", "The first argument is the accessor of a token."),
         Flag::pairs("parameter", "Parameter of the request, as name=value; may be given many times."),
     ],
-    run,
+    run: |session| run(session).map_err(Fault::of_check),
 };
 
 fn run(session: &Session) -> Result<u8, Fault> {

@@ -1,13 +1,17 @@
 //! `policy test`: holds policies against cases in files beside them, without a server.
 
+mod caller;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bulkhead_model::acl::{Acl, Ask, Explanation};
 use bulkhead_model::hcl::{self, Item};
-use bulkhead_model::policy::{Capabilities, Policy, PolicyName};
+use bulkhead_model::policy::{Capabilities, Policy, PolicyName, TemplateValues};
 use serde_json::{Map, Value};
+
+use caller::Caller;
 
 use crate::commands::{Command, Prints};
 use crate::fault::{EXIT_LOCAL, Fault, plain_io};
@@ -17,7 +21,7 @@ pub(in crate::commands) const COMMAND: Command = Command {
     words: "policy test",
     about: "Hold policies against cases in files",
     usage: "[options] FOLDER",
-    help: "Reads the policies of a folder (NAME.hcl) and the cases beside them (*_test.hcl), and tells\nwhich of them come out otherwise. It needs no server. The exit code is 0 if all of them come\nout right.\n\nA case:\n\n    case \"the app reads its own secrets\" {\n      policies  = [\"app\"]\n      operation = \"read\"\n      path      = \"secret/data/app/db\"\n      allowed   = true\n    }\n\nIt may have parameters = { name = \"value\" }, sudo = true where the path demands it, and\nwrap_ttl = 60, in seconds.\n\nTest those of a folder:\n\n    $ bulkhead policy test ./policies",
+    help: "Reads the policies of a folder (NAME.hcl) and the cases beside them (*_test.hcl), and tells\nwhich of them come out otherwise. It needs no server. The exit code is 0 if all of them come\nout right.\n\nA case:\n\n    case \"the app reads its own secrets\" {\n      policies  = [\"app\"]\n      operation = \"read\"\n      path      = \"secret/data/app/db\"\n      allowed   = true\n    }\n\nIt may have parameters = { name = \"value\" }, sudo = true where the path demands it, and\nwrap_ttl = 60, in seconds. Where paths depend on who asks:\n\n    entity = { name = \"ann\", metadata = { team = \"web\" } }\n    groups = [\"ops\"]\n\nAn entity may have id, name, metadata and aliases, by the accessor of their mount, a group id, name\nand metadata; entity = false stands for a token without one.\n\nTest those of a folder:\n\n    $ bulkhead policy test ./policies",
     prints: Prints::Lines,
     is_client: false,
     flags: &[],
@@ -39,6 +43,7 @@ struct Case {
     sudo: bool,
     wrap_ttl_secs: Option<u64>,
     parameters: Map<String, Value>,
+    caller: Caller,
 }
 
 fn run(session: &Session) -> Result<u8, Fault> {
@@ -100,23 +105,27 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
 }
 
 fn explained(case: &Case, policies: &BTreeMap<String, Policy>) -> Result<Explanation, Fault> {
+    let folder = [Capabilities::LIST, Capabilities::SCAN].contains(&case.operation) && !case.path.ends_with('/');
+    let path = if folder { format!("{}/", case.path) } else { case.path.clone() };
     let mut named = Vec::new();
     for name in &case.policies {
         let policy = policies
             .get(name)
             .ok_or_else(|| Fault::Local(format!("{}: there is no {name}.hcl beside the cases", case.place)))?;
-        if policy.is_templated() {
-            let place = &case.place;
-            return Err(Fault::Local(format!(
-                "{place}: {name} depends on who asks, which a case cannot say: ask a server with policy explain"
-            )));
+        if case.caller == Caller::Unknown {
+            known_without_caller(case, (name, policy), &path)?;
         }
-        named.push((name.as_str(), policy));
+        match policy.resolved(case.caller.subject(), TemplateValues::default()) {
+            Ok(policy) => named.push((name.as_str(), policy)),
+            // As a server does: whoever has such a policy may do nothing.
+            Err(error) => {
+                let reason = format!("{name} cannot be what it is meant to be for this entity: {error}");
+                return Ok(Explanation { allowed: false, rule: None, reason });
+            }
+        }
     }
-    let folder = [Capabilities::LIST, Capabilities::SCAN].contains(&case.operation) && !case.path.ends_with('/');
-    let path = if folder { format!("{}/", case.path) } else { case.path.clone() };
     let parameters = || Some(case.parameters.clone());
-    Ok(Acl::of(named).explain(&Ask {
+    Ok(Acl::of(named.iter().map(|(name, policy)| (*name, policy))).explain(&Ask {
         path: &path,
         folded: &[],
         needs: case.operation,
@@ -124,6 +133,19 @@ fn explained(case: &Case, policies: &BTreeMap<String, Policy>) -> Result<Explana
         wrap_ttl_secs: case.wrap_ttl_secs,
         parameters: &parameters,
     }))
+}
+
+/// Makes sure that it is nothing to the path of a case who asks.
+fn known_without_caller(case: &Case, (name, policy): (&str, &Policy), path: &str) -> Result<(), Fault> {
+    let bare = path.trim_end_matches('/');
+    let open = policy.rules.iter().find(|rule| [path, bare].iter().any(|path| rule.might_be_about(path)));
+    match open {
+        None => Ok(()),
+        Some(rule) => Err(Fault::Local(format!(
+            "{}: path {:?} of {name} depends on who asks: say it, as in entity = {{ name = \"ann\" }}",
+            case.place, rule.pattern
+        ))),
+    }
 }
 
 fn read_cases(path: &Path, text: &str) -> Result<Vec<Case>, Fault> {
@@ -147,6 +169,7 @@ fn case(path: &Path, item: &Item) -> Result<Case, Fault> {
         sudo: false,
         wrap_ttl_secs: None,
         parameters: Map::new(),
+        caller: Caller::Unknown,
     };
     let mut is_decided = false;
     for item in body {
@@ -170,6 +193,8 @@ fn case(path: &Path, item: &Item) -> Result<Case, Fault> {
                 case.wrap_ttl_secs = Some(secs.ok_or_else(|| wrong(item, "expected a number of seconds"))?);
             }
             "parameters" => case.parameters = map(&item.value).ok_or_else(|| wrong(item, "expected a block"))?,
+            "entity" => case.caller.entity(&item.value).map_err(|what| wrong(item, &what))?,
+            "groups" => case.caller.groups(&item.value).map_err(|what| wrong(item, &what))?,
             other => return Err(wrong(item, &format!("unknown key {other:?} in a case"))),
         }
     }
