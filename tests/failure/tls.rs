@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
+use std::net::{Shutdown, TcpListener};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -236,6 +237,105 @@ fn a_certificate_that_is_its_own_authority_is_taken_by_both_clients() {
         let told = ask(&client, "other");
         assert!(told.contains("failed to verify certificate: x509: certificate"), "{}: {told}", client.display());
     }
+}
+
+#[test]
+fn a_certificate_may_stand_in_the_environment_itself() {
+    let node = serving_tls();
+    certify(node.dir(), "other");
+    let pem = |name: &str| fs::read_to_string(node.path(&format!("{name}.pem"))).unwrap();
+    let ask = |client: &Path, variable: &str, pem: &str| {
+        let mut command = Command::new(client);
+        command.args(["operator", "init", "-status", "-address", &format!("https://127.0.0.1:{}", node.port)]);
+        let output = command.env("HOME", node.dir()).env(variable, pem).output().unwrap();
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    for client in std::iter::once(programs::bulkhead()).chain(programs::bao()) {
+        for variable in ["VAULT_CACERT_BYTES", "BAO_CACERT_BYTES"] {
+            let told = ask(&client, variable, &pem("first"));
+            assert!(told.contains("is not initialized"), "{}: {told}", client.display());
+            let told = ask(&client, variable, &pem("other"));
+            assert!(told.contains("failed to verify certificate"), "{}: {told}", client.display());
+        }
+    }
+}
+
+/// A proxy that takes one connection, and what it was asked first. It connects to this port, whatever it is told to, or
+/// answers itself where nothing is to be connected.
+fn proxy(to: u16) -> (u16, thread::JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let served = thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            client.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+        let head = String::from_utf8(head).unwrap();
+        if !head.starts_with("CONNECT ") {
+            let body = r#"{"initialized":true}"#;
+            write!(client, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+            return head;
+        }
+        client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").unwrap();
+        let mut server = connect(to).unwrap();
+        let (mut from, mut back) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+        let up = thread::spawn(move || io::copy(&mut from, &mut server).map(|_| server.shutdown(Shutdown::Write)));
+        let _ = io::copy(&mut back, &mut client);
+        let _ = client.shutdown(Shutdown::Both);
+        let _ = up.join().unwrap();
+        head
+    });
+    (port, served)
+}
+
+#[test]
+fn clients_go_through_a_proxy_and_speak_tls_with_the_server_behind_it() {
+    let node = serving_tls();
+    for client in std::iter::once(programs::bulkhead()).chain(programs::bao()) {
+        for (address, told, asked) in [
+            (format!("https://127.0.0.1:{}", node.port), "is not initialized", "CONNECT 127.0.0.1:"),
+            (
+                "http://vault.example:8200".to_owned(),
+                "is initialized",
+                "GET http://vault.example:8200/v1/sys/init HTTP/1.1",
+            ),
+        ] {
+            let (port, served) = proxy(node.port);
+            let mut command = Command::new(&client);
+            command.args(["operator", "init", "-status", "-address", &address]).env("HOME", node.dir());
+            command.env("VAULT_PROXY_ADDR", format!("http://ann:secret@127.0.0.1:{port}"));
+            let output = command.env("VAULT_CACERT", node.path("first.pem")).output().unwrap();
+            let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+            assert!(said.contains(told), "{} {address}: {said}", client.display());
+            let head = served.join().unwrap();
+            assert!(head.starts_with(asked), "{head}");
+            let mut fields = head.lines().filter_map(|line| line.split_once(": "));
+            let who = fields.find(|(name, _)| name.eq_ignore_ascii_case("proxy-authorization")).map(|(_, who)| who);
+            assert_eq!(who, Some("Basic YW5uOnNlY3JldA=="), "{head}");
+        }
+    }
+}
+
+#[test]
+fn the_log_says_why_a_handshake_failed_and_counts_instead_of_saying_it_each_time() {
+    let node = serving_tls();
+    for version in [&TLS12, &TLS13] {
+        // It trusts nobody, and says so in an alert.
+        let roots = RootCertStore::empty();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[version]).unwrap();
+        assert!(answer(node.port, builder.with_root_certificates(roots).with_no_client_auth()).is_err());
+    }
+    let deadline = Instant::now() + Duration::from_secs(READY_SECS_MAX);
+    let told = || node.output().lines().filter(|line| line.contains("TLS handshake failed")).count();
+    while told() == 0 {
+        assert!(Instant::now() < deadline, "{}", node.output());
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(told(), 1, "{}", node.output());
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod error;
 mod figures;
 mod flow;
 mod forwarded;
+mod handshakes;
 mod limits;
 mod listener;
 mod message;

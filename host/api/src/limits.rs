@@ -18,6 +18,10 @@ pub const ADDRESS_CONNECTIONS_MAX: usize = 1_024;
 /// Shortest time between two lines of the log about refused connections. Source: ours.
 pub(crate) const CROWDED_LOG_PAUSE: Duration = Duration::from_secs(10);
 
+/// Shortest time between two lines of the log about TLS handshakes that failed. Source: ours. Why: who
+/// wants can begin as many as one likes.
+pub(crate) const HANDSHAKE_LOG_PAUSE: Duration = Duration::from_secs(10);
+
 /// Most bytes of request bodies held at once, over all connections. Source: ours,
 /// eight bodies of the largest size. Why: without it, a few dozen clients that each
 /// send a large body slowly take all memory.

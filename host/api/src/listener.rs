@@ -26,6 +26,7 @@ use crate::encode::Encoded;
 use crate::error::ApiError;
 use crate::figures::Connected;
 use crate::forwarded::Forwarded;
+use crate::handshakes::Handshakes;
 use crate::limits::{ACCEPT_PAUSE, DRAIN_MAX, HANDSHAKE_MAX, ListenerLimits};
 use crate::message;
 use crate::pace::{Pace, Paced, linger};
@@ -116,7 +117,8 @@ impl Listener {
         let mut connections = JoinSet::new();
         let crowd = Crowd::new(self.limits.address_connections_max);
         let Self { socket, tls, limits, behind } = self;
-        let shared = Arc::new(Shared { api, tls, limits, behind, crowd, stop: stop.clone() });
+        let shared =
+            Arc::new(Shared { api, tls, limits, behind, crowd, handshakes: Handshakes::default(), stop: stop.clone() });
         loop {
             tokio::select! {
                 () = stopped(&mut stop) => break,
@@ -207,6 +209,7 @@ struct Shared<F> {
     limits: ListenerLimits,
     behind: Behind,
     crowd: Arc<Crowd>,
+    handshakes: Handshakes,
     stop: watch::Receiver<bool>,
 }
 
@@ -308,7 +311,7 @@ impl<F: Front> Shared<F> {
                 self.serve(stream, origin).await;
             }
             Ok(Ok(Err(plain))) => turn_away(plain).await,
-            Ok(Err(error)) => tracing::debug!(?peer, %error, "TLS handshake failed"),
+            Ok(Err(error)) => self.handshakes.failed(peer, &error),
             Err(_) => tracing::debug!(?peer, "TLS handshake took too long"),
         }
     }

@@ -6,6 +6,7 @@ mod dry;
 mod error;
 mod http;
 mod pace;
+mod proxy;
 mod secret;
 mod settings;
 mod stream;

@@ -7,7 +7,7 @@ mod global;
 mod parse;
 
 pub(crate) use global::{DETAILED, FIELD, FORMAT, HTTP};
-pub(crate) use parse::{Parsed, parse};
+pub(crate) use parse::{Parsed, parse, parse_bool};
 
 /// What follows a flag's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

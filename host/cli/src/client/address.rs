@@ -65,6 +65,11 @@ impl Address {
         format!("{scheme}://{}{target}", self.authority)
     }
 
+    /// Whether it names a port.
+    pub(crate) fn has_port(&self) -> bool {
+        self.authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok())
+    }
+
     /// Where a `Location` header points, from here.
     ///
     /// # Errors

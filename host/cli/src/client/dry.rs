@@ -85,7 +85,9 @@ pub(super) fn policy(call: &Call<'_>) -> String {
         "LIST" => vec!["list"],
         _ => Vec::new(),
     };
-    let path = call.path.trim_start_matches('/');
+    // As the request has it: a rule for `sys/mounts/kv/` would not be one for `sys/mounts/kv`.
+    let path = super::address::clean(call.path);
+    let path = path.trim_start_matches('/');
     if needs_sudo(path) {
         capabilities.push("sudo");
     }

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{Error, ErrorKind, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bulkhead_model::hidden::Hidden;
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::{HOST, HeaderValue, LOCATION};
+use hyper::header::{HOST, HeaderValue, LOCATION, PROXY_AUTHORIZATION};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -20,6 +21,7 @@ use tokio::runtime::Runtime;
 use super::address::{Address, Endpoint};
 use super::error::{ClientError, origin};
 use super::pace::{FileBody, Overdue, Pace};
+use super::proxy::{Proxies, Proxy};
 use super::settings::Settings;
 use super::tls::Tls;
 use crate::fault::plain_io;
@@ -64,6 +66,7 @@ pub(super) struct Exchange {
     base: Address,
     runtime: Runtime,
     tls: Tls,
+    proxies: Arc<Proxies>,
     timeout: Duration,
     retries: u32,
 }
@@ -79,7 +82,14 @@ impl Exchange {
             .build()
             .map_err(|error| ClientError::Settings(format!("this system refuses an event loop: {error}")))?;
         let tls = Tls::new(&settings.tls, settings.address.is_tls)?;
-        Ok(Self { base: settings.address.clone(), runtime, tls, timeout: settings.timeout, retries: settings.retries })
+        Ok(Self {
+            base: settings.address.clone(),
+            runtime,
+            tls,
+            proxies: Arc::clone(&settings.proxies),
+            timeout: settings.timeout,
+            retries: settings.retries,
+        })
     }
 
     /// Waits for answers for this long from now on.
@@ -111,7 +121,7 @@ impl Exchange {
         let exchange = async {
             let stream = self.connect(address, &trace).await?;
             let body = Full::new(Bytes::from(outgoing.body.expose().clone()));
-            let request = build(address, target, outgoing, body)?;
+            let request = build(address, self.proxies.to(address), target, (outgoing, body))?;
             converse(stream, request, &trace, &mut Take::Whole).await
         };
         match tokio::time::timeout(self.timeout, exchange).await {
@@ -161,7 +171,7 @@ impl Exchange {
         let trace = Trace { method: go_method(&outgoing.method), url: address.url(target) };
         let exchange = async {
             let stream = self.connect(address, &trace).await?;
-            let request = build(address, target, outgoing, body)?;
+            let request = build(address, self.proxies.to(address), target, (outgoing, body))?;
             converse(stream, request, &trace, take).await
         };
         self.runtime.block_on(async {
@@ -181,14 +191,21 @@ impl Exchange {
                 Ok(Box::new(stream))
             }
             Endpoint::Tcp(host, port) => {
-                let place = format!("{host}:{port}");
-                let stream = TcpStream::connect((host.as_str(), *port))
-                    .await
-                    .map_err(|error| trace.unreached("tcp", &place, &error))?;
+                let proxy = self.proxies.to(address);
+                let (kind, to) = match proxy {
+                    Some(proxy) => ("proxy", (proxy.host.as_str(), proxy.port)),
+                    None => ("tcp", (host.as_str(), *port)),
+                };
+                let place = format!("{}:{}", to.0, to.1);
+                let unreached = |error: Error| trace.unreached(kind, &place, &error);
+                let mut stream = TcpStream::connect(to).await.map_err(unreached)?;
                 // One small request and its answer: waiting to fill packets only delays it.
-                stream.set_nodelay(true).map_err(|error| trace.unreached("tcp", &place, &error))?;
+                stream.set_nodelay(true).map_err(unreached)?;
                 if !address.is_tls {
                     return Ok(Box::new(stream));
+                }
+                if let Some(proxy) = proxy {
+                    proxy.tunnel(&mut stream, host, *port).await.map_err(unreached)?;
                 }
                 let stream = self.tls.handshake(host, stream).await.map_err(|error| trace.handshake(&error))?;
                 Ok(Box::new(stream))
@@ -205,15 +222,24 @@ struct Trace {
 
 impl Trace {
     fn unreached(&self, kind: &str, place: &str, error: &Error) -> ClientError {
-        let text = match error.kind() {
-            ErrorKind::ConnectionRefused => format!("dial {kind} {place}: connect: connection refused"),
-            _ if kind == "unix" => format!("dial unix {place}: connect: {}", plain_io(error)),
+        // A proxy that turned us away says why itself.
+        let is_refused = error.kind() == ErrorKind::ConnectionRefused && error.get_ref().is_none();
+        let text = match kind {
+            "proxy" if is_refused => format!("proxyconnect tcp: dial tcp {place}: connect: connection refused"),
+            "proxy" => format!("proxyconnect tcp: {place}: {}", plain_io(error)),
+            _ if is_refused => format!("dial {kind} {place}: connect: connection refused"),
+            "unix" => format!("dial unix {place}: connect: {}", plain_io(error)),
             _ => format!("dial tcp {place}: {}", plain_io(error)),
+        };
+        let at = match kind {
+            "unix" => format!("unix://{place}"),
+            "proxy" => format!("http://{place}"),
+            _ => origin(&self.url).to_owned(),
         };
         ClientError::Connect {
             method: self.method.clone(),
             url: self.url.clone(),
-            at: if kind == "unix" { format!("unix://{place}") } else { origin(&self.url).to_owned() },
+            at,
             source: Error::new(error.kind(), text),
         }
     }
@@ -247,8 +273,23 @@ fn go_method(method: &str) -> String {
     format!("{first}{}", rest.to_ascii_lowercase())
 }
 
-fn build<B>(address: &Address, target: &str, outgoing: &Outgoing, body: B) -> Result<Request<B>, ClientError> {
-    let mut request = Request::builder().method(outgoing.method.as_str()).uri(target).header(HOST, &address.authority);
+fn build<B>(
+    address: &Address,
+    proxy: Option<&Proxy>,
+    target: &str,
+    (outgoing, body): (&Outgoing, B),
+) -> Result<Request<B>, ClientError> {
+    // Behind TLS a proxy is heard no more; without it, it is told where to go.
+    let proxy = proxy.filter(|_| !address.is_tls);
+    let uri = if proxy.is_some() { address.url(target) } else { target.to_owned() };
+    let mut request = Request::builder().method(outgoing.method.as_str()).uri(uri).header(HOST, &address.authority);
+    if let Some(credentials) = proxy.and_then(Proxy::credentials) {
+        let value = HeaderValue::from_str(credentials);
+        let mut value =
+            value.map_err(|error| ClientError::Settings(format!("the proxy's user is unusable: {error}")))?;
+        value.set_sensitive(true);
+        request = request.header(PROXY_AUTHORIZATION, value);
+    }
     for (name, value) in &outgoing.headers {
         request = request.header(name, value);
     }

@@ -1,7 +1,12 @@
 //! What the flags and the environment say about the connection, checked once.
 
+use std::sync::Arc;
+
+use bulkhead_model::hidden::Hidden;
+
 use super::ClientError;
-use super::address::Address;
+use super::address::{Address, Endpoint};
+use super::proxy::Proxies;
 use crate::env::Environment;
 use crate::flags::Parsed;
 use crate::span::Span;
@@ -24,13 +29,22 @@ pub(crate) enum Dry {
     Policy,
 }
 
+/// What stands in the environment itself instead of a file, as PEM.
+#[derive(Default)]
+pub(crate) struct TlsBytes {
+    pub(super) ca_cert: Option<String>,
+    pub(super) client_cert: Option<String>,
+    pub(super) client_key: Option<Hidden<String>>,
+}
+
 /// How to know the server, and how to be known by it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct TlsFiles {
     pub(super) ca_cert: Option<String>,
     pub(super) ca_path: Option<String>,
     pub(super) client_cert: Option<String>,
     pub(super) client_key: Option<String>,
+    pub(super) bytes: TlsBytes,
     pub(super) server_name: Option<String>,
     pub(super) skip_verify: bool,
     /// Files of roots the system trusts, for when nothing above names any.
@@ -38,10 +52,10 @@ pub(crate) struct TlsFiles {
 }
 
 /// Everything about the connection except the token.
-#[derive(Debug)]
 pub(crate) struct Settings {
     pub(super) address: Address,
     pub(super) tls: TlsFiles,
+    pub(super) proxies: Arc<Proxies>,
     pub(super) timeout: std::time::Duration,
     /// Whether the user named it.
     pub(super) is_timeout_given: bool,
@@ -60,16 +74,20 @@ impl Settings {
     /// [`ClientError::Settings`] for one that cannot be used.
     pub(crate) fn read(flags: &Parsed, env: &Environment) -> Result<Self, ClientError> {
         let address = flags.text("agent-address").or_else(|| flags.text("address")).unwrap_or(DEFAULT_ADDRESS);
-        let wrap_ttl = flags.span("wrap-ttl").filter(|ttl| !ttl.is_zero()).map(|ttl| ttl.to_string());
+        let address = Address::parse(address)?;
+        switches(flags, env)?;
+        rate_limit(env)?;
+        lookup(&address, env)?;
         Ok(Self {
-            address: Address::parse(address)?,
-            tls: tls_files(flags, env)?,
+            address,
+            tls: tls_files(flags, env),
+            proxies: Arc::new(Proxies::read(env)?),
             timeout: timeout(env)?,
             is_timeout_given: env.setting("CLIENT_TIMEOUT").is_some(),
             retries: retries(env)?,
             headers: headers(flags)?,
             namespace: flags.text("namespace").map(canonical_namespace).filter(|path| !path.is_empty()),
-            wrap_ttl,
+            wrap_ttl: wrap_ttl(flags, env),
             disable_redirects: flags.switch("disable-redirects"),
             dry: match (flags.switch("output-curl-string"), flags.switch("output-policy")) {
                 (true, _) => Dry::Curl,
@@ -80,20 +98,67 @@ impl Settings {
     }
 }
 
-fn tls_files(flags: &Parsed, env: &Environment) -> Result<TlsFiles, ClientError> {
-    let text = |name| flags.text(name).map(str::to_owned);
-    if env.setting("SKIP_VERIFY").is_some() && !flags.given("tls-skip-verify") {
-        return Err(ClientError::Settings("could not parse BAO_SKIP_VERIFY: write true or false".to_owned()));
+/// What is said of switches must be true or false: which of them was meant is not to be guessed.
+fn switches(flags: &Parsed, env: &Environment) -> Result<(), ClientError> {
+    for (setting, flag) in [("SKIP_VERIFY", "tls-skip-verify"), ("DISABLE_REDIRECTS", "disable-redirects")] {
+        if env.setting(setting).is_some() && !flags.given(flag) {
+            return Err(ClientError::Settings(format!("could not parse BAO_{setting}: write true or false")));
+        }
     }
-    Ok(TlsFiles {
+    Ok(())
+}
+
+/// How often requests may be sent is checked and not kept: a command sends a few, as the peers' does.
+fn rate_limit(env: &Environment) -> Result<(), ClientError> {
+    let Some(text) = env.setting("RATE_LIMIT") else { return Ok(()) };
+    let (rate, burst) = text.split_once(':').map_or((text, None), |(rate, burst)| (rate, Some(burst)));
+    if rate.parse::<f64>().is_ok() && burst.is_none_or(|burst| burst.parse::<i64>().is_ok()) {
+        return Ok(());
+    }
+    Err(ClientError::Settings("BAO_RATE_LIMIT was provided but incorrectly formatted".to_owned()))
+}
+
+/// A server is not looked up by its service in DNS; it has to be where its address says.
+fn lookup(address: &Address, env: &Environment) -> Result<(), ClientError> {
+    let Some(text) = env.setting("SRV_LOOKUP") else { return Ok(()) };
+    let wanted = crate::flags::parse_bool(text);
+    let wanted = wanted.ok_or_else(|| ClientError::Settings("could not parse BAO_SRV_LOOKUP".to_owned()))?;
+    let is_named = matches!(address.endpoint, Endpoint::Tcp(..)) && !address.has_port();
+    if wanted && is_named {
+        return Err(ClientError::Settings("SRV_LOOKUP is not offered: write the port into the address".to_owned()));
+    }
+    Ok(())
+}
+
+/// What answers are to be wrapped for. What is no duration goes to the server as it is, which refuses it: to
+/// leave it out would be to print what was to be wrapped.
+fn wrap_ttl(flags: &Parsed, env: &Environment) -> Option<String> {
+    match flags.span("wrap-ttl") {
+        Some(ttl) => Some(ttl).filter(|ttl| !ttl.is_zero()).map(|ttl| ttl.to_string()),
+        None => env.setting("WRAP_TTL").map(str::to_owned),
+    }
+}
+
+fn tls_files(flags: &Parsed, env: &Environment) -> TlsFiles {
+    let text = |name| flags.text(name).map(str::to_owned);
+    let bytes = |name| env.setting(name).map(str::to_owned);
+    // A file goes before what stands in the environment, which goes before a folder from there.
+    let ca_path =
+        text("ca-path").filter(|path| bytes("CACERT_BYTES").is_none() || env.setting("CAPATH") != Some(path.as_str()));
+    TlsFiles {
         ca_cert: text("ca-cert"),
-        ca_path: text("ca-path"),
+        ca_path,
         client_cert: text("client-cert"),
         client_key: text("client-key"),
+        bytes: TlsBytes {
+            ca_cert: bytes("CACERT_BYTES"),
+            client_cert: bytes("CLIENT_CERT_BYTES"),
+            client_key: bytes("CLIENT_KEY_BYTES").map(Hidden::new),
+        },
         server_name: text("tls-server-name"),
         skip_verify: flags.switch("tls-skip-verify"),
         system_roots: env.raw("SSL_CERT_FILE").map(str::to_owned).into_iter().collect(),
-    })
+    }
 }
 
 fn timeout(env: &Environment) -> Result<std::time::Duration, ClientError> {

@@ -142,3 +142,50 @@ fn a_policy_names_the_capabilities_of_the_method_and_sudo_where_needed() {
         "path \"sys/seal\" {\n  capabilities = [\"create\", \"update\", \"sudo\"]\n}"
     );
 }
+
+#[test]
+fn what_is_to_be_wrapped_is_never_asked_for_unwrapped() {
+    let wrap_ttl = |words: &[&str], env: &str| settings(words, &[("VAULT_WRAP_TTL", env)]).expect("settings").wrap_ttl;
+    for (words, env, sent) in [
+        (&[][..], "5m", Some("5m0s")),
+        (&[], "5x", Some("5x")),
+        (&[], "0", None),
+        (&["-wrap-ttl=60"], "5x", Some("1m0s")),
+        (&["-wrap-ttl=0"], "5x", None),
+    ] {
+        assert_eq!(wrap_ttl(words, env).as_deref(), sent, "{words:?} {env}");
+    }
+}
+
+#[test]
+fn a_setting_that_cannot_be_used_is_refused() {
+    for (name, text, is_right) in [
+        ("VAULT_RATE_LIMIT", "10", true),
+        ("VAULT_RATE_LIMIT", "10.5:20", true),
+        ("VAULT_RATE_LIMIT", "x", false),
+        ("BAO_RATE_LIMIT", "10:x", false),
+        ("VAULT_SKIP_VERIFY", "x", false),
+        ("VAULT_DISABLE_REDIRECTS", "x", false),
+        ("VAULT_DISABLE_REDIRECTS", "true", true),
+        ("VAULT_SRV_LOOKUP", "x", false),
+        ("VAULT_SRV_LOOKUP", "true", true),
+        ("VAULT_PROXY_ADDR", "127.0.0.1:1", false),
+        ("VAULT_HTTP_PROXY", "http://127.0.0.1:1", true),
+    ] {
+        assert_eq!(settings(&[], &[(name, text)]).is_ok(), is_right, "{name}={text}");
+    }
+    let by_name = settings(&["-address=https://vault.example"], &[("BAO_SRV_LOOKUP", "1")]);
+    assert!(by_name.is_err_and(|error| error.to_string().contains("write the port")));
+}
+
+#[test]
+fn the_policy_of_a_request_is_for_the_path_that_is_asked_for() {
+    for (path, text) in [
+        ("sys/mounts/kv/", "path \"sys/mounts/kv\" {"),
+        ("sys/audit/file/", "path \"sys/audit/file\" {"),
+        ("secret//data/a", "path \"secret/data/a\" {"),
+    ] {
+        assert!(dry::policy(&Call::new("POST", path)).starts_with(text), "{path}");
+    }
+    assert!(dry::policy(&Call::new("POST", "sys/audit/file/")).contains("\"sudo\""));
+}

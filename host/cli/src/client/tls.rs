@@ -37,7 +37,10 @@ impl Tls {
         let is_named = files.ca_cert.is_some()
             || files.ca_path.is_some()
             || files.client_cert.is_some()
-            || files.client_key.is_some();
+            || files.client_key.is_some()
+            || files.bytes.ca_cert.is_some()
+            || files.bytes.client_cert.is_some()
+            || files.bytes.client_key.is_some();
         let connector = if is_needed || is_named { Some(TlsConnector::from(Arc::new(config(files)?))) } else { None };
         Ok(Self { connector, server_name: files.server_name.clone() })
     }
@@ -62,21 +65,37 @@ fn config(files: &TlsFiles) -> Result<ClientConfig, ClientError> {
     let verifier: Arc<dyn ServerCertVerifier> =
         if files.skip_verify { Arc::new(TrustsAnyone(provider)) } else { roots(files)?.verifier(&provider) };
     let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
+    let bytes = &files.bytes;
     match (&files.client_cert, &files.client_key) {
-        (None, None) => Ok(builder.with_no_client_auth()),
+        (None, None) => match (&bytes.client_cert, &bytes.client_key) {
+            (None, None) => Ok(builder.with_no_client_auth()),
+            (Some(cert), Some(key)) => {
+                let chain = certificates_in(CERT_BYTES, cert)?;
+                let key = PrivateKeyDer::from_pem_slice(key.expose().as_bytes());
+                let key = key.map_err(|error| unusable(Path::new("CLIENT_KEY_BYTES"), &error))?;
+                builder.with_client_auth_cert(chain, key).map_err(|error| unusable(Path::new(CERT_BYTES), &error))
+            }
+            _ => Err(ClientError::Settings(ONE_WITHOUT_THE_OTHER.to_owned())),
+        },
         (Some(cert), Some(key)) => {
             let chain = certificates(Path::new(cert))?;
             let key_der = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(Path::new(key), &error))?;
             builder.with_client_auth_cert(chain, key_der).map_err(|error| unusable(Path::new(cert), &error))
         }
-        _ => Err(ClientError::Settings("both client cert and client key must be provided".to_owned())),
+        _ => Err(ClientError::Settings(ONE_WITHOUT_THE_OTHER.to_owned())),
     }
 }
+
+const CERT_BYTES: &str = "CLIENT_CERT_BYTES";
+
+const ONE_WITHOUT_THE_OTHER: &str = "both client cert and client key must be provided";
 
 fn roots(files: &TlsFiles) -> Result<Roots, ClientError> {
     let mut store = Roots::default();
     if let Some(path) = &files.ca_cert {
         name(&mut store, Path::new(path), certificates(Path::new(path))?)?;
+    } else if let Some(text) = files.bytes.ca_cert.as_ref().filter(|_| files.ca_path.is_none()) {
+        name(&mut store, Path::new("CACERT_BYTES"), certificates_in("CACERT_BYTES", text)?)?;
     } else if let Some(dir) = &files.ca_path {
         let entries = std::fs::read_dir(dir).map_err(|error| unusable(Path::new(dir), &error))?;
         for entry in entries {
@@ -111,6 +130,16 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ClientError
     let found = found.map_err(|error| unusable(path, &error))?;
     if found.is_empty() {
         return Err(unusable(path, &"there is no certificate (PEM) in it"));
+    }
+    Ok(found)
+}
+
+/// The certificates in a setting.
+fn certificates_in(setting: &'static str, text: &str) -> Result<Vec<CertificateDer<'static>>, ClientError> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
+    let found = found.map_err(|error| unusable(Path::new(setting), &error))?;
+    if found.is_empty() {
+        return Err(unusable(Path::new(setting), &"there is no certificate (PEM) in it"));
     }
     Ok(found)
 }

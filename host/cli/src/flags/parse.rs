@@ -69,7 +69,7 @@ fn find<'k>(known: &'k [Flag], name: &str) -> Option<&'k Flag> {
 }
 
 /// A switch's value as Go's `ParseBool` takes it.
-pub(super) fn parse_bool(text: &str) -> Option<bool> {
+pub(crate) fn parse_bool(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
