@@ -44,12 +44,17 @@ fn run(session: &Session) -> Result<u8, Fault> {
     let config = config(session, &method)?;
     let client = session.client_without_token()?;
     let failed = |error| Fault::request("Error authenticating", error);
-    let secret = if method == "token" {
-        Some(take_token(session, &client, config)?)
+    let (secret, client) = if method == "token" {
+        // What a token is comes as it is: only logins are wrapped.
+        let client = client.never_wrapping();
+        (Some(take_token(session, &client, config)?), client)
     } else {
-        ask_method(session, &client, &method, config)?
+        (ask_method(session, &client, &method, config)?, client.never_wrapping())
     };
-    let client = client.never_wrapping();
+    if client.is_dry() {
+        // Nothing was asked that could be printed, and nothing is kept.
+        return Ok(0);
+    }
     let secret = match secret {
         Some(secret) if secret.auth.is_none() && secret.wrap_info.is_some() && !no_store => {
             let token = secret.wrap_info.as_ref().map(|wrap| wrap.token.clone()).unwrap_or_default();
@@ -101,7 +106,7 @@ fn take_token(session: &Session, client: &Client, config: BTreeMap<String, Strin
     }
     client.set_token(&token);
     let looked_up = client
-        .plainly(|client| client.secret(&Call::new("GET", "auth/token/lookup-self")))
+        .secret(&Call::new("GET", "auth/token/lookup-self"))
         .map_err(|error| Fault::request("Error authenticating: error looking up token", error))?;
     let looked_up = looked_up.ok_or_else(|| refused("empty response from lookup-self"))?;
     Ok(Secret::of_auth(auth_of(&looked_up, token)))

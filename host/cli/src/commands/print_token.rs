@@ -11,9 +11,10 @@ pub(super) const GROUP: Group = Group {
 pub(super) const COMMAND: Command = Command {
     words: "print token",
     about: "Print the token currently in use",
-    usage: "",
+    usage: "[options]",
     help: "Prints the token that commands use: the one in the environment, else the stored one.\n\nSee which token is in use:\n\n    $ bulkhead print token",
-    prints: Prints::Lines,
+    // As the peers have it: a token is the same in every format.
+    prints: Prints::Formatted,
     is_client: false,
     flags: &[],
     run: |session| {

@@ -73,6 +73,10 @@ fn push_second_factor(rows: &mut Vec<(String, String)>, requirement: &Value) {
                 &format!("{prefix}_uses_passcode"),
                 method.get("uses_passcode").and_then(Value::as_bool).unwrap_or_default().to_string(),
             );
+            let name = text(method, "name");
+            if !name.is_empty() {
+                push(rows, &format!("{prefix}_name"), name);
+            }
         }
     }
 }
@@ -130,4 +134,29 @@ fn row(name: String, columns: &[String], details: &Map<String, Value>) -> Vec<St
     let cells =
         columns.iter().map(|column| entry.get(column).map_or_else(String::new, |value| table::entry(column, value)));
     std::iter::once(name.clone()).chain(cells).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_still_to_be_shown_for_a_token_has_its_name() {
+        let phone = json!({ "type": "totp", "id": "m", "uses_passcode": true, "name": "phone" });
+        let nameless = json!({ "type": "totp", "id": "n", "uses_passcode": false, "name": "" });
+        let constraints = json!({ "all": { "any": [phone] }, "bob": { "any": [nameless] } });
+        let requirement = json!({ "mfa_request_id": "r", "mfa_constraints": constraints });
+        let rows = of_secret(&Secret::of_auth(Auth { mfa_requirement: Some(requirement), ..Auth::default() }));
+        let expected = [
+            ("mfa_request_id", "r"),
+            ("mfa_constraint_all_totp_id", "m"),
+            ("mfa_constraint_all_totp_uses_passcode", "true"),
+            ("mfa_constraint_all_totp_name", "phone"),
+            ("mfa_constraint_bob_totp_id", "n"),
+            ("mfa_constraint_bob_totp_uses_passcode", "false"),
+        ];
+        assert_eq!(rows, expected.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    }
 }

@@ -6,7 +6,7 @@ use crate::client::Call;
 use crate::commands::{Command, Group, Prints};
 use crate::fault::Fault;
 use crate::flags::Flag;
-use crate::output::table;
+use crate::output::{sorted, table};
 use crate::session::Session;
 
 pub(in crate::commands) const GROUP: Group = Group {
@@ -35,8 +35,8 @@ pub(in crate::commands) const LIST_PEERS: Command = Command {
 pub(in crate::commands) const JOIN: Command = Command {
     words: "operator raft join",
     about: "Have a node join a cluster",
-    usage: "[options] ADDRESS",
-    help: "Has the server that is asked join the cluster of another one. It is a member once it was\nunsealed with that cluster's key shares.\n\nJoin a cluster:\n\n    $ bulkhead operator raft join https://10.0.0.5:8200",
+    usage: "[options] [ADDRESS]",
+    help: "Has the server that is asked join the cluster of another one: without ADDRESS, that of its\nown config. It is a member once it was unsealed with that cluster's key shares.\n\nJoin a cluster:\n\n    $ bulkhead operator raft join https://10.0.0.5:8200",
     prints: Prints::Formatted,
     is_client: true,
     flags: &[
@@ -108,7 +108,7 @@ pub(in crate::commands) const SET_CONFIG: Command = Command {
     about: "Change the autopilot's settings",
     usage: "[options]",
     help: "Changes the settings that are given, and no others.\n\nMake nodes voters sooner:\n\n    $ bulkhead operator raft autopilot set-config -server-stabilization-time=5s",
-    prints: Prints::Lines,
+    prints: Prints::Formatted,
     is_client: true,
     flags: &[
         Flag::text("cleanup-dead-servers", "Whether nodes that are long gone are removed: true or false."),
@@ -143,15 +143,10 @@ pub(in crate::commands) const STEP_DOWN: Command = Command {
     run: step_down,
 };
 
-/// Asks a path. The data is for people; whoever wants JSON or YAML has been shown the
-/// answer when this returns none, as has whoever asks a server that keeps no cluster.
+/// What is at a path; a server that keeps no cluster has nothing there.
 fn read(session: &Session, path: &str, tried: &'static str) -> Result<Option<Map<String, Value>>, Fault> {
     let secret = session.client()?.read(path, &[]).map_err(|error| Fault::request(tried, error))?;
-    match secret {
-        Some(secret) if !session.is_table() => session.show_secret(&secret).map(|_| None),
-        Some(secret) => Ok(Some(secret.data.unwrap_or_default())),
-        None => Ok(None),
-    }
+    Ok(secret.map(|secret| secret.data.unwrap_or_default()))
 }
 
 fn text(object: &Value, name: &str) -> String {
@@ -190,7 +185,7 @@ fn pem(session: &Session, flag: &str) -> Result<String, Fault> {
 
 fn join(session: &Session) -> Result<u8, Fault> {
     let body = json!({
-        "leader_api_addr": session.one()?.trim(),
+        "leader_api_addr": session.at_most(1)?.first().map_or("", |address| address.trim()),
         "leader_ca_cert": pem(session, "leader-ca-cert")?,
         "leader_client_cert": pem(session, "leader-client-cert")?,
         "leader_client_key": pem(session, "leader-client-key")?,
@@ -234,6 +229,9 @@ fn state(session: &Session) -> Result<u8, Fault> {
     let tried = "Error checking autopilot state";
     let Some(data) = read(session, "sys/storage/raft/autopilot/state", tried)? else { return Ok(0) };
     let data = Value::Object(data);
+    if !session.is_table() {
+        return session.show_value(&state_value(&data));
+    }
     let mut lines = vec![
         vec!["Healthy:".to_owned(), text(&data, "healthy")],
         vec!["Failure Tolerance:".to_owned(), text(&data, "failure_tolerance")],
@@ -260,7 +258,9 @@ fn state(session: &Session) -> Result<u8, Fault> {
             lines.push(vec![format!("      {title}"), text(server, name)]);
         }
     }
+    // What is told of a server stands in a column of its own.
     let padded = |line: &Vec<String>| match &line[..] {
+        [title, value] if !value.is_empty() && title.starts_with("      ") => format!("{title:<25}{value}"),
         [title, value] if !value.is_empty() => format!("{title:<33}{value}"),
         [title, ..] => title.clone(),
         [] => String::new(),
@@ -269,11 +269,50 @@ fn state(session: &Session) -> Result<u8, Fault> {
     Ok(0)
 }
 
+/// The state as the peers print it: by the names and in the order of their library.
+fn state_value(data: &Value) -> Value {
+    let of = |object: &Value, name: &str, absent: Value| object.get(name).cloned().unwrap_or(absent);
+    let server = |(id, server): (&String, &Value)| {
+        let text = |name: &str| of(server, name, json!(""));
+        let told = json!({
+            "ID": text("id"),
+            "Name": text("name"),
+            "Address": text("address"),
+            "NodeStatus": text("node_status"),
+            "LastContact": text("last_contact"),
+            "LastTerm": of(server, "last_term", json!(0)),
+            "LastIndex": of(server, "last_index", json!(0)),
+            "Healthy": of(server, "healthy", json!(false)),
+            "StableSince": text("stable_since"),
+            "Status": text("status"),
+            "Version": text("version"),
+            "UpgradeVersion": text("upgrade_version"),
+            "NodeType": text("node_type"),
+        });
+        (id.clone(), told)
+    };
+    let servers: Map<String, Value> =
+        data.get("servers").and_then(Value::as_object).into_iter().flatten().map(server).collect();
+    json!({
+        "Healthy": of(data, "healthy", json!(false)),
+        "FailureTolerance": of(data, "failure_tolerance", json!(0)),
+        "Servers": servers,
+        "Leader": of(data, "leader", json!("")),
+        "Voters": of(data, "voters", Value::Null),
+        "NonVoters": of(data, "non_voters", Value::Null),
+        "Upgrade": of(data, "upgrade_info", Value::Null),
+        "OptimisticFailureTolerance": of(data, "optimistic_failure_tolerance", json!(0)),
+    })
+}
+
 fn get_config(session: &Session) -> Result<u8, Fault> {
     session.at_most(0)?;
     let tried = "Error reading the autopilot configuration";
     let Some(data) = read(session, "sys/storage/raft/autopilot/configuration", tried)? else { return Ok(0) };
-    let data = Value::Object(data);
+    let data = sorted(&Value::Object(data));
+    if !session.is_table() {
+        return session.show_value(&data);
+    }
     let rows = [
         ("Cleanup Dead Servers", "cleanup_dead_servers"),
         ("Last Contact Threshold", "last_contact_threshold"),
@@ -300,7 +339,6 @@ fn set_config(session: &Session) -> Result<u8, Fault> {
     let body = Value::Object(body);
     let call = Call::new("PUT", "sys/storage/raft/autopilot/configuration").body(&body);
     session.client()?.send(&call).map_err(|error| Fault::request("Error setting the autopilot", error))?;
-    session.terminal.out("Success! Configured the autopilot");
     Ok(0)
 }
 
