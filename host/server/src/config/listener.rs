@@ -3,7 +3,7 @@
 mod proxies;
 mod unix;
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -63,6 +63,31 @@ impl ListenerConfig {
         }
     }
 
+    /// Whether one of the two keeps the other from its address: they are the same, or one is every
+    /// address of the family that the other is of. Names are not looked up.
+    fn meets(&self, other: &Self) -> bool {
+        if self.is_tcp() != other.is_tcp() {
+            return false;
+        }
+        if self.address == other.address {
+            return self.given().is_none_or(|address| address.port() != 0);
+        }
+        let (Some(one), Some(another)) = (self.given(), other.given()) else { return false };
+        if one.port() == 0 || one.port() != another.port() {
+            return false;
+        }
+        let (ip, other_ip) = (one.ip(), another.ip());
+        let is_one_of_all = ip.is_unspecified() || other_ip.is_unspecified() || ip == other_ip;
+        let of_both_families = self.port_of_all().is_some() || other.port_of_all().is_some();
+        of_both_families || (ip.is_ipv4() == other_ip.is_ipv4() && is_one_of_all)
+    }
+
+    /// The address, where it is written in numbers.
+    fn given(&self) -> Option<SocketAddr> {
+        let all = |port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+        self.port_of_all().map(all).or_else(|| self.address.parse().ok())
+    }
+
     /// The port, if the address has no host: `:8200` is every address of the machine.
     pub(crate) fn port_of_all(&self) -> Option<u16> {
         self.address.strip_prefix(':')?.parse().ok()
@@ -86,7 +111,20 @@ fn with_port(address: &str) -> String {
 
 /// Every listener of the config; perhaps none.
 pub(super) fn read_all(top: &Stanza<'_>, notes: &mut Vec<Note>) -> Result<Vec<ListenerConfig>, ConfigError> {
-    top.blocks("listener")?.iter().map(|stanza| read(stanza, notes)).collect()
+    let stanzas = top.blocks("listener")?;
+    let mut listeners: Vec<ListenerConfig> = Vec::with_capacity(stanzas.len());
+    for stanza in &stanzas {
+        let listener = read(stanza, notes)?;
+        if let Some((taken, by)) = listeners.iter().zip(&stanzas).find(|(other, _)| other.meets(&listener)) {
+            let (address, taken, place) = (&listener.address, &taken.address, by.place());
+            return Err(stanza.wrong(
+                "address",
+                &format!("{address:?} cannot be listened on beside {taken:?}, which is listened on by {place}"),
+            ));
+        }
+        listeners.push(listener);
+    }
+    Ok(listeners)
 }
 
 /// The error of a config that needs a listener and has none.

@@ -209,3 +209,36 @@ fn keys_about_proxies_that_change_nothing_are_noted() {
         ]
     );
 }
+
+#[test]
+fn two_listeners_of_one_address_are_refused_with_the_lines_of_both() {
+    let both = |one: &str, other: &str| {
+        let listener = |address: &str| format!("listener \"tcp\" {{\n tls_disable = 1\n address = \"{address}\"\n}}\n");
+        format!("{IN_MEMORY}{}{}", listener(one), listener(other))
+    };
+    assert_eq!(
+        refused(&both("127.0.0.1:8200", "127.0.0.1:8200")),
+        "main.hcl:8: address \"127.0.0.1:8200\" cannot be listened on beside \"127.0.0.1:8200\", which is listened on by \
+         main.hcl:2"
+    );
+    let is_taken = |text: &str| {
+        let (_dir, path) = file(text);
+        Config::load(&[path], &Environment::default()).is_ok()
+    };
+    for (one, other, is_refused) in [
+        ("0.0.0.0:8200", "127.0.0.1:8200", true),
+        ("127.0.0.1:8200", "0.0.0.0:8200", true),
+        (":8200", "127.0.0.1:8200", true),
+        (":8200", "[::1]:8200", true),
+        ("[::]:8200", "[::1]:8200", true),
+        ("127.0.0.1:8200", "127.0.0.2:8200", false),
+        ("127.0.0.1:8200", "127.0.0.1:8201", false),
+        ("127.0.0.1:8200", "[::1]:8200", false),
+        ("127.0.0.1:0", "127.0.0.1:0", false),
+        ("localhost:8200", "localhost:8200", true),
+    ] {
+        assert_eq!(!is_taken(&both(one, other)), is_refused, "{one} and {other}");
+    }
+    let socket = "listener \"unix\" { address = \"/run/b.sock\" }\n";
+    assert!(!is_taken(&format!("{IN_MEMORY}{socket}{socket}")));
+}
