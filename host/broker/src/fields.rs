@@ -1,7 +1,7 @@
 //! Reading the parameters of the host's own routes, as weakly typed as Vault reads them.
 
 use bulkhead_model::duration;
-use bulkhead_model::framework::convert;
+use bulkhead_model::framework::{convert, null_is_absent};
 use bulkhead_model::plugin::FieldKind;
 use serde_json::{Map, Value};
 
@@ -44,14 +44,16 @@ impl Fields {
         &self.values
     }
 
-    /// What was sent, unless it is null.
-    fn sent(&self, name: &str) -> Option<&Value> {
-        self.values.get(name).filter(|value| !value.is_null())
+    /// Whether null was sent, for those few that Vault does not ask its framework for.
+    pub(crate) fn is_null(&self, name: &str) -> bool {
+        self.values.get(name).is_some_and(Value::is_null)
     }
 
-    /// What was sent, as its kind wants it. Nulls count as not sent.
+    /// What was sent, as its kind wants it. As in Vault, null is the kind's empty value, so that it takes back what
+    /// was set, and only for times it counts as not sent.
     fn converted(&self, name: &str, kind: FieldKind) -> Result<Option<Value>, Fault> {
-        let Some(value) = self.sent(name) else { return Ok(None) };
+        let sent = self.values.get(name).filter(|value| !(value.is_null() && null_is_absent(kind)));
+        let Some(value) = sent else { return Ok(None) };
         convert(kind, value.clone()).map(Some).map_err(|cause| self.unfit(name, &cause))
     }
 
@@ -63,7 +65,7 @@ impl Fields {
     /// A text; numbers and booleans are taken for one.
     pub(crate) fn text(&self, name: &str) -> Result<Option<String>, Fault> {
         // A secret is not to lie about in more copies than the one that is given away.
-        if let Some(Value::String(text)) = self.sent(name) {
+        if let Some(Value::String(text)) = self.values.get(name) {
             return Ok(Some(text.clone()));
         }
         Ok(match self.converted(name, FieldKind::Text)? {
@@ -121,11 +123,12 @@ impl Fields {
 
     /// A list of strings; a single string is a list of one, split at commas if asked.
     pub(crate) fn strings(&self, name: &str, split_commas: bool) -> Result<Option<Vec<String>>, Fault> {
-        match self.sent(name) {
+        match self.values.get(name) {
             None => return Ok(None),
             Some(Value::String(text)) if split_commas => {
                 return Ok(Some(text.split(',').map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect()));
             }
+            Some(Value::String(text)) if text.is_empty() => return Ok(Some(Vec::new())),
             Some(Value::String(text)) => return Ok(Some(vec![text.clone()])),
             Some(_) => {}
         }
@@ -134,10 +137,11 @@ impl Fields {
         Ok(Some(items.into_iter().filter_map(text).collect()))
     }
 
-    /// An object.
+    /// An object; null and an empty list count as not sent.
     pub(crate) fn object(&self, name: &str) -> Result<Option<&Map<String, Value>>, Fault> {
-        match self.sent(name) {
-            None => Ok(None),
+        match self.values.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Array(items)) if items.is_empty() => Ok(None),
             Some(Value::Object(map)) => Ok(Some(map)),
             Some(other) => {
                 let cause = convert(FieldKind::AnyMap, other.clone()).err();
@@ -146,11 +150,12 @@ impl Fields {
         }
     }
 
-    /// An object whose values are texts.
+    /// An object whose values are texts; null has none.
     pub(crate) fn texts(&self, name: &str) -> Result<Option<Vec<(String, String)>>, Fault> {
         match self.values.get(name) {
             Some(one @ Value::String(_)) => return pairs(name, std::slice::from_ref(one)).map(Some),
             Some(Value::Array(many)) => return pairs(name, many).map(Some),
+            Some(Value::Null) => return Ok(Some(Vec::new())),
             _ => {}
         }
         let Some(map) = self.object(name)? else { return Ok(None) };
@@ -158,7 +163,8 @@ impl Fields {
             Value::String(text) => Some(text.clone()),
             Value::Number(n) => Some(n.to_string()),
             Value::Bool(b) => Some(if *b { "1" } else { "0" }.to_owned()),
-            _ => None,
+            Value::Null => Some(String::new()),
+            Value::Array(_) | Value::Object(_) => None,
         };
         let pairs = map.iter().map(|(k, v)| text(v).map(|v| (k.clone(), v)));
         pairs.collect::<Option<Vec<_>>>().map(Some).ok_or_else(|| self.unfit(name, "expected strings"))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bulkhead_barrier::{SpaceId, Transaction};
 use bulkhead_model::acl::Acl;
-use bulkhead_model::failure::Failure;
+use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::reply::{Envelope, Reply, hidden_json};
 use bulkhead_model::request::Request;
 use serde::Serialize;
@@ -16,7 +16,7 @@ use crate::book::identity::persona::Persona;
 use crate::book::mounts::Mount;
 use crate::book::namespaces::Namespace;
 use crate::book::tokens::{TokenHash, TokenRecord};
-use crate::fault::Fault;
+use crate::fault::{Fault, wrapped};
 use crate::fields::Fields;
 use crate::figures::MadeToken;
 use crate::open::Open;
@@ -96,6 +96,20 @@ impl Ask<'_> {
     pub(crate) fn capture(&self, name: &str) -> &str {
         self.captures.iter().find(|(n, _)| *n == name).map_or("", |(_, v)| v.as_str())
     }
+}
+
+/// The name that a new thing of a path gets, of those whose names Vault holds to words with dashes and dots
+/// inside. For others it has no path.
+///
+/// # Errors
+/// 404: it is no such name.
+pub(crate) fn plain_name<'a>(ask: &'a Ask<'_>, capture: &str) -> Result<&'a str, Fault> {
+    let word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let name = ask.capture(capture);
+    if name.starts_with(word) && name.ends_with(word) && name.chars().all(|c| word(c) || matches!(c, '-' | '.')) {
+        return Ok(name);
+    }
+    Err(Failure::new(FailureKind::NotFound, wrapped("unsupported path")).into())
 }
 
 impl Visit {

@@ -8,7 +8,7 @@ mod pattern;
 mod shape;
 mod table;
 
-pub use coerce::convert;
+pub use coerce::{convert, null_is_absent};
 pub use shape::{Shaped, shape};
 pub use table::{Folded, Found, RouteTable};
 

@@ -6,12 +6,17 @@ use serde_json::{Map, Value};
 
 use crate::bindings::mounted::bulkhead::plugin::types::FieldKind;
 
-/// The value as its kind wants it, as JSON text. Null stays null.
+/// Whether null in a field of this kind counts as not sent. In all others it is a value.
+pub(super) const fn null_is_absent(kind: FieldKind) -> bool {
+    matches!(kind, FieldKind::Duration | FieldKind::SignedDuration | FieldKind::Time)
+}
+
+/// The value as its kind wants it, as JSON text. Null is the empty value of its kind; a map's stays null.
 pub(super) fn coerce(kind: FieldKind, text: &str) -> Result<String, String> {
     let value: Value = serde_json::from_str(text).map_err(|_| "error parsing JSON".to_owned())?;
     let is_as_it_should = match (kind, &value) {
-        (_, Value::Null)
-        | (FieldKind::Any | FieldKind::Time, _)
+        (FieldKind::Any | FieldKind::Time, _)
+        | (FieldKind::Duration | FieldKind::SignedDuration | FieldKind::AnyMap, Value::Null)
         | (FieldKind::AnyMap, Value::Object(_))
         | (FieldKind::AnyList, Value::Array(_)) => true,
         (FieldKind::Integer | FieldKind::SignedDuration, _) => text.parse::<i64>().is_ok(),
@@ -90,6 +95,7 @@ fn boolean(value: &Value) -> Option<Value> {
 
 fn float(value: &Value) -> Option<Value> {
     match value {
+        Value::Null => Some(Value::from(0.0)),
         Value::Number(_) => Some(value.clone()),
         Value::Bool(value) => Some(Value::from(f64::from(u8::from(*value)))),
         Value::String(text) if text.is_empty() => Some(Value::from(0.0)),
@@ -168,7 +174,11 @@ fn texts(items: &[Value]) -> Option<Value> {
 
 /// Names to lists of texts; such a map may come as text.
 fn headers(value: Value) -> Option<Value> {
-    let value = if let Value::String(text) = value { serde_json::from_str(&text).ok()? } else { value };
+    let value = match value {
+        Value::Null => return Some(Value::Object(Map::new())),
+        Value::String(text) => serde_json::from_str(&text).ok()?,
+        other => other,
+    };
     let mut headers = Map::new();
     for (name, values) in map(value)? {
         headers.insert(name, texts(&list(values))?);

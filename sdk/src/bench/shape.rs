@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 
-use super::coerce::coerce;
+use super::coerce::{coerce, null_is_absent};
 use crate::bindings::mounted::bulkhead::plugin::types::{Existence, Field, Operation, Route};
 
 /// A request's data after the host is done with it.
@@ -33,6 +33,7 @@ pub(super) fn shape(
     for (name, text) in split(body)? {
         match route.fields.iter().find(|field| field.name == name) {
             _ if captured(&name) && !takes_all => replaced.push(name),
+            Some(field) if text == "null" && null_is_absent(field.kind) && !takes_all => {}
             Some(field) => {
                 let value = checked(field, &text).map_err(|cause| mismatch(route, operation, &name, &cause))?;
                 shaped.supplied.push(name.clone());

@@ -37,7 +37,7 @@ fn of_token(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 
 /// The rules of the token in the field of that name.
 pub(super) fn acl_of_token(visit: &mut Visit, ask: &Ask<'_>) -> Result<Arc<Acl>, Fault> {
-    let Some(token) = ask.fields.text("token")? else {
+    let Some(token) = ask.fields.text("token")?.filter(|token| !token.is_empty()) else {
         return Err(Failure::new(FailureKind::Internal, wrapped("no token found")).into());
     };
     let token = Hidden::new(token);
@@ -53,7 +53,10 @@ fn of_accessor(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 
 /// The rules of the token whose accessor is in the field of that name.
 pub(super) fn acl_of_accessor(visit: &mut Visit, ask: &Ask<'_>) -> Result<Arc<Acl>, Fault> {
-    let Some(accessor) = ask.fields.text("accessor")? else { return Err(Fault::invalid("missing accessor")) };
+    let accessor = ask.fields.text_or_empty("accessor")?;
+    if accessor.is_empty() {
+        return Err(Fault::invalid("missing accessor"));
+    }
     let found = tokens::by_accessor(&mut visit.tx, &visit.open.salt, &accessor)?;
     let record = match found {
         Some(hash) => tokens::get(&mut visit.tx, &hash)?,

@@ -14,7 +14,7 @@ use crate::fault::Fault;
 use crate::fields::Fields;
 use crate::mint::sanitised;
 use crate::sys::table::{Handler, HostRoute};
-use crate::visit::{Ask, Visit, data, enveloped, listed};
+use crate::visit::{Ask, Visit, data, enveloped, listed, plain_name};
 
 const FIELDS: &[&str] = &[
     "role_name",
@@ -225,7 +225,7 @@ fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 }
 
 fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let name = ask.capture("role_name");
+    let name = plain_name(ask, "role_name")?;
     let before = get(visit, name)?.unwrap_or(RoleRecord { renewable: true, ..RoleRecord::default() });
     let fields = &ask.fields;
     let list = |name: &str, old: &[String]| Ok::<_, Fault>(fields.strings(name, true)?.unwrap_or_else(|| old.to_vec()));
@@ -308,7 +308,9 @@ fn networks(fields: &Fields) -> Result<Option<Vec<String>>, Fault> {
                  address, or a UNIX Socket"
             )));
         }
-        return Ok(Some(networks));
+        // A single address is kept without its length.
+        let written = |network: &String| cidr::Network::parse(network).map(|network| network.to_string());
+        return Ok(Some(networks.iter().filter_map(written).collect()));
     }
     Ok(None)
 }
@@ -316,7 +318,7 @@ fn networks(fields: &Fields) -> Result<Option<Vec<String>>, Fault> {
 /// The kind of the role's tokens, if it was sent.
 fn token_type(fields: &Fields) -> Result<Option<String>, Fault> {
     match fields.text("token_type")? {
-        None if fields.has("token_type") => Err(Fault::invalid("Invalid 'token_type' value: null")),
+        Some(_) if fields.is_null("token_type") => Err(Fault::invalid("Invalid 'token_type' value: null")),
         None => Ok(None),
         Some(known) if matches!(known.as_str(), "default-service" | "service" | "default-batch" | "batch") => {
             Ok(Some(known))

@@ -10,16 +10,23 @@ use crate::duration::{self, DurationError};
 use crate::plugin::FieldKind;
 
 /// The value as its kind wants it, as JSON text; borrowed where it is that already.
-/// Null stays null: a guest may want to tell it from a value that was not sent.
+/// Null is the empty value of its kind, which takes back what was set; a map's stays null, as a
+/// guest may tell it from one without members.
 ///
 /// # Errors
 /// Vault's text, without the field's name.
 pub(super) fn coerce<'a>(kind: FieldKind, json: &'a str) -> Result<Cow<'a, str>, String> {
-    if json == "null" || fits(kind, json) {
+    if fits(kind, json) || (json == "null" && (kind == FieldKind::AnyMap || null_is_absent(kind))) {
         return Ok(Cow::Borrowed(json));
     }
     let value: Value = serde_json::from_str(json).map_err(|error| error.to_string())?;
     convert(kind, value).map(|value| Cow::Owned(value.to_string()))
+}
+
+/// Whether null in a field of this kind counts as not sent. In all others it is a value.
+#[must_use]
+pub const fn null_is_absent(kind: FieldKind) -> bool {
+    matches!(kind, FieldKind::Duration | FieldKind::SignedDuration | FieldKind::Time)
 }
 
 /// Whether the text is of the kind as it stands, by its first byte; most values are, and
@@ -132,6 +139,7 @@ fn boolean(value: &Value) -> Result<bool, String> {
 
 fn float(value: &Value) -> Result<Value, String> {
     let parsed = match value {
+        Value::Null => Some(0.0),
         Value::Number(_) => return Ok(value.clone()),
         Value::Bool(value) => return Ok(Value::from(f64::from(u8::from(*value)))),
         Value::String(text) if text.is_empty() => Some(0.0),
@@ -266,6 +274,7 @@ fn integers(items: &[Value]) -> Result<Value, String> {
 fn header_map(value: Value) -> Result<Value, String> {
     use base64::Engine as _;
     let parsed = match value {
+        Value::Null => return Ok(Value::Object(Map::new())),
         Value::String(text) => {
             let decoded = base64::engine::general_purpose::STANDARD.decode(&text).unwrap_or_else(|_| text.into_bytes());
             serde_json::from_slice(&decoded).map_err(|_| "could not parse headers from input".to_owned())?

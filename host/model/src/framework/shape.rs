@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::coerce::coerce;
+use super::coerce::{coerce, null_is_absent};
 use crate::plugin::{Existence, Field, Operation, Route};
 
 /// A request's data as the guest gets it.
@@ -48,6 +48,8 @@ pub fn shape(
         let field = route.fields.iter().find(|field| field.name == name);
         match field {
             _ if captured(captures, &name) && !takes_all => shaped.replaced.push(name.into_owned()),
+            // Where any member is taken, the guest keeps what it was sent.
+            Some(field) if raw.get() == "null" && null_is_absent(field.kind) && !takes_all => {}
             Some(field) => {
                 let value = checked(field, raw.get()).map_err(|cause| fault(route, operation, &name, &cause))?;
                 shaped.supplied.push(field.name.clone());

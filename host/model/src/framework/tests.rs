@@ -221,11 +221,34 @@ fn values_are_converted_as_vault_converts_them() {
         (HeaderMap, json!({ "a": "b", "c": ["d"] }), json!({ "a": ["b"], "c": ["d"] })),
         (HeaderMap, json!("eyJhIjoiYiJ9"), json!({ "a": ["b"] })),
         (Any, json!({ "a": [1] }), json!({ "a": [1] })),
-        (Integer, json!(null), json!(null)),
+        // Null takes back what was set.
+        (Text, json!(null), json!("")),
+        (Integer, json!(null), json!(0)),
+        (Boolean, json!(null), json!(false)),
+        (Float, json!(null), json!(0.0)),
+        (CommaStringList, json!(null), json!([])),
+        (StringMap, json!(null), json!({})),
+        (HeaderMap, json!(null), json!({})),
+        // These a guest tells from what is empty.
+        (AnyMap, json!(null), json!(null)),
+        (Any, json!(null), json!(null)),
+        // A time that is null was not sent.
+        (Duration, json!(null), json!(null)),
+        (Time, json!(null), json!(null)),
     ];
     for (kind, value, wanted) in table {
         assert_eq!(coerced(kind, value.clone()), Ok(wanted), "{kind:?} of {value}");
     }
+}
+
+#[test]
+fn a_time_that_is_null_was_not_sent_and_gets_its_default() {
+    let mut route = route("x", &[Operation::Update]);
+    route.fields.push(Field { default: Some(json!(60)), ..field("ttl", FieldKind::Duration) });
+    route.fields.push(field("list", FieldKind::CommaStringList));
+    let shaped = shape(&route, Operation::Update, &[], br#"{"ttl":null,"list":null}"#).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&shaped.data).unwrap(), json!({ "list": [], "ttl": 60 }));
+    assert_eq!(shaped.supplied, ["list"]);
 }
 
 #[test]

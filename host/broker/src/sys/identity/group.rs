@@ -66,6 +66,9 @@ fn read_named(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 
 fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let (id, name) = (named(ask, "id")?, named(ask, "name")?);
+    if id.is_empty() && name.is_empty() && ask.fields.has("name") {
+        return Err(Fault::invalid("empty group name"));
+    }
     let before = match id.as_str() {
         "" => None,
         id => Some(GROUPS.by_id(&mut visit.tx, id)?.ok_or_else(|| Fault::invalid("invalid group ID"))?),

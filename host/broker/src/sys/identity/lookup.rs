@@ -27,8 +27,10 @@ enum Known {
 }
 
 fn known(ask: &Ask<'_>) -> Result<Known, Fault> {
-    let given = |name: &str| Ok::<_, Fault>(ask.fields.text(name)?.filter(|text| !text.is_empty()));
-    let (accessor, name) = (given("alias_mount_accessor")?, given("alias_name")?);
+    // What is sent counts, and an empty text names nobody.
+    let given = |name: &str| ask.fields.text(name);
+    let said = |name: &str| Ok::<_, Fault>(given(name)?.filter(|text| !text.is_empty()));
+    let (accessor, name) = (said("alias_mount_accessor")?, said("alias_name")?);
     let by_alias = accessor.is_some() || name.is_some();
     let mut known: Vec<Known> = Vec::new();
     known.extend(given("id")?.map(Known::Id));

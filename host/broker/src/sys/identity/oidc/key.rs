@@ -12,7 +12,7 @@ use crate::fault::Fault;
 use crate::login;
 use crate::signing::{self, Algorithm};
 use crate::sys::table::{Answer, Handler, HostRoute};
-use crate::visit::{Ask, Visit, data, listed};
+use crate::visit::{Ask, Visit, data, listed, plain_name};
 
 const FIELDS: &[&str] = &["name", "rotation_period", "verification_ttl", "algorithm", "allowed_client_ids"];
 
@@ -63,7 +63,7 @@ fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 
 fn write<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
     Box::pin(async move {
-        let (name, now_ms) = (ask.capture("name"), visit.now_ms);
+        let (name, now_ms) = (plain_name(ask, "name")?, visit.now_ms);
         let before = keys::get(&mut visit.tx, name)?;
         let is_new = before.is_none();
         let nobody = || KeyRecord { allowed_client_ids: Vec::new(), ..KeyRecord::default() };

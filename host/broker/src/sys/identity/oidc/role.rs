@@ -13,7 +13,7 @@ use crate::book::oidc::keys::{self, DEFAULT, PERIOD_SECS};
 use crate::book::oidc::roles::{self, RoleRecord};
 use crate::fault::Fault;
 use crate::sys::table::{Answer, Handler, HostRoute};
-use crate::visit::{Ask, Visit, data, listed};
+use crate::visit::{Ask, Visit, data, listed, plain_name};
 
 const FIELDS: &[&str] = &["name", "key", "template", "ttl", "client_id"];
 
@@ -73,7 +73,7 @@ fn delete(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 
 fn write<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
     Box::pin(async move {
-        let (name, fields) = (ask.capture("name"), &ask.fields);
+        let (name, fields) = (plain_name(ask, "name")?, &ask.fields);
         let unnamed = || RoleRecord { ttl_secs: PERIOD_SECS, ..RoleRecord::default() };
         let mut record = roles::get(&mut visit.tx, name)?.unwrap_or_else(unnamed);
         if let Some(key) = fields.text("key")? {
