@@ -9,37 +9,62 @@ use crate::step::route::{Routed, Target};
 /// that nothing answers is all names. The namespace's own path, with which both begin, is left out.
 pub(in super::super) fn path_parts(routed: &Routed, namespace: &str) -> Vec<PathPart> {
     let path = routed.path.strip_prefix(namespace).unwrap_or(&routed.path);
-    let (point, names): (&str, Vec<&str>) = match &routed.target {
-        Target::NoMount => return vec![PathPart::Name(path.to_owned())],
+    let Some(mount) = routed.target.mount() else { return vec![PathPart::Name(path.to_owned())] };
+    let rest = path.strip_prefix(mount.request_path()).unwrap_or_default();
+    let split = match &routed.target {
         Target::Guest(guest) => {
-            (guest.mount.request_path(), guest.captures.iter().map(|(_, value)| value.as_str()).collect())
+            let captures = guest.captures.iter().map(|(_, text)| Capture { text, is_name: true });
+            below(rest, &guest.route().pattern, captures.collect())
         }
-        Target::Host { mount, captures, route } => {
-            let secret = |(name, _): &&(&str, String)| route.hashes(name);
-            (mount.request_path(), captures.iter().filter(secret).map(|(_, value)| value.as_str()).collect())
+        Target::Host { captures, route, .. } => {
+            let captures = captures.iter().map(|(name, text)| Capture { text, is_name: route.hashes(name) });
+            below(rest, route.pattern, captures.collect())
         }
-        Target::NotHere { mount, .. }
-        | Target::NoPath { mount }
-        | Target::NoOperation { mount }
-        | Target::Loading { mount }
-        | Target::NoPlugin { mount, .. } => {
-            let rest = path.strip_prefix(mount.request_path()).unwrap_or_default();
-            return vec![PathPart::Plain(mount.request_path().to_owned()), PathPart::Name(rest.to_owned())];
-        }
+        _ => None,
     };
-    let mut rest = path.strip_prefix(point).unwrap_or_default();
-    let mut parts = vec![PathPart::Plain(point.to_owned())];
-    for name in names.into_iter().filter(|n| !n.is_empty()) {
-        // Captures come in the order of the path, each behind the one before.
-        let Some(at) = rest.find(name) else {
-            return vec![PathPart::Plain(point.to_owned()), PathPart::Name(rest.to_owned())];
-        };
-        parts.push(PathPart::Plain(rest[..at].to_owned()));
-        parts.push(PathPart::Name(name.to_owned()));
-        rest = &rest[at + name.len()..];
-    }
-    parts.push(PathPart::Plain(rest.to_owned()));
+    let mut parts = vec![PathPart::Plain(mount.request_path().to_owned())];
+    parts.extend(split.unwrap_or_else(|| vec![PathPart::Name(rest.to_owned())]));
     parts
+}
+
+/// What a part of a pattern captured.
+pub(super) struct Capture<'a> {
+    pub(super) text: &'a str,
+    /// Chosen by a caller.
+    pub(super) is_name: bool,
+}
+
+/// The parts of a path below its mount. The captures are put back into the pattern part by part, as any of them may
+/// read like another part of the path: of `users/users` the second is the name. `None` if they do not make the path.
+pub(super) fn below(rest: &str, pattern: &str, captures: Vec<Capture<'_>>) -> Option<Vec<PathPart>> {
+    let (mut parts, mut plain, mut left) = (Vec::new(), String::new(), rest);
+    let mut captures = captures.into_iter();
+    for (place, part) in pattern.split('/').enumerate() {
+        if place > 0 {
+            match left.strip_prefix('/') {
+                Some(after) => left = after,
+                // What may be missing at the end is missing with its slash.
+                None if left.is_empty() => break,
+                None => return None,
+            }
+            plain.push('/');
+        }
+        let (text, is_name) = match part.strip_prefix('{') {
+            None => (part, false),
+            Some(_) => captures.next().map(|capture| (capture.text, capture.is_name))?,
+        };
+        left = left.strip_prefix(text)?;
+        if is_name && !text.is_empty() {
+            parts.push(PathPart::Plain(std::mem::take(&mut plain)));
+            parts.push(PathPart::Name(text.to_owned()));
+        } else {
+            plain.push_str(text);
+        }
+    }
+    plain.push_str(left);
+    parts.push(PathPart::Plain(plain));
+    // All that is left is the slash of a list.
+    (captures.next().is_none() && matches!(left, "" | "/")).then_some(parts)
 }
 
 /// A path as a device shows it.

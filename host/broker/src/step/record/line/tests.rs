@@ -11,6 +11,8 @@ use bulkhead_model::request::{OpenCeremonies, Origin};
 use bulkhead_model::seam::audit::{AuditSink, AuditSinkMaker};
 use futures::FutureExt;
 
+use super::super::trail::PathPart;
+use super::path::{Capture, below};
 use super::*;
 use crate::book::audits::AuditEntry;
 use crate::figures::Counted;
@@ -132,6 +134,53 @@ fn a_login_that_waits_is_told_of_without_the_id_that_it_goes_on_by() {
     let line: Value = serde_json::from_slice(line.expose()).expect("a line is JSON");
     let expected = json!({ "mfa_requirement": { "mfa_request_id": device.hash("the id") }, "token_type": "default" });
     assert_eq!(line["response"]["auth"], expected);
+}
+
+/// A path below a mount with what is hashed in brackets. Captures that a caller did not choose begin with `=`.
+fn split(pattern: &str, captures: &[&str], path: &str) -> Option<String> {
+    let captures =
+        captures.iter().map(|text| Capture { text: text.trim_start_matches('='), is_name: !text.starts_with('=') });
+    let parts = below(path, pattern, captures.collect())?;
+    let shown = |part: PathPart| match part {
+        PathPart::Plain(text) => text,
+        PathPart::Name(name) => format!("<{name}>"),
+    };
+    Some(parts.into_iter().map(shown).collect())
+}
+
+#[test]
+fn a_name_is_hashed_where_it_is_and_not_where_the_path_reads_like_it() {
+    for (pattern, captures, path, wanted) in [
+        ("users/{name}", &["s"][..], "users/s", "users/<s>"),
+        ("users/{name}", &["users"], "users/users", "users/<users>"),
+        ("users/{name}", &["er"], "users/er", "users/<er>"),
+        ("login/{name}", &["o"], "login/o", "login/<o>"),
+        ("role/{name}/secret-id", &["role"], "role/role/secret-id", "role/<role>/secret-id"),
+        ("role/{name}/secret-id", &["secret-id"], "role/secret-id/secret-id", "role/<secret-id>/secret-id"),
+        ("{one}/{two}/x", &["a/b", "a"], "a/b/a/x", "<a/b>/<a>/x"),
+        ("data/{path...}", &["data/a"], "data/data/a", "data/<data/a>"),
+        ("data/{path...}", &["a/"], "data/a/", "data/<a/>"),
+        ("{path...}", &["="], "", ""),
+        ("creds/{name?}", &[], "creds", "creds"),
+        ("creds/{name?}", &[""], "creds/", "creds/"),
+        ("mounts/{path...}/tune", &["=tune"], "mounts/tune/tune", "mounts/tune/tune"),
+        ("users", &[], "users/", "users/"),
+    ] {
+        assert_eq!(split(pattern, captures, path).as_deref(), Some(wanted), "{pattern} of {path}");
+    }
+}
+
+#[test]
+fn what_does_not_make_the_path_is_not_taken_for_its_parts() {
+    for (pattern, captures, path) in [
+        ("users/{name}", &["b"][..], "users/a"),
+        ("users/{name}", &[], "users/a"),
+        ("users/{name}", &["a"], "users/ab"),
+        ("users/{name}", &["a", "b"], "users/a"),
+        ("other/{name}", &["a"], "users/a"),
+    ] {
+        assert_eq!(split(pattern, captures, path), None, "{pattern} of {path}");
+    }
 }
 
 /// A record from a time when such names were let in, or a guest's.
