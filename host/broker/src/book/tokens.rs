@@ -67,6 +67,9 @@ const FORMAT: u8 = 1;
 /// With it.
 const FORMAT_IN_NAMESPACE: u8 = 2;
 
+/// Where a root token was made that an initialisation or `generate-root` gave out.
+pub(crate) const FIRST_PATH: &str = "auth/token/root";
+
 /// Kind byte of a token in the due index.
 pub(crate) const DUE_TOKEN: u8 = b't';
 

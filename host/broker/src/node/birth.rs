@@ -149,7 +149,7 @@ fn furnish(
         accessor: base62(entropy, 24),
         policies: vec!["root".into()],
         // A token of the operator's own choice counts as made by a request, as in Vault.
-        path: if chosen { "auth/token/create" } else { "auth/token/root" }.into(),
+        path: if chosen { "auth/token/create" } else { tokens::FIRST_PATH }.into(),
         display_name: if chosen { "token" } else { "root" }.into(),
         created_ms: now_ms,
         ..TokenRecord::default()

@@ -140,7 +140,7 @@ fn make(visit: &mut Visit, otp: &str) -> Result<String, Fault> {
     let record = TokenRecord {
         accessor: visit.random_text(24),
         policies: vec!["root".into()],
-        path: "auth/token/root".into(),
+        path: tokens::FIRST_PATH.into(),
         display_name: "root".into(),
         created_ms: visit.now_ms,
         ..TokenRecord::default()

@@ -20,10 +20,11 @@ use crate::book::mfa::waiting::{self, WaitingId};
 use crate::book::mounts::{Mount, MountTable};
 use crate::book::namespaces::Namespace;
 use crate::book::removals::{LeaseEnd, Slice};
-use crate::book::tokens::{self, TokenHash, TokenRecord, tree};
+use crate::book::tokens::{self, FIRST_PATH, TokenHash, TokenRecord, tree};
 use crate::components;
 use crate::fault::Fault;
 use crate::fields::rfc3339;
+use crate::mint;
 use crate::open::Open;
 use crate::step::dispatch::{self, mismatched};
 use crate::step::{expire, remove, route};
@@ -58,11 +59,14 @@ pub(super) const ROUTES: &[HostRoute] = &[
     .sudo()
     .fields(&["prefix"]),
     HostRoute::new("leases/tidy", W, Handler::Now(tidy), "Look for remains of ended leases."),
-    HostRoute::new("leases/count", &[Verb::Read], Handler::Later(left::count), "Count leases.")
-        .fields(&["prefix", "type"]),
+    HostRoute::new("leases/count", &[Verb::Read], Handler::Later(left::count), "Count leases.").fields(&[
+        "prefix",
+        "type",
+        "include_child_namespaces",
+    ]),
     HostRoute::new("leases", &[Verb::Read], Handler::Later(left::irrevocable), "List irrevocable leases.")
         .sudo()
-        .fields(&["type", "limit"]),
+        .fields(&["type", "limit", "include_child_namespaces"]),
 ];
 
 /// Tokens looked at for one change that ends those of a path. Source: ours, as of leases.
@@ -167,12 +171,7 @@ async fn renew_lease(visit: &mut Visit, record: LeaseRecord, increment: Option<u
     let wanted = renewal.ttl.filter(|t| *t > 0).or(increment.filter(|t| *t > 0)).unwrap_or(default_ttl);
     let left_secs = ends_ms.saturating_sub(now_ms) / 1000;
     let mut warnings = renewal.warnings;
-    if wanted > left_secs {
-        let (asked, shown) = (format!("{wanted}s"), format!("{left_secs}s"));
-        let text =
-            format!("TTL of {asked:?} exceeded the effective max_ttl of {shown:?}; TTL value is capped accordingly");
-        warnings.push(text);
-    }
+    warnings.extend(mint::capped("TTL", wanted, left_secs));
     let ttl_secs = wanted.min(left_secs);
     let expires_ms = now_ms.saturating_add(ttl_secs.saturating_mul(1000));
     let internal = renewal.internal.map_or_else(|| record.internal.clone(), Kept::from);
@@ -359,10 +358,12 @@ impl Sweep<'_> {
         Ok(true)
     }
 
-    /// Whether a token was made below the path, and would end at all. It keeps the spelling of
-    /// its login.
+    /// Whether a token was made below the path, and has not ended yet. It keeps the spelling of
+    /// its login. What has no TTL ends as well, but for root tokens that no request to `auth/token`
+    /// made: in Vault they are no leases.
     fn is_meant(&self, record: &TokenRecord) -> bool {
-        self.is_below(record) && record.expires_ms > self.now_ms
+        let is_lease = record.expires_ms != 0 || record.path != FIRST_PATH;
+        is_lease && self.is_below(record) && !record.is_expired(self.now_ms)
     }
 
     fn is_below(&self, record: &TokenRecord) -> bool {

@@ -98,7 +98,7 @@ fn shown(record: &TokenRecord, id: &str, now_ms: u64) -> WipedJson {
         "type": mint::token_type(record),
     });
     // The first root token has neither, as it was made by no request.
-    if record.path != "auth/token/root" {
+    if record.path != tokens::FIRST_PATH {
         told["issue_time"] = rfc3339(record.created_ms).into();
         told["renewable"] = record.renewable.into();
     }

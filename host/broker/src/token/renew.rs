@@ -70,7 +70,7 @@ async fn extend(
     }
     if record.expires_ms == 0 {
         // The first root token was made by no request, and Vault tells the two apart.
-        let first = record.path == "auth/token/root";
+        let first = record.path == tokens::FIRST_PATH;
         return Err(Fault::invalid(if first { "invalid lease ID" } else { "lease is not renewable" }));
     }
     if !record.renewable {

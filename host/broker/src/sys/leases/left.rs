@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::beginning;
 use crate::book::leases::{self, Refusal};
-use crate::fault::Fault;
+use crate::fault::{Fault, wrapped};
 use crate::fields::rfc3339;
 use crate::figures::IRREVOCABLE_FAILURES;
 use crate::sys::table::Answer;
@@ -140,15 +140,15 @@ impl Irrevocable {
     }
 }
 
-/// The leases that failed too often. Looked for in pages: there may be more leases than one transaction
-/// can read.
-async fn failed(visit: &Visit) -> Result<Vec<Irrevocable>, Fault> {
+/// The leases that failed too often, with those of namespaces below or without. Looked for in pages: there
+/// may be more leases than one transaction can read.
+async fn failed(visit: &Visit, with_below: bool) -> Result<Vec<Irrevocable>, Fault> {
     let mut found = Vec::new();
     let mut after = None;
     loop {
         let mut tx = visit.open.begin()?;
         let (ids, next) = leases::page(&mut tx, visit.namespace.path(), after.as_deref(), LEASES_A_LOOK)?;
-        for id in ids.into_iter().filter(|id| is_of(visit, id)) {
+        for id in ids.into_iter().filter(|id| with_below || is_of(visit, id)) {
             let lease = leases::get(&mut tx, &id)?.filter(|lease| lease.failures >= IRREVOCABLE_FAILURES);
             let Some(lease) = lease else { continue };
             let (id, refusal) = (visit.namespace.shown_lease(&id), leases::refusal(&mut tx, &lease)?);
@@ -169,12 +169,33 @@ fn only_irrevocable(ask: &Ask<'_>) -> Result<(), Fault> {
     }
 }
 
+fn with_below(ask: &Ask<'_>) -> Result<bool, Fault> {
+    Ok(ask.fields.flag("include_child_namespaces")?.unwrap_or(false))
+}
+
+/// How many are to be shown at most, in the words of Go where it is no number.
+fn limit(ask: &Ask<'_>) -> Result<usize, Fault> {
+    let refused = |text: &str| Fault::from(Failure::new(FailureKind::Internal, wrapped(text)));
+    let text = ask.fields.text_or_empty("limit")?;
+    if matches!(text.as_str(), "" | "none") {
+        return Ok(usize::MAX);
+    }
+    let limit: i64 = text
+        .parse()
+        .map_err(|_| refused(&format!("invalid 'limit' provided: strconv.Atoi: parsing {text:?}: invalid syntax")))?;
+    match usize::try_from(limit) {
+        Ok(limit) if limit > 0 => Ok(limit),
+        _ => Err(refused("limit must be 'none' or a positive integer")),
+    }
+}
+
 pub(super) fn count<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
     Box::pin(async move {
         let prefix = ask.fields.text_or_empty("prefix")?;
         if prefix.is_empty() {
+            let with_below = with_below(ask)?;
             only_irrevocable(ask)?;
-            return Ok(data(&json!({ "counts": {}, "lease_count": failed(visit).await?.len() })));
+            return Ok(data(&json!({ "counts": {}, "lease_count": failed(visit, with_below).await?.len() })));
         }
         // As who lists them must.
         if !visit.has_sudo(ask.request)? {
@@ -193,8 +214,10 @@ pub(super) fn count<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
 
 pub(super) fn irrevocable<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
     Box::pin(async move {
+        let with_below = with_below(ask)?;
         only_irrevocable(ask)?;
-        let shown: Vec<_> = failed(visit).await?.into_iter().map(Irrevocable::shown).collect();
+        let limit = limit(ask)?;
+        let shown: Vec<_> = failed(visit, with_below).await?.into_iter().take(limit).map(Irrevocable::shown).collect();
         Ok(data(&json!({ "lease_count": shown.len(), "leases": shown })))
     })
 }
