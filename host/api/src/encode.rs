@@ -223,8 +223,10 @@ fn push_auth(out: &mut Vec<u8>, auth: &AuthInfo) {
     push_string(out, &auth.accessor);
     out.extend_from_slice(b",\"policies\":");
     push_strings(out, &auth.policies);
-    out.extend_from_slice(b",\"token_policies\":");
-    push_strings(out, &auth.token_policies);
+    if !auth.token_policies.is_empty() {
+        out.extend_from_slice(b",\"token_policies\":");
+        push_strings(out, &auth.token_policies);
+    }
     if !auth.identity_policies.is_empty() {
         out.extend_from_slice(b",\"identity_policies\":");
         push_strings(out, &auth.identity_policies);

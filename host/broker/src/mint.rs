@@ -27,6 +27,7 @@ use crate::login;
 use crate::open::Open;
 use crate::step::mfa::Proven;
 use crate::step::room;
+use crate::sys::wrapping;
 use crate::tally::Seat;
 use crate::visit::{After, Visit, enveloped};
 
@@ -318,30 +319,61 @@ fn entity(visit: &mut Visit, mount: &Mount, grant: &AuthGrant) -> Result<String,
 /// something to wrap.
 pub(crate) fn wrap_if_asked(visit: &mut Visit, request: &Request, reply: Reply) -> Result<Reply, Fault> {
     let Some(ttl_secs) = request.wrap_ttl_secs.filter(|secs| *secs > 0) else { return Ok(reply) };
-    let envelope = match reply {
-        Reply::Envelope(envelope) => envelope,
-        // Whoever asks for a wrapped answer must never get it in the open.
-        Reply::Raw { status, .. } if status < 300 => {
-            return Err(Fault::invalid("this path answers with bytes of its own, which cannot be wrapped"));
+    match reply {
+        Reply::Envelope(envelope)
+            if envelope.wrap.is_none() && (envelope.data.is_some() || envelope.auth.is_some()) =>
+        {
+            wrap_envelope(visit, ttl_secs, request, &envelope)
         }
-        Reply::Stream { .. } => return Err(Fault::invalid("this path's answer is too large to be wrapped")),
-        other => return Ok(other),
-    };
-    if envelope.wrap.is_some() || (envelope.data.is_none() && envelope.auth.is_none()) {
-        return Ok(Reply::Envelope(envelope));
+        Reply::Raw { status, content_type, bytes, .. } if status < 300 => {
+            let content = wrapping::stored_bytes(&request.id, status, &content_type, bytes.expose());
+            wrap_content(visit, (request.path.as_str(), ttl_secs), None, &content)
+        }
+        // Whoever asks for a wrapped answer must never get it in the open.
+        Reply::Stream { .. } => Err(Fault::invalid("this path's answer is too large to be wrapped")),
+        other => Ok(other),
     }
-    wrap_envelope(visit, ttl_secs, request.path.as_str(), &envelope)
 }
 
 /// Puts an answer behind a wrapping token.
-pub(crate) fn wrap_envelope(visit: &mut Visit, ttl_secs: u64, path: &str, envelope: &Envelope) -> Result<Reply, Fault> {
-    let accessor = envelope.auth.as_ref().map(|auth| auth.accessor.clone());
-    let wrapped_accessor = accessor.filter(|accessor| !accessor.is_empty());
-    let content = crate::sys::wrapping::stored(envelope);
+pub(crate) fn wrap_envelope(
+    visit: &mut Visit,
+    ttl_secs: u64,
+    request: &Request,
+    envelope: &Envelope,
+) -> Result<Reply, Fault> {
+    let path = request.path.as_str();
+    let accessor = match &envelope.auth {
+        Some(auth) => Some(auth.accessor.clone()),
+        None => secret_id_accessor(visit, path, envelope),
+    };
+    let content = wrapping::stored(envelope, &request.id);
+    wrap_content(visit, (path, ttl_secs), accessor.filter(|accessor| !accessor.is_empty()), &content)
+}
+
+/// The accessor of the secret id in an answer of `approle`, so that who gave it out can take it back unopened.
+fn secret_id_accessor(visit: &Visit, path: &str, envelope: &Envelope) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Answer {
+        secret_id_accessor: String,
+    }
+    let full = visit.namespace.full(path);
+    visit.config.mounts.route(&full).filter(|(mount, _)| mount.entry.kind == "approle")?;
+    let answer: Answer = serde_json::from_slice(envelope.data.as_ref()?.expose()).ok()?;
+    Some(answer.secret_id_accessor)
+}
+
+/// Puts the content of an answer to a request of this path behind a wrapping token of this lifetime.
+fn wrap_content(
+    visit: &mut Visit,
+    (path, ttl_secs): (&str, u64),
+    wrapped_accessor: Option<String>,
+    content: &Hidden<Vec<u8>>,
+) -> Result<Reply, Fault> {
     let display_name = display_name(visit);
     let namespace = visit.namespace.record.id.clone();
     let asked = WrapAsk { ttl_secs, creation_path: path, display_name, wrapped_accessor, namespace };
-    let wrap = wrap_in(visit, asked, &content)?;
+    let wrap = wrap_in(visit, asked, content)?;
     count(visit, path, TokenKind::Wrapping, ttl_secs);
     Ok(wrapped(wrap))
 }
@@ -399,7 +431,7 @@ pub(crate) fn wrap(
     if let Some(seat) = seat {
         seat.give_to(&made.hash);
     }
-    let key = Cubby::of(&made.hash).key("response").expect("the name is plain");
+    let key = Cubby::of(&made.hash).key(wrapping::CONTENT).expect("the name is plain");
     tx.put(&key, content.expose())?;
     Ok(WrapInfo {
         token: made.token,

@@ -376,7 +376,7 @@ impl CallHost for GuestHost {
             }
         };
         let envelope = Envelope { data: Some(data), ..Envelope::default() };
-        let content = crate::sys::wrapping::stored(&envelope);
+        let content = crate::sys::wrapping::stored(&envelope, "");
         let asked = WrapAsk {
             ttl_secs: ttl.min(self.mount.facts.max_ttl),
             creation_path: &path,

@@ -94,7 +94,7 @@ fn finished(
         (Reply::Envelope(envelope), Some(secs)) if envelope.data.is_some() || envelope.auth.is_some() => {
             // As in Vault, of the plugin's time and the caller's the shorter one.
             let secs = request.wrap_ttl_secs.filter(|asked| *asked > 0).map_or(secs, |asked| asked.min(secs));
-            mint::wrap_envelope(visit, secs, request.path.as_str(), &envelope)
+            mint::wrap_envelope(visit, secs, request, &envelope)
         }
         (Reply::Raw { status, .. }, Some(_)) if status < 300 => {
             tracing::error!(request = %request.id, "a plugin wants bytes of its own wrapped, which cannot be");

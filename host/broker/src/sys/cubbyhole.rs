@@ -9,6 +9,7 @@ use bulkhead_model::reply::{Envelope, Reply, hidden_json_within};
 use bulkhead_model::request::Verb;
 
 use super::table::{Handler, HostRoute, HostTable};
+use super::wrapping;
 use crate::book::Cubby;
 use crate::fault::{Fault, wrapped};
 use crate::visit::{Ask, Visit, enveloped, listed};
@@ -52,8 +53,14 @@ fn exists(visit: &mut Visit, captures: &[(&'static str, String)]) -> Result<bool
 }
 
 fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let key = key(visit, ask.capture("path").trim_end_matches('/'))?;
+    let path = ask.capture("path").trim_end_matches('/');
+    let key = key(visit, path)?;
     let data = visit.tx.get(&key)?.ok_or_else(|| Fault::from(Failure::absent()))?;
+    let who = &visit.who()?.record;
+    // Only where the token is has its store what it stands for.
+    if path == wrapping::CONTENT && wrapping::is_wrapping(who) && who.namespace == visit.namespace.record.id {
+        return wrapping::read_as_of_old(&data);
+    }
     Ok(enveloped(Envelope { data: Some(data), ..Envelope::default() }))
 }
 

@@ -11,7 +11,7 @@ use crate::book::identity::entities::ENTITIES;
 use crate::book::mounts::{Mount, Table};
 use crate::book::tokens;
 use crate::fault::Fault;
-use crate::visit::{Ask, Visit, bare, data};
+use crate::visit::{Ask, Visit, data};
 
 pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("internal/ui/mounts", &[Verb::Read], Handler::Now(mounts), "List the mounts one may use.")
@@ -144,5 +144,6 @@ fn gone(_visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
 
 fn openapi(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
     visit.who()?;
-    Ok(bare(200, &super::help::openapi(visit)))
+    // As bytes, which can be wrapped like any answer.
+    Ok(Reply::raw(200, "application/json", super::help::openapi(visit).to_string().into_bytes()))
 }

@@ -31,7 +31,7 @@ fn validate(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         None => Ok(enveloped(envelope)),
         Some(secs) => {
             let secs = ask.request.wrap_ttl_secs.filter(|asked| *asked > 0).map_or(secs, |asked| asked.min(secs));
-            mint::wrap_envelope(visit, secs, ask.request.path.as_str(), &envelope)
+            mint::wrap_envelope(visit, secs, ask.request, &envelope)
         }
     }
 }

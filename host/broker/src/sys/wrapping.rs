@@ -1,10 +1,13 @@
 //! `sys/wrapping`: answers behind single-use tokens.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::hidden::{Hidden, HiddenBuffer};
-use bulkhead_model::reply::{AuthInfo, Envelope, LeaseInfo, Reply};
+use bulkhead_model::reply::{AuthInfo, Envelope, LeaseInfo, Reply, hidden_json};
 use bulkhead_model::request::Verb;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -20,6 +23,9 @@ use crate::mint::{self, WrapAsk};
 use crate::visit::{Ask, Visit, data, enveloped};
 
 const W: &[Verb] = &[Verb::Write];
+
+/// The name under which a wrapping token's own store has the wrapped answer. Clients of old read it from there.
+pub(crate) const CONTENT: &str = "response";
 
 pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("wrapping/wrap", W, Handler::Now(wrap), "Wrap a JSON object.").any_fields(),
@@ -44,6 +50,23 @@ struct Stored<'a> {
     renewable: bool,
     lease_duration: u64,
     warnings: Vec<String>,
+    /// Id of the request whose answer it is; empty in what was wrapped before it was kept.
+    #[serde(default)]
+    request_id: String,
+    /// The data stands for bytes: [`StoredBytes`].
+    #[serde(default)]
+    is_bytes: bool,
+}
+
+/// An answer of bytes, as Vault keeps one.
+#[derive(Serialize, Deserialize)]
+struct StoredBytes<'a> {
+    #[serde(borrow)]
+    http_content_type: Cow<'a, str>,
+    /// In base64.
+    #[serde(borrow)]
+    http_raw_body: Cow<'a, str>,
+    http_status_code: u16,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -69,8 +92,23 @@ struct StoredAuth<'a> {
     token_type: String,
 }
 
+/// What is kept of an answer of bytes.
+pub(crate) fn stored_bytes(request_id: &str, status: u16, content_type: &str, bytes: &[u8]) -> Hidden<Vec<u8>> {
+    let body = Hidden::new(STANDARD.encode(bytes));
+    let data = hidden_json(&StoredBytes {
+        http_content_type: Cow::Borrowed(content_type),
+        http_raw_body: Cow::Borrowed(body.expose()),
+        http_status_code: status,
+    });
+    kept(&Envelope { data: Some(data), ..Envelope::default() }, request_id, true)
+}
+
 /// What is kept of an envelope.
-pub(crate) fn stored(envelope: &Envelope) -> Hidden<Vec<u8>> {
+pub(crate) fn stored(envelope: &Envelope, request_id: &str) -> Hidden<Vec<u8>> {
+    kept(envelope, request_id, false)
+}
+
+fn kept(envelope: &Envelope, request_id: &str, is_bytes: bool) -> Hidden<Vec<u8>> {
     let lease = envelope.lease.as_ref();
     let stored = Stored {
         data: envelope.data.as_ref().and_then(|d| serde_json::from_slice(d.expose()).ok()),
@@ -93,16 +131,27 @@ pub(crate) fn stored(envelope: &Envelope) -> Hidden<Vec<u8>> {
         renewable: lease.is_some_and(|l| l.renewable),
         lease_duration: lease.map_or(0, |l| l.duration_secs),
         warnings: envelope.warnings.clone(),
+        request_id: request_id.to_owned(),
+        is_bytes,
     };
     let mut buffer = HiddenBuffer::with_capacity(1024);
     serde_json::to_writer(&mut buffer, &stored).expect("an envelope is plain data");
     buffer.into_hidden()
 }
 
-fn restored(bytes: &[u8]) -> Option<Envelope> {
+fn restored(bytes: &[u8]) -> Option<Reply> {
     let stored: Stored<'_> = serde_json::from_slice(bytes).ok()?;
+    if stored.is_bytes {
+        let data: StoredBytes<'_> = serde_json::from_str(stored.data?.get()).ok()?;
+        return Some(Reply::Raw {
+            status: data.http_status_code,
+            content_type: data.http_content_type.into_owned(),
+            bytes: Hidden::new(STANDARD.decode(data.http_raw_body.as_bytes()).ok()?),
+            headers: Vec::new(),
+        });
+    }
     let has_lease = stored.lease_duration > 0 || !stored.lease_id.is_empty();
-    Some(Envelope {
+    Some(enveloped(Envelope {
         lease: has_lease.then_some(LeaseInfo {
             id: stored.lease_id,
             renewable: stored.renewable,
@@ -126,7 +175,97 @@ fn restored(bytes: &[u8]) -> Option<Envelope> {
         }),
         warnings: stored.warnings,
         ..Envelope::default()
-    })
+    }))
+}
+
+/// A wrapped answer in the form that Vault tells it in.
+#[derive(Serialize)]
+struct Told<'a> {
+    request_id: &'a str,
+    lease_id: &'a str,
+    renewable: bool,
+    lease_duration: u64,
+    data: Option<&'a RawValue>,
+    wrap_info: (),
+    warnings: Option<&'a [String]>,
+    auth: Option<ToldAuth<'a>>,
+}
+
+#[derive(Serialize)]
+struct ToldAuth<'a> {
+    client_token: &'a str,
+    accessor: &'a str,
+    policies: &'a [String],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    token_policies: &'a [String],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    identity_policies: &'a [String],
+    metadata: Option<BTreeMap<&'a str, &'a str>>,
+    lease_duration: u64,
+    renewable: bool,
+    entity_id: &'a str,
+    token_type: &'a str,
+    orphan: bool,
+    mfa_requirement: (),
+    num_uses: u64,
+}
+
+impl<'a> Told<'a> {
+    fn of(stored: &'a Stored<'a>) -> Self {
+        Self {
+            request_id: &stored.request_id,
+            lease_id: &stored.lease_id,
+            renewable: stored.renewable,
+            lease_duration: stored.lease_duration,
+            data: stored.data,
+            wrap_info: (),
+            warnings: Some(&stored.warnings[..]).filter(|warnings| !warnings.is_empty()),
+            auth: stored.auth.as_ref().map(ToldAuth::of),
+        }
+    }
+}
+
+impl<'a> ToldAuth<'a> {
+    fn of(auth: &'a StoredAuth<'a>) -> Self {
+        let metadata: BTreeMap<_, _> = auth.metadata.iter().map(|(name, value)| (&**name, &**value)).collect();
+        Self {
+            client_token: &auth.client_token,
+            accessor: &auth.accessor,
+            policies: if auth.all_policies.is_empty() { &auth.policies } else { &auth.all_policies },
+            token_policies: &auth.policies,
+            identity_policies: &auth.identity_policies,
+            metadata: Some(metadata).filter(|metadata| !metadata.is_empty()),
+            lease_duration: auth.lease_duration,
+            renewable: auth.renewable,
+            entity_id: &auth.entity_id,
+            token_type: if auth.token_type.is_empty() { "service" } else { &auth.token_type },
+            orphan: auth.orphan,
+            mfa_requirement: (),
+            num_uses: auth.num_uses,
+        }
+    }
+}
+
+/// What Vault tells with an answer that is unwrapped in the way of old.
+const OLD_WAY: &str = "Reading from 'cubbyhole/response' is deprecated. Please use sys/wrapping/unwrap to unwrap \
+                       responses, as it provides additional security checks and other benefits.";
+
+/// What a wrapping token reads from its own store, the way of old to unwrap an answer: the answer as text.
+pub(super) fn read_as_of_old(content: &Hidden<Vec<u8>>) -> Result<Reply, Fault> {
+    #[derive(Serialize)]
+    struct Data<'a> {
+        response: &'a str,
+    }
+    let stored: Stored<'_> = serde_json::from_slice(content.expose()).map_err(|_| not_valid())?;
+    let told = hidden_json(&Told::of(&stored));
+    let response = std::str::from_utf8(told.expose()).map_err(|_| not_valid())?;
+    let data = Some(hidden_json(&Data { response }));
+    Ok(enveloped(Envelope { data, warnings: vec![OLD_WAY.to_owned()], ..Envelope::default() }))
+}
+
+/// Whether a token stands for a wrapped answer.
+pub(super) fn is_wrapping(record: &TokenRecord) -> bool {
+    record.policies == ["response-wrapping"]
 }
 
 fn wrap(_visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
@@ -143,7 +282,11 @@ fn not_valid() -> Fault {
 
 /// The wrapping token meant: in the body, or the one the request came with.
 fn wrapping_token(visit: &mut Visit, ask: &Ask<'_>) -> Result<(TokenHash, TokenRecord), Fault> {
-    let named = ask.fields.text("token")?.map(Hidden::new);
+    let named = ask.fields.text("token")?.filter(|_| !ask.fields.is_null("token")).map(Hidden::new);
+    if named.as_ref().is_some_and(|token| token.expose().is_empty()) {
+        let text = "error validating wrapping token: empty token in request body";
+        return Err(Failure::new(FailureKind::Denied, text).into());
+    }
     let token = named.or_else(|| ask.request.token.as_ref().map(Hidden::duplicate));
     let Some(token) = token.filter(|t| !t.expose().is_empty()) else {
         let text = "error validating wrapping token: token is empty";
@@ -153,9 +296,7 @@ fn wrapping_token(visit: &mut Visit, ask: &Ask<'_>) -> Result<(TokenHash, TokenR
     let found = tokens::get(&mut visit.tx, &hash)?.filter(|r| !r.is_expired(visit.now_ms));
     let record = found.ok_or_else(not_valid)?;
     let home = visit.config.namespaces.with_id(&record.namespace);
-    if record.policies != ["response-wrapping"]
-        || home.is_none_or(|home| home.record.leaving || home.locked_by.is_some())
-    {
+    if !is_wrapping(&record) || home.is_none_or(|home| home.record.leaving || home.locked_by.is_some()) {
         return Err(not_valid());
     }
     Ok((hash, record))
@@ -164,7 +305,7 @@ fn wrapping_token(visit: &mut Visit, ask: &Ask<'_>) -> Result<(TokenHash, TokenR
 /// Takes the content out and ends the token, in one change: it opens exactly once.
 fn take(visit: &mut Visit, ask: &Ask<'_>) -> Result<(Hidden<Vec<u8>>, TokenRecord), Fault> {
     let (hash, record) = wrapping_token(visit, ask)?;
-    let key = Cubby::of(&hash).key("response").ok_or_else(not_valid)?;
+    let key = Cubby::of(&hash).key(CONTENT).ok_or_else(not_valid)?;
     let content = visit.tx.get(&key)?.ok_or_else(not_valid)?;
     let now_ms = visit.now_ms;
     // Where much is left of it, the scheduler goes on.
@@ -174,7 +315,7 @@ fn take(visit: &mut Visit, ask: &Ask<'_>) -> Result<(Hidden<Vec<u8>>, TokenRecor
 
 fn unwrap(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let (content, _) = take(visit, ask)?;
-    restored(content.expose()).map(enveloped).ok_or_else(not_valid)
+    restored(content.expose()).ok_or_else(not_valid)
 }
 
 fn rewrap(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
