@@ -48,7 +48,7 @@ pub(crate) fn head(parts: &Parts, below: &str) -> Result<Head, Reply> {
 fn head_of(parts: &Parts, path: ApiPath) -> Result<Head, Failure> {
     let query = parameters(parts.uri.query().unwrap_or_default())?;
     let help = parts.method.as_str() == "HELP" || query.iter().any(|(n, v)| n == "help" && !v.is_empty());
-    let verb = if help { Verb::Read } else { verb(parts.method.as_str(), &query)? };
+    let verb = if help { Verb::Read } else { verb((parts.method.as_str(), path.as_str()), &query)? };
     let path = match verb {
         Verb::List | Verb::Scan => path.to_folder(),
         Verb::Write | Verb::Patch if path.is_folder() => {
@@ -85,7 +85,8 @@ fn path_refused(error: PathError) -> Reply {
     }
 }
 
-fn verb(method: &str, query: &Pairs) -> Result<Verb, Failure> {
+/// What a method asks for. Of the path that tells of the health, Vault refuses what it does not take by itself.
+fn verb((method, path): (&str, &str), query: &Pairs) -> Result<Verb, Failure> {
     Ok(match method {
         "GET" => match (flag(query, "list")?, flag(query, "scan")?) {
             (true, true) => return Err(Failure { kind: FailureKind::Invalid, errors: Vec::new() }),
@@ -99,6 +100,9 @@ fn verb(method: &str, query: &Pairs) -> Result<Verb, Failure> {
         "LIST" => Verb::List,
         "SCAN" => Verb::Scan,
         "HEAD" => Verb::Head,
+        "OPTIONS" if path == "sys/health" => {
+            return Err(Failure { kind: FailureKind::Unsupported, errors: Vec::new() });
+        }
         "OPTIONS" => return Err(Failure::invalid("cannot handle internal-only request operation")),
         _ => return Err(Failure { kind: FailureKind::Unsupported, errors: Vec::new() }),
     })

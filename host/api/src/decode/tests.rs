@@ -74,6 +74,7 @@ fn what_is_no_operation_is_refused_as_vault_refuses_it() {
         ("GET", "/v1/kv?list=true&scan=true", FailureKind::Invalid, ""),
         ("GET", "/v1/kv?list=banana", FailureKind::Invalid, ""),
         ("OPTIONS", "/v1/kv/x", FailureKind::Invalid, "cannot handle internal-only request operation"),
+        ("OPTIONS", "/v1/sys/health", FailureKind::Unsupported, ""),
         ("FOO", "/v1/kv/x", FailureKind::Unsupported, ""),
         ("TRACE", "/v1/kv/x", FailureKind::Unsupported, ""),
         ("POST", "/v1/kv/x/", FailureKind::Invalid, "cannot write to a path ending in '/'"),

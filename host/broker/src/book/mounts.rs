@@ -281,6 +281,11 @@ impl SystemTtls {
         Self { default_secs: or_vaults(default_secs), max_secs: or_vaults(max_secs) }
     }
 
+    /// The longest lifetime where a mount says none.
+    pub(crate) fn max_secs(self) -> u64 {
+        self.max_secs
+    }
+
     /// Default and longest lifetime below a mount.
     fn of(self, tuning: &Tuning) -> (u64, u64) {
         let or = |secs: u64, system: u64| if secs == 0 { system } else { secs };

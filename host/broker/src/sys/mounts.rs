@@ -81,7 +81,8 @@ fn list_auth(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
 
 fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let path = mount_path(ask.capture("path"));
-    match visit.mount_at(&path).filter(|m| m.entry.table == Table::Secret) {
+    // As in Vault, an auth method is found here too, below `auth/`.
+    match visit.mount_at(&path) {
         Some(mount) => Ok(flat(&mount_json(visit, mount))),
         None => Err(Fault::invalid(format!("No secret engine mount at {path}"))),
     }
@@ -163,7 +164,8 @@ fn new_entry(visit: &Visit, ask: &Ask<'_>, table: Table) -> Result<MountEntry, F
     let config = ask.fields.object("config")?;
     let version = config.and_then(|c| c.get("plugin_version")).and_then(Value::as_str).unwrap_or_default();
     let version::Chosen { plugin_version, data_version } = version::chosen(visit, plugin, table, version)?;
-    let tuning = tune::from_config(config.unwrap_or(&Map::new()), table)?;
+    let max_secs = visit.open.catalog.ttls.max_secs();
+    let tuning = tune::from_config(config.unwrap_or(&Map::new()), table, max_secs)?;
     check_bounds(&description, &options)?;
     let entropy = &*visit.open.parts.entropy;
     let prefix = if table == Table::Auth { "auth_" } else { "" };

@@ -45,10 +45,19 @@ fn place(raw: &str) -> (Table, String) {
     }
 }
 
+/// Whether a path leads into a namespace below.
+fn is_elsewhere(visit: &Visit, full: &str) -> bool {
+    let (at, rest) = visit.config.namespaces.locate(&visit.namespace, full);
+    at.path() != visit.namespace.path() && !rest.is_empty()
+}
+
 fn remount(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let (from, to) = (ask.fields.text_or_empty("from")?, ask.fields.text_or_empty("to")?);
     if from.trim_matches('/').is_empty() || to.trim_matches('/').is_empty() {
         return Err(Fault::invalid("both 'from' and 'to' path must be specified as a string"));
+    }
+    if let Some((name, _)) = [("from", &from), ("to", &to)].into_iter().find(|(_, path)| path.trim() != path.as_str()) {
+        return Err(Fault::invalid(format!("'{name}' path cannot contain trailing whitespace")));
     }
     let ((from_table, from_path), (to_table, to_path)) = (place(&from), place(&to));
     let (from_full, to_full) = (full_path(from_table, &from_path), full_path(to_table, &to_path));
@@ -61,6 +70,9 @@ fn remount(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         return Err(Fault::invalid(format!("cannot remount to destination {to_full}")));
     }
     bulkhead_model::path::ApiPath::checked(to_full.clone()).map_err(|e| Fault::invalid(e.to_string()))?;
+    if [&from_full, &to_full].into_iter().any(|full| is_elsewhere(visit, full)) {
+        return Err(Fault::invalid("a mount cannot be moved between namespaces yet"));
+    }
     let Some(mount) = visit.mount_at(&from_full).cloned() else {
         return Err(Fault::invalid(format!("no matching mount at {from_full:?}")));
     };

@@ -101,7 +101,6 @@ fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         Some((entity, at)) => entity.aliases[*at].clone(),
         None => login::new_alias(visit),
     };
-    alias.updated_ms = visit.now_ms;
     if !name.is_empty() {
         alias.name = name;
     }
@@ -120,6 +119,11 @@ fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     {
         return Err(Fault::invalid("alias with combination of mount accessor and name already exists"));
     }
+    let stays = |entity: &EntityRecord| target.as_ref().is_none_or(|target| target.id == entity.id);
+    if found.as_ref().is_some_and(|(entity, at)| entity.aliases[*at] == alias && stays(entity)) {
+        return Ok(Reply::Empty);
+    }
+    alias.updated_ms = visit.now_ms;
     let from = found.map(|(entity, _)| entity);
     let owner = place(visit, from, target, &alias)?;
     Ok(data(&json!({ "canonical_id": id_text(&owner), "id": id_text(&alias.id) })))

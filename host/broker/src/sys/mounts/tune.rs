@@ -34,6 +34,20 @@ pub(super) const FIELDS: &[&str] = &[
     "force_no_cache",
 ];
 
+/// What cannot be set of the mounts that are always there.
+const NOT_OF_FIXED: [&str; 10] = [
+    "default_lease_ttl",
+    "max_lease_ttl",
+    "description",
+    "options",
+    "listing_visibility",
+    "passthrough_request_headers",
+    "allowed_response_headers",
+    "token_type",
+    "user_lockout_config",
+    "plugin_version",
+];
+
 pub(super) fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     shown(visit, &mount_path(ask.capture("path")))
 }
@@ -88,7 +102,7 @@ async fn change(visit: &mut Visit, ask: &Ask<'_>, full: String) -> Result<Reply,
     };
     let mut entry = mount.entry.clone();
     let is_fixed = matches!(full.as_str(), "sys/" | "cubbyhole/" | "identity/");
-    let refused = ["description", "user_lockout_config"].into_iter().find(|name| is_fixed && ask.fields.has(name));
+    let refused = NOT_OF_FIXED.into_iter().find(|name| is_fixed && ask.fields.has(name));
     if let Some(name) = refused {
         return Err(Fault::invalid(format!("cannot tune parameter {name} of {full}")));
     }
@@ -162,9 +176,10 @@ async fn reconfigured(visit: &mut Visit, entry: MountEntry) -> Result<(), Fault>
     Ok(())
 }
 
-/// Tuning from the `config` object of a new mount.
-pub(super) fn from_config(config: &Map<String, Value>, table: Table) -> Result<Tuning, Fault> {
+/// Tuning from the `config` object of a new mount, where others have lifetimes of so many seconds at most.
+pub(super) fn from_config(config: &Map<String, Value>, table: Table, max_secs: u64) -> Result<Tuning, Fault> {
     let mut tuning = Tuning::default();
+    check_shape(config, table)?;
     for (name, label) in [("default_lease_ttl", "default"), ("max_lease_ttl", "max")] {
         let text = match config.get(name) {
             Some(Value::String(text)) => text.clone(),
@@ -179,11 +194,53 @@ pub(super) fn from_config(config: &Map<String, Value>, table: Table) -> Result<T
             return Err(Fault::invalid(format!("unable to parse {label} TTL of {text}: {cause}")));
         }
     }
-    apply(&mut tuning, &Fields::new(config.clone()), table)?;
+    let said = config.iter().filter(|(_, value)| !value.is_null());
+    apply(&mut tuning, &Fields::new(said.map(|(name, value)| (name.clone(), value.clone())).collect()), table)?;
     if tuning.max_ttl_secs != 0 && tuning.default_ttl_secs > tuning.max_ttl_secs {
         return Err(Fault::invalid("given default lease TTL greater than given max lease TTL"));
     }
+    if tuning.max_ttl_secs == 0 && tuning.default_ttl_secs > max_secs {
+        let text = format!("given default lease TTL greater than system max lease TTL of {max_secs}");
+        return Err(Fault::invalid(text));
+    }
     Ok(tuning)
+}
+
+/// Refuses members of the `config` object of a new mount that Vault cannot convert. What it converts of
+/// `user_lockout_config` and then forgets is refused as well: nobody is to believe that logins are counted
+/// as that says.
+fn check_shape(config: &Map<String, Value>, table: Table) -> Result<(), Fault> {
+    let sent = |name: &str| config.get(name).filter(|value| !value.is_null());
+    let is_span = |value: &Value| value.is_string() || value.is_number();
+    let lockout = match sent("user_lockout_config") {
+        None => None,
+        Some(Value::Object(lockout)) => Some(lockout),
+        Some(_) => return Err(inconvertible(table)),
+    };
+    let spans = ["default_lease_ttl", "max_lease_ttl"].into_iter().filter_map(sent).all(is_span);
+    if !spans || !sent("force_no_cache").is_none_or(Value::is_boolean) {
+        return Err(inconvertible(table));
+    }
+    for (name, value) in lockout.into_iter().flatten().filter(|(_, value)| !value.is_null()) {
+        let says_nothing = matches!(value, Value::Bool(false)) || value.as_u64() == Some(0);
+        match name.as_str() {
+            "lockout_threshold" | "lockout_duration" if !value.is_u64() => return Err(inconvertible(table)),
+            "lockout_threshold" | "lockout_duration" | "lockout_counter_reset_duration" | "lockout_disable"
+                if !says_nothing =>
+            {
+                return Err(Fault::invalid(
+                    "user_lockout_config cannot be set yet where a mount is enabled: tune it then",
+                ));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn inconvertible(table: Table) -> Fault {
+    let what = if table == Table::Auth { "auth" } else { "mount" };
+    Fault::invalid(format!("unable to convert given {what} config information"))
 }
 
 fn apply(tuning: &mut Tuning, fields: &Fields, table: Table) -> Result<(), Fault> {
@@ -221,6 +278,7 @@ fn apply(tuning: &mut Tuning, fields: &Fields, table: Table) -> Result<(), Fault
         if table != Table::Auth {
             return Err(Fault::invalid("'token_type' can only be modified on auth mounts"));
         }
+        let token_type = if token_type.is_empty() { "default-service".to_owned() } else { token_type };
         if !matches!(token_type.as_str(), "default-service" | "default-batch" | "service" | "batch") {
             return Err(Fault::invalid(format!("invalid value for 'token_type': {token_type}")));
         }

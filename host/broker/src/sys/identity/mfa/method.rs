@@ -43,7 +43,7 @@ pub(in crate::sys::identity) const ROUTES: &[HostRoute] = &[
         "mfa/method/totp",
         &[Verb::Read, Verb::Delete],
         Handler::Now(unnamed),
-        "Read or delete a method of MFA.",
+        "Tell that a method is read and deleted by its id.",
     ),
     HostRoute::new("mfa/method/totp", &[Verb::Write], Handler::Now(create), "Make a method of MFA.").fields(FIELDS),
     HostRoute::new("mfa/method/totp/{method_id}", &[Verb::Read], Handler::Now(read), "Read a method of MFA."),
