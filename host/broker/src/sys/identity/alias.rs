@@ -5,6 +5,7 @@ use bulkhead_barrier::Transaction;
 use bulkhead_model::failure::Failure;
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::Verb;
+use bulkhead_model::template::Pairs;
 use serde_json::json;
 
 use super::entity::named;
@@ -12,6 +13,7 @@ use super::{lists, shown, taken};
 use crate::book::identity::entities::{self, ENTITIES, EntityRecord};
 use crate::book::identity::{Alias, Id, id_text, parse_id};
 use crate::fault::Fault;
+use crate::fields::Fields;
 use crate::login;
 use crate::sys::table::{Answer, Handler, HostRoute};
 use crate::visit::{Ask, Visit, data};
@@ -75,85 +77,128 @@ fn delete(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     Ok(Reply::Empty)
 }
 
+/// What a write says of an alias. What is empty stays as it is.
+struct Wanted {
+    name: String,
+    accessor: String,
+    owner: String,
+    custom: Option<Pairs>,
+}
+
+impl Wanted {
+    fn of(fields: &Fields) -> Result<Self, Fault> {
+        let owner = match fields.text_or_empty("canonical_id")? {
+            empty if empty.is_empty() => fields.text_or_empty("entity_id")?,
+            owner => owner,
+        };
+        let (name, accessor) = (fields.text_or_empty("name")?, fields.text_or_empty("mount_accessor")?);
+        Ok(Self { name, accessor, owner, custom: taken::custom_metadata(fields)? })
+    }
+
+    fn applied_to(self, alias: &Alias) -> Alias {
+        let or = |wanted: String, have: &String| if wanted.is_empty() { have.clone() } else { wanted };
+        Alias {
+            name: or(self.name, &alias.name),
+            mount_accessor: or(self.accessor, &alias.mount_accessor),
+            custom_metadata: self.custom.unwrap_or_else(|| alias.custom_metadata.clone()),
+            ..alias.clone()
+        }
+    }
+}
+
 fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let fields = &ask.fields;
     let id = named(ask, "id")?;
-    let (name, accessor) = (fields.text_or_empty("name")?, fields.text_or_empty("mount_accessor")?);
-    if id.is_empty() && (name.is_empty() || accessor.is_empty()) {
+    let mut wanted = Wanted::of(&ask.fields)?;
+    if !id.is_empty() {
+        let (entity, at) = by_id(visit, &id)?.ok_or_else(|| Fault::invalid("invalid alias ID provided"))?;
+        return change(visit, (&entity, &entity.aliases[at]), wanted);
+    }
+    if wanted.name.is_empty() || wanted.accessor.is_empty() {
         return Err(Fault::invalid("'id' or 'mount_accessor' and 'name' must be provided"));
     }
-    let owner = match fields.text_or_empty("canonical_id")? {
-        empty if empty.is_empty() => fields.text_or_empty("entity_id")?,
-        owner => owner,
-    };
-    let found = match id.as_str() {
-        "" => {
-            taken::known_accessor(visit, &accessor)?;
-            by_name(visit, &accessor, &name)?
+    taken::known_accessor(visit, &wanted.accessor)?;
+    match by_name(visit, &wanted.accessor, &wanted.name)? {
+        Some((entity, at)) => {
+            // A write that names the alias states all of it; one by id changes what it says.
+            wanted.custom.get_or_insert_default();
+            change(visit, (&entity, &entity.aliases[at]), wanted)
         }
-        id => Some(by_id(visit, id)?.ok_or_else(|| Fault::invalid("invalid alias ID provided"))?),
-    };
-    let target = match owner.as_str() {
+        None => make(visit, wanted),
+    }
+}
+
+fn make(visit: &mut Visit, wanted: Wanted) -> Result<Reply, Fault> {
+    let before = match wanted.owner.as_str() {
         "" => None,
         id => Some(ENTITIES.by_id(&mut visit.tx, id)?.ok_or_else(|| Fault::invalid("invalid canonical ID"))?),
     };
-    let mut alias = match &found {
-        Some((entity, at)) => entity.aliases[*at].clone(),
-        None => login::new_alias(visit),
-    };
-    if !name.is_empty() {
-        alias.name = name;
-    }
-    if !accessor.is_empty() {
-        alias.mount_accessor = accessor;
-    }
-    taken::known_accessor(visit, &alias.mount_accessor)?;
-    match taken::custom_metadata(fields)? {
-        Some(custom) => alias.custom_metadata = custom,
-        // A write that names the alias states all of it; one by id changes what it says.
-        None if id.is_empty() => alias.custom_metadata.clear(),
-        None => {}
-    }
-    if let Some((other, at)) = by_name(visit, &alias.mount_accessor.clone(), &alias.name.clone())?
-        && other.aliases[at].id != alias.id
-    {
-        return Err(Fault::invalid("alias with combination of mount accessor and name already exists"));
-    }
-    let stays = |entity: &EntityRecord| target.as_ref().is_none_or(|target| target.id == entity.id);
-    if found.as_ref().is_some_and(|(entity, at)| entity.aliases[*at] == alias && stays(entity)) {
-        return Ok(Reply::Empty);
-    }
-    alias.updated_ms = visit.now_ms;
-    let from = found.map(|(entity, _)| entity);
-    let owner = place(visit, from, target, &alias)?;
-    Ok(data(&json!({ "canonical_id": id_text(&owner), "id": id_text(&alias.id) })))
-}
-
-/// Puts an alias into the entity it is to be of, out of the one it was of. Without either,
-/// an entity is made for it.
-fn place(
-    visit: &mut Visit,
-    from: Option<EntityRecord>,
-    target: Option<EntityRecord>,
-    alias: &Alias,
-) -> Result<Id, Fault> {
-    let moves = match (&from, &target) {
-        (Some(from), Some(target)) => from.id != target.id,
-        _ => false,
-    };
-    let before = target.or_else(|| from.clone());
     let mut entity = before.clone().unwrap_or_else(|| login::new_entity(visit));
-    entity.aliases.retain(|have| have.id != alias.id);
-    // Two of one mount would let a template mean either (CVE-2021-43998).
-    if entity.aliases.iter().any(|have| have.mount_accessor == alias.mount_accessor) {
+    let alias = wanted.applied_to(&login::new_alias(visit));
+    if has_other_at(&entity, &alias) {
         return Err(Fault::invalid("Alias already exists for requested entity and mount accessor"));
     }
-    entity.aliases.push(alias.clone());
-    if let Some(old) = from.filter(|_| moves) {
-        let mut left = old.clone();
-        left.aliases.retain(|have| have.id != alias.id);
-        entities::save(&mut visit.tx, &visit.open.names, Some(&old), &left)?;
-    }
+    let told = told(&entity.id, &alias.id);
+    entity.aliases.push(alias);
     entities::save(&mut visit.tx, &visit.open.names, before.as_ref(), &entity)?;
-    Ok(entity.id)
+    Ok(told)
+}
+
+/// Changes an alias of an entity, which it may leave for another.
+fn change(visit: &mut Visit, (from, have): (&EntityRecord, &Alias), wanted: Wanted) -> Result<Reply, Fault> {
+    let owner = wanted.owner.clone();
+    let mut alias = wanted.applied_to(have);
+    let stays = owner.is_empty() || owner == id_text(&from.id);
+    if stays && is_same(have, &alias) {
+        return Ok(Reply::Empty);
+    }
+    if stays && has_other_at(from, &alias) {
+        let text = "Alias cannot be updated as the entity already has an alias for the given 'mount_accessor' ";
+        return Err(Fault::invalid(text));
+    }
+    taken::known_accessor(visit, &alias.mount_accessor)?;
+    let other = by_name(visit, &alias.mount_accessor, &alias.name)?;
+    if other.is_some_and(|(other, at)| other.aliases[at].id != alias.id) {
+        return Err(Fault::invalid("alias with combination of mount accessor and name already exists"));
+    }
+    alias.updated_ms = visit.now_ms;
+    let mut left = from.clone();
+    left.aliases.retain(|have| have.id != alias.id);
+    let before = if stays {
+        from.clone()
+    } else {
+        let unknown = || Fault::invalid("given 'canonical_id' is not associated with an entity");
+        let target = ENTITIES.by_id(&mut visit.tx, &owner)?.ok_or_else(unknown)?;
+        if has_other_at(&target, &alias) {
+            let text = "Alias cannot be updated as the given entity already has an alias for this mount ";
+            return Err(Fault::invalid(text));
+        }
+        entities::save(&mut visit.tx, &visit.open.names, Some(from), &left)?;
+        target
+    };
+    let mut entity = if stays { left } else { before.clone() };
+    let told = told(&entity.id, &alias.id);
+    entity.aliases.push(alias);
+    entities::save(&mut visit.tx, &visit.open.names, Some(&before), &entity)?;
+    Ok(told)
+}
+
+/// Whether an entity has another alias at the mount. Two would let a template mean either (CVE-2021-43998).
+fn has_other_at(entity: &EntityRecord, alias: &Alias) -> bool {
+    entity.aliases.iter().any(|have| have.id != alias.id && have.mount_accessor == alias.mount_accessor)
+}
+
+/// Whether a write would change nothing.
+fn is_same(one: &Alias, other: &Alias) -> bool {
+    let sorted = |pairs: &Pairs| {
+        let mut pairs = pairs.clone();
+        pairs.sort_unstable();
+        pairs
+    };
+    one.name == other.name
+        && one.mount_accessor == other.mount_accessor
+        && sorted(&one.custom_metadata) == sorted(&other.custom_metadata)
+}
+
+fn told(owner: &Id, alias: &Id) -> Reply {
+    data(&json!({ "canonical_id": id_text(owner), "id": id_text(alias) }))
 }

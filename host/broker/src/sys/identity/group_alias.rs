@@ -57,8 +57,15 @@ fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     if accessor.is_empty() {
         return Err(Fault::invalid("missing mount_accessor"));
     }
+    let owner = ask.fields.text_or_empty("canonical_id")?;
+    let is_same = |(group, alias): &(GroupRecord, Alias)| {
+        alias.name == name && alias.mount_accessor == accessor && (owner.is_empty() || owner == id_text(&group.id))
+    };
+    if found.as_ref().is_some_and(is_same) {
+        return Ok(Reply::Empty);
+    }
     taken::known_accessor(visit, &accessor)?;
-    let target = match ask.fields.text_or_empty("canonical_id")?.as_str() {
+    let target = match owner.as_str() {
         "" => None,
         id => Some(external(visit, id)?),
     };

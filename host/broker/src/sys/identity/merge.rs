@@ -8,7 +8,7 @@ use crate::book::identity::entities::{self, ENTITIES, EntityRecord};
 use crate::book::identity::{Alias, id_text};
 use crate::book::mfa::enforcements::{self, Target};
 use crate::book::mfa::secrets;
-use crate::fault::Fault;
+use crate::fault::{Fault, wrapped_all};
 use crate::sys::table::{Handler, HostRoute};
 use crate::visit::{Ask, Visit, enveloped};
 
@@ -30,22 +30,19 @@ fn merge(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let force = ask.fields.flag("force")?.unwrap_or(false);
     let before =
         ENTITIES.by_id(&mut visit.tx, &to)?.ok_or_else(|| Fault::invalid("entity id to merge to is invalid"))?;
-    if from.contains(&to) {
-        return Err(Fault::invalid("to_entity_id should not be present in from_entity_ids"));
+    if from.len() > 1 && keep.len() > 1 {
+        return Err(Fault::invalid(
+            "aliases conflicts cannot be resolved with multiple from entity ids - merge one entity at a time",
+        ));
     }
-    let mut sources: Vec<EntityRecord> = Vec::with_capacity(from.len());
-    for id in &from {
-        let source =
-            ENTITIES.by_id(&mut visit.tx, id)?.ok_or_else(|| Fault::invalid("entity id to merge from is invalid"))?;
-        if !sources.iter().any(|have| have.id == source.id) {
-            sources.push(source);
-        }
+    let sources = sources(visit, &before, from, keep.is_empty())?;
+    let clashes = if keep.is_empty() { clashes(&before, &sources) } else { Vec::new() };
+    if !clashes.is_empty() {
+        return Ok(clashing(visit, &before, &clashes));
     }
     let mut target = before.clone();
     for source in &sources {
-        if let Some(refusal) = take_aliases(visit, &mut target, source, &keep, sources.len() > 1)? {
-            return Ok(refusal);
-        }
+        take_aliases((&before, &mut target), source, &keep)?;
         target.groups.extend(source.groups.iter().filter(|group| !before.groups.contains(group)));
         target.merged.push(source.id);
         target.merged.extend(&source.merged);
@@ -91,49 +88,86 @@ fn take_enforcements(visit: &mut Visit, target: &EntityRecord, source: &EntityRe
     Ok(())
 }
 
-/// Gives the target the aliases of a source. Of two at one mount, the caller has to say
-/// which is to stay; the answer that asks for it is returned.
+/// The entities that are merged away, each once and in the order of their ids. `apart`: no two of them may
+/// have aliases at one mount.
+fn sources(
+    visit: &mut Visit,
+    target: &EntityRecord,
+    mut ids: Vec<String>,
+    apart: bool,
+) -> Result<Vec<EntityRecord>, Fault> {
+    ids.sort_unstable();
+    ids.dedup();
+    let mut sources: Vec<EntityRecord> = Vec::with_capacity(ids.len());
+    for id in ids {
+        if id == id_text(&target.id) {
+            return Err(Fault::invalid("to_entity_id should not be present in from_entity_ids"));
+        }
+        let source = ENTITIES.by_id(&mut visit.tx, &id)?;
+        let source = source.ok_or_else(|| Fault::invalid("entity id to merge from is invalid"))?;
+        let shared = |alias: &&Alias| sources.iter().any(|other| at_mount(other, &alias.mount_accessor).is_some());
+        if let Some(alias) = source.aliases.iter().filter(|_| apart).find(shared) {
+            return Err(in_several(alias));
+        }
+        sources.push(source);
+    }
+    Ok(sources)
+}
+
+fn at_mount<'e>(entity: &'e EntityRecord, mount_accessor: &str) -> Option<&'e Alias> {
+    entity.aliases.iter().find(|alias| alias.mount_accessor == mount_accessor)
+}
+
+fn in_several(alias: &Alias) -> Fault {
+    Fault::invalid(format!(
+        "mount accessor {} found in multiple fromEntities, merge should be done with one fromEntity at a time",
+        alias.mount_accessor
+    ))
+}
+
+/// Two aliases at one mount: the target's, a source, and the source's.
+type Clash<'e> = (&'e Alias, &'e EntityRecord, &'e Alias);
+
+fn clashes<'e>(target: &'e EntityRecord, sources: &'e [EntityRecord]) -> Vec<Clash<'e>> {
+    let of = |source: &'e EntityRecord| {
+        let theirs = move |ours: &'e Alias| Some((ours, source, at_mount(source, &ours.mount_accessor)?));
+        target.aliases.iter().filter_map(theirs)
+    };
+    sources.iter().flat_map(of).collect()
+}
+
+/// Gives the target the aliases of a source. Of two at one mount, that stays which the caller names.
 fn take_aliases(
-    visit: &Visit,
-    target: &mut EntityRecord,
+    (before, target): (&EntityRecord, &mut EntityRecord),
     source: &EntityRecord,
     keep: &[String],
-    many: bool,
-) -> Result<Option<Reply>, Fault> {
+) -> Result<(), Fault> {
     for alias in &source.aliases {
-        let moved = Alias { merged_from: [&alias.merged_from[..], &[source.id]].concat(), ..alias.clone() };
-        let clash = target.aliases.iter().position(|have| have.mount_accessor == alias.mount_accessor);
-        let Some(at) = clash else {
-            target.aliases.push(moved);
-            continue;
-        };
-        let (ours, theirs) = (id_text(&target.aliases[at].id), id_text(&alias.id));
-        if keep.is_empty() || many {
-            return Ok(Some(clashing(visit, target, &target.aliases[at], source, alias)));
-        }
-        match (keep.contains(&ours), keep.contains(&theirs)) {
-            (false, true) => target.aliases[at] = moved,
-            (true, false) => {}
-            (true, true) => {
-                return Err(Fault::invalid(format!(
-                    "conflicting mount accessors in following alias IDs and both were present in \
-                     conflicting_alias_ids_to_keep: {theirs}, {ours}"
-                )));
+        let theirs = id_text(&alias.id);
+        match at_mount(before, &alias.mount_accessor).map(|ours| id_text(&ours.id)) {
+            // What another source brought there is not replaced by chance.
+            None if at_mount(target, &alias.mount_accessor).is_some() => return Err(in_several(alias)),
+            None => {}
+            Some(ours) if keep.contains(&ours) => continue,
+            Some(_) if keep.contains(&theirs) => {
+                target.aliases.retain(|have| have.mount_accessor != alias.mount_accessor);
             }
-            (false, false) => {
+            Some(ours) => {
                 return Err(Fault::invalid(format!(
                     "conflicting mount accessors in following alias IDs and neither were present in \
                      conflicting_alias_ids_to_keep: {theirs}, {ours}"
                 )));
             }
         }
+        target.aliases.push(Alias { merged_from: [&alias.merged_from[..], &[source.id]].concat(), ..alias.clone() });
     }
-    Ok(None)
+    Ok(())
 }
 
-fn clashing(visit: &Visit, target: &EntityRecord, ours: &Alias, source: &EntityRecord, theirs: &Alias) -> Reply {
-    let mount = visit.mount_with(&ours.mount_accessor);
+/// The answer that asks which aliases are to stay.
+fn clashing(visit: &Visit, target: &EntityRecord, clashes: &[Clash<'_>]) -> Reply {
     let told = |entity: &EntityRecord, alias: &Alias| -> Value {
+        let mount = visit.mount_with(&alias.mount_accessor);
         json!({
             "alias": alias.name,
             "entity": entity.name,
@@ -142,20 +176,27 @@ fn clashing(visit: &Visit, target: &EntityRecord, ours: &Alias, source: &EntityR
             "mount_path": mount.map_or("", |mount| mount.request_path()),
         })
     };
-    let text = format!(
-        "2 errors occurred:\n\t* toEntity and at least one fromEntity have aliases with the same mount accessor, repeat \
-         the merge request specifying exactly one fromEntity, clashes: \n\t* mountAccessor: {}, toEntity ID: {}, \
-         fromEntity ID: {}, conflicting toEntity alias ID: {}, conflicting fromEntity alias ID: {}\n\n",
-        ours.mount_accessor,
-        id_text(&target.id),
-        id_text(&source.id),
-        id_text(&ours.id),
-        id_text(&theirs.id),
-    );
+    let (mut data, mut lines) = (Vec::new(), vec![CLASHES.to_owned()]);
+    for (ours, source, theirs) in clashes {
+        data.extend([told(target, ours), told(source, theirs)]);
+        lines.push(format!(
+            "mountAccessor: {}, toEntity ID: {}, fromEntity ID: {}, conflicting toEntity alias ID: {}, conflicting \
+             fromEntity alias ID: {}",
+            ours.mount_accessor,
+            id_text(&target.id),
+            id_text(&source.id),
+            id_text(&ours.id),
+            id_text(&theirs.id),
+        ));
+    }
     enveloped(Envelope {
         status: Some(400),
-        data: Some(hidden_json(&json!([told(target, ours), told(source, theirs)]))),
-        errors: vec![text],
+        data: Some(hidden_json(&Value::Array(data))),
+        errors: vec![wrapped_all(&lines)],
         ..Envelope::default()
     })
 }
+
+/// What all lines about clashes come behind. It ends in a space, as there.
+const CLASHES: &str = "toEntity and at least one fromEntity have aliases with the same mount accessor, repeat the \
+                       merge request specifying exactly one fromEntity, clashes: ";
