@@ -192,6 +192,12 @@ impl Config {
         }
     }
 
+    /// The same as it is told: whatever scheme it was given, nodes speak TLS with one another.
+    pub(crate) fn cluster_url(&self) -> String {
+        let given = self.cluster_addr();
+        given.split_once("://").map(|(_, address)| format!("https://{address}")).unwrap_or(given)
+    }
+
     /// Whether `api_addr` was left to a listener on all addresses, so that it names none
     /// that a client on another machine could use.
     pub(crate) fn is_api_addr_vague(&self) -> bool {

@@ -213,7 +213,7 @@ fn facts(config: &Config, node_id: String) -> Facts {
         build_date: version::BUILT.to_owned(),
         storage_type: config.storage.kind().to_owned(),
         api_addr: config.api_addr(),
-        cluster_addr: config.cluster_addr(),
+        cluster_addr: config.cluster_url(),
         cluster_name: config.addresses.cluster_name.clone(),
         hostname: hostname(),
         node_id,

@@ -411,6 +411,14 @@ fn a_node_stays_alone_until_its_config_says_where_others_reach_it() {
 }
 
 #[test]
+fn other_nodes_are_told_https_whatever_scheme_the_address_was_given() {
+    for (given, told) in [("http://a:1", "https://a:1"), ("https://a:1", "https://a:1"), ("a:1", "a:1")] {
+        let config = load(&format!("{IN_MEMORY}{LISTENER}cluster_addr = \"{given}\""));
+        assert_eq!((config.cluster_addr().as_str(), config.cluster_url().as_str()), (given, told));
+    }
+}
+
+#[test]
 fn what_is_wrong_about_joining_is_told() {
     for (more, expected) in [
         ("retry_join {}", "needs leader_api_addr"),
