@@ -77,8 +77,8 @@ fn guest_help(route: &Route, path: &str) -> String {
 /// What there is below a mount.
 fn mount_help(mount: &Mount) -> String {
     let (mut text, mut paths) = (String::new(), Vec::new());
+    text.push_str(&format!("## DESCRIPTION\n\n{}\n\n", about(&mount.engine)));
     if let Engine::Plugin(plugin, _) = &mount.engine {
-        text.push_str(&format!("## DESCRIPTION\n\n{}\n\n", plugin.descriptor().help.trim()));
         paths.extend(guest_routes(plugin.descriptor(), mount).map(|r| (r.pattern.as_str(), r.synopsis.as_str())));
     }
     if let Some(table) = host_routes(&mount.engine) {
@@ -96,6 +96,31 @@ fn mount_help(mount: &Mount) -> String {
         last = pattern;
     }
     text
+}
+
+/// What a mount is for.
+fn about(engine: &Engine) -> &str {
+    match engine {
+        Engine::System => {
+            "The system backend is how Bulkhead itself is run: seal and key shares, mounts, policies, leases,\n\
+             audit devices, quotas and namespaces. It is always there, and is neither moved nor disabled."
+        }
+        Engine::Token => {
+            "The token store makes tokens and looks them up, renews and revokes them. A token's children end\n\
+             with it, and so do the leases that it was given."
+        }
+        Engine::Cubbyhole => {
+            "The cubbyhole backend keeps secrets that only the token sees which wrote them. They are gone when\n\
+             the token is. Wrapped answers are handed over in one."
+        }
+        Engine::Identity => {
+            "The identity backend knows who is behind a token, whichever auth method it came from: entities and\n\
+             their aliases, groups, identity tokens, and second factors of logins."
+        }
+        Engine::Plugin(plugin, _) => plugin.descriptor().help.trim(),
+        Engine::Loading(_) => "The plugin of this mount is being prepared.",
+        Engine::Missing(_) => "The plugin of this mount is not there.",
+    }
 }
 
 /// The routes of an engine of the host's own.
@@ -255,19 +280,49 @@ fn add_guest(paths: &mut Map<String, Value>, mount: &Mount, route: &Route) {
     }
 }
 
-/// LIST is a GET with `list=true` in OpenAPI; a real GET beside it stays in front.
+/// LIST is a GET with `list=true` in OpenAPI; beside a real GET it is one of its parameters.
 fn put_operation(item: &mut Value, method: &str, verb: Verb, mut operation: Value) {
-    if matches!(verb, Verb::List | Verb::Scan) {
-        let name = if verb == Verb::List { "list" } else { "scan" };
-        operation["parameters"] = json!([{
-            "name": name, "in": "query", "description": "Must be set to `true`", "required": true,
-            "schema": { "type": "string", "enum": ["true"] },
-        }]);
-        if item.get(method).is_some() {
-            return;
+    match (verb, item.get_mut(method)) {
+        (Verb::List | Verb::Scan, Some(other)) => return add_parameter(other, list_parameter(verb, false)),
+        (Verb::List | Verb::Scan, None) => add_parameter(&mut operation, list_parameter(verb, true)),
+        (Verb::Read, Some(lists)) => {
+            for verb in [Verb::List, Verb::Scan].into_iter().filter(|verb| has_parameter(lists, list_name(*verb))) {
+                add_parameter(&mut operation, list_parameter(verb, false));
+            }
         }
+        (Verb::Delete, _) => operation["responses"] = json!({ "204": { "description": "empty body" } }),
+        _ => {}
     }
     item[method] = operation;
+}
+
+fn list_name(verb: Verb) -> &'static str {
+    if verb == Verb::Scan { "scan" } else { "list" }
+}
+
+fn list_parameter(verb: Verb, required: bool) -> Value {
+    let name = list_name(verb);
+    if required {
+        let schema = json!({ "type": "string", "enum": ["true"] });
+        return json!({
+            "name": name, "in": "query", "description": "Must be set to `true`", "required": true, "schema": schema,
+        });
+    }
+    let what = if verb == Verb::Scan { "recursive list" } else { "list" };
+    let about = format!("Return a {what} if `true`");
+    json!({ "name": name, "in": "query", "description": about, "schema": { "type": "string" } })
+}
+
+fn add_parameter(operation: &mut Value, parameter: Value) {
+    match operation["parameters"].as_array_mut() {
+        Some(parameters) => parameters.push(parameter),
+        None => operation["parameters"] = json!([parameter]),
+    }
+}
+
+fn has_parameter(operation: &Value, name: &str) -> bool {
+    let parameters = operation["parameters"].as_array();
+    parameters.is_some_and(|parameters| parameters.iter().any(|parameter| parameter["name"] == name))
 }
 
 fn body(properties: Map<String, Value>, required: &[&str]) -> Value {
@@ -339,3 +394,6 @@ fn operation_id(mount: &Mount, word: &str, pattern: &str) -> String {
     let parts = place.split(|c: char| !c.is_ascii_alphanumeric()).filter(|p| !p.is_empty());
     format!("{word}-{}", parts.collect::<Vec<_>>().join("-").to_lowercase())
 }
+
+#[cfg(test)]
+mod tests;
