@@ -1,5 +1,7 @@
 //! The order of the steps, and nothing else.
 
+mod inline;
+
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,7 +30,7 @@ use crate::step::record::{Audited, Trail};
 use crate::step::route::Target;
 use crate::step::{dispatch, gate, identify, place, quota, record, route, settle};
 use crate::underway::Held;
-use crate::visit::{After, Visit};
+use crate::visit::{After, Visit, Who};
 
 /// Answers one request: here, or by way of the leader.
 pub(crate) async fn run(node: &Arc<Node>, mut request: Request, time_max: Duration) -> Audited {
@@ -121,10 +123,19 @@ async fn admitted(node: &Arc<Node>, request: &mut Request, (deadline, consistenc
         Ok(open) => open,
         Err(reply) => return Served::Here(Audited::unrecorded(reply)),
     };
+    let terms = inline::Terms { deadline, consistency: &consistency };
+    let login = match inline::login(node, &open, request, terms).await {
+        Ok(login) => login,
+        Err(inline::Ended::Answered(audited)) => return Served::Here(audited),
+        Err(inline::Ended::NotHere) => {
+            let trail = Trail::new(&open, request);
+            return Served::NotHere(open, Box::new(trail));
+        }
+    };
     let began = Instant::now();
     let mut trail = Trail::new(&open, request);
     let stay = open.in_flight.begin(request, open.parts.clock.now_ms());
-    let course = Course::new((deadline, consistency), stay);
+    let course = Course { login, ..Course::new((deadline, consistency), stay) };
     let ended = within(&course, &open, request, &mut trail).await;
     let (reply, after) = match ended {
         Ok((reply, after)) => (finish(reply, request), after),
@@ -166,6 +177,8 @@ struct Course {
     /// What takes long can say so, and what will become of it, in the tenth that is left then.
     ends: Instant,
     consistency: Consistency,
+    /// Whom it has logged in for itself.
+    login: Option<inline::Login>,
     /// In the list of those that are being served.
     stay: Stay,
     /// It is being committed, and must not be cut off.
@@ -178,7 +191,7 @@ impl Course {
     fn new((deadline, consistency): (Instant, Consistency), stay: Stay) -> Self {
         let ends = deadline - deadline.saturating_duration_since(Instant::now()) / 10;
         let (is_committing, has_written) = (AtomicBool::default(), AtomicBool::default());
-        Self { deadline, ends, consistency, stay, is_committing, has_written }
+        Self { deadline, ends, consistency, login: None, stay, is_committing, has_written }
     }
 
     /// Whether the request has, or may have, changed something.
@@ -252,9 +265,9 @@ async fn once(
         components::serving(open, mount).await?;
     }
     trail.routed(open, &routed);
-    let who = match identify::identify(open, (&config, &namespace, &routed.target), &mut tx, request, now_ms) {
+    let place = (&*config, &*namespace, &routed.target);
+    let who = match who_asks(course, (open, place), &mut tx, (request, now_ms)) {
         Ok(who) => who,
-        Err(Fault::Answer(_)) if routed.target.is_open_to_bad_tokens(request) => None,
         Err(fault) => {
             if matches!(fault, Fault::Answer(_)) {
                 trail.unknown();
@@ -303,6 +316,23 @@ async fn once(
         // Too late to begin anew.
         Err(Fault::Uncounted) if visit.outside => refuse(open, limited, Fault::Uncounted.into_failure().into()).await,
         Err(fault) => refuse(open, limited, fault).await,
+    }
+}
+
+/// The caller: whom the request has logged in for itself, or who has its token.
+fn who_asks(
+    course: &Course,
+    (open, place): (&Open, (&Config, &Namespace, &Target)),
+    tx: &mut Transaction,
+    (request, now_ms): (&Request, u64),
+) -> Result<Option<Who>, Fault> {
+    let found = match &course.login {
+        Some(login) => login.identified(place, tx, request, now_ms).map(Some),
+        None => identify::identify(open, place, tx, request, now_ms),
+    };
+    match found {
+        Err(Fault::Answer(_)) if place.2.is_open_to_bad_tokens(request) => Ok(None),
+        found => found,
     }
 }
 

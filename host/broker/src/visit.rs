@@ -34,6 +34,8 @@ pub(crate) struct Who {
     pub persona: Option<Arc<Persona>>,
     /// The request takes one of the uses that the token has.
     pub is_counted: bool,
+    /// The request has logged in for itself alone: there is no such token.
+    pub brought: bool,
 }
 
 /// What happens after the commit, and only then.

@@ -18,6 +18,7 @@ use super::desk::NOT_SERVED;
 use super::wire::{self, Question, Told};
 use crate::node::Node;
 use crate::open::Open;
+use crate::step::{gate, inline};
 
 /// Longest a request waits for a leader. Source: ours. Why: an election takes about a second;
 /// a client had better hear of an outage than of nothing.
@@ -65,7 +66,10 @@ pub(crate) fn is_standby(open: &Open) -> bool {
 /// Whether a request is none for this node to serve: it must write, and this node does not
 /// lead. Reads are served where they are asked.
 pub(crate) fn is_for_leader(node: &Node, request: &Request) -> bool {
-    node.parts.peers.is_some() && needs_leader(request) && node.open().is_some_and(|open| is_standby(&open))
+    // Who leads counts wrong logins, also those that a request brings along.
+    let logs_in = inline::is_asked(request) && !is_of_this_node(request) && !gate::is_free(request);
+    let needs = logs_in || needs_leader(request);
+    node.parts.peers.is_some() && needs && node.open().is_some_and(|open| is_standby(&open))
 }
 
 fn needs_leader(request: &Request) -> bool {

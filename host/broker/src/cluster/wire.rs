@@ -53,8 +53,14 @@ pub(super) enum Told {
 
 /// Header lines that a node sends of itself. New ones come last: nodes of another version skip
 /// what they do not know.
-const HEADERS: [&str; 5] =
-    ["retry-after", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "x-vault-index"];
+const HEADERS: [&str; 6] = [
+    "retry-after",
+    "x-ratelimit-limit",
+    "x-ratelimit-remaining",
+    "x-ratelimit-reset",
+    "x-vault-index",
+    "x-vault-inline-auth-failed",
+];
 
 const VERBS: [Verb; 7] = [Verb::Read, Verb::Write, Verb::Patch, Verb::Delete, Verb::List, Verb::Scan, Verb::Head];
 

@@ -20,7 +20,7 @@ use crate::fields::Fields;
 use crate::guest::GuestHost;
 use crate::step::authorize::Authorized;
 use crate::step::route::{GuestTarget, Target};
-use crate::step::{lockout, role, room, settle, shown};
+use crate::step::{inline, lockout, role, room, settle, shown};
 use crate::sys::table::{Handler, HostRoute};
 use crate::visit::{Ask, Visit};
 
@@ -313,7 +313,7 @@ fn passed_headers(request: &Request, guest: &GuestTarget) -> Vec<(String, String
         return Vec::new();
     }
     let wanted = |name: &str| asked.iter().chain(passed).any(|w| w.eq_ignore_ascii_case(name));
-    request.headers.iter().filter(|(name, _)| wanted(name)).cloned().collect()
+    request.headers.iter().filter(|(name, _)| wanted(name) && !inline::is_about(name)).cloned().collect()
 }
 
 fn caller(visit: &Visit, request: &Request, mount: &Mount) -> Caller {

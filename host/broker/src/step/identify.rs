@@ -34,6 +34,34 @@ pub(crate) fn identify(
     open.catalog.figures.tokens.lookup.record(began.elapsed());
     let found = found.filter(|(_, record)| address_fits(record, request));
     let (hash, record) = found.ok_or_else(Failure::bad_token)?;
+    known((config, here, target), tx, (hash, record), now_ms).map(Some)
+}
+
+/// The caller whom a request has logged in for itself, if that still holds.
+///
+/// # Errors
+/// As of [`identify`].
+pub(crate) fn brought(
+    (config, here, target): (&Config, &Namespace, &Target),
+    tx: &mut Transaction,
+    request: &Request,
+    (hash, record): (TokenHash, TokenRecord),
+    now_ms: u64,
+) -> Result<Who, Fault> {
+    if !may_be_used(config, &record, now_ms) || !address_fits(&record, request) {
+        return Err(Failure::bad_token().into());
+    }
+    let who = known((config, here, target), tx, (hash, record), now_ms)?;
+    Ok(Who { brought: true, is_counted: false, ..who })
+}
+
+/// Who has a token that may be used.
+fn known(
+    (config, here, target): (&Config, &Namespace, &Target),
+    tx: &mut Transaction,
+    (hash, record): (TokenHash, TokenRecord),
+    now_ms: u64,
+) -> Result<Who, Fault> {
     let home = config.namespaces.with_id(&record.namespace).cloned().ok_or_else(Failure::bad_token)?;
     // A token reaches down, as far as its policies say, and never up or aside. What the host tells
     // everybody it tells this caller too, by the policies it has, which are about its own namespace.
@@ -59,7 +87,7 @@ pub(crate) fn identify(
         }
     };
     let is_counted = record.num_uses > 0 && target.takes_a_use();
-    Ok(Some(Who { hash, record, namespace: home, acl, persona, is_counted }))
+    Ok(Who { hash, record, namespace: home, acl, persona, is_counted, brought: false })
 }
 
 /// The record of a token that may be used now: a stored one, or what a batch token says of
@@ -74,10 +102,7 @@ pub(crate) fn live(
     token: &str,
     now_ms: u64,
 ) -> Result<Option<(TokenHash, TokenRecord)>, StoreError> {
-    let method = |accessor: &str| accessor.is_empty() || config.mounts.with_accessor(accessor).is_some();
-    let home = |id: &str| config.namespaces.with_id(id).is_some_and(|home| !home.record.leaving);
-    let is_live =
-        |record: &TokenRecord| !record.is_expired(now_ms) && method(&record.mount_accessor) && home(&record.namespace);
+    let is_live = |record: &TokenRecord| may_be_used(config, record, now_ms);
     let hash = open.salt.hash(token);
     let found = match batch::open(tx, token) {
         Some(record) => match record.parent {
@@ -87,6 +112,12 @@ pub(crate) fn live(
         None => tokens::get(tx, &hash)?,
     };
     Ok(found.filter(is_live).map(|record| (hash, record)))
+}
+
+fn may_be_used(config: &Config, record: &TokenRecord, now_ms: u64) -> bool {
+    let method = |accessor: &str| accessor.is_empty() || config.mounts.with_accessor(accessor).is_some();
+    let home = |id: &str| config.namespaces.with_id(id).is_some_and(|home| !home.record.leaving);
+    !record.is_expired(now_ms) && method(&record.mount_accessor) && home(&record.namespace)
 }
 
 /// Takes one use off a use-limited token, in the commit of what the use was for; the

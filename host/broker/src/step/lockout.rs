@@ -112,7 +112,10 @@ impl Attempt {
     }
 
     /// `waits`: whether it waits for a second factor; none: it was not granted.
-    fn concluded(self, visit: &mut Visit, waits: Option<bool>) -> Result<(), Fault> {
+    ///
+    /// # Errors
+    /// As of [`Self::counted`].
+    pub(crate) fn concluded(self, visit: &mut Visit, waits: Option<bool>) -> Result<(), Fault> {
         self.refuse_locked(visit)?;
         match self.verdict {
             Verdict::WrongCredentials => self.failed(visit),

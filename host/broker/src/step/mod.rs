@@ -11,6 +11,7 @@ pub(crate) mod duties;
 pub(crate) mod expire;
 pub(crate) mod gate;
 pub(crate) mod identify;
+pub(crate) mod inline;
 pub(crate) mod intent;
 pub(crate) mod job;
 pub(crate) mod leave;

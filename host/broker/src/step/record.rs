@@ -48,6 +48,11 @@ impl Audited {
         self
     }
 
+    /// Whether it tells of nothing but a failure.
+    pub(crate) fn has_failed(&self) -> bool {
+        matches!(self.reply, Reply::Failed(_))
+    }
+
     /// The answer with its header lines.
     #[must_use]
     pub fn into_answer(self) -> Answer {

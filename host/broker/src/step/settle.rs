@@ -59,6 +59,43 @@ pub(crate) fn guest_answer(
     }
 }
 
+/// What an auth method said to a login that a request brought along.
+pub(crate) enum Brought {
+    /// Who it is; no token is made.
+    Granted(Granted),
+    /// Nobody is logged in.
+    Answered(Reply),
+}
+
+/// What becomes of a login whose token is not to be stored.
+///
+/// # Errors
+/// [`Fault`] from the store, a grant that cannot be given, or a refusal.
+pub(crate) fn brought(
+    visit: &mut Visit,
+    request: &Request,
+    guest: &GuestTarget,
+    answer: GuestAnswer,
+) -> Result<Brought, Fault> {
+    let (response, auth) = match answer.returned {
+        Returned::Login { response, auth: Some(_) } if has_failed(&response) => return Err(granted_and_refused(guest)),
+        Returned::Login { response, auth } => (response, auth),
+        _ => return Err(mismatched()),
+    };
+    let Some(grant) = auth else {
+        return response_reply(response, answer.warnings, false).map(Brought::Answered);
+    };
+    let granted = mint::granted(visit, request, (&*guest.mount, String::new()), *grant)?;
+    match mfa::demand(visit, (request, None), &guest.mount, granted)? {
+        Standing::Proven(proven) => Ok(Brought::Granted(proven.into_granted())),
+        // The request cannot wait, and nothing is committed of what would have.
+        Standing::Waits(_) => {
+            let text = "this login has to prove more: send a passcode in X-Vault-MFA";
+            Err(Failure::new(FailureKind::Denied, text).into())
+        }
+    }
+}
+
 fn has_failed(response: &GuestResponse) -> bool {
     response.status.is_some_and(|status| status >= 400)
 }
@@ -158,6 +195,10 @@ fn grant_lease(
     grant: LeaseGrant,
     warnings: &mut Vec<String>,
 ) -> Result<LeaseInfo, Fault> {
+    // Nothing would end it: what was made outside is undone.
+    if visit.who.as_ref().is_some_and(|who| who.brought) {
+        return Err(Fault::invalid("requests with inline authentication cannot generate leases"));
+    }
     let (default_ttl, max_ttl) = guest.mount.ttls();
     let longest = grant.max_ttl.filter(|t| *t > 0).map_or(max_ttl, |t| t.min(max_ttl));
     let wanted = grant.ttl.filter(|t| *t > 0).unwrap_or(default_ttl);

@@ -23,9 +23,9 @@ use crate::book::space;
 
 /// An auth method whose checks are counted. The right phrase of everybody is `right`; one that
 /// begins with `slow` takes longer, `slow right` is right as well, and `odd` is no phrase.
-struct Phrases {
+pub(super) struct Phrases {
     about: Descriptor,
-    checks: AtomicUsize,
+    pub(super) checks: AtomicUsize,
 }
 
 impl Phrases {
@@ -167,7 +167,7 @@ async fn wrong(kit: &Kit, name: &str, times: usize) -> Vec<Login> {
     answers
 }
 
-async fn ready() -> (Kit, Arc<Phrases>) {
+pub(super) async fn ready() -> (Kit, Arc<Phrases>) {
     ready_with(Phrases::new()).await
 }
 
@@ -183,7 +183,7 @@ async fn tune(kit: &Kit, lockout: Value) {
     assert_eq!(kit.ask(Verb::Write, "sys/auth/p/tune", ROOT, body).await.failed, None);
 }
 
-async fn locked(kit: &Kit) -> Vec<Value> {
+pub(super) async fn locked(kit: &Kit) -> Vec<Value> {
     let answer = kit.ask(Verb::Read, "sys/locked-users", ROOT, Value::Null).await;
     let methods = answer.data()["by_namespace"][0]["mount_accessors"].clone();
     let aliases = methods.as_array().expect("a list").iter().flat_map(|method| method["alias_identifiers"].as_array());

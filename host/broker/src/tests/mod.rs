@@ -10,6 +10,7 @@ mod drivers;
 mod duties;
 mod identity;
 mod in_flight;
+mod inline;
 mod intents;
 pub(crate) mod kit;
 mod lease_quotas;

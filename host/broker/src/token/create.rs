@@ -115,7 +115,11 @@ fn make(visit: &mut Visit, ask: &Ask<'_>, orphan_path: bool, role: Option<RoleRe
 /// The caller as the parent of a new token. In a namespace below its own, its policies and entity
 /// mean nothing, whatever they are called.
 fn parent(visit: &mut Visit) -> Result<TokenRecord, Fault> {
-    let parent = visit.who()?.record.clone();
+    let who = visit.who()?;
+    if who.brought {
+        return Err(Fault::invalid("parent token lookup failed: no parent found"));
+    }
+    let parent = who.record.clone();
     if parent.is_batch() {
         return Err(Fault::invalid("batch tokens cannot create more tokens"));
     }

@@ -17,6 +17,7 @@ use super::trail::{Caller, MountFacts, Names, Told, Trail, Verdict};
 use crate::book::audits::Device;
 use crate::fields::rfc3339;
 use crate::step::authorize::DeniedBy;
+use crate::step::inline;
 use hashed::Shown;
 
 pub(super) use path::{names, path_parts};
@@ -315,7 +316,8 @@ fn about_reply(device: &Device, trail: &Trail, reply: &Reply) -> Value {
 fn headers(device: &Device, request: &Request, trail: &Trail) -> Map<String, Value> {
     let mut shown = Map::new();
     for (name, hashed) in &trail.headers {
-        let sent = request.headers.iter().filter(|(sent, _)| sent == name);
+        // Whatever the operator named: it holds what logs somebody in.
+        let sent = request.headers.iter().filter(|(sent, _)| sent == name && !inline::is_about(sent));
         let values: Vec<_> = sent.map(|(_, v)| if *hashed { secret(device, v) } else { v.clone() }).collect();
         if !values.is_empty() {
             shown.insert(name.clone(), values.into());

@@ -216,6 +216,11 @@ impl Trail {
         self.error = Some(line::DENIED);
     }
 
+    /// Whether the request was turned away before anybody looked at what it asks.
+    pub(crate) fn is_denied(&self) -> bool {
+        self.error == Some(line::DENIED)
+    }
+
     /// A quota turned the request away.
     pub(crate) fn too_often(&mut self) {
         self.error = Some("rate limit quota exceeded");

@@ -119,6 +119,13 @@ fn a_line_shows_the_headers_that_the_operator_named_and_no_other() {
 }
 
 #[test]
+fn a_line_never_shows_what_logs_somebody_in() {
+    let name = "x-vault-inline-auth-parameter-password";
+    assert_eq!(shown(&[(name, "canary")], &[(name, false)]), Value::Null);
+    assert_eq!(shown(&[(name, "canary")], &[(name, true)]), Value::Null);
+}
+
+#[test]
 fn a_line_has_no_headers_where_none_is_named_or_sent() {
     assert_eq!(shown(&[("x-a", "plain")], &[]), Value::Null);
     assert_eq!(shown(&[("x-a", "plain")], &[("x-b", false)]), Value::Null);
