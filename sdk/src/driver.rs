@@ -197,6 +197,19 @@ pub fn pool_name(cx: &Cx, kind: &str, config: &Settings) -> Result<String> {
     Ok(format!("{kind}/{hex}"))
 }
 
+/// Whether a member has certificates of authorities in it, where it has anything.
+///
+/// # Errors
+/// [`Error::InvalidRequest`]: it has none.
+pub fn check_roots(member: &str, pem: Option<&str>) -> Result<()> {
+    match pem {
+        Some(pem) if !pem.contains("-----BEGIN CERTIFICATE-----") => {
+            Err(Error::invalid(format!("{member} has no certificate in PEM")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// What is refused because a server cannot be reached, or does not let us in: whoever writes a
 /// config that leads nowhere has written a wrong one.
 #[must_use]
@@ -256,19 +269,29 @@ impl Hush {
     /// Takes a secret out too, in every form in which it may be told.
     pub fn add(&mut self, secret: &str) {
         for form in [secret.to_owned(), secret.replace('\'', "''"), secret.replace('\\', "\\\\").replace('\'', "''")] {
-            if !form.is_empty() {
+            if !form.is_empty() && self.0.iter().all(|known| *known.expose() != form) {
                 self.0.push(Secret::new(form));
             }
         }
-        // The longest first: a form may be a part of another.
-        self.0.sort_by_key(|form| core::cmp::Reverse(form.expose().len()));
     }
 
     /// A text without the secrets, and no longer than is told. It is cut last, so that nothing is left
     /// of a secret that stands across the end.
     #[must_use]
     pub fn text(&self, text: &str) -> String {
-        let open = self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret.expose().as_str(), HIDDEN));
+        let (mut open, mut hidden_to) = (String::with_capacity(text.len()), 0);
+        for (at, sign) in text.char_indices() {
+            // Where one begins within another, both are taken out.
+            let begins = self.0.iter().filter(|form| text[at..].starts_with(form.expose().as_str()));
+            let end = begins.map(|form| at + form.expose().len()).max().unwrap_or(0);
+            if end > 0 && at >= hidden_to {
+                open.push_str(HIDDEN);
+            }
+            hidden_to = hidden_to.max(end);
+            if at >= hidden_to {
+                open.push(sign);
+            }
+        }
         open.chars().take(TOLD_MAX).collect()
     }
 

@@ -24,6 +24,8 @@ pub(crate) enum Fault {
     Server { code: u16, state: String, message: String },
     /// There is an account of that name, which nobody made for this call.
     Taken(String),
+    /// Somebody else is at work on the account, and nothing was begun here.
+    Busy(String),
     /// The connection broke, or never was.
     Net(NetError),
     /// The other side does not speak the protocol, or not enough of it.
@@ -82,6 +84,7 @@ impl From<Fault> for Error {
             }
             Fault::Server { code, state, message } => Self::Upstream(format!("Error {code} ({state}): {message}")),
             Fault::Taken(text) => Self::PreconditionFailed(text),
+            Fault::Busy(text) => Self::Unavailable(text),
             Fault::Net(error) => error.into(),
             Fault::Protocol(text) => Self::Upstream(text),
         }

@@ -24,6 +24,14 @@ const READ_BYTES: u32 = 16_384;
 /// `utf8mb4_general_ci`: the signs that quoting goes by.
 const COLLATION: u8 = 45;
 
+/// What every session has: the signs that texts are in; and an end, in seconds, where nobody says a word any more. Why:
+/// it is longer than a session waits for the next call, and what somebody said who has given up is not waited for.
+const OWN_SETTINGS: &str = "SET NAMES utf8mb4, @@SESSION.wait_timeout = 90";
+
+/// How long the server may take for a statement, in milliseconds. Why: within the time of a call there is to be some
+/// left for beginning a session before, and for saying what came of it.
+const STATEMENT_MS: u32 = 45_000;
+
 const COM_QUERY: u8 = 0x03;
 const COM_RESET_CONNECTION: u8 = 0x1f;
 
@@ -62,6 +70,7 @@ impl Session {
         authenticate::prove(&mut session, &config.login, &greeting)?;
         session.is_idle = true;
         session.set_up(config)?;
+        session.timeout_ms = STATEMENT_MS;
         Ok(session)
     }
 
@@ -120,6 +129,7 @@ impl Session {
     /// Sees to it that a backslash in a text is a sign, which is what quoting goes by, and sets what
     /// the config asks for.
     fn set_up(&mut self, config: &Config) -> Result<(), Fault> {
+        self.query(OWN_SETTINGS)?;
         for statement in &config.login.settings {
             self.query(statement)?;
         }
@@ -132,8 +142,9 @@ impl Session {
     /// Whether it still works; if so, it is like a new one.
     pub(crate) fn renew(&mut self, config: &Config) -> Result<(), Fault> {
         self.command(COM_RESET_CONNECTION, b"")?;
-        self.query("SET NAMES utf8mb4")?;
-        self.set_up(config)
+        self.set_up(config)?;
+        self.timeout_ms = STATEMENT_MS;
+        Ok(())
     }
 
     /// Runs a statement and gives the rows that it comes to.

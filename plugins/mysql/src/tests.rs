@@ -93,6 +93,9 @@ fn contains(bytes: &[u8], text: &[u8]) -> bool {
     bytes.windows(text.len()).any(|window| window == text)
 }
 
+/// What begins like a certificate: the bench looks no further.
+const CA: &str = "-----BEGIN CERTIFICATE-----";
+
 const PLAIN: &str = "{{username}}:{{password}}@tcp(h:3306)/";
 
 #[test]
@@ -122,7 +125,7 @@ fn a_password_that_the_server_remembers_is_proved_at_once() {
     let (mut bench, sent) =
         server(greeting("caching_sha2_password", CAN), vec![[packet(2, &[1, 3]), ok(3)].concat(), ok(1)]);
     let _ = bench.verify(&config(PLAIN), true);
-    assert_eq!(sent.borrow()[1], packet(0, b"\x03SELECT 1"));
+    assert_eq!(sent.borrow()[1], packet(0, b"\x03SET NAMES utf8mb4, @@SESSION.wait_timeout = 90"));
 }
 
 #[test]
@@ -145,7 +148,7 @@ fn no_server_gets_the_bare_password_over_a_plain_connection() {
 fn a_server_without_tls_is_refused_where_the_config_asks_for_it() {
     let url = "{{username}}:{{password}}@tcp(h:3306)/";
     for (parameter, tls_ca, is_refused) in
-        [("?tls=true", "", true), ("?tls=skip-verify", "", true), ("?tls=preferred", "", false), ("", "PEM", true)]
+        [("?tls=true", "", true), ("?tls=skip-verify", "", true), ("?tls=preferred", "", false), ("", CA, true)]
     {
         let (mut bench, sent) = server(greeting("mysql_native_password", CAN & !0x800), vec![ok(2)]);
         let mut config = config(&format!("{url}{parameter}"));
@@ -255,6 +258,7 @@ fn a_wrong_config_is_refused_by_what_is_wrong() {
         ("connection_url", "u@udp(h:1)/", format!("{parse}the network must be tcp or unix")),
         ("connection_url", "u@/?tls=maybe", format!("{parse}tls must be true, false, skip-verify or preferred")),
         ("connection_url", "u@/?a%20b=1", format!("{parse}a parameter is no name of a variable")),
+        ("tls_ca", "PEM", "tls_ca has no certificate in PEM".to_owned()),
         ("connection_url", "u@/?timeout=x", format!("{parse}invalid timeout")),
         ("max_connection_lifetime", "long", "invalid max_connection_lifetime: it is no duration".to_owned()),
         (
@@ -275,16 +279,27 @@ fn refused(number: u8, code: u16, text: &str) -> Vec<u8> {
 
 /// The list of accounts, with one of the name or none.
 fn listed(is_there: bool) -> Vec<u8> {
-    let end = |number| packet(number, &[0xfe, 0, 0, 2, 0]);
+    if is_there { row(b"%") } else { rows(&end(4)) }
+}
+
+fn end(number: u8) -> Vec<u8> {
+    packet(number, &[0xfe, 0, 0, 2, 0])
+}
+
+/// A row with this sign in it.
+fn row(sign: &[u8; 1]) -> Vec<u8> {
+    rows(&[packet(4, &[1, sign[0]]), end(5)].concat())
+}
+
+fn rows(rows: &[u8]) -> Vec<u8> {
     let column = packet(2, b"\x03def\0\0\0\x011\0\x0c\x3f\0\x01\0\0\0\x08\x81\0\0\0\0");
-    let row = if is_there { [packet(4, b"\x011"), end(5)].concat() } else { end(4) };
-    [packet(1, &[1]), column, end(3), row].concat()
+    [packet(1, &[1]), column, end(3), rows.to_vec()].concat()
 }
 
 /// What comes of making a user where the server answers like this from the list of accounts on.
 fn making(statements: &[&str], answers: &[Vec<u8>]) -> Result<String, Error> {
-    // After the login, its settings.
-    let all = [vec![ok(2)], answers.to_vec()].concat();
+    // After the login, its settings and the lock of the account.
+    let all = [vec![ok(2), ok(1), row(b"1")], answers.to_vec()].concat();
     let (mut bench, _) = server(greeting("mysql_native_password", CAN), all);
     let spec = UserSpec {
         username: Some("name".to_owned()),
@@ -317,6 +332,22 @@ fn a_name_is_taken_only_where_nothing_was_made_under_it() {
         assert!(is_taken(&[one], &[denied.clone(), ok(1), cannot(1)]), "{code}");
         assert!(!is_taken(&[two], &[denied.clone(), ok(1), cannot(1)]), "{code}");
         assert!(!is_taken(&["CREATE ROLE r", one], &[denied.clone(), ok(1), ok(1), cannot(1)]), "{code}");
-        assert_eq!(making(&[one], &[denied, ok(1), ok(1), ok(1)]).unwrap(), "name", "{code}");
+        // At last the lock is given back.
+        assert_eq!(making(&[one], &[denied, ok(1), ok(1), ok(1), ok(1)]).unwrap(), "name", "{code}");
     }
+}
+
+#[test]
+fn who_cannot_have_the_lock_of_an_account_has_begun_nothing() {
+    let taken = [row(b"0"), row(b"7"), refused(1, 1095, "You are not owner of thread 7")];
+    let (mut bench, sent) =
+        server(greeting("mysql_native_password", CAN), [vec![ok(2), ok(1)], taken.to_vec()].concat());
+    let removal = bulkhead_sdk::driver::UserRemoval { username: "name".to_owned(), statements: Vec::new() };
+    let Err(Error::Unavailable(text)) = bench.delete_user(&config(PLAIN), &removal) else { panic!("it is done") };
+    assert!(text.ends_with("does not end: You are not owner of thread 7"), "{text}");
+    let sent = sent.borrow();
+    let last: Vec<_> = sent[2..].iter().map(|packet| String::from_utf8_lossy(&packet[5..]).into_owned()).collect();
+    assert!(last[0].starts_with("SELECT GET_LOCK('bulkhead-") && last[0].ends_with("', 2)"), "{last:?}");
+    assert_eq!((last.len(), last[2].as_str()), (3, "KILL 7"));
+    assert_eq!(bench.parked(), 0);
 }

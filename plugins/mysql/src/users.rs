@@ -6,6 +6,7 @@ use bulkhead_sdk::{Cx, Error, Level, Result};
 
 use crate::config::{Config, check_name};
 use crate::fault::{CANNOT_USER, Fault};
+use crate::fence;
 use crate::session::Session;
 
 const SQL: Dialect = Dialect::MySql;
@@ -16,8 +17,8 @@ const CHANGE_PASSWORD: &str = "ALTER USER '{{username}}'@'%' IDENTIFIED BY '{{pa
 /// The same for an account of MariaDB's that proves its password by a plugin which the other form would take from it.
 const CHANGE_ED25519: &str = "ALTER USER '{{username}}'@'%' IDENTIFIED VIA ed25519 USING PASSWORD('{{password}}')";
 
-/// How a user is removed where the operator does not say.
-const REMOVE: [&str; 2] = ["REVOKE ALL PRIVILEGES, GRANT OPTION FROM '{{name}}'@'%'", "DROP USER '{{name}}'@'%'"];
+/// The host of an account where it is not known for which ones there are accounts.
+const ANY_HOST: &str = "%";
 
 /// Makes a user.
 ///
@@ -38,11 +39,17 @@ pub(crate) fn create(cx: &Cx, mut config: Config, spec: &UserSpec) -> Result<Str
     // A time without end is none that a database of this kind knows.
     let values = Values::new(&name).password(Some(password)).expiration(spec.expires_at.map(sql::timestamp));
     let statements = values.fill(&spec.statements, SQL)?;
-    let made = config.pool.with_session(cx, &config, |session| make(session, &name, &statements));
+    let (fence, mut is_begun) = (fence::name(cx, &name)?, false);
+    let made = config.pool.with_session(cx, &config, |session| {
+        fence::within(session, &fence, |session| {
+            is_begun = true;
+            make(session, &name, &statements)
+        })
+    });
     made.map_err(|error| {
         // Whose account it is, is not to lose it to an undoing.
-        if !matches!(error, Error::PreconditionFailed(_)) {
-            roll_back(cx, &config, &values, &spec.rollback_statements);
+        if is_begun && !matches!(error, Error::PreconditionFailed(_)) {
+            roll_back(cx, &config, &fence, values.fill(&spec.rollback_statements, SQL));
         }
         config.hush.error(error)
     })?;
@@ -98,12 +105,14 @@ fn has_comma_or_comment(statement: &str) -> bool {
 }
 
 /// The operator's own undoing.
-fn roll_back(cx: &Cx, config: &Config, values: &Values, statements: &[String]) {
-    if sql::is_blank(statements) {
-        return;
-    }
-    let filled = values.fill(statements, SQL);
-    let done = filled.and_then(|filled| config.pool.with_session(cx, config, |session| transact(session, &filled)));
+fn roll_back(cx: &Cx, config: &Config, fence: &str, statements: Result<Vec<String>>) {
+    let done = statements.and_then(|statements| {
+        if statements.is_empty() {
+            return Ok(());
+        }
+        let act = |session: &mut Session| fence::within(session, fence, |session| transact(session, &statements));
+        config.pool.with_session(cx, config, act)
+    });
     if let Err(error) = done {
         let told = config.hush.error(error).to_string();
         cx.log(Level::Warn, "rollback statements failed", &[("error", &told)]);
@@ -131,13 +140,16 @@ pub(crate) fn change(cx: &Cx, mut config: Config, change: &UserChange) -> Result
     let fill = |written: &str| values.fill(&[written.to_owned()], SQL);
     let (usual, ed25519, given) =
         (fill(CHANGE_PASSWORD)?, fill(CHANGE_ED25519)?, values.fill(&change.statements, SQL)?);
+    let fence = fence::name(cx, &change.username)?;
     let done = config.pool.with_session(cx, &config, |session| {
-        let statements = match own {
-            false => &given,
-            true if is_of_ed25519(session, &change.username)? => &ed25519,
-            true => &usual,
-        };
-        transact(session, statements)
+        fence::within(session, &fence, |session| {
+            let statements = match own {
+                false => &given,
+                true if is_of_ed25519(session, &change.username)? => &ed25519,
+                true => &usual,
+            };
+            transact(session, statements)
+        })
     });
     done.map_err(|error| config.hush.error(error).within("failed to change password"))
 }
@@ -165,26 +177,56 @@ fn is_of_ed25519(session: &mut Session, name: &str) -> Result<bool, Fault> {
 /// The statements fail, and there is still such a user.
 pub(crate) fn delete(cx: &Cx, config: &Config, removal: &UserRemoval) -> Result<()> {
     check_name(&removal.username)?;
-    let is_default = sql::is_blank(&removal.statements);
-    let written = if is_default { REMOVE.map(str::to_owned).to_vec() } else { removal.statements.clone() };
-    let statements = Values::new(&removal.username).fill(&written, SQL)?;
-    config.pool.with_session(cx, config, |session| match transact(session, &statements) {
+    let fence = fence::name(cx, &removal.username)?;
+    let written = Values::new(&removal.username).fill(&removal.statements, SQL)?;
+    config.pool.with_session(cx, config, |session| {
+        fence::within(session, &fence, |session| {
+            let statements = match sql::is_blank(&removal.statements) {
+                true => removals(session, &removal.username)?,
+                false => written,
+            };
+            remove(session, &removal.username, &statements)
+        })
+    })
+}
+
+fn remove(session: &mut Session, name: &str, statements: &[String]) -> Result<(), Fault> {
+    match transact(session, statements) {
         Err(fault) if fault.is_no_account() => {
             session.query("ROLLBACK")?;
-            if exists(session, &removal.username)? { Err(fault) } else { Ok(()) }
+            if exists(session, name)? { Err(fault) } else { Ok(()) }
         }
         other => other,
-    })
+    }
+}
+
+/// What removes the accounts of a name, for whichever hosts they are: when one was made there was none of the name.
+fn removals(session: &mut Session, name: &str) -> Result<Vec<String>, Fault> {
+    let hosts = match hosts(session, name) {
+        Ok(hosts) if !hosts.is_empty() => hosts,
+        // It does not tell, or does not know yet: what it says of the account itself counts.
+        Ok(_) | Err(Fault::Server { .. }) => vec![ANY_HOST.to_owned()],
+        Err(fault) => return Err(fault),
+    };
+    let name = sql::literal(name, SQL);
+    let of_host = |host: String| {
+        let account = format!("{name}@{}", sql::literal(&host, SQL));
+        [format!("REVOKE ALL PRIVILEGES, GRANT OPTION FROM {account}"), format!("DROP USER {account}")]
+    };
+    Ok(hosts.into_iter().flat_map(of_host).collect())
 }
 
 /// Whether there is an account of this name, for any host: one that another statement made for
 /// `localhost` is not gone because there is none for `%`. Where the list may not be read it is not known.
 fn exists(session: &mut Session, name: &str) -> Result<bool, Fault> {
+    hosts(session, name).map(|hosts| !hosts.is_empty())
+}
+
+/// The hosts for which there are accounts of this name.
+fn hosts(session: &mut Session, name: &str) -> Result<Vec<String>, Fault> {
     let name = sql::literal(name, SQL);
-    match session.query(&format!("SELECT 1 FROM mysql.user WHERE user = {name}")) {
-        Ok(rows) => Ok(!rows.is_empty()),
-        Err(fault) => Err(fault),
-    }
+    let rows = session.query(&format!("SELECT host FROM mysql.user WHERE user = {name}"))?;
+    Ok(rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect())
 }
 
 /// Runs statements one after the other; those that can be undone are, if one fails.

@@ -6,7 +6,7 @@ use bulkhead_plugin_mysql::Mysql;
 use bulkhead_sdk::Error;
 use bulkhead_sdk::bench::DriverBench;
 use bulkhead_sdk::driver::{Credential, UserChange, UserRemoval, UserSpec};
-use bulkhead_test_servers::{ADMIN, ADMIN_PASSWORD, MariaDb};
+use bulkhead_test_servers::{ADMIN, ADMIN_PASSWORD, MariaDb, Wire};
 use serde_json::{Value, json};
 
 type Bench = DriverBench<Mysql>;
@@ -14,7 +14,11 @@ type Bench = DriverBench<Mysql>;
 const CREATE: &str = "CREATE USER '{{name}}'@'%' IDENTIFIED BY '{{password}}'; GRANT SELECT ON app.* TO '{{name}}'@'%'";
 
 fn config(server: &MariaDb) -> Value {
-    let url = format!("{{{{username}}}}:{{{{password}}}}@tcp(127.0.0.1:{})/", server.port());
+    at(server.port())
+}
+
+fn at(port: u16) -> Value {
+    let url = format!("{{{{username}}}}:{{{{password}}}}@tcp(127.0.0.1:{port})/");
     json!({ "connection_url": url, "username": ADMIN, "password": ADMIN_PASSWORD })
 }
 
@@ -133,8 +137,13 @@ fn what_is_refused(server: &MariaDb, bench: &mut Bench, config: &Value) {
 
     // Statements without their own removal, and an account that the default does not reach.
     bench.create_user(config, &spec(Some("local"), "p", &["CREATE USER '{{name}}'@'localhost'"])).unwrap();
-    let _ = told(bench.delete_user(config, &removal("local", &[])));
-    bench.delete_user(config, &removal("local", &["DROP USER '{{name}}'@'localhost'"])).unwrap();
+    let text = told(bench.delete_user(config, &removal("local", &["DROP USER '{{name}}'@'%'"])));
+    assert!(text.starts_with("Error 1396 (HY000): Operation DROP USER failed"), "{text}");
+    bench.create_user(config, &spec(Some("lo'cal"), "p", &["CREATE USER '{{name}}'@'a', '{{name}}'@'b'"])).unwrap();
+    // The default reaches them all.
+    bench.delete_user(config, &removal("local", &[])).unwrap();
+    bench.delete_user(config, &removal("lo'cal", &[])).unwrap();
+    assert_eq!(accounts(server), ADMIN);
     let mut undone = spec(Some("half"), "p", &["CREATE USER '{{name}}'@'%'; GRANT NONSENSE ON *.* TO '{{name}}'@'%'"]);
     undone.rollback_statements = vec!["DROP USER '{{name}}'@'%'".to_owned()];
     let _ = told(bench.create_user(config, &undone));
@@ -250,4 +259,66 @@ fn sessions_are_kept_and_replaced(server: &mut MariaDb, config: &Value) {
     bench.create_user(config, &spec(Some("back"), "p", &[CREATE])).unwrap();
     bench.delete_user(config, &removal("back", &[])).unwrap();
     assert_eq!(accounts(server), ADMIN);
+}
+
+/// The call is over, and what it said is not there yet.
+fn breaks<T: std::fmt::Debug>(result: Result<T, Error>) {
+    assert!(matches!(result, Err(Error::Unavailable(_))), "{result:?}");
+}
+
+// No account without a lease, however late a statement arrives.
+#[test]
+fn what_arrives_after_somebody_else_was_at_the_account_has_no_effect() {
+    let server = MariaDb::start();
+    let (direct, wire) = (config(&server), Wire::to(server.port()));
+    let (mut bench, by_wire) = (Bench::new(), at(wire.port()));
+    let create = "CREATE USER '{{name}}'@'%' IDENTIFIED BY '{{password}}'";
+    for (text, statements) in [("CREATE USER", create), ("GRANT SELECT", CREATE)] {
+        let _ = server.sql("CREATE DATABASE IF NOT EXISTS app");
+        wire.hold(text);
+        breaks(bench.create_user(&by_wire, &spec(Some("late"), "p1", &[statements])));
+        bench.delete_user(&direct, &removal("late", &[])).unwrap();
+        wire.release();
+        assert_eq!(accounts(&server), ADMIN, "{text}");
+    }
+    // Where nobody was, it is as if it were in time: it is removed as anybody is.
+    wire.hold("CREATE USER");
+    breaks(bench.create_user(&by_wire, &spec(Some("late"), "p1", &[create])));
+    wire.release();
+    assert!(server.can("late", "p1", "SELECT 1"));
+
+    wire.hold("ALTER USER");
+    breaks(bench.change_user(&by_wire, &change("late", Some("p2"))));
+    bench.change_user(&direct, &change("late", Some("p3"))).unwrap();
+    wire.release();
+    assert!(server.can("late", "p3", "SELECT 1") && !server.can("late", "p2", "SELECT 1"));
+
+    wire.hold("DROP USER");
+    breaks(bench.delete_user(&by_wire, &removal("late", &[])));
+    bench.delete_user(&direct, &removal("late", &[])).unwrap();
+    bench.create_user(&direct, &spec(Some("late"), "p4", &[create])).unwrap();
+    wire.release();
+    assert!(server.can("late", "p4", "SELECT 1"), "an account that was made anew is another's");
+    bench.delete_user(&direct, &removal("late", &[])).unwrap();
+    assert_eq!(accounts(&server), ADMIN);
+}
+
+#[test]
+fn who_may_not_end_a_session_at_the_account_does_not_pass_it_by() {
+    let server = MariaDb::start();
+    let _ = server.sql("CREATE USER other@'%' IDENTIFIED BY 'o'; GRANT CREATE USER, SELECT ON *.* TO other@'%'");
+    let other = with(&with(&config(&server), "username", "other"), "password", "o");
+    let (wire, mut bench) = (Wire::to(server.port()), Bench::new());
+    wire.hold("CREATE USER");
+    let create = "CREATE USER '{{name}}'@'%' IDENTIFIED BY '{{password}}'";
+    breaks(bench.create_user(&at(wire.port()), &spec(Some("late"), "p1", &[create])));
+    for _ in 0..2 {
+        breaks(bench.delete_user(&other, &removal("late", &["DROP USER '{{name}}'@'%'"])));
+        breaks(bench.change_user(&other, &change("late", Some("p2"))));
+        breaks(bench.create_user(&other, &spec(Some("late"), "p2", &[create])));
+    }
+    wire.release();
+    assert!(server.can("late", "p1", "SELECT 1"));
+    bench.delete_user(&other, &removal("late", &["DROP USER '{{name}}'@'%'"])).unwrap();
+    assert!(!accounts(&server).contains("late"));
 }

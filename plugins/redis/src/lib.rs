@@ -6,6 +6,7 @@ use bulkhead_sdk::driver::{Driver, Settings, UserChange, UserRemoval, UserSpec, 
 use bulkhead_sdk::{Cx, Result};
 
 mod config;
+mod fence;
 mod resp;
 mod session;
 mod users;
@@ -26,9 +27,10 @@ impl Driver for Redis {
         let checked = Config::read(cx, config)?;
         checked.check_template(cx)?;
         if connect {
-            let reached = checked
-                .pool
-                .with_new_session(cx, &checked, |session: &mut Session| session.command(&["PING"]).map(|_| ()));
+            let reached = checked.pool.with_new_session(cx, &checked, |session: &mut Session| {
+                session.command(&["PING"])?;
+                fence::check(session)
+            });
             reached.map_err(|error| refusal(checked.hush.error(error)).within("error verifying connection"))?;
         }
         Ok(config.clone())

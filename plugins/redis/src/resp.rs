@@ -1,7 +1,8 @@
 //! RESP2, the protocol: commands written, replies read.
 
-/// Longest text in a reply, and most items of a list.
-const LENGTH_MAX: usize = 1024 * 1024;
+/// Longest text in a reply, in bytes, and most items of a list. Why: a server has 10,000 sessions unless it is told
+/// otherwise, and a list of them has a line of 400 bytes for each.
+const LENGTH_MAX: usize = 6 * 1024 * 1024;
 const ITEMS_MAX: usize = 16_384;
 
 /// How deep lists may stand in one another.

@@ -11,7 +11,7 @@ const TIMEOUT_MS: u32 = 20_000;
 
 /// Most that is read at a time, and of one reply, in bytes.
 const READ_BYTES: u32 = 16_384;
-const REPLY_BYTES_MAX: usize = 4 * 1024 * 1024;
+const REPLY_BYTES_MAX: usize = 7 * 1024 * 1024;
 
 /// A session that is open.
 #[derive(Debug)]

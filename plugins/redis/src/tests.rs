@@ -15,6 +15,9 @@ fn config() -> Value {
     json!({ "host": "h", "port": "6379", "username": "u", "password": "s3cret" })
 }
 
+/// What a session is called that is at work on the account `made`.
+const FENCE: &str = "bulkhead-ea0890697a77af0a2e054cccec587c8a42feb5cf38e778c6";
+
 fn spec(statements: &[&str]) -> UserSpec {
     UserSpec {
         username: Some("made".to_owned()),
@@ -67,8 +70,10 @@ fn rules_are_a_list_or_statements() {
     ] {
         let (mut bench, sent) = server();
         bench.create_user(&config(), &spec(statements)).unwrap();
-        let expected = ["AUTH u s3cret", "ACL GETUSER made", &format!("ACL SETUSER made reset on >new-s3cret {rules}")]
-            .map(|line| format!("{line} "));
+        let made = format!("ACL SETUSER made reset on >new-s3cret {rules}");
+        let name = ["CLIENT SETNAME ", FENCE].concat();
+        let expected =
+            ["AUTH u s3cret", &name, "ACL GETUSER made", &made, "CLIENT SETNAME"].map(|line| format!("{line} "));
         let sent: Vec<String> = sent.borrow().iter().map(|line| format!("{} ", line.trim_end())).collect();
         assert_eq!(sent, expected);
     }

@@ -6,6 +6,7 @@ use bulkhead_sdk::driver::{UserChange, UserRemoval, UserSpec, password};
 use bulkhead_sdk::{Cx, Error, Result, json, sql};
 
 use crate::config::Config;
+use crate::fence;
 use crate::resp::Reply;
 use crate::session::Session;
 
@@ -28,12 +29,19 @@ pub(crate) fn create(cx: &Cx, mut config: Config, spec: &UserSpec) -> Result<Str
     let rules = rules(&spec.statements);
     let mut words = vec!["ACL", "SETUSER", &name, "reset", "on", &added];
     words.extend(rules.iter().map(String::as_str));
-    let made = config.pool.with_session(cx, &config, |session| {
+    let fence = fence::name(cx, &name)?;
+    let make = |session: &mut Session| {
         if exists(session, &name)? {
             // Whose it is, is not to lose it because it cannot be made again.
             return Err(Error::PreconditionFailed(format!("there is a user {name} already")));
         }
         session.command(&words)
+    };
+    // A name that only chance makes, nobody has been at work on; to list all sessions each time would cost the server.
+    let is_repeated = spec.username_template.is_some();
+    let made = config.pool.with_session(cx, &config, |session| match is_repeated {
+        true => fence::alone(session, &fence, make),
+        false => fence::named(session, &fence, make),
     });
     made.map_err(|error| config.hush.error(error))?;
     Ok(name)
@@ -68,11 +76,14 @@ pub(crate) fn change(cx: &Cx, mut config: Config, change: &UserChange) -> Result
     }
     config.hush.add(password);
     let added = format!(">{password}");
+    let fence = fence::name(cx, name)?;
     let done = config.pool.with_session(cx, &config, |session| {
-        if !exists(session, name)? {
-            return Err(Error::upstream(format!("changeUserPassword for user {name} failed: user not found")));
-        }
-        session.command(&["ACL", "SETUSER", name, "resetpass", &added])
+        fence::alone(session, &fence, |session| {
+            if !exists(session, name)? {
+                return Err(Error::upstream(format!("changeUserPassword for user {name} failed: user not found")));
+            }
+            session.command(&["ACL", "SETUSER", name, "resetpass", &added])
+        })
     });
     done.map(|_| ()).map_err(|error| config.hush.error(error))
 }
@@ -83,6 +94,7 @@ pub(crate) fn change(cx: &Cx, mut config: Config, change: &UserChange) -> Result
 /// The server cannot be asked, or refuses.
 pub(crate) fn delete(cx: &Cx, config: &Config, removal: &UserRemoval) -> Result<()> {
     config.check_name(&removal.username)?;
+    let fence = fence::name(cx, &removal.username)?;
     let act = |session: &mut Session| session.command(&["ACL", "DELUSER", &removal.username]);
-    config.pool.with_session(cx, config, act).map(|_| ())
+    config.pool.with_session(cx, config, |session| fence::alone(session, &fence, act)).map(|_| ())
 }

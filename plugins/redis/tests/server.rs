@@ -6,11 +6,15 @@ use bulkhead_plugin_redis::Redis as Driver;
 use bulkhead_sdk::Error;
 use bulkhead_sdk::bench::DriverBench;
 use bulkhead_sdk::driver::{Credential, UserChange, UserRemoval, UserSpec};
-use bulkhead_test_servers::{ADMIN, ADMIN_PASSWORD, Redis};
+use bulkhead_test_servers::{ADMIN, ADMIN_PASSWORD, Redis, Wire};
 use serde_json::{Value, json};
 
 fn config(server: &Redis) -> Value {
-    json!({ "host": "127.0.0.1", "port": server.port(), "username": ADMIN, "password": ADMIN_PASSWORD })
+    at(server.port())
+}
+
+fn at(port: u16) -> Value {
+    json!({ "host": "127.0.0.1", "port": port, "username": ADMIN, "password": ADMIN_PASSWORD })
 }
 
 fn spec(username: Option<&str>, password: &str, statements: &[&str]) -> UserSpec {
@@ -94,4 +98,67 @@ fn a_user_lives_as_its_lease_does() {
     bench.verify(&config, true).unwrap();
     server.restart();
     bench.verify(&config, true).unwrap();
+}
+
+/// The call is over, and what it said is not there yet.
+fn breaks<T: std::fmt::Debug>(result: Result<T, Error>) {
+    assert!(matches!(result, Err(Error::Unavailable(_))), "{result:?}");
+}
+
+// No account without a lease, however late a command arrives.
+#[test]
+fn what_arrives_after_somebody_else_was_at_the_account_has_no_effect() {
+    let server = Redis::start();
+    let (direct, wire) = (config(&server), Wire::to(server.port()));
+    let (mut bench, by_wire) = (DriverBench::<Driver>::new(), at(wire.port()));
+    wire.hold("SETUSER");
+    breaks(bench.create_user(&by_wire, &spec(Some("late"), "p1", &[])));
+    bench.delete_user(&direct, &removal("late")).unwrap();
+    wire.release();
+    assert_eq!(server.command(&["ACL", "USERS"]), format!("default\n{ADMIN}"));
+    // Where nobody was, it is as if it were in time: it is removed as anybody is.
+    wire.hold("SETUSER");
+    breaks(bench.create_user(&by_wire, &spec(Some("late"), "p1", &[])));
+    wire.release();
+    assert!(server.can("late", "p1", &["GET", "a"]));
+
+    wire.hold("SETUSER");
+    breaks(bench.change_user(&by_wire, &change("late", Some("p2"))));
+    bench.change_user(&direct, &change("late", Some("p3"))).unwrap();
+    wire.release();
+    assert!(server.can("late", "p3", &["GET", "a"]) && !server.can("late", "p2", &["GET", "a"]));
+
+    // A name that is made again, by whoever wrote a template of it.
+    let named = UserSpec { username_template: Some("late".to_owned()), ..spec(Some("late"), "p4", &[]) };
+    bench.delete_user(&direct, &removal("late")).unwrap();
+    wire.hold("SETUSER");
+    breaks(bench.create_user(&by_wire, &named));
+    bench.create_user(&direct, &UserSpec { credential: Credential::Password("p5".to_owned()), ..named }).unwrap();
+    wire.release();
+    assert!(server.can("late", "p5", &["GET", "a"]));
+    wire.hold("DELUSER");
+    breaks(bench.delete_user(&by_wire, &removal("late")));
+    bench.delete_user(&direct, &removal("late")).unwrap();
+    bench.create_user(&direct, &spec(Some("late"), "p6", &[])).unwrap();
+    wire.release();
+    assert!(server.can("late", "p6", &["GET", "a"]), "an account that was made anew is another's");
+    bench.delete_user(&direct, &removal("late")).unwrap();
+}
+
+#[test]
+fn who_may_not_end_a_session_at_the_account_does_not_pass_it_by() {
+    let server = Redis::start();
+    let rules = ["+@all", "-client|kill", "~*"];
+    let _ = server.command(&[&["ACL", "SETUSER", "other", "on", ">0ther-s3cret"][..], &rules].concat());
+    let mut other = config(&server);
+    (other["username"], other["password"]) = (json!("other"), json!("0ther-s3cret"));
+    let (wire, mut bench) = (Wire::to(server.port()), DriverBench::<Driver>::new());
+    let text = told(bench.verify(&other, true));
+    assert!(text.contains("must be allowed client|setname, client|list and client|kill"), "{text}");
+    wire.hold("SETUSER");
+    breaks(bench.create_user(&at(wire.port()), &spec(Some("late"), "p1", &[])));
+    breaks(bench.delete_user(&other, &removal("late")));
+    breaks(bench.change_user(&other, &change("late", Some("p2"))));
+    wire.release();
+    assert!(server.can("late", "p1", &["GET", "a"]));
 }

@@ -46,6 +46,23 @@ fn a_password_is_taken_out_of_errors_in_every_form() {
 }
 
 #[test]
+fn what_stands_in_place_of_a_secret_is_not_searched_for_one() {
+    let told = |secrets: &[&str], text: &str| {
+        let mut hush = Hush::default();
+        secrets.iter().for_each(|secret| hush.add(secret));
+        hush.text(text)
+    };
+    assert_eq!(told(&["a"], "a field"), "[password] field");
+    assert_eq!(told(&["s", "pass"], "the pass is"), "the [password] i[password]");
+    // Of two that stand in one another nothing is left, in whichever order they come.
+    for secrets in [["abc", "bcde"], ["bcde", "abc"]] {
+        assert_eq!(told(&secrets, "xabcdey"), "x[password]y");
+    }
+    assert_eq!(told(&["aa"], "aaa, a"), "[password], a");
+    assert_eq!(told(&["ü"], "über ü"), "[password]ber [password]");
+}
+
+#[test]
 fn a_subject_is_a_common_name_and_back() {
     for (name, subject) in [
         ("v-token-app", "CN=v-token-app"),

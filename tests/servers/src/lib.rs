@@ -1,6 +1,7 @@
 //! Real databases for tests, as Debian packages them: [`Postgres`], [`MariaDb`], [`Redis`]. Each
 //! runs on this machine alone, on a free port, in a folder of its own and without syncing to disk,
-//! can be killed and started again, and ends when it is dropped, or with the test's process.
+//! can be killed and started again, and ends when it is dropped, or with the test's process. [`Wire`] is a
+//! way to one of them on which a packet can be late.
 //!
 //! What is not installed is installed where that is allowed.
 
@@ -10,12 +11,14 @@ mod program;
 mod redis;
 #[cfg(feature = "tls")]
 mod tls;
+mod wire;
 
 pub use mariadb::MariaDb;
 pub use postgres::Postgres;
 pub use redis::Redis;
 #[cfg(feature = "tls")]
 pub use tls::Authority;
+pub use wire::Wire;
 
 /// Installs what is missing of all of them, so that tests which run at once need not do it at once.
 ///

@@ -229,7 +229,6 @@ fn run_initdb(mut initdb: Command, folder: &TempDir, hashed: &str) {
     give(&settings, USER);
 }
 
-/// The newest of the versions that are installed.
 /// Waits until no process is at work in this folder: what is left of a server would keep the next from
 /// starting.
 fn until_nobody_is_in(folder: &Path) {
@@ -245,6 +244,7 @@ fn until_nobody_is_in(folder: &Path) {
     }
 }
 
+/// The newest of the versions that are installed.
 pub(crate) fn programs() -> PathBuf {
     let find = || {
         let versions = fs::read_dir("/usr/lib/postgresql").ok()?;
