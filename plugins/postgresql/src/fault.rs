@@ -11,6 +11,17 @@ pub(crate) const UNDEFINED_OBJECT: &str = "42704";
 /// SQLSTATE: there is one of that name already.
 pub(crate) const DUPLICATE_OBJECT: &str = "42710";
 
+/// SQLSTATE: somebody else has the lock for longer than is waited.
+pub(crate) const LOCK_TIMEOUT: &str = "55P03";
+
+/// SQLSTATEs of two transactions of which one has to begin anew.
+const BEGIN_ANEW: [&str; 2] = ["40001", "40P01"];
+
+/// What a server says of two that grant on the same thing, under a SQLSTATE for all that is not foreseen. Servers do not
+/// translate it.
+const AT_ONCE: [&str; 2] = ["tuple concurrently updated", "tuple concurrently deleted"];
+const UNFORESEEN: &str = "XX000";
+
 /// SQLSTATE: no entry of `pg_hba.conf` lets this client in.
 pub(crate) const NOT_LET_IN: &str = "28000";
 
@@ -54,6 +65,12 @@ impl Fault {
         Self::Protocol(text.into())
     }
 
+    /// Whether it is for somebody else's transaction that this one failed, and another may succeed.
+    pub(crate) fn is_conflict(&self) -> bool {
+        let Self::Server { code, message, .. } = self else { return false };
+        BEGIN_ANEW.contains(&code.as_str()) || (code == UNFORESEEN && AT_ONCE.contains(&message.as_str()))
+    }
+
     /// Whether the server gives this SQLSTATE.
     pub(crate) fn is(&self, state: &str) -> bool {
         matches!(self, Self::Server { code, .. } if code == state)
@@ -76,7 +93,8 @@ impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Server { severity, code, message } => {
-                Self::Upstream(format!("{severity}: {message} (SQLSTATE {code})"))
+                let text = format!("{severity}: {message} (SQLSTATE {code})");
+                if code == LOCK_TIMEOUT { Self::Unavailable(text) } else { Self::Upstream(text) }
             }
             Fault::Taken(text) => Self::PreconditionFailed(text),
             Fault::Net(error) => error.into(),

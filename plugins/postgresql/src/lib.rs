@@ -2,7 +2,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))] // a test says what failed by where it stopped
 
-use bulkhead_sdk::driver::{Driver, Settings, UserChange, UserRemoval, UserSpec, refusal};
+use bulkhead_sdk::driver::{Driver, Settings, UserChange, UserRemoval, UserSpec, check_roots, refusal};
 use bulkhead_sdk::{Cx, Result};
 
 mod address;
@@ -12,6 +12,7 @@ mod fault;
 mod pool;
 mod revoke;
 mod session;
+mod transaction;
 mod users;
 
 use config::Config;
@@ -33,6 +34,7 @@ impl Driver for Postgresql {
     fn verify(cx: &Cx, config: &Settings, connect: bool) -> Result<Settings> {
         let checked = Config::read(cx, config)?;
         checked.check_template(cx)?;
+        check_roots("tls_ca", checked.tls.roots_pem.as_deref())?;
         if connect {
             let reached = checked
                 .pool

@@ -6,7 +6,7 @@ use bulkhead_sdk::sql::{self, Dialect};
 
 use crate::fault::Fault;
 use crate::session::Session;
-use crate::users::{ALONE, BEGIN};
+use crate::transaction::{self, BEGIN};
 
 /// Statements sent at a time.
 const BATCH: usize = 64;
@@ -67,10 +67,12 @@ pub(crate) fn remove(session: &mut Session, name: &str) -> Result<(), Fault> {
 }
 
 fn together(session: &mut Session, statements: &[String]) -> Result<(), Fault> {
-    session.query(BEGIN)?;
-    session.query(ALONE)?;
-    session.query(&statements.join(";\n"))?;
-    session.query("COMMIT").map(|_| ())
+    transaction::anew(session, &[], |session| {
+        session.query(BEGIN)?;
+        transaction::alone(session)?;
+        session.query(&statements.join(";\n"))?;
+        session.query("COMMIT").map(|_| ())
+    })
 }
 
 fn within(fault: Fault, what: &str) -> Fault {

@@ -19,6 +19,10 @@ const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Most that is read at a time, in bytes.
 const READ_BYTES: u32 = 16_384;
 
+/// How long the server may take for a statement, in milliseconds. Why: it ends one by itself before that, and within the
+/// time of a call there is to be some left for beginning a session.
+const STATEMENT_MS: u32 = 45_000;
+
 /// How a transaction stands.
 const IDLE: u8 = b'I';
 
@@ -50,6 +54,7 @@ impl Session {
         }
         session.log_in(&config.login)?;
         session.conform()?;
+        session.timeout_ms = STATEMENT_MS;
         Ok(session)
     }
 
@@ -97,7 +102,9 @@ impl Session {
     /// Whether it still works; if so, it is like a new one.
     pub(crate) fn renew(&mut self) -> Result<(), Fault> {
         self.query("DISCARD ALL")?;
-        self.conform()
+        self.conform()?;
+        self.timeout_ms = STATEMENT_MS;
+        Ok(())
     }
 
     /// Runs statements and gives the rows that they come to.

@@ -302,7 +302,11 @@ fn one_row(value: &str) -> Vec<u8> {
 }
 
 fn refused(code: &str) -> Vec<u8> {
-    let fields = format!("SERROR\0C{code}\0Mit is refused\0\0");
+    refused_by(code, "it is refused")
+}
+
+fn refused_by(code: &str, text: &str) -> Vec<u8> {
+    let fields = format!("SERROR\0C{code}\0M{text}\0\0");
     [message(b'E', fields.as_bytes()), message(b'Z', b"E")].concat()
 }
 
@@ -340,4 +344,43 @@ fn a_duplicate_is_somebody_elses_role_only_where_it_is_this_role() {
         // The operator's undoing has a session of its own.
         assert_eq!(bench.connected().len(), if is_taken { 1 } else { 2 }, "{statements}");
     }
+}
+
+#[test]
+fn what_fails_for_somebody_elses_transaction_begins_anew() {
+    let config = config("postgres://{{username}}@h/d?sslmode=disable");
+    let spec = |statements: &str| spec(Some("a"), Credential::Password("p4ss".to_owned()), statements);
+    let begun = [done("BEGIN"), one_row("")];
+    let conflict = || refused_by("XX000", "tuple concurrently updated");
+    let twice = [
+        &[ready()][..],
+        &begun,
+        &[done("CREATE ROLE"), one_row(""), conflict(), done("ROLLBACK")],
+        &begun,
+        &[done("CREATE ROLE"), one_row(""), done("GRANT"), done("COMMIT")],
+    ];
+    let (mut bench, _) = server(twice.concat());
+    assert_eq!(bench.create_user(&config, &spec("CREATE ROLE \"{{name}}\"; GRANT x TO \"{{name}}\"")).unwrap(), "a");
+    // What was committed in between cannot be done twice, and not every fault is for another.
+    let committing = "CREATE ROLE \"{{name}}\"; COMMIT; GRANT x TO \"{{name}}\"";
+    let answers = [done("CREATE ROLE"), one_row(""), done("COMMIT"), conflict()];
+    for (statements, answers) in [
+        (committing, &answers[..]),
+        ("CREATE ROLE \"{{name}}\"", &[refused_by("XX000", "cache lookup failed")]),
+        ("CREATE ROLE \"{{name}}\"", &[refused_by("42501", "tuple concurrently updated")]),
+    ] {
+        let (mut bench, sent) = server([&[ready()][..], &begun, answers].concat());
+        let failed = bench.create_user(&config, &spec(statements));
+        assert!(matches!(failed, Err(Error::Upstream(_))), "{failed:?}");
+        assert_eq!(sent.borrow().len(), 3 + answers.len(), "{statements}");
+    }
+}
+
+#[test]
+fn a_database_that_is_busy_is_away_for_a_while_and_refuses_nothing() {
+    let config = config("postgres://{{username}}@h/d?sslmode=disable");
+    let (mut bench, _) = server(vec![ready(), done("BEGIN"), refused("55P03")]);
+    let spec = spec(Some("a"), Credential::Password("p4ss".to_owned()), "CREATE ROLE \"{{name}}\"");
+    let Err(Error::Unavailable(text)) = bench.create_user(&config, &spec) else { panic!("it is a refusal") };
+    assert_eq!(text, "failed to execute query: ERROR: it is refused (SQLSTATE 55P03)");
 }

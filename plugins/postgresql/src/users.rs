@@ -9,6 +9,7 @@ use crate::config::{Config, check_name};
 use crate::fault::{DUPLICATE_OBJECT, Fault, UNDEFINED_OBJECT};
 use crate::revoke;
 use crate::session::Session;
+use crate::transaction::{self, BEGIN, may_end};
 
 const SQL: Dialect = Dialect::Postgres;
 
@@ -17,15 +18,6 @@ const PASSWORD_PLACE: &str = "{{password}}";
 /// How a password is changed, and how an end, where the operator does not say.
 const CHANGE_PASSWORD: &str = r#"ALTER ROLE "{{username}}" WITH PASSWORD '{{password}}'"#;
 const CHANGE_END: &str = r#"ALTER ROLE "{{name}}" VALID UNTIL '{{expiration}}'"#;
-
-/// Begins a transaction that the server ends by itself where nobody is there any more who could: a
-/// lock that it holds would else keep all others for hours. What waits is over before its caller is.
-pub(crate) const BEGIN: &str = "BEGIN; SET LOCAL lock_timeout = '10s'; SET LOCAL statement_timeout = '20s'; \
-                                SET LOCAL idle_in_transaction_session_timeout = '30s'";
-
-/// Within a transaction, one at a time from here on: two that grant on the same table would undo each
-/// other ("tuple concurrently updated").
-pub(crate) const ALONE: &str = "SELECT pg_catalog.pg_advisory_xact_lock(1114991467, 1)";
 
 /// Makes a user.
 ///
@@ -52,11 +44,13 @@ pub(crate) fn create(cx: &Cx, mut config: Config, spec: &UserSpec) -> Result<Str
         return Err(Error::invalid("creation statements have {{password}}, and who has a certificate has none"));
     }
     let has_password = password.is_some();
-    let made = config.pool.with_session(cx, &config, |session| make(session, &name, &statements, has_password));
+    let made = config.pool.with_session(cx, &config, |session| {
+        transaction::anew(session, &statements, |session| make(session, &name, &statements, has_password))
+    });
     made.map_err(|error| {
         // Whose role it is, is not to lose it to an undoing.
         if !matches!(error, Error::PreconditionFailed(_)) {
-            roll_back(cx, &config, &values, &spec.rollback_statements);
+            roll_back(cx, &config, &name, values.fill(&spec.rollback_statements, SQL));
         }
         config.hush.error(during(error))
     })?;
@@ -82,21 +76,15 @@ fn make(session: &mut Session, name: &str, statements: &[String], has_password: 
     })
 }
 
-/// Words that end a transaction.
-const ENDS: [&str; 5] = ["COMMIT", "END", "PREPARE", "ROLLBACK", "ABORT"];
-
 /// Whether the statement at this place makes the role itself, and nothing was committed before it.
 fn is_refused_whole(statements: &[String], at: usize, name: &str) -> bool {
-    // Also a word of a body or a comment: it is enough that it may be the end of the transaction.
-    let ends = |statement: &String| {
-        let mut words = statement.split(|sign: char| !sign.is_ascii_alphabetic());
-        words.any(|word| ENDS.iter().any(|it| word.eq_ignore_ascii_case(it)))
-    };
     let Some((statement, before)) = statements.get(..=at).and_then(<[_]>::split_last) else { return false };
     let named = without_word(without_word(statement));
     let is_end = |rest: &str| !rest.starts_with(|sign: char| sign.is_alphanumeric() || "_$\"".contains(sign));
     let after = |name: &str| named.strip_prefix(name).is_some_and(is_end);
-    makes_a_role(statement) && (after(&sql::identifier(name, SQL)) || after(name)) && !before.iter().any(ends)
+    makes_a_role(statement)
+        && (after(&sql::identifier(name, SQL)) || after(name))
+        && !before.iter().any(|statement| may_end(statement))
 }
 
 /// What follows the first word of a text.
@@ -106,12 +94,13 @@ fn without_word(text: &str) -> &str {
 
 /// The operator's own undoing. What the statements did is undone by then, but for what they did
 /// outside of the transaction.
-fn roll_back(cx: &Cx, config: &Config, values: &Values, statements: &[String]) {
-    if sql::is_blank(statements) {
-        return;
-    }
-    let filled = values.fill(statements, SQL);
-    let done = filled.and_then(|filled| config.pool.with_session(cx, config, |session| transact(session, &filled)));
+fn roll_back(cx: &Cx, config: &Config, name: &str, statements: Result<Vec<String>>) {
+    let done = statements.and_then(|statements| {
+        if statements.is_empty() {
+            return Ok(());
+        }
+        config.pool.with_session(cx, config, |session| transact(session, name, &statements))
+    });
     if let Err(error) = done {
         let told = config.hush.error(error).to_string();
         cx.log(Level::Warn, "rollback statements failed", &[("error", &told)]);
@@ -141,7 +130,8 @@ pub(crate) fn change(cx: &Cx, mut config: Config, change: &UserChange) -> Result
     }
     let values = values(&mut config, &change.username, password, ending)?;
     let statements = values.fill(&written, SQL)?;
-    let done = config.pool.with_session(cx, &config, |session| transact(session, &statements));
+    let act = |session: &mut Session| transact(session, &change.username, &statements);
+    let done = config.pool.with_session(cx, &config, act);
     done.map_err(|error| config.hush.error(during(error)))
 }
 
@@ -160,11 +150,7 @@ pub(crate) fn delete(cx: &Cx, config: &Config, removal: &UserRemoval) -> Result<
         });
     }
     let statements = Values::new(&removal.username).fill(&removal.statements, SQL)?;
-    let act = |session: &mut Session| {
-        revoke::until_made(session, &removal.username)?;
-        transact(session, &statements)
-    };
-    config.pool.with_session(cx, config, |session| match act(session) {
+    config.pool.with_session(cx, config, |session| match transact(session, &removal.username, &statements) {
         Err(fault) if fault.is(UNDEFINED_OBJECT) => {
             session.query("ROLLBACK")?;
             if revoke::exists(session, &removal.username)? { Err(fault) } else { Ok(()) }
@@ -173,10 +159,13 @@ pub(crate) fn delete(cx: &Cx, config: &Config, removal: &UserRemoval) -> Result<
     })
 }
 
-/// Runs statements all or none.
-fn transact(session: &mut Session, statements: &[String]) -> Result<(), Fault> {
-    session.query(BEGIN)?;
-    run(session, statements).map_err(|(_, fault)| fault)
+/// Runs statements all or none, and when nobody else makes, changes or removes the role of this name any more.
+fn transact(session: &mut Session, name: &str, statements: &[String]) -> Result<(), Fault> {
+    transaction::anew(session, statements, |session| {
+        session.query(BEGIN)?;
+        session.query(&revoke::alone_with(name))?;
+        run(session, statements).map_err(|(_, fault)| fault)
+    })
 }
 
 /// Runs statements within a transaction, and ends it. With a fault comes how many were done before it.
@@ -185,7 +174,7 @@ fn run(session: &mut Session, statements: &[String]) -> Result<(), (usize, Fault
     let alone = statements.iter().position(|statement| !makes_a_role(statement)).unwrap_or(statements.len());
     for (at, statement) in statements.iter().enumerate() {
         if at == alone {
-            session.query(ALONE).map_err(|fault| (at, fault))?;
+            transaction::alone(session).map_err(|fault| (at, fault))?;
         }
         session.query(statement).map_err(|fault| (at, fault))?;
     }
@@ -205,6 +194,10 @@ fn during(error: Error) -> Error {
     match error {
         Error::Upstream(text) if text.starts_with("failed to connect") => {
             Error::Upstream(text).within("unable to get connection")
+        }
+        // The database is there, and somebody else at work in it.
+        Error::Unavailable(text) if text.ends_with("(SQLSTATE 55P03)") => {
+            Error::Unavailable(text).within("failed to execute query")
         }
         Error::Upstream(_) | Error::PreconditionFailed(_) => error.within("failed to execute query"),
         Error::Unavailable(_) => error.within("unable to get connection"),

@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used)] // a test says what failed by where it stopped
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use bulkhead_plugin_postgresql::Postgresql;
 use bulkhead_sdk::Error;
 use bulkhead_sdk::bench::DriverBench;
 use bulkhead_sdk::driver::{Credential, UserChange, UserRemoval, UserSpec};
-use bulkhead_test_servers::{ADMIN, ADMIN_PASSWORD, Postgres};
+use bulkhead_test_servers::{ADMIN, ADMIN_PASSWORD, Postgres, Wire};
 use serde_json::{Value, json};
 
 type Bench = DriverBench<Postgresql>;
@@ -18,7 +21,11 @@ const CREATE: &str = "CREATE ROLE \"{{name}}\" WITH LOGIN PASSWORD '{{password}}
 const LATER_MS: u64 = 4_070_919_845_000;
 
 fn config(server: &Postgres, database: &str) -> Value {
-    let url = format!("postgresql://{{{{username}}}}:{{{{password}}}}@127.0.0.1:{}/{database}", server.port());
+    at(server.port(), database)
+}
+
+fn at(port: u16, database: &str) -> Value {
+    let url = format!("postgresql://{{{{username}}}}:{{{{password}}}}@127.0.0.1:{port}/{database}");
     json!({ "connection_url": url, "username": ADMIN, "password": ADMIN_PASSWORD })
 }
 
@@ -350,4 +357,68 @@ fn older_ways_to_prove_a_password_work_too() {
         let text = told(bench.verify(&with(&config, "password", "wrong"), true));
         assert!(text.ends_with("password authentication failed for user \"manager\" (SQLSTATE 28P01)"), "{text}");
     }
+}
+
+#[test]
+fn a_statement_that_takes_its_time_is_waited_for_and_keeps_nobody_else_waiting() {
+    let server = Postgres::start();
+    let _ = server.sql("postgres", "CREATE TABLE slow (a int); CREATE TABLE quick (a int)");
+    let config = config(&server, "postgres");
+    let make = |name: &str, table: &str, more: &str| {
+        let statements = format!(
+            "CREATE ROLE \"{{{{name}}}}\" LOGIN PASSWORD '{{{{password}}}}'; GRANT SELECT ON {table} TO \"{{{{name}}}}\"{more}"
+        );
+        Bench::new().create_user(&config, &spec(Some(name), "p", &[&statements])).unwrap()
+    };
+    let begun = Instant::now();
+    thread::scope(|scope| {
+        // Longer than a session may take to begin.
+        scope.spawn(|| make("slow", "slow", "; SELECT pg_sleep(21)"));
+        thread::sleep(Duration::from_secs(1));
+        // On the same table one has to wait, and then to begin anew: the server would have it fail.
+        scope.spawn(|| make("waiting", "slow", ""));
+        let quick = Instant::now();
+        make("quick", "quick", "");
+        assert!(quick.elapsed() < Duration::from_secs(10), "{:?}", quick.elapsed());
+    });
+    assert!(begun.elapsed() > Duration::from_secs(21));
+    for (name, table) in [("slow", "slow"), ("waiting", "slow"), ("quick", "quick")] {
+        assert!(server.can("postgres", name, "p", &format!("SELECT a FROM {table}")), "{name}");
+    }
+}
+
+#[test]
+fn those_that_grant_at_once_on_one_table_all_succeed() {
+    let server = Postgres::start();
+    let _ = server.sql("postgres", "CREATE TABLE t (a int)");
+    let config = config(&server, "postgres");
+    let make = |at: usize| {
+        let mut bench = Bench::new();
+        for number in 0..10 {
+            let name = format!("v{at}-{number}");
+            bench.create_user(&config, &spec(Some(&name), "p", &[CREATE])).unwrap();
+            bench.delete_user(&config, &removal(&name, &[])).unwrap();
+        }
+    };
+    thread::scope(|scope| (0..6).for_each(|at| drop(scope.spawn(move || make(at)))));
+    assert_eq!(roles(&server), ADMIN);
+}
+
+// No role without a lease, however late a statement arrives.
+#[test]
+fn what_arrives_after_somebody_else_was_at_the_role_has_no_effect() {
+    let server = Postgres::start();
+    let (direct, wire) = (config(&server, "postgres"), Wire::to(server.port()));
+    let (mut bench, by_wire) = (Bench::new(), at(wire.port(), "postgres"));
+    let create = "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}'";
+    // It would make the role last. Nobody passes it by before the server has ended the session, in which nobody speaks
+    // any more.
+    wire.hold("COMMIT");
+    let broken = bench.create_user(&by_wire, &spec(Some("late"), "p1", &[create]));
+    assert!(matches!(broken, Err(Error::Unavailable(_))), "{broken:?}");
+    let begun = Instant::now();
+    bench.delete_user(&direct, &removal("late", &[])).unwrap();
+    assert!(begun.elapsed() > Duration::from_secs(5), "it was passed by");
+    wire.release();
+    assert_eq!(roles(&server), ADMIN);
 }
