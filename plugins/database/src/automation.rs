@@ -14,7 +14,7 @@ use crate::connection::LOCK_MS;
 use crate::records::{Connection, connection_lock};
 use crate::rhythm::{Rhythm, kind, wait_ms};
 use crate::root;
-use crate::rotation::{JOB, ROOTS};
+use crate::rotation::{JOB, ROOTS, count, payload};
 
 /// When the root's password is changed by itself, if at all.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -206,15 +206,10 @@ fn key(name: &str) -> String {
     [ROOTS, name].concat()
 }
 
-/// What the job is told: how many changes failed since one was due.
-fn payload(failures: u64) -> Vec<u8> {
-    failures.to_string().into_bytes()
-}
-
-/// The job: changes the password if that is due. While it can be, it says itself when it is to run again: the host
+/// The job: changes the password if that is due; it is told how many changes failed since. While it can be, it says itself when it is to run again: the host
 /// would have one that fails wait for up to a day.
 pub(crate) fn due(cx: &Cx, name: &str, told: &[u8]) -> Result<JobOutcome> {
-    let mut failures: u64 = std::str::from_utf8(told).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let mut failures = count(told);
     let Ok(_lock) = cx.acquire(&connection_lock(name), LOCK_MS) else {
         let at_ms = cx.now_ms().saturating_add(wait_ms(failures));
         return Ok(JobOutcome::Again((at_ms, payload(failures))));

@@ -6,8 +6,10 @@ use bulkhead_sdk::json::{self, Object};
 use bulkhead_sdk::prelude::*;
 
 use crate::automation::{self, SetAutomation};
+use crate::details::{Details, RESET_AT};
 use crate::records::{Connection, Name, connection_lock};
 use crate::root;
+use crate::rotation;
 use crate::seat;
 
 /// How long to wait for another call that has a lock (a connection's, a role's, a name's, a seat), in milliseconds.
@@ -97,8 +99,9 @@ pub(crate) fn put(
     let driver = connection.driver();
     let _seat = if sent.verify_connection { seat::take(cx, &name.0, &connection)? } else { None };
     let kept = Driver::new(&driver, connection.details.expose()).verify(sent.verify_connection);
-    connection.details = crate::details::Details::new(kept.map_err(refused)?);
+    connection.details = Details::new(kept.map_err(refused)?);
     automation::keep(cx, &name.0, &connection)?;
+    rotation::wake(cx, &name.0)?;
     let is_plain = connection.details.has_password_in_url()?;
     Ok(if is_plain { Reply::empty().warn(PASSWORD_IN_URL) } else { Reply::empty() })
 }
@@ -106,7 +109,7 @@ pub(crate) fn put(
 /// The names that are not the driver's.
 fn own_names() -> Vec<&'static str> {
     let fields = [<PutConnection as FromRequest<'_>>::FIELDS, <SetAutomation as FromRequest<'_>>::FIELDS];
-    fields.into_iter().flatten().map(own_name).chain(["name"]).collect()
+    fields.into_iter().flatten().map(own_name).chain(["name", RESET_AT]).collect()
 }
 
 const fn own_name(field: &FieldDoc) -> &'static str {
@@ -158,11 +161,27 @@ pub(crate) fn delete(cx: &Cx, name: &Name) -> Result<()> {
     cx.delete::<Connection>(&name.0)
 }
 
-/// Nothing is kept open here that could be closed: what is left is to tell whether the driver still
-/// takes the config.
-pub(crate) fn reset(cx: &Cx, name: &Name) -> Result<()> {
-    let connection = Connection::required(cx, &name.0)?;
-    check(&connection)
+/// Has nobody go on with a session from before, and tells whether a new one can be begun.
+pub(crate) fn reset(cx: &Cx, name: &Name) -> Result<Reply> {
+    let _lock = cx.acquire(&connection_lock(&name.0), LOCK_MS)?;
+    let mut connection = Connection::required(cx, &name.0)?;
+    check(&connection)?;
+    begin_anew(cx, &name.0, &mut connection)?;
+    let _seat = seat::take(cx, &name.0, &connection)?;
+    let driver = connection.driver();
+    // A reply, unlike an error, commits: the sessions from before are of no use, whatever becomes of this one.
+    match Driver::new(&driver, connection.details.expose()).verify(true) {
+        Ok(_) => Ok(Reply::empty()),
+        Err(Error::InvalidRequest(text) | Error::Upstream(text)) => Ok(Reply::failed(502, text)),
+        Err(Error::Unavailable(text)) => Ok(Reply::failed(503, text)),
+        Err(other) => Err(other),
+    }
+}
+
+/// Sessions wait under the config that they were begun with: those of another one are not found any more, and end.
+fn begin_anew(cx: &Cx, name: &str, connection: &mut Connection) -> Result<()> {
+    connection.details = connection.details.reset_at(cx.now_ms())?;
+    cx.put(name, connection)
 }
 
 fn check(connection: &Connection) -> Result<()> {
@@ -173,9 +192,10 @@ fn check(connection: &Connection) -> Result<()> {
 pub(crate) fn reload(cx: &Cx, plugin_name: &str) -> Result<Reply> {
     let (mut found, mut failed) = (Vec::new(), Vec::new());
     for name in cx.list::<Connection>(&Page::default())?.0 {
-        let Some(connection) = cx.get::<Connection>(&name)?.filter(|known| known.plugin_name == plugin_name) else {
+        let Some(mut connection) = cx.get::<Connection>(&name)?.filter(|known| known.plugin_name == plugin_name) else {
             continue;
         };
+        begin_anew(cx, &name, &mut connection)?;
         if check(&connection).is_ok() { found.push(name) } else { failed.push(name) }
     }
     let answer = Object::new().json("connections", &texts(&found)).number("count", found.len() as u64);

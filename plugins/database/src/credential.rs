@@ -56,8 +56,7 @@ pub(crate) struct SetCredential {
 impl Credential {
     /// As the request wants it, from what it was.
     pub(crate) fn updated(self, sent: SetCredential) -> Result<Self> {
-        let kind = sent.credential_type.filter(|kind| !kind.is_empty());
-        let mut credential = match kind.as_deref() {
+        let mut credential = match sent.credential_type.as_deref() {
             None => self,
             Some(kind) if kind == self.kind() => self,
             Some("password") => Self::default(),

@@ -10,11 +10,16 @@ use bulkhead_sdk::prelude::*;
 
 use crate::records::{Connection, Name, Role};
 use crate::reserved;
+use crate::rotation::{JOB, USERS};
 use crate::seat;
 
 /// How much longer a user may log in than its lease says, in milliseconds. Source: Vault. Why: the host
 /// counts the lease from a little later on.
 const GRACE_MS: u64 = 5_000;
+
+/// How much later a user that was undone is removed once more, in milliseconds. Source: ours. Why: what a driver's
+/// session was told may reach the database long after the call; a path that holds it for longer has given it up.
+const ONCE_MORE_MS: u64 = 600_000;
 
 /// A user that was made, or may have been: what it takes to remove it when role and connection are not
 /// what they were. The intent and the lease; there is no secret in it.
@@ -151,11 +156,28 @@ fn longest_secs(role: &Role, mount_max_secs: u64) -> u64 {
     if role.max_ttl.0 > 0 { role.max_ttl.0.min(mount_max_secs) } else { mount_max_secs }
 }
 
-/// Removes a user of a call that did not commit. Nobody was ever told its password, so there is nothing
-/// of its own to spare: where the role's statements fail, which they may since it is not there, the
-/// driver's own way has the last word.
+/// Removes a user of a call that did not commit, and has it removed once more later. A driver sees to it that nothing
+/// of the call takes effect afterwards; not every driver can, nor in every database.
 pub(crate) fn undo(cx: &Cx, data: &[u8]) -> Result<()> {
     let user = User::read(data)?;
+    undo_user(cx, &user)?;
+    let key = [USERS, &reserved::place(cx, &user.db_name, &user.username)?].concat();
+    cx.schedule(JOB, &key, data, cx.now_ms().saturating_add(ONCE_MORE_MS))
+}
+
+/// The job: removes it once more.
+pub(crate) fn undo_again(cx: &Cx, data: &[u8]) -> Result<JobOutcome> {
+    let user = User::read(data)?;
+    // It was undone before; without its connection there is nobody to be asked any more.
+    if cx.get::<Connection>(&user.db_name)?.is_some() {
+        undo_user(cx, &user)?;
+    }
+    Ok(JobOutcome::Done)
+}
+
+/// Nobody was ever told the user's password, so there is nothing of its own to spare: where the role's statements fail,
+/// which they may since it is not there, the driver's own way has the last word.
+fn undo_user(cx: &Cx, user: &User) -> Result<()> {
     let _alone = if user.reserved { Some(reserved::alone(cx, &user.db_name, &user.username)?) } else { None };
     if user.reserved && reserved::is_taken(cx, &user.db_name, &user.username)? {
         // By another call, which did commit: what this one did is past undoing.
@@ -165,13 +187,23 @@ pub(crate) fn undo(cx: &Cx, data: &[u8]) -> Result<()> {
     let _seat = seat::take(cx, &user.db_name, &connection)?;
     let driver_name = connection.driver();
     let driver = Driver::new(&driver_name, connection.details.expose());
-    if !user.rollback_statements.is_empty() && user.remove(driver, &user.rollback_statements).is_err() {
+    let role = present_role(cx, user)?;
+    let statements = role.as_ref().map_or(&user.rollback_statements, |role| &role.rollback_statements);
+    if !statements.is_empty() && user.remove(driver, statements).is_err() {
         cx.log_info("rollback statements failed", &[("role", &user.role), ("username", &user.username)]);
     }
-    match user.remove(driver, &user.revocation_statements) {
-        Err(_) if !user.revocation_statements.is_empty() => user.remove(driver, &[]),
+    let statements = role.as_ref().map_or(&user.revocation_statements, |role| &role.revocation_statements);
+    match user.remove(driver, statements) {
+        Err(_) if !statements.is_empty() => user.remove(driver, &[]),
         done => done,
     }
+}
+
+/// The role as it is now, if it is of the user's database still: an operator who corrects a statement wants users from
+/// before to go by it.
+fn present_role(cx: &Cx, user: &User) -> Result<Option<Role>> {
+    let role: Option<Role> = cx.get(&user.role)?;
+    Ok(role.filter(|role| role.db_name == user.db_name))
 }
 
 /// Prolongs a user. It is that of the connection it was made by, wherever the role points now.
@@ -200,9 +232,7 @@ pub(crate) fn renew(cx: &Cx, lease: &Lease, increment: Option<u64>) -> Result<Re
 /// that nobody can remove is not forgotten.
 pub(crate) fn revoke(cx: &Cx, lease: &Lease) -> Result<()> {
     let user = User::read(&lease.internal)?;
-    // The role as it is now: an operator who corrects a statement wants old leases to end by it.
-    let role: Option<Role> = cx.get(&user.role)?;
-    let role = role.filter(|role| role.db_name == user.db_name);
+    let role = present_role(cx, &user)?;
     let connection = Connection::required(cx, &user.db_name)?;
     let _seat = seat::take(cx, &user.db_name, &connection)?;
     let driver_name = connection.driver();

@@ -1,4 +1,4 @@
-//! What a driver is told: a JSON object that the engine passes on, and knows six members of.
+//! What a driver is told: a JSON object that the engine passes on, and knows seven members of.
 
 use std::collections::BTreeMap;
 
@@ -17,6 +17,10 @@ const SECRETS: [&str; 8] = [
     "secret_key",
     "service_account_json",
 ];
+
+/// When the connection was reset last, in milliseconds since 1970: the engine's own, and in here so that the sessions
+/// from before are those of another config. Not shown.
+pub(crate) const RESET_AT: &str = "reset_at_ms";
 
 /// In place of a password in a URL.
 const MASK: &str = "xxxxx";
@@ -90,12 +94,17 @@ impl Details {
         self.merged(over.as_bytes(), &[])
     }
 
+    /// The same, of which no session has been begun.
+    pub(crate) fn reset_at(&self, now_ms: u64) -> Result<Self> {
+        self.merged(Object::new().number(RESET_AT, now_ms).end().as_bytes(), &[])
+    }
+
     /// Without what is secret, as JSON text.
     pub(crate) fn shown(&self) -> Result<String> {
         let mut object = Object::new();
         for member in json::members(self.expose().as_bytes())? {
             let (name, value) = member?;
-            if SECRETS.contains(&&*name) {
+            if SECRETS.contains(&&*name) || name == RESET_AT {
                 continue;
             }
             object = match json::unquote(value) {
@@ -185,6 +194,9 @@ mod tests {
         let merged = details.merged(br#"{"b":[1],"name":"n","c":null}"#, &["name"]).unwrap();
         assert_eq!(merged.expose(), r#"{"a":1.50,"b":[1],"c":null,"password":"p"}"#);
         assert_eq!(merged.shown().unwrap(), r#"{"a":1.50,"b":[1],"c":null}"#);
+        let reset = merged.reset_at(7).unwrap();
+        assert_eq!(reset.expose(), r#"{"a":1.50,"b":[1],"c":null,"password":"p","reset_at_ms":7}"#);
+        assert_eq!(reset.shown().unwrap(), merged.shown().unwrap());
         assert_eq!(merged.with_password(&Secret::new("q\"".to_owned())).unwrap().text("password").unwrap(), "q\"");
     }
 }

@@ -54,10 +54,10 @@ impl Database {
     /// Remove a connection.
     #[delete("config/{name}", id = "delete-connection-configuration")]
     fn delete_connection(cx: &Cx, named: Name) -> Result<()> { connection::delete(cx, &named) }
-    /// Check the config of a connection anew.
+    /// End the sessions of a connection, and begin a new one.
     #[update("reset/{name}", active_only, id = "reset-connection", synopsis = help::RESET, describe(name = help::CONNECTION))]
-    fn reset(cx: &Cx, named: Name) -> Result<()> { connection::reset(cx, &named) }
-    /// Check the configs of all connections of a driver anew.
+    fn reset(cx: &Cx, named: Name) -> Result<Reply> { connection::reset(cx, &named) }
+    /// End the sessions of all connections of a driver, and check their configs anew.
     #[update("reload/{plugin_name}", active_only, id = "reload-plugin", synopsis = help::RELOAD, describe(plugin_name = help::DRIVER))]
     fn reload(cx: &Cx, plugin_name: &str) -> Result<Reply> { connection::reload(cx, plugin_name) }
     /// Change the password that the connection logs in with.

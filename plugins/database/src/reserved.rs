@@ -10,7 +10,7 @@ use crate::rotation::{JOB, NAMES, PAYLOAD};
 const TAKEN: &str = "username_template makes the name of a user that has a lease already, or a certificate still";
 
 /// Which users a name stands for: one name of one connection. Hashed, since a template may make any text.
-fn place(cx: &Cx, connection: &str, username: &str) -> Result<String> {
+pub(crate) fn place(cx: &Cx, connection: &str, username: &str) -> Result<String> {
     let hash = cx.hash("sha2-256", username.as_bytes())?;
     Ok(hash.iter().fold(format!("{connection}/"), |place, byte| place + &format!("{byte:02x}")))
 }

@@ -11,20 +11,28 @@ use bulkhead_sdk::{Level, Lock};
 
 use crate::automation;
 use crate::connection::LOCK_MS;
+use crate::creds;
 use crate::records::{Connection, Name, StaticRole, static_role_lock};
 use crate::reserved;
 use crate::rhythm::{kind, wait_ms};
 use crate::seat;
 
-/// The job that does what is due. Its key is a static role, a connection below [`ROOTS`] or a reserved name below
-/// [`NAMES`], which no role is named.
+/// The job that does what is due. Its key is a static role, a connection below [`ROOTS`], a reserved name below
+/// [`NAMES`] or a user below [`USERS`], which no role is named.
 pub(crate) const JOB: &str = "rotate";
 pub(crate) const ROOTS: &str = "root/";
 pub(crate) const NAMES: &str = "name/";
+pub(crate) const USERS: &str = "user/";
 pub(crate) const PAYLOAD: &[u8] = b"null";
+
+/// How many static roles are looked at when a connection is written. Source: ours. Why: the write is one request; the
+/// others wait as long as they would have.
+const WOKEN_MAX: usize = 1000;
 
 const UNFINISHED: &str = "unable to finish rotating credentials; retries will continue in the background but it is also \
 safe to retry manually: ";
+
+const FAILED: &str = "rotating a static role failed";
 
 /// A change that is under way: if the role was last changed at this time still, it is not known how it
 /// went. Without a secret: to settle it takes another change.
@@ -90,7 +98,34 @@ pub(crate) fn cancel(cx: &Cx, name: &str) {
     cx.cancel(JOB, name);
 }
 
-/// Changes it, and marks in the role if that failed. Either way the role is to be kept.
+/// What the job is told: how often in a row something could not be done.
+pub(crate) fn payload(failures: u64) -> Vec<u8> {
+    failures.to_string().into_bytes()
+}
+
+/// How often that was.
+pub(crate) fn count(payload: &[u8]) -> u64 {
+    std::str::from_utf8(payload).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+/// Has the job look again, after a wait that grows each time.
+pub(crate) fn later(cx: &Cx, failures: u64) -> JobOutcome {
+    JobOutcome::Again((cx.now_ms().saturating_add(wait_ms(failures)), payload(failures)))
+}
+
+/// Has the static roles of a connection that are due be changed now: what kept them from it may have been mended.
+pub(crate) fn wake(cx: &Cx, connection: &str) -> Result<()> {
+    for name in cx.list::<StaticRole>(&Page::default())?.0.iter().take(WOKEN_MAX) {
+        let role = cx.get::<StaticRole>(name)?.filter(|role| role.db_name == connection);
+        if role.is_some_and(|role| role.failures > 0 || role.next_ms <= cx.now_ms()) {
+            cx.schedule(JOB, name, PAYLOAD, cx.now_ms())?;
+        }
+    }
+    Ok(())
+}
+
+/// Changes it, and marks in the role if that failed. Either way the role is to be kept. The outer error: nothing was
+/// begun.
 fn attempt(cx: &Cx, name: &str, role: &mut StaticRole) -> Result<Result<()>> {
     let prepared = prepare(cx, name, role)?;
     let about = format!("the password of static role {name:?}");
@@ -127,24 +162,35 @@ fn failed(error: Error) -> Reply {
 
 /// The job: changes what is due, of a static role or of a connection's root, and forgets names.
 pub(crate) fn due(cx: &Cx, whose: &str, payload: &[u8]) -> Result<JobOutcome> {
-    match (whose.strip_prefix(ROOTS), whose.strip_prefix(NAMES)) {
-        (Some(connection), _) => automation::due(cx, connection, payload),
-        (_, Some(place)) => reserved::forget(cx, place),
-        (None, None) => role_due(cx, whose),
+    match whose.split_inclusive('/').next() {
+        Some(ROOTS) => automation::due(cx, &whose[ROOTS.len()..], payload),
+        Some(NAMES) => reserved::forget(cx, &whose[NAMES.len()..]),
+        Some(USERS) => creds::undo_again(cx, payload),
+        _ => role_due(cx, whose, count(payload)),
     }
 }
 
-fn role_due(cx: &Cx, name: &str) -> Result<JobOutcome> {
-    let _lock = cx.acquire(&static_role_lock(name), LOCK_MS)?;
+/// While it can be, it says itself when it is to run again: the host would have one that fails wait for up to a day.
+fn role_due(cx: &Cx, name: &str, waited: u64) -> Result<JobOutcome> {
+    let Ok(_lock) = cx.acquire(&static_role_lock(name), LOCK_MS) else {
+        return Ok(later(cx, waited.saturating_add(1)));
+    };
     let Some(mut role) = cx.get::<StaticRole>(name)? else { return Ok(JobOutcome::Done) };
     let now_ms = cx.now_ms();
     // What was begun is finished, however late.
     if role.failures == 0 && role.rhythm.is_missed(role.next_ms, now_ms) {
         role.next_ms = role.rhythm.next(role.last_ms, now_ms)?;
-    } else if (role.failures > 0 || role.next_ms <= now_ms)
-        && let Err(error) = attempt(cx, name, &mut role)?
-    {
-        cx.log(Level::Warn, "rotating a static role failed", &[("role", name), ("error", &kind(&error))]);
+    } else if role.failures > 0 || role.next_ms <= now_ms {
+        let (is_begun, done) = match attempt(cx, name, &mut role) {
+            Ok(done) => (true, done),
+            Err(error) => (false, Err(error)),
+        };
+        if let Err(error) = done {
+            cx.log(Level::Warn, FAILED, &[("role", name), ("error", &kind(&error))]);
+        }
+        if !is_begun {
+            return Ok(later(cx, waited.saturating_add(1)));
+        }
     }
     cx.put(name, &role)?;
     Ok(JobOutcome::Again((due_ms(cx, &role), PAYLOAD.to_vec())))

@@ -30,9 +30,34 @@ pub(crate) struct PutStaticRole {
     rotation_schedule: Option<String>,
     /// How long after a time of rotation_schedule the rotation may begin. What is missed waits for the next time.
     rotation_window: Option<Seconds>,
+    /// Not supported: the password is changed when the role is made.
+    skip_import_rotation: Option<bool>,
+    /// Not supported: the root of the connection changes the password.
+    self_managed_password: Option<Secret<String>>,
+    /// Not supported: the password is made here.
+    password: Option<Secret<String>>,
+}
+
+/// Whether nothing is asked for that is not served: left unread, it would change the password of a user who was to keep
+/// it.
+fn check_served(sent: &PutStaticRole) -> Result<()> {
+    let is_set = |text: &Option<Secret<String>>| text.as_ref().is_some_and(|text| !text.expose().is_empty());
+    for (name, is_asked) in [
+        ("skip_import_rotation", sent.skip_import_rotation == Some(true)),
+        ("self_managed_password", is_set(&sent.self_managed_password)),
+        ("password", is_set(&sent.password)),
+    ] {
+        if is_asked {
+            return Err(Error::invalid(format!(
+                "{name} is not supported: the password is changed when the role is made"
+            )));
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn put(cx: &Cx, name: &Name, sent: PutStaticRole, credential: SetCredential) -> Result<()> {
+    check_served(&sent)?;
     let _lock = cx.acquire(&static_role_lock(&name.0), LOCK_MS)?;
     if cx.get::<Role>(&name.0)?.is_some() {
         return Err(Error::invalid(NOT_UNIQUE));

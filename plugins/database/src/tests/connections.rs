@@ -111,9 +111,19 @@ fn nothing_secret_of_any_driver_is_shown() {
 }
 
 #[test]
-fn a_reset_checks_the_config_and_touches_nothing() {
+fn a_reset_begins_a_session_and_says_if_it_cannot() {
     let mut bench = bench();
+    let shown = bench.read("config/pg").text().to_owned();
     assert_eq!(bench.write("reset/pg", json!({})).status(), 204);
+    assert_eq!(bench.databases().take_calls(), ["verify root"]);
+    bench.databases().add_account(SERVER, "root", "another");
+    assert_eq!(refusal(&bench.write("reset/pg", json!({}))), (502, "password authentication failed"));
+    bench.databases().add_account(SERVER, "root", "rootpw");
+    assert_eq!(bench.databases().take_calls(), ["verify root"]);
+    assert_eq!(bench.read("config/pg").text(), shown);
+    // What the engine notes for itself is nobody's to set.
+    bench.write("config/pg", json!({ "reset_at_ms": "x", "verify_connection": false })).ok();
+    assert_eq!(bench.read("config/pg").text(), shown);
     let text = "failed to find entry for connection with name: \"none\"";
     assert_eq!(refusal(&bench.write("reset/none", json!({}))), (400, text));
     let answer = bench.write(&format!("reload/{DRIVER}"), json!({}));

@@ -172,3 +172,59 @@ fn a_name_is_free_again_when_no_lease_can_have_it_any_more() {
     bench.advance(5).unwrap();
     bench.read("creds/app").ok();
 }
+
+#[test]
+fn an_intent_is_settled_by_the_role_as_it_is_now() {
+    let mut bench = bench();
+    bench.write("roles/app", json!({ "rollback_statements": "fail", "revocation_statements": "fail" })).ok();
+    bench.lose_next_commit();
+    assert_eq!(bench.read("creds/app").status(), 503);
+    bench.write("roles/app", json!({ "rollback_statements": "undo", "revocation_statements": "drop" })).ok();
+    bench.databases().take_statements();
+    bench.roll_back().unwrap();
+    assert_eq!(bench.databases().take_statements(), ["undo", "drop"]);
+    // One of another database says nothing of this one's users.
+    bench.lose_next_commit();
+    assert_eq!(bench.read("creds/app").status(), 503);
+    bench.write("roles/app", json!({ "db_name": "other", "revocation_statements": "other" })).ok();
+    bench.databases().take_statements();
+    bench.roll_back().unwrap();
+    assert_eq!(bench.databases().take_statements(), ["undo", "drop"]);
+    assert_eq!(users(&mut bench), Vec::<String>::new());
+}
+
+#[test]
+fn a_user_that_comes_to_be_after_it_was_undone_is_removed_too() {
+    let mut bench = bench();
+    bench.databases().fail_next(&[Failure::Refused]);
+    assert_eq!(bench.read("creds/app").status(), 502);
+    let name = bench.intents()[0].1["username"].as_str().unwrap().to_owned();
+    bench.roll_back().unwrap();
+    bench.databases().add_account(SERVER, &name, "late");
+    assert_eq!(bench.advance(599).unwrap(), 0);
+    assert_eq!(users(&mut bench), [name]);
+    assert_eq!(bench.advance(1).unwrap(), 1);
+    assert_eq!((users(&mut bench), bench.jobs().len()), (Vec::new(), 0));
+}
+
+#[test]
+fn a_name_that_is_somebody_elses_meanwhile_is_not_removed_once_more() {
+    let mut bench = with_template();
+    bench.databases().fail_next(&[Failure::Refused]);
+    assert_eq!(bench.read("creds/app").status(), 502);
+    bench.roll_back().unwrap();
+    bench.read("creds/app").ok();
+    assert_eq!(bench.advance(600).unwrap(), 1);
+    assert_eq!(users(&mut bench), ["fixed"]);
+}
+
+#[test]
+fn without_its_connection_nobody_is_removed_once_more() {
+    let mut bench = bench();
+    bench.lose_next_commit();
+    assert_eq!(bench.read("creds/app").status(), 503);
+    bench.roll_back().unwrap();
+    bench.delete("config/pg").ok();
+    assert_eq!(bench.advance(600).unwrap(), 1);
+    assert_eq!(bench.jobs().len(), 0);
+}

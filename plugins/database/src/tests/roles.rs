@@ -52,6 +52,8 @@ fn kinds_of_credentials_are_configured() {
     put(json!({ "db_name": "x" }));
     let (status, text, _) = put(json!({ "credential_type": "zork" }));
     assert_eq!((status, text.as_str()), (400, "invalid credential_type \"zork\""));
+    let (status, text, _) = put(json!({ "credential_type": "" }));
+    assert_eq!((status, text.as_str()), (400, "invalid credential_type \"\""));
     let (_, _, role) = put(json!({ "credential_type": "rsa_private_key" }));
     assert_eq!(config(&role), Some(json!({ "format": "pkcs8", "key_bits": 2048 })));
     let (_, text, _) = put(json!({ "credential_config": { "key_bits": 1024 } }));

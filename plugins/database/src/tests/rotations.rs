@@ -180,10 +180,10 @@ fn one_change_at_a_time() {
     bench.hold_lock("static-role/batch");
     assert_eq!(bench.write("rotate-role/batch", json!({})).status(), 503);
     assert_eq!(bench.delete("static-roles/batch").status(), 503);
-    bench.advance(DAY).unwrap_err();
+    assert_eq!(bench.advance(DAY).unwrap(), 1, "it looks again soon");
     assert_eq!(told(&mut bench), first, "and what is known can be read meanwhile");
     bench.release_lock("static-role/batch");
-    assert_eq!(bench.advance(0).unwrap(), 1);
+    assert_eq!(bench.advance(10).unwrap(), 1);
     assert_ne!(told(&mut bench), first);
 }
 
@@ -196,4 +196,34 @@ fn a_new_static_role_whose_commit_was_lost_can_be_written_again() {
     assert_eq!(bench.write("static-roles/batch", body.clone()).status(), 503);
     bench.write("static-roles/batch", body).ok();
     assert!(holds(&mut bench));
+}
+
+#[test]
+fn a_change_that_cannot_be_begun_waits_no_longer_than_one_that_fails() {
+    let mut bench = with_static_role();
+    let first = told(&mut bench);
+    for (body, mended) in
+        [(json!({ "allowed_roles": "other" }), json!({ "allowed_roles": "*" })), (Value::Null, details())]
+    {
+        match &body {
+            Value::Null => bench.delete("config/pg").ok(),
+            body => bench.write("config/pg", body.clone()).ok(),
+        };
+        bench.databases().take_calls();
+        bench.advance(DAY).unwrap();
+        bench.advance(3 * 3600).unwrap();
+        bench.databases().take_calls();
+        assert_eq!(bench.intents(), [], "nothing is begun");
+        // Once it is mended, it does not wait for its time.
+        bench.write("config/pg", mended).ok();
+        assert_eq!((ttl(&mut bench), bench.jobs().len()), (0, 1));
+        assert_eq!(bench.advance(0).unwrap(), 1);
+        assert!(holds(&mut bench) && told(&mut bench) != first);
+        assert_eq!(ttl(&mut bench), DAY);
+    }
+    bench.hold_lock("static-role/batch");
+    bench.advance(DAY).unwrap();
+    bench.release_lock("static-role/batch");
+    bench.advance(10).unwrap();
+    assert_eq!(ttl(&mut bench), DAY);
 }

@@ -123,3 +123,22 @@ fn static_credentials_are_for_roles_that_the_connection_names() {
     assert_eq!(refusal(&bench.read("static-creds/batch")), (400, text));
     assert_eq!(bench.intents(), []);
 }
+
+#[test]
+fn a_user_who_is_to_keep_the_password_is_not_given_another() {
+    let mut bench = bench();
+    bench.databases().add_account(SERVER, "worker", "from before");
+    let role = json!({ "db_name": "pg", "username": "worker", "rotation_period": "24h" });
+    for (name, value) in
+        [("skip_import_rotation", json!(true)), ("self_managed_password", json!("p")), ("password", json!("p"))]
+    {
+        let mut asked = role.clone();
+        asked[name] = value;
+        let text = format!("{name} is not supported: the password is changed when the role is made");
+        assert_eq!(refusal(&bench.write("static-roles/batch", asked)), (400, text.as_str()));
+    }
+    assert_eq!(password(&mut bench, "worker"), "from before");
+    let mut asked = role;
+    (asked["skip_import_rotation"], asked["self_managed_password"]) = (json!(false), json!(""));
+    bench.write("static-roles/batch", asked).ok();
+}
