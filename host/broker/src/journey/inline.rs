@@ -215,7 +215,7 @@ async fn logged_in(visit: &mut Visit, asked: &Request, passed: &Authorized) -> R
     attempt.map_or(Ok(()), |attempt| attempt.concluded(visit, brought.is_ok().then_some(false)))?;
     match brought? {
         Brought::Answered(reply) => Ok((reply, None)),
-        Brought::Granted(granted) => unstored(visit, granted).map(|(reply, login)| (reply, Some(login))),
+        Brought::Granted(granted) => unstored(visit, *granted).map(|(reply, login)| (reply, Some(login))),
     }
 }
 

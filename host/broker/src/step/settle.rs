@@ -62,7 +62,7 @@ pub(crate) fn guest_answer(
 /// What an auth method said to a login that a request brought along.
 pub(crate) enum Brought {
     /// Who it is; no token is made.
-    Granted(Granted),
+    Granted(Box<Granted>),
     /// Nobody is logged in.
     Answered(Reply),
 }
@@ -87,7 +87,7 @@ pub(crate) fn brought(
     };
     let granted = mint::granted(visit, request, (&*guest.mount, String::new()), *grant)?;
     match mfa::demand(visit, (request, None), &guest.mount, granted)? {
-        Standing::Proven(proven) => Ok(Brought::Granted(proven.into_granted())),
+        Standing::Proven(proven) => Ok(Brought::Granted(Box::new(proven.into_granted()))),
         // The request cannot wait, and nothing is committed of what would have.
         Standing::Waits(_) => {
             let text = "this login has to prove more: send a passcode in X-Vault-MFA";

@@ -195,11 +195,8 @@ struct Told<'a> {
 struct ToldAuth<'a> {
     client_token: &'a str,
     accessor: &'a str,
-    policies: &'a [String],
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    token_policies: &'a [String],
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    identity_policies: &'a [String],
+    #[serde(flatten)]
+    policies: ToldPolicies<'a>,
     metadata: Option<BTreeMap<&'a str, &'a str>>,
     lease_duration: u64,
     renewable: bool,
@@ -208,6 +205,15 @@ struct ToldAuth<'a> {
     orphan: bool,
     mfa_requirement: (),
     num_uses: u64,
+}
+
+#[derive(Serialize)]
+struct ToldPolicies<'a> {
+    policies: &'a [String],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    token_policies: &'a [String],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    identity_policies: &'a [String],
 }
 
 impl<'a> Told<'a> {
@@ -231,9 +237,11 @@ impl<'a> ToldAuth<'a> {
         Self {
             client_token: &auth.client_token,
             accessor: &auth.accessor,
-            policies: if auth.all_policies.is_empty() { &auth.policies } else { &auth.all_policies },
-            token_policies: &auth.policies,
-            identity_policies: &auth.identity_policies,
+            policies: ToldPolicies {
+                policies: if auth.all_policies.is_empty() { &auth.policies } else { &auth.all_policies },
+                token_policies: &auth.policies,
+                identity_policies: &auth.identity_policies,
+            },
             metadata: Some(metadata).filter(|metadata| !metadata.is_empty()),
             lease_duration: auth.lease_duration,
             renewable: auth.renewable,
