@@ -45,13 +45,14 @@ fn documented(node: &Node) -> BTreeMap<String, BTreeSet<String>> {
     known
 }
 
-/// A list is a GET in the document, with a parameter that says so.
+/// A list is a GET in the document, with a parameter that must say so.
 fn is_list(operation: &Value) -> bool {
     let parameters = operation.get("parameters").and_then(Value::as_array);
-    parameters.into_iter().flatten().any(|parameter| parameter["name"] == "list" || parameter["name"] == "scan")
+    let says_so = |parameter: &Value| parameter["name"] == "list" || parameter["name"] == "scan";
+    parameters.into_iter().flatten().any(|parameter| says_so(parameter) && parameter["required"] == true)
 }
 
-/// Whether a list is answered, which changes nothing: beside a GET the document does not tell it.
+/// Whether a list is answered, which changes nothing.
 fn lists(node: &Node, method: &str, path: &str) -> bool {
     let path = shape(path).replace("{}", "x");
     let reply = Request::new(method, &format!("/v1{path}")).token(&node.token).send(node.port).unwrap();

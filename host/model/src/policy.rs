@@ -256,20 +256,9 @@ const FORBIDDEN_WILDCARDS: &str = "invalid use of wildcards ('+*' is forbidden)"
 fn path_items(item: &Item, rules: &mut Vec<PathRule>) -> Result<(), PolicyError> {
     match (&item.labels[..], &item.value) {
         ([pattern], Value::Body(body)) => rules.push(path_rule(pattern, body)?),
-        ([], Value::Body(patterns)) => {
-            for inner in patterns {
-                let Value::Body(body) = &inner.value else {
-                    return Err(PolicyError::Meaning(format!("path {:?} is not a stanza", inner.key)));
-                };
-                rules.push(path_rule(&inner.key, body)?);
-            }
-        }
-        ([], Value::List(list)) => {
-            for value in list {
-                let inner = Item { value: value.clone(), ..item.clone() };
-                path_items(&inner, rules)?;
-            }
-        }
+        // In JSON, what holds nothing but patterns has them as labels by now.
+        ([], Value::Body(none)) if none.is_empty() => {}
+        ([], Value::List(none)) if none.is_empty() => {}
         _ => return Err(PolicyError::Meaning(format!("path stanza on line {} needs one pattern", item.line))),
     }
     Ok(())

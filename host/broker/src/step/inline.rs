@@ -38,7 +38,7 @@ pub(crate) fn is_about(name: &str) -> bool {
 /// # Errors
 /// What the client is told: the headers cannot be read, or a token was sent as well.
 pub(crate) fn login_of(request: &Request, id: String) -> Result<Request, Failure> {
-    let path = one(request, PATH)?.unwrap_or_default();
+    let path = one(request, PATH)?.filter(|path| !path.is_empty()).ok_or_else(Failure::bad_token)?;
     if request.token.is_some() {
         return Err(refused("cannot layer inline authentication with token authentication"));
     }

@@ -114,8 +114,10 @@ impl PeerOffice for Office {
 
     fn install(&self, number: u64, credentials: PeerCredentials, now_secs: u64) -> Result<(), String> {
         bulkhead_ledger::check_credentials(number, &credentials, now_secs).map_err(|error| error.to_string())?;
+        // One at a time: two would write into one file beside, and put a mixture of both in its place.
+        let mut current = self.current.write();
         self.keep(&credentials).map_err(|error| format!("writing {}: {error}", self.path.display()))?;
-        *self.current.write() = Some(Arc::new(credentials));
+        *current = Some(Arc::new(credentials));
         Ok(())
     }
 }
@@ -152,18 +154,34 @@ mod tests {
         assert!(read.key == made.key && read.validity == made.validity);
     }
 
+    fn copy(made: &PeerCredentials) -> PeerCredentials {
+        PeerCredentials {
+            certificate: made.certificate.clone(),
+            key: made.key.duplicate(),
+            authorities: made.authorities.clone(),
+            validity: YEARS,
+        }
+    }
+
+    #[test]
+    fn credentials_that_come_at_once_are_kept_one_after_the_other() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let office = furnished(dir.path());
+        let made = office.current().expect("they were installed");
+        std::thread::scope(|scope| {
+            let install = || (0..20).all(|_| office.install(7, copy(&made), 2_000_000_000).is_ok());
+            let installing: Vec<_> = (0..4).map(|_| scope.spawn(install)).collect();
+            assert!(installing.into_iter().all(|one| one.join().expect("no panic")));
+        });
+        assert!(Office::open(dir.path()).expect("it can be read").current().is_some());
+    }
+
     #[test]
     fn a_certificate_of_another_node_is_not_put_into_use() {
         let dir = tempfile::tempdir().expect("a folder");
         let office = furnished(dir.path());
         let made = office.current().expect("they were installed");
-        let again = PeerCredentials {
-            certificate: made.certificate.clone(),
-            key: made.key.duplicate(),
-            authorities: made.authorities.clone(),
-            validity: YEARS,
-        };
-        assert!(office.install(8, again, 2_000_000_000).is_err());
+        assert!(office.install(8, copy(&made), 2_000_000_000).is_err());
         assert!(office.current().is_some_and(|now| Arc::ptr_eq(&now, &made)));
     }
 

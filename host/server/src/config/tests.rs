@@ -64,7 +64,7 @@ fn a_config_as_vault_users_have_it_is_read() {
           max_connections_per_address = 100
           telemetry { unauthenticated_metrics_access = true }
         }
-        listener "tcp" { address = "127.0.0.1:8200" tls_disable = "true" }
+        listener "tcp" { address = "127.0.0.1:8202" tls_disable = "true" }
         telemetry { prometheus_retention_time = "30s" disable_hostname = true dogstatsd_addr = "localhost:8125" dogstatsd_tags = ["env:prod"] metrics_prefix = "bao" }
         audit "file" "main" { options { file_path = "/var/log/audit.log" mode = 0640 } }
         "#,
@@ -84,7 +84,7 @@ fn a_config_as_vault_users_have_it_is_read() {
     let dialect = Dialect::Dogstatsd(vec!["env:prod".to_owned()]);
     let pushes = vec![PushTarget { address: "localhost:8125".to_owned(), dialect }];
     assert_eq!(config.telemetry, TelemetryConfig { prometheus: true, disable_hostname: true, pushes });
-    assert_eq!((config.listeners[1].address.as_str(), config.listeners[1].tls()), ("127.0.0.1:8200", None));
+    assert_eq!((config.listeners[1].address.as_str(), config.listeners[1].tls()), ("127.0.0.1:8202", None));
     assert_eq!(config.mounts.leases, Leases { default_ttl_secs: 604_800, max_ttl_secs: 2_592_000 });
     assert_eq!(config.log, LogConfig { level: LevelFilter::DEBUG, format: LogFormat::Json });
     assert_eq!(config.api_addr(), "https://vault.example:8200");
