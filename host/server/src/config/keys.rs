@@ -84,7 +84,7 @@ pub(super) const TOP: &[Key] = &[
     ignored("enable_response_header_raft_node_id", "answers do not name the node"),
     ignored("enable_ui", "there is no web interface"),
     ignored("experiments", "there are none"),
-    ignored("imprecise_lease_role_tracking", "there are no lease-count quotas"),
+    ignored("imprecise_lease_role_tracking", "leases of roles are counted exactly"),
     ignored("introspection_endpoint", "it is not offered"),
     ignored("license_path", "no licence is needed"),
     ignored("log_file", TO_STDERR),
