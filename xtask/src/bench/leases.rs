@@ -29,6 +29,12 @@ const DUE: u64 = 10_000;
 /// How long these live, in seconds: they must all be there before the first is due.
 const DUE_SECS: u64 = 20;
 
+/// Processor time that a server at rest takes in a second, in microseconds, at most.
+const AT_REST_US: u64 = 50_000;
+
+/// Longest wait for a server to be at rest.
+const REST_MAX: Duration = Duration::from_secs(60);
+
 /// How long their end may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -104,7 +110,11 @@ pub(super) fn code(asked: &Asked, role: &str) -> Vec<u8> {
 /// Starts the server a few times, and measures it at rest and at work.
 fn held(server: &mut Server, leases: u64, options: &Options) -> Done<Held> {
     say(format_args!("{} with {leases} leases: {STARTS} starts, reads, writes", server.name));
-    let mut starts = (0..STARTS).map(|_| server.restart()).collect::<Done<Vec<Startup>>>()?;
+    let mut starts = Vec::new();
+    for _ in 0..STARTS {
+        rest(server)?;
+        starts.push(server.restart()?);
+    }
     let each = starts.iter().map(|start| format!("{:.1} + {:.1}", start.ready_ms, start.unseal_ms));
     say(format_args!("ms to ready, and to unseal: {}", each.collect::<Vec<_>>().join(", ")));
     std::thread::sleep(Duration::from_secs(3));
@@ -118,6 +128,22 @@ fn held(server: &mut Server, leases: u64, options: &Options) -> Done<Held> {
     }
     starts.sort_by(|one, other| (one.ready_ms + one.unseal_ms).total_cmp(&(other.ready_ms + other.unseal_ms)));
     Ok(Held { leases, start: starts[STARTS / 2], rss_kib, phases })
+}
+
+/// Waits until a server does nothing by itself any more: what a load left to be merged and written is
+/// no part of a start.
+fn rest(server: &Server) -> Done {
+    let deadline = Instant::now() + REST_MAX;
+    let mut before = server.cpu_us()?;
+    while Instant::now() < deadline {
+        std::thread::sleep(Duration::from_secs(1));
+        let now = server.cpu_us()?;
+        if now.saturating_sub(before) < AT_REST_US {
+            break;
+        }
+        before = now;
+    }
+    Ok(())
 }
 
 /// Has many leases fall due while the server is down, and measures their end beside reads.

@@ -132,6 +132,11 @@ impl Server {
         process::rss_kib(&self.pid())
     }
 
+    /// Processor time so far.
+    pub(crate) fn cpu_us(&self) -> Done<u64> {
+        process::cpu_us(&self.pid())
+    }
+
     pub(crate) fn binary_bytes(&self) -> Done<u64> {
         Ok(std::fs::metadata(&self.binary).tried(format_args!("reading {}", self.binary.display()))?.len())
     }
