@@ -27,7 +27,7 @@ use crate::node::Node;
 use crate::open::Open;
 use crate::step::authorize::{Denied, authorize};
 use crate::step::record::{Audited, Trail};
-use crate::step::route::Target;
+use crate::step::route::{Routed, Target};
 use crate::step::{dispatch, gate, identify, place, quota, record, route, settle};
 use crate::underway::Held;
 use crate::visit::{After, Visit, Who};
@@ -256,17 +256,9 @@ async fn once(
     trail: &mut Trail,
 ) -> Result<(Reply, Vec<After>), Fault> {
     course.consistency.fresh(open).await?;
-    let mut tx = open.begin()?;
-    let config = open.config(&mut tx)?;
-    let now_ms = open.parts.clock.now_ms();
-    let namespace = located((open, &config), &mut tx, request, trail).await?;
-    let routed = route::route(&config.mounts, &namespace, request);
-    if let Target::Loading { mount } = &routed.target {
-        components::serving(open, mount).await?;
-    }
-    trail.routed(open, &routed);
-    let place = (&*config, &*namespace, &routed.target);
-    let who = match who_asks(course, (open, place), &mut tx, (request, now_ms)) {
+    let (mut visit, routed) = arrived(open, request, trail, (attempt, course.ends)).await?;
+    let (now_ms, place) = (visit.now_ms, (&*visit.config, &*visit.namespace, &routed.target));
+    let who = match who_asks(course, (open, place), &mut visit.tx, (request, now_ms)) {
         Ok(who) => who,
         Err(fault) => {
             if matches!(fault, Fault::Answer(_)) {
@@ -279,20 +271,7 @@ async fn once(
     trail.identified(who.as_ref());
     course.stay.is_of(who.as_ref());
     let limited = who.as_ref().filter(|who| who.is_counted).map(|who| who.hash);
-    let mut visit = Visit {
-        open: open.clone(),
-        config,
-        namespace,
-        tx,
-        now_ms,
-        who,
-        after: Vec::new(),
-        attempt,
-        ends: Some(course.ends),
-        outside: false,
-        seats: Vec::new(),
-        held: Held::default(),
-    };
+    visit.who = who;
     let passed = match authorize(&mut visit, request, routed).await {
         Ok(passed) => passed,
         Err(denied) => {
@@ -317,6 +296,39 @@ async fn once(
         Err(Fault::Uncounted) if visit.outside => refuse(open, limited, Fault::Uncounted.into_failure().into()).await,
         Err(fault) => refuse(open, limited, fault).await,
     }
+}
+
+/// Begins a transaction and finds where the request leads. Nobody is known to ask yet.
+async fn arrived(
+    open: &Arc<Open>,
+    request: &mut Request,
+    trail: &mut Trail,
+    (attempt, ends): (u32, Instant),
+) -> Result<(Visit, Routed), Fault> {
+    let mut tx = open.begin()?;
+    let config = open.config(&mut tx)?;
+    let now_ms = open.parts.clock.now_ms();
+    let namespace = located((open, &config), &mut tx, request, trail).await?;
+    let routed = route::route(&config.mounts, &namespace, request);
+    if let Target::Loading { mount } = &routed.target {
+        components::serving(open, mount).await?;
+    }
+    trail.routed(open, &routed);
+    let visit = Visit {
+        open: open.clone(),
+        config,
+        namespace,
+        tx,
+        now_ms,
+        who: None,
+        after: Vec::new(),
+        attempt,
+        ends: Some(ends),
+        outside: false,
+        seats: Vec::new(),
+        held: Held::default(),
+    };
+    Ok((visit, routed))
 }
 
 /// The caller: whom the request has logged in for itself, or who has its token.

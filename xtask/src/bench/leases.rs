@@ -1,8 +1,9 @@
-//! `--leases`: what many leases cost. The server is measured empty, then with so many leases of an
-//! engine that does next to nothing: its start, its unsealing, its memory, other requests. Then
-//! many leases fall due at once, beside requests that must not feel it. The peer is measured with
-//! as many tokens, which are leases there, as it has memory for.
+//! `--leases`: what many leases cost. A server without any and one with so many of an engine that does
+//! next to nothing are measured in turns: their starts, unsealing, memory, other requests. Then many
+//! leases fall due at once, beside requests that must not feel it. The peer is measured with as many
+//! tokens, which are leases there, as it has memory for.
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -12,7 +13,7 @@ use serde_json::json;
 use super::load::{self, Asked, Plan};
 use super::server::{Server, Startup};
 use super::table::{Bar, Line, render_columns};
-use super::{Options, Phase};
+use super::{Options, Phase, alternate};
 use crate::http::request;
 use crate::shell::{Done, Failed, Tried, say};
 use crate::workspace;
@@ -35,10 +36,13 @@ const AT_REST_US: u64 = 50_000;
 /// Longest wait for a server to be at rest.
 const REST_MAX: Duration = Duration::from_secs(60);
 
+/// How long reads are measured at a time while they end.
+const SLICE: Duration = Duration::from_millis(200);
+
 /// How long their end may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The server with one number of leases.
+/// A server with one number of leases.
 #[derive(serde::Serialize)]
 pub(super) struct Held {
     leases: u64,
@@ -48,43 +52,60 @@ pub(super) struct Held {
     phases: Vec<Phase>,
 }
 
+/// Leases that fell due at once.
+#[derive(serde::Serialize)]
+struct Ended {
+    per_second: f64,
+    /// Reads of the same server just before.
+    before: Phase,
+    /// Reads while they ended.
+    beside: Phase,
+}
+
 /// What was measured.
 #[derive(serde::Serialize)]
 pub(super) struct Leases {
-    empty: Held,
-    full: Held,
-    /// Leases ended a second, of those that fell due at once.
-    ended_per_second: f64,
-    beside: Phase,
-    peer_empty: Held,
-    peer_full: Held,
+    /// With none, and with many.
+    ours: [Held; 2],
+    ended: Ended,
+    theirs: [Held; 2],
 }
 
-/// Measures ours and then the peer.
-pub(super) fn run(servers: &mut [Server; 2], options: &Options) -> Done<(Leases, String)> {
-    let [ours, theirs] = servers;
-    for server in [&mut *ours, &mut *theirs] {
-        say(format_args!("initialising {}", server.name));
+/// Measures ours and then the peer: two servers each, one without leases and one with many, in turns.
+pub(super) fn run(options: &Options, [ours, bao]: [PathBuf; 2], scratch: &Path) -> Done<(Leases, String)> {
+    let mut pair = start("bulkhead", &ours, scratch, options)?;
+    let many = &pair[1];
+    enable_engine(&many.asked())?;
+    let leases = options.instead.leases;
+    say(format_args!("making {leases} leases"));
+    load::repeat(&many.asked(), code(&many.asked(), "long"), leases, options.connections)?;
+    let ours = held(&mut pair, leases, options)?;
+    let ended = due_at_once(&mut pair[1], options)?;
+    let version = pair[0].version()?;
+    drop(pair);
+
+    let mut pair = start("bao", &bao, scratch, options)?;
+    let tokens = leases.min(PEER_TOKENS_MAX);
+    say(format_args!("making {tokens} tokens in bao"));
+    let asked = pair[1].asked();
+    let one = request("POST", "auth/token/create", &asked.token, r#"{"ttl":"24h","policies":["default"]}"#);
+    load::repeat(&asked, one, tokens, options.connections)?;
+    let theirs = held(&mut pair, tokens, options)?;
+    let measured = Leases { ours, ended, theirs };
+    let table = render(&measured, [version, pair[0].version()?], options);
+    Ok((measured, table))
+}
+
+/// Two servers of one program, with secrets in both.
+fn start(name: &'static str, binary: &Path, scratch: &Path, options: &Options) -> Done<[Server; 2]> {
+    say(format_args!("starting two servers of {name}"));
+    let start = |folder: &str| -> Done<Server> {
+        let mut server = Server::start(name, binary.to_owned(), &scratch.join(folder), options.audit)?;
         server.initialise()?;
         load::seed(&server.asked())?;
-    }
-    enable_engine(&ours.asked())?;
-    let empty = held(ours, 0, options)?;
-    say(format_args!("making {} leases", options.instead.leases));
-    let asked = ours.asked();
-    load::repeat(&asked, code(&asked, "long"), options.instead.leases, options.connections)?;
-    let full = held(ours, options.instead.leases, options)?;
-    let (ended_per_second, beside) = due_at_once(ours, options)?;
-
-    let peer_empty = held(theirs, 0, options)?;
-    let tokens = options.instead.leases.min(PEER_TOKENS_MAX);
-    say(format_args!("making {tokens} tokens in {}", theirs.name));
-    let one = request("POST", "auth/token/create", &theirs.asked().token, r#"{"ttl":"24h","policies":["default"]}"#);
-    load::repeat(&theirs.asked(), one, tokens, options.connections)?;
-    let peer_full = held(theirs, tokens, options)?;
-    let measured = Leases { empty, full, ended_per_second, beside, peer_empty, peer_full };
-    let table = render(&measured, [ours.version()?, theirs.version()?], options);
-    Ok((measured, table))
+        Ok(server)
+    };
+    Ok([start("none")?, start("many")?])
 }
 
 /// Registers the example engine, and mounts it with a role whose leases stay and one whose don't.
@@ -107,27 +128,37 @@ pub(super) fn code(asked: &Asked, role: &str) -> Vec<u8> {
     request("GET", &format!("codes/codes/{role}"), &asked.token, "")
 }
 
-/// Starts the server a few times, and measures it at rest and at work.
-fn held(server: &mut Server, leases: u64, options: &Options) -> Done<Held> {
-    say(format_args!("{} with {leases} leases: {STARTS} starts, reads, writes", server.name));
-    let mut starts = Vec::new();
+/// Starts both a few times, and measures them at rest and at work, in turns.
+fn held(pair: &mut [Server; 2], leases: u64, options: &Options) -> Done<[Held; 2]> {
+    say(format_args!("{} with {leases} leases and with none: {STARTS} starts each", pair[0].name));
+    let mut starts = [Vec::new(), Vec::new()];
     for _ in 0..STARTS {
-        rest(server)?;
-        starts.push(server.restart()?);
+        for (server, starts) in pair.iter_mut().zip(&mut starts) {
+            rest(server)?;
+            starts.push(server.restart()?);
+        }
     }
-    let each = starts.iter().map(|start| format!("{:.1} + {:.1}", start.ready_ms, start.unseal_ms));
-    say(format_args!("ms to ready, and to unseal: {}", each.collect::<Vec<_>>().join(", ")));
+    for (starts, what) in starts.iter_mut().zip(["none", "many"]) {
+        let each = starts.iter().map(|start| format!("{:.1} + {:.1}", start.ready_ms, start.unseal_ms));
+        say(format_args!("with {what}, ms to ready, and to unseal: {}", each.collect::<Vec<_>>().join(", ")));
+        starts.sort_by(|one, other| (one.ready_ms + one.unseal_ms).total_cmp(&(other.ready_ms + other.unseal_ms)));
+    }
     std::thread::sleep(Duration::from_secs(3));
-    let rss_kib = server.rss_kib()?;
-    let turn = Duration::from_secs(options.seconds);
-    let mut phases = Vec::new();
+    let rss_kib = [pair[0].rss_kib()?, pair[1].rss_kib()?];
+    let mut phases = [Vec::new(), Vec::new()];
     for plan in [Plan::Read, Plan::Write] {
-        let asked = server.asked();
-        let requests = load::requests(&asked, plan);
-        phases.push(load::drive(&asked, &requests, options.connections, turn)?.phase(plan.name()));
+        say(format_args!("{}: {} s on each server, in {} rounds", plan.name(), options.seconds, options.rounds));
+        let made = [0, 1].map(|place: usize| load::requests(&pair[place].asked(), plan));
+        for (tally, phases) in alternate(pair, &made, options)?.into_iter().zip(&mut phases) {
+            phases.push(tally.phase(plan.name()));
+        }
     }
-    starts.sort_by(|one, other| (one.ready_ms + one.unseal_ms).total_cmp(&(other.ready_ms + other.unseal_ms)));
-    Ok(Held { leases, start: starts[STARTS / 2], rss_kib, phases })
+    let [none, many] = phases;
+    let held = |place: usize, leases, phases| {
+        let start = starts[place][STARTS / 2];
+        Held { leases, start, rss_kib: rss_kib[place], phases }
+    };
+    Ok([held(0, 0, none), held(1, leases, many)])
 }
 
 /// Waits until a server does nothing by itself any more: what a load left to be merged and written is
@@ -147,29 +178,32 @@ fn rest(server: &Server) -> Done {
 }
 
 /// Has many leases fall due while the server is down, and measures their end beside reads.
-fn due_at_once(server: &mut Server, options: &Options) -> Done<(f64, Phase)> {
+fn due_at_once(server: &mut Server, options: &Options) -> Done<Ended> {
     say(format_args!("{DUE} leases fall due at once, beside reads"));
+    let requests = load::requests(&server.asked(), Plan::Read);
+    let slice = |server: &Server| load::drive(&server.asked(), &requests, options.connections, SLICE);
+    let mut before = load::Tally::default();
+    for _ in 0..options.seconds * 1000 / SLICE.as_millis() as u64 {
+        before.add(slice(server)?);
+    }
     let begun = Instant::now();
-    let asked = server.asked();
-    load::repeat(&asked, code(&asked, "short"), DUE, options.connections)?;
+    load::repeat(&server.asked(), code(&server.asked(), "short"), DUE, options.connections)?;
     if begun.elapsed() > Duration::from_secs(DUE_SECS) {
         return Err(Failed::new("the leases were made too slowly to fall due at once"));
     }
     server.stop()?;
     std::thread::sleep(Duration::from_secs(DUE_SECS + 1));
     server.start_again()?;
-    let asked = server.asked();
-    let requests = load::requests(&asked, Plan::Read);
     let started = Instant::now();
-    let mut tally = load::Tally::default();
+    let mut beside = load::Tally::default();
     while !are_ended(server)? {
         if started.elapsed() > PATIENCE {
             return Err(Failed::new("the leases that fell due did not end"));
         }
-        tally.add(load::drive(&asked, &requests, options.connections, Duration::from_millis(200))?);
+        beside.add(slice(server)?);
     }
-    let took = started.elapsed();
-    Ok((DUE as f64 / took.as_secs_f64(), tally.phase("kv read, leases ending")))
+    let per_second = DUE as f64 / started.elapsed().as_secs_f64();
+    Ok(Ended { per_second, before: before.phase("kv read"), beside: beside.phase("kv read, leases ending") })
 }
 
 fn are_ended(server: &Server) -> Done<bool> {
@@ -179,10 +213,10 @@ fn are_ended(server: &Server) -> Done<bool> {
 }
 
 fn render(measured: &Leases, versions: [String; 2], options: &Options) -> String {
-    let Leases { empty, full, ended_per_second, beside, peer_empty, peer_full } = measured;
+    let Leases { ours, ended, theirs } = measured;
     let line = |label: String, ours: f64, theirs: f64, decimals, bar| Line { label, ours, theirs, decimals, bar };
     let mut lines = Vec::new();
-    for (who, few, many, is_ours) in [("", empty, full, true), ("bao: ", peer_empty, peer_full, false)] {
+    for (who, [few, many], is_ours) in [("", ours, true), ("bao: ", theirs, false)] {
         let bar = |bar| if is_ours { bar } else { Bar::None };
         let of = |held: &Held, what: fn(&Startup) -> f64| what(&held.start);
         let ready = |start: &Startup| start.ready_ms;
@@ -202,8 +236,8 @@ fn render(measured: &Leases, versions: [String; 2], options: &Options) -> String
             lines.push(line(label, p99(many), p99(few), 0, bar(Bar::AtMost(1.5))));
         }
     }
-    let read_p99 = f64::from(full.phases.first().map_or(0, |phase| phase.p99_us));
-    lines.push(line("ended a second".to_owned(), *ended_per_second, 0.0, 0, Bar::OursAtLeast(1000.0)));
-    lines.push(line("reads beside, p99, µs".to_owned(), f64::from(beside.p99_us), read_p99, 0, Bar::AtMost(2.0)));
+    let (before, beside) = (f64::from(ended.before.p99_us), f64::from(ended.beside.p99_us));
+    lines.push(line("ended a second".to_owned(), ended.per_second, 0.0, 0, Bar::OursAtLeast(1000.0)));
+    lines.push(line("reads beside and before, p99, µs".to_owned(), beside, before, 0, Bar::AtMost(2.0)));
     render_columns([&versions[0], &versions[1]], ["many", "none"], &lines, options)
 }

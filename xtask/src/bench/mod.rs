@@ -152,6 +152,10 @@ pub(crate) fn run(options: &Options) -> Done {
     let (name, table) = if options.cluster {
         let (measured, table) = cluster::run(options, [ours, bao], scratch.path())?;
         (save("bench-cluster.json", &measured)?, table)
+    } else if options.instead.leases > 0 {
+        let (measured, table) = leases::run(options, [ours, bao], scratch.path())?;
+        print!("{table}");
+        (save("bench-leases.json", &measured)?, table)
     } else {
         let mut servers = [
             Server::start("bulkhead", ours, scratch.path(), options.audit)?,
@@ -165,10 +169,6 @@ pub(crate) fn run(options: &Options) -> Done {
             let (measured, table) = creds::run(&mut servers, options)?;
             print!("{table}");
             (save("bench-creds.json", &measured)?, table)
-        } else if options.instead.leases > 0 {
-            let (measured, table) = leases::run(&mut servers, options)?;
-            print!("{table}");
-            (save("bench-leases.json", &measured)?, table)
         } else if options.instead.refused > 0 {
             let (measured, table) = refused::run(&mut servers, options)?;
             print!("{table}");

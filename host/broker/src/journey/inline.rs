@@ -12,13 +12,12 @@ use bulkhead_model::request::Request;
 use bulkhead_model::seam::entropy::uuid;
 use tokio::time::Instant;
 
-use super::{finish, located};
+use super::{arrived, finish};
 use crate::book::config::Config;
 use crate::book::mounts::Table;
 use crate::book::namespaces::Namespace;
 use crate::book::tokens::{TokenHash, TokenRecord};
 use crate::cluster::consistency::Consistency;
-use crate::components;
 use crate::fault::Fault;
 use crate::mint::{self, Granted};
 use crate::node::Node;
@@ -27,8 +26,7 @@ use crate::step::authorize::{Authorized, Denied, DeniedBy, authorize};
 use crate::step::record::{Audited, Trail};
 use crate::step::route::Target;
 use crate::step::settle::Brought;
-use crate::step::{dispatch, identify, inline, lockout, quota, record, route, settle};
-use crate::underway::Held;
+use crate::step::{dispatch, identify, inline, lockout, quota, record, settle};
 use crate::visit::{Visit, Who, enveloped};
 
 /// Whom a request has logged in, for itself alone. It is in the form of a batch token, so that all holds for it that
@@ -147,29 +145,7 @@ async fn once(
     trail: &mut Trail,
 ) -> Result<(Reply, Option<Login>), Fault> {
     terms.consistency.fresh(open).await?;
-    let mut tx = open.begin()?;
-    let config = open.config(&mut tx)?;
-    let now_ms = open.parts.clock.now_ms();
-    let namespace = located((open, &config), &mut tx, asked, trail).await?;
-    let routed = route::route(&config.mounts, &namespace, asked);
-    if let Target::Loading { mount } = &routed.target {
-        components::serving(open, mount).await?;
-    }
-    trail.routed(open, &routed);
-    let mut visit = Visit {
-        open: open.clone(),
-        config,
-        namespace,
-        tx,
-        now_ms,
-        who: None,
-        after: Vec::new(),
-        attempt,
-        ends: Some(terms.deadline),
-        outside: false,
-        seats: Vec::new(),
-        held: Held::default(),
-    };
+    let (mut visit, routed) = arrived(open, asked, trail, (attempt, terms.deadline)).await?;
     let passed = match is_login(&routed.target) {
         true => authorize(&mut visit, asked, routed).await,
         false => Err(Denied { fault: Failure::bad_token().into(), by: DeniedBy::Nobody }),

@@ -35,23 +35,30 @@ pub(crate) fn back_off(failures: u32) -> u64 {
 /// A plugin could not do what the host wants of it. What it says is told to whoever may ask; the log has
 /// its class.
 pub(crate) fn refused(mount: &Mount, thing: &[u8; 32], what: &str, error: &GuestError) -> Fault {
-    use GuestError as E;
     let (accessor, plugin) = (&mount.entry.accessor, &mount.entry.kind);
     tracing::warn!(mount = %accessor, %plugin, thing = %short(thing), class = error.kind(), "{what} failed");
-    let text = match error {
+    told(error, format!("{what} failed: {}", words(error).unwrap_or(error.kind())))
+}
+
+/// What a plugin says to whoever asked. None of what it says of its own insides, which is nobody's concern.
+pub(crate) fn words(error: &GuestError) -> Option<&str> {
+    use GuestError as E;
+    match error {
         E::InvalidRequest(text)
         | E::PermissionDenied(text)
         | E::PreconditionFailed(text)
         | E::RateLimited(text)
         | E::Upstream(text)
-        | E::Unavailable(text) => text,
-        // What it says of its own insides is nobody's concern.
-        E::NotFound | E::UnsupportedOperation | E::Internal(_) => error.kind(),
-    };
-    let text = format!("{what} failed: {text}");
+        | E::Unavailable(text) => Some(text),
+        E::NotFound | E::UnsupportedOperation | E::Internal(_) => None,
+    }
+}
+
+/// The fault for this error of a plugin. Clients try again what is unavailable, and not what is wrong about
+/// a request.
+pub(crate) fn told(error: &GuestError, text: String) -> Fault {
     match error {
-        // Clients try this again, and not what is wrong about a request.
-        E::Unavailable(_) => Failure::new(FailureKind::Unavailable, text).into(),
+        GuestError::Unavailable(_) => Failure::new(FailureKind::Unavailable, text).into(),
         _ => Fault::invalid(text),
     }
 }

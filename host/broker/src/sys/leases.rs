@@ -5,7 +5,6 @@ mod left;
 use std::sync::Arc;
 
 use bulkhead_barrier::{SpaceId, StoreError, Transaction};
-use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::limits::CONFLICT_RETRIES_MAX;
 use bulkhead_model::plugin::GuestError;
 use bulkhead_model::reply::{Envelope, LeaseInfo, Reply};
@@ -27,7 +26,7 @@ use crate::fields::rfc3339;
 use crate::mint;
 use crate::open::Open;
 use crate::step::dispatch::{self, mismatched};
-use crate::step::{expire, remove, route};
+use crate::step::{again, expire, remove, route};
 use crate::visit::{After, Ask, Visit, data, enveloped, listed, nothing_to_tidy};
 
 const W: &[Verb] = &[Verb::Write];
@@ -192,25 +191,11 @@ async fn renew_lease(visit: &mut Visit, record: LeaseRecord, increment: Option<u
 
 /// What the caller is told of a guest's refusal. What it says of its insides is logged.
 fn not_renewed(mount: &Mount, error: &GuestError) -> Fault {
-    use GuestError as E;
-    let text = match error {
-        E::InvalidRequest(text)
-        | E::PermissionDenied(text)
-        | E::PreconditionFailed(text)
-        | E::RateLimited(text)
-        | E::Upstream(text)
-        | E::Unavailable(text) => text,
-        E::NotFound | E::UnsupportedOperation | E::Internal(_) => {
-            tracing::error!(mount = %mount.entry.accessor, "plugin could not renew a lease: {}", error.kind());
-            "the plugin failed; see the server's log"
-        }
-    };
-    let text = format!("failed to renew entry: {text}");
-    match error {
-        // Clients try this again, and not what is wrong about a request.
-        E::Unavailable(_) => Failure::new(FailureKind::Unavailable, text).into(),
-        _ => Fault::invalid(text),
-    }
+    let text = again::words(error).unwrap_or_else(|| {
+        tracing::error!(mount = %mount.entry.accessor, "plugin could not renew a lease: {}", error.kind());
+        "the plugin failed; see the server's log"
+    });
+    again::told(error, format!("failed to renew entry: {text}"))
 }
 
 fn revoke<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
