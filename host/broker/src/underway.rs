@@ -125,9 +125,11 @@ pub(crate) struct AtWork {
 }
 
 impl AtWork {
-    /// The intent is gone, with the commit that made it good.
-    fn committed(self) {
+    /// The intent is gone, with the commit that made it good; or that commit came to nothing, and its call
+    /// has ended, so that nothing can become of it any more.
+    fn ended(self) -> [u8; 32] {
         self.all.0.lock().own.remove(&self.digest);
+        self.digest
     }
 }
 
@@ -155,9 +157,10 @@ impl Held {
         self.at_work.extend(other.at_work);
     }
 
-    /// Lets go of everything, after the commit.
-    pub(crate) fn committed(self) {
-        self.at_work.into_iter().for_each(AtWork::committed);
+    /// Lets go of everything, after the commit, or after one that is known to have come to nothing; gives the
+    /// digests of what went with it.
+    pub(crate) fn ended(self) -> Vec<[u8; 32]> {
+        self.at_work.into_iter().map(AtWork::ended).collect()
     }
 }
 

@@ -231,6 +231,28 @@ pub(crate) async fn review(open: &Open) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Intents of a call that had ended, and whose commit came to nothing: they need not wait. Where this fails they
+/// do, as any other.
+pub(crate) async fn fall_due(open: &Open, digests: Vec<[u8; 32]>) {
+    if digests.is_empty() {
+        return;
+    }
+    let now_ms = open.parts.clock.now_ms();
+    let moved = async {
+        let mut tx = open.begin()?;
+        for digest in &digests {
+            let Some(record) = at(&mut tx, &Due { at_ms: now_ms, kind: DUE_INTENT, id: *digest })? else { continue };
+            jobs::forget(&mut tx, &Due { at_ms: record.due_ms, kind: DUE_INTENT, id: *digest })?;
+            save(&mut tx, digest, &IntentRecord { due_ms: now_ms, ..record })?;
+        }
+        open.commit(tx).await
+    };
+    match moved.await {
+        Ok(()) => open.due.notify_one(),
+        Err(fault) => tracing::warn!(cause = %fault.cause(), "what came to nothing is undone later than it could be"),
+    }
+}
+
 /// Drops an intent of an earlier call, if it is this mount's.
 pub(crate) fn resolve(tx: &mut Transaction, mount: SpaceId, id: &str) -> Result<(), StoreError> {
     let digest = leases::digest(id);

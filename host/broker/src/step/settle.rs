@@ -17,7 +17,7 @@ use crate::open::Open;
 use crate::step::dispatch::{GuestAnswer, mismatched};
 use crate::step::mfa::Standing;
 use crate::step::route::GuestTarget;
-use crate::step::{identify, mfa, room};
+use crate::step::{identify, intent, mfa, room};
 use crate::tally::Seat;
 use crate::visit::{After, Visit, enveloped};
 
@@ -277,8 +277,14 @@ pub(crate) async fn commit(visit: Visit) -> Result<Vec<After>, Fault> {
     seats.iter_mut().for_each(Seat::commits);
     let committed = open.commit(tx).await;
     room::settle(seats, &committed);
-    committed?;
-    held.committed();
+    match committed {
+        Ok(()) => drop(held.ended()),
+        Err(Fault::Conflict) => {
+            intent::fall_due(&open, held.ended()).await;
+            return Err(Fault::Conflict);
+        }
+        Err(fault) => return Err(fault),
+    }
     Ok(after)
 }
 

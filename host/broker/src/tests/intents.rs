@@ -1,5 +1,6 @@
 //! What plugins were about to do outside: when it is undone, by whom, and what no clock may have a say in.
 
+use bulkhead_model::failure::FailureKind;
 use bulkhead_model::request::Verb;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -67,6 +68,20 @@ async fn an_intent_goes_in_the_commit_that_makes_it_good_and_is_never_undone() {
     kit.clock.advance_secs(600);
     kit.settle().await;
     assert_eq!(kit.plugin.calls("a/"), []);
+}
+
+#[tokio::test]
+async fn an_intent_whose_commit_met_another_is_undone_at_once() {
+    let kit = with_mount().await;
+    // So that nothing of an earlier leader is waited for.
+    assert_eq!(undone_after(&kit, 120).await, []);
+    // The intent's own change is the first, the call's the second.
+    kit.conflicts_after(1);
+    let failed = kit.ask(Verb::Read, "a/attempt/user", ROOT, Value::Null).await.failed;
+    assert_eq!(failed.map(|failure| failure.kind), Some(FailureKind::Unavailable), "it is not run again");
+    assert_eq!(undone_after(&kit, 0).await.len(), 1);
+    assert_eq!(kit.count(space::INTENTS), 0);
+    kit.is_clean();
 }
 
 /// What is there is undone two minutes from now, and not before.

@@ -57,6 +57,8 @@ pub(crate) struct MortalLedger {
     changes_left: AtomicUsize,
     /// Whether it only falls silent then.
     silent: AtomicBool,
+    /// Changes until the one that meets another.
+    until_conflict: AtomicUsize,
     /// Whether its node does not lead.
     follows: AtomicBool,
     /// The term it is in, and how long it takes to make sure of a read, in milliseconds.
@@ -107,6 +109,10 @@ impl Ledger for MortalLedger {
             return std::future::pending().await;
         }
         left.map_err(|_| died())?;
+        // From the greatest number on it counts down for longer than any test.
+        if self.until_conflict.fetch_sub(1, Ordering::SeqCst) == 0 {
+            return Ok(Verdict::Conflict);
+        }
         self.inner.propose(change).await
     }
 
@@ -231,6 +237,11 @@ impl Kit {
     pub(crate) fn is_silent_after(&self, changes: usize) {
         self.ledger.silent.store(true, Ordering::SeqCst);
         self.dies_after(changes);
+    }
+
+    /// Has the change after so many meet another.
+    pub(crate) fn conflicts_after(&self, changes: usize) {
+        self.ledger.until_conflict.store(changes, Ordering::SeqCst);
     }
 
     /// Whether the node leads from now on.
@@ -443,6 +454,7 @@ fn ledger(inner: Arc<FakeLedger>, cluster: Option<Arc<dyn Cluster>>) -> Arc<Mort
         inner,
         changes_left: AtomicUsize::new(usize::MAX),
         silent: AtomicBool::new(false),
+        until_conflict: AtomicUsize::new(usize::MAX),
         follows: AtomicBool::new(false),
         term: AtomicU64::new(1),
         read_ms: AtomicU64::new(0),

@@ -57,7 +57,7 @@ fn what_has_committed_or_is_long_over_is_not_kept() {
     let underway = Arc::<Underway>::default();
     let mut held = Held::default();
     held.at_work.extend(underway.begin(ONE, MOUNT, 0));
-    held.committed();
+    assert_eq!(held.ended(), [ONE]);
     assert_eq!(underway.0.lock().own.len(), 0);
     drop(underway.begin(ONE, MOUNT, 0));
     let _at_work = underway.begin([2; 32], MOUNT, 0);

@@ -1,5 +1,6 @@
-//! Brings the map's newest writes into sorted files, and merges those, in a thread of its
-//! own; and knows which moments are still being looked at, whose records must stay.
+//! Brings the map's newest writes into sorted files in one thread, and merges those in another,
+//! which gives way to all others; and knows which moments are still being looked at, whose
+//! records must stay.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,6 +15,18 @@ use super::{Map, failure};
 
 /// Full memtables that may wait for the thread; then writers wait. Why: they are memory.
 const WAITING_MAX: usize = 4;
+
+/// Files that may wait to be merged; then new ones wait. Why: a look-up may have to look into each of
+/// them. Source: ours, twice what makes a merge due.
+const UNMERGED_MAX: usize = 12;
+
+/// How much the merging thread gives way to others. Why: a large state is merged for seconds on end, beside
+/// which requests must not feel it. Source: ours; it gets a tenth of a processor that others want.
+const MERGING_NICE: i32 = 10;
+
+/// Bytes of a file that merges write. Why: the first level holds four of them and is written anew with every
+/// merge into it; and more files would make the start of a node with a large state slower.
+const FILE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Merges at most after each new file. One is due once four files have come, so this is
 /// never reached; it keeps a fault in the strategy from becoming an endless loop.
@@ -70,11 +83,11 @@ impl Snapshots {
     }
 }
 
-/// The thread, and what is said to it. Dropping it ends the thread; what is not settled
+/// The threads, and what is said to them. Dropping it ends them; what is not settled
 /// by then stays in the log.
 pub(super) struct Settling {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 #[derive(Default)]
@@ -87,9 +100,19 @@ struct Shared {
 #[derive(Default)]
 struct Orders {
     asked: bool,
+    /// How often there was a file more, and how often that was when files were last looked at to be merged.
+    files: u64,
+    merged: u64,
     stop: bool,
     /// Nothing more is written after a fault: what the disk holds is unknown.
     fault: Option<LedgerError>,
+}
+
+impl Orders {
+    /// Nothing more is done for the disk.
+    fn ended(&self) -> bool {
+        self.stop || self.fault.is_some()
+    }
 }
 
 /// The right to write. One batch at a time, so that a file always ends between two.
@@ -108,11 +131,21 @@ impl Turn<'_> {
 
 impl Settling {
     pub(super) fn start(map: Arc<Map>) -> Result<Self, LedgerError> {
-        let shared = Arc::new(Shared::default());
-        let ours = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("ledger-state".into()).spawn(move || run(&ours, &map));
-        let thread = thread.map_err(|e| crate::fault::storage("starting the state's thread", &e))?;
-        Ok(Self { shared, thread: Some(thread) })
+        let mut settling = Self { shared: Arc::default(), threads: Vec::new() };
+        settling.spawn("ledger-state", &map, settle_all)?;
+        settling.spawn("ledger-merge", &map, merge_all)?;
+        Ok(settling)
+    }
+
+    fn spawn(&mut self, name: &str, map: &Arc<Map>, work: fn(&Shared, &Map)) -> Result<(), LedgerError> {
+        let (shared, map) = (Arc::clone(&self.shared), Arc::clone(map));
+        let work = move || {
+            let _watch = Watch(&shared);
+            work(&shared, &map);
+        };
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+        self.threads.push(thread.map_err(|e| crate::fault::storage("starting the state's threads", &e))?);
+        Ok(())
     }
 
     /// Waits until it is one's turn, and until there is memory for more.
@@ -133,11 +166,7 @@ impl Settling {
         }
         map.tree.rotate_memtable();
         drop(orders);
-        self.shared.settle(map)?;
-        // There is a file more; whether to merge is for the thread to see.
-        self.shared.orders.lock().asked = true;
-        self.shared.changed.notify_all();
-        Ok(())
+        self.shared.settle(map)
     }
 }
 
@@ -145,7 +174,7 @@ impl Drop for Settling {
     fn drop(&mut self) {
         self.shared.orders.lock().stop = true;
         self.shared.changed.notify_all();
-        if let Some(thread) = self.thread.take() {
+        for thread in self.threads.drain(..) {
             // A panic of the thread was noted as the fault.
             drop(thread.join());
         }
@@ -162,6 +191,8 @@ impl Shared {
         if let Err(fault) = &settled {
             self.fail(fault);
         }
+        // There is a file more; whether to merge is for the other thread to see.
+        self.orders.lock().files += 1;
         self.changed.notify_all();
         settled
     }
@@ -172,7 +203,7 @@ impl Shared {
     }
 }
 
-/// Tells writers when the thread ends by a panic, or they would wait for it.
+/// Tells writers when a thread ends by a panic, or they would wait for it.
 struct Watch<'a>(&'a Shared);
 
 impl Drop for Watch<'_> {
@@ -183,31 +214,53 @@ impl Drop for Watch<'_> {
     }
 }
 
-fn run(shared: &Shared, map: &Map) {
-    let _watch = Watch(shared);
+fn settle_all(shared: &Shared, map: &Map) {
     loop {
         let mut orders = shared.orders.lock();
-        while !orders.asked && !orders.stop {
+        while !orders.ended() && (!orders.asked || must_wait(&orders, map)) {
             shared.changed.wait(&mut orders);
         }
-        if orders.stop {
+        if orders.ended() {
             return;
         }
         orders.asked = false;
         drop(orders);
-        if shared.settle(map).is_err() {
+        // Its failure was noted.
+        drop(shared.settle(map));
+    }
+}
+
+/// Whether too many files wait to be merged, and that is under way.
+fn must_wait(orders: &Orders, map: &Map) -> bool {
+    orders.merged < orders.files && map.tree.l0_run_count() >= UNMERGED_MAX
+}
+
+fn merge_all(shared: &Shared, map: &Map) {
+    if let Err(error) = rustix::process::setpriority_process(None, MERGING_NICE) {
+        tracing::warn!(%error, "merging the state's files does not give way to other threads");
+    }
+    loop {
+        let mut orders = shared.orders.lock();
+        while !orders.ended() && orders.merged == orders.files {
+            shared.changed.wait(&mut orders);
+        }
+        if orders.ended() {
             return;
         }
+        let files = orders.files;
+        drop(orders);
         if let Err(error) = merge(map) {
             // The files are as they were; the next round tries again.
             tracing::warn!(error = %failure("merging the state", &error), "the state's files were not merged");
         }
+        shared.orders.lock().merged = files;
+        shared.changed.notify_all();
     }
 }
 
 /// Merges files as long as there are too many.
 fn merge(map: &Map) -> lsm_tree::Result<()> {
-    let strategy = Arc::new(Leveled::default());
+    let strategy = Arc::new(Leveled::default().with_table_target_size(FILE_BYTES));
     for _ in 0..MERGES_MAX {
         let before = map.tree.current_version().id();
         map.tree.compact(Arc::clone(&strategy) as _, map.snapshots.unseen())?;

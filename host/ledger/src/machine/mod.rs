@@ -28,11 +28,11 @@ pub(crate) mod restore;
 pub(crate) mod state;
 
 /// A snapshot is put off while the log has grown by less than this part of the state.
-const SNAPSHOT_GROWTH: u64 = 4;
+const SNAPSHOT_GROWTH: u64 = 2;
 
 /// A snapshot is put off no longer than this many entries. Why: the log takes room on the disk, and in
 /// memory the place of each entry.
-const SNAPSHOT_ENTRIES_MAX: u64 = 200_000;
+const SNAPSHOT_ENTRIES_MAX: u64 = 400_000;
 
 /// Bytes an entry takes in the log, roughly, to weigh log against state.
 const ENTRY_BYTES: u64 = 1024;
