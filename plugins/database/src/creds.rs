@@ -27,6 +27,8 @@ const ONCE_MORE_MS: u64 = 600_000;
 struct User {
     username: String,
     role: String,
+    /// What is due at one connection does not wait for another's.
+    #[serde(rename = "lane")]
     db_name: String,
     revocation_statements: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -51,7 +53,8 @@ impl User {
             match &*name {
                 "username" => user.username = text(),
                 "role" => user.role = text(),
-                "db_name" => user.db_name = text(),
+                // The second is how it was kept before there were lanes.
+                "lane" | "db_name" => user.db_name = text(),
                 "revocation_statements" => user.revocation_statements = bulkhead_sdk::fields::read(&name, value)?,
                 "rollback_statements" => user.rollback_statements = bulkhead_sdk::fields::read(&name, value)?,
                 "reserved" => user.reserved = value == "true",

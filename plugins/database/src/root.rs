@@ -19,6 +19,8 @@ use crate::seat;
 struct Change {
     /// What operators read of it: no secret.
     about: String,
+    /// Of the connection.
+    #[serde(rename = "lane")]
     name: String,
     driver: String,
     statements: Vec<String>,
@@ -74,7 +76,8 @@ impl Change {
             let (name, value) = member?;
             let text = || json::unquote(value).unwrap_or_default().into_owned();
             match &*name {
-                "name" => found.name = text(),
+                // The second is how it was kept before there were lanes.
+                "lane" | "name" => found.name = text(),
                 "driver" => found.driver = text(),
                 "statements" => found.statements = bulkhead_sdk::fields::read(&name, value)?,
                 "username" => found.username = text(),

@@ -40,6 +40,7 @@ const FAILED: &str = "rotating a static role failed";
 struct Underway<'a> {
     /// What operators read of it.
     about: String,
+    lane: &'a str,
     role: &'a str,
     last_ms: u64,
 }
@@ -129,7 +130,7 @@ pub(crate) fn wake(cx: &Cx, connection: &str) -> Result<()> {
 fn attempt(cx: &Cx, name: &str, role: &mut StaticRole) -> Result<Result<()>> {
     let prepared = prepare(cx, name, role)?;
     let about = format!("the password of static role {name:?}");
-    cx.intend("rotation", &Underway { about, role: name, last_ms: role.last_ms })?;
+    cx.intend("rotation", &Underway { about, lane: &role.db_name, role: name, last_ms: role.last_ms })?;
     let done = change(cx, role, prepared);
     if done.is_err() {
         role.failures = role.failures.saturating_add(1);

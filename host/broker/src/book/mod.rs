@@ -7,6 +7,7 @@ pub(crate) mod config;
 pub(crate) mod identity;
 pub(crate) mod jobs;
 pub(crate) mod kept;
+pub(crate) mod lane;
 pub(crate) mod lease_quotas;
 pub(crate) mod leases;
 pub(crate) mod lockouts;

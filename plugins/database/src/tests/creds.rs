@@ -48,7 +48,7 @@ fn no_lease_has_a_password_in_it() {
     let answer = bench.read("creds/app");
     let internal: Value = serde_json::from_slice(&answer.lease().internal).unwrap();
     let name = answer.data()["username"].clone();
-    assert_eq!(internal, json!({ "username": name, "role": "app", "db_name": "pg", "revocation_statements": [] }));
+    assert_eq!(internal, json!({ "username": name, "role": "app", "lane": "pg", "revocation_statements": [] }));
 }
 
 #[test]
