@@ -5,6 +5,7 @@
 use bulkhead_barrier::{Barrier, SealConfig, Submitted, UnsealError, UnsealProgress};
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::seam::entropy::{Entropy, uuid};
+use bulkhead_model::seam::ledger::Standing as LedgerStanding;
 use bulkhead_model::seam::seal::SealKind;
 
 use crate::fault::Fault;
@@ -25,6 +26,8 @@ pub(crate) struct Ceremonies {
     pub open_recovery: Option<Ceremony<Split>>,
     /// What they proved who want another seal.
     pub migration: Option<Migration>,
+    /// In which the node led when it was last looked; none: it did not.
+    term: Option<u64>,
 }
 
 /// A new split of a key.
@@ -196,11 +199,20 @@ impl<T> Ceremony<T> {
 }
 
 impl Ceremonies {
-    /// Forgets what was begun on a node that does not lead any more. A migration is not among
-    /// it: each node is given the keys for that.
+    /// Forgets what was begun, but for a migration: each node is given the keys for that.
     pub(crate) fn give_up(&mut self) {
-        let migration = self.migration.take();
-        *self = Self { migration, ..Self::default() };
+        let Self { migration, term, .. } = std::mem::take(self);
+        *self = Self { migration, term, ..Self::default() };
+    }
+
+    /// Forgets what was begun while the node led in another term than now: what share holders began stays
+    /// with the node they began it on, while it leads.
+    pub(crate) fn turn(&mut self, standing: &LedgerStanding) {
+        let term = standing.leader.then_some(standing.term);
+        if self.term != term {
+            self.give_up();
+            self.term = term;
+        }
     }
 
     /// Ends the ceremony of this nonce: what it was for is committed. Another that began

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 use bulkhead_barrier::{Barrier, HmacKey, SealConfig, SpaceId, StoreError, Transaction};
 use bulkhead_model::change::{Verdict, Version};
 use bulkhead_model::seam::ledger::Ledger;
-use parking_lot::{Mutex, RwLock, RwLockUpgradableReadGuard};
+use parking_lot::{Mutex, MutexGuard, RwLock, RwLockUpgradableReadGuard};
 use tokio::sync::Notify;
 
 use crate::book::audits::Device;
@@ -47,8 +47,8 @@ pub(crate) struct Open {
     pub cache: GuestCache,
     /// Requests that are being served.
     pub in_flight: Arc<InFlight>,
-    /// What holders of key shares are at.
-    pub ceremonies: Mutex<Ceremonies>,
+    /// What holders of key shares are at: [`Open::ceremonies`].
+    ceremonies: Mutex<Ceremonies>,
     /// Wakes whoever settles what is due.
     pub due: Notify,
     /// What it knows of its peers.
@@ -159,6 +159,13 @@ impl Open {
 
     fn is_of_state(&self) -> Result<bool, Fault> {
         Ok(self.barrier.is_of(&*self.ledger().view()?)?)
+    }
+
+    /// What holders of key shares are at, in this term.
+    pub(crate) fn ceremonies(&self) -> MutexGuard<'_, Ceremonies> {
+        let mut ceremonies = self.ceremonies.lock();
+        ceremonies.turn(&self.ledger().standing());
+        ceremonies
     }
 
     /// What was parsed last, without a look at whether it still holds.

@@ -130,6 +130,16 @@ impl Visit {
         Ok(acl.is_root() || acl.capabilities(&path, &[]).contains(&"sudo"))
     }
 
+    /// Whether the caller's policies let it write to the path asked for, where nobody needs any for it.
+    ///
+    /// # Errors
+    /// 403 without a caller.
+    pub(crate) fn may_update(&self, request: &Request) -> Result<bool, Fault> {
+        let acl = &self.who()?.acl;
+        let path = self.namespace.full(request.path.as_str());
+        Ok(acl.is_root() || acl.capabilities(&path, &[]).contains(&"update"))
+    }
+
     /// Goes on in the namespace of a token, as what is done with one is done where it is.
     ///
     /// # Errors

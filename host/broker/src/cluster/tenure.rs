@@ -95,8 +95,8 @@ pub(crate) async fn hand_over(ledger: &dyn Ledger) {
 }
 
 async fn turned(open: &Open, cluster: &dyn Cluster, leads: bool) -> Result<(), Fault> {
-    // What share holders began stays with the node they began it on, while it leads.
-    open.ceremonies.lock().give_up();
+    // What was begun in another term goes now, whether or not anybody asks.
+    drop(open.ceremonies());
     if !leads {
         return Ok(());
     }

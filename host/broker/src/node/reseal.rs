@@ -62,13 +62,13 @@ pub(super) async fn run(open: Arc<Open>) {
 /// Forgets what was proved against a seal that is no more: the migration is done, by this node
 /// or another, or the shares are other ones. Says whether there is something to do with it still.
 fn drop_worthless(open: &Open) -> Result<bool, Fault> {
-    if open.ceremonies.lock().migration.is_none() {
+    if open.ceremonies().migration.is_none() {
         return Ok(false);
     }
     let view = open.ledger().view()?;
     let (mark, stored) = (read_seal_mark(&*view)?, read_seal_config(&*view)?);
     let is_done = stored.is_none_or(|stored| !open.parts.seals.differ_from(stored));
-    let mut ceremonies = open.ceremonies.lock();
+    let mut ceremonies = open.ceremonies();
     if is_done || ceremonies.migration.as_ref().map(|migration| &migration.mark) != mark.as_ref() {
         if !is_done {
             tracing::warn!("the keys were changed since a migration was asked for: ask for it again");
@@ -86,27 +86,27 @@ async fn settle(open: &Open) -> Result<(), Fault> {
     let mut tx = open.barrier.begin(Arc::clone(&view));
     let Some(stored) = read_seal_config(&*view)? else { return Ok(()) };
     let seals = &open.parts.seals;
-    let done =
-        if seals.differ_from(stored) {
-            let mark = read_seal_mark(&*view)?;
-            let secret =
-                open.ceremonies.lock().migration.as_ref().and_then(|migration| {
-                    (Some(&migration.mark) == mark.as_ref()).then(|| migration.secret.duplicate())
-                });
-            let Some(secret) = secret else { return Ok(()) };
-            migrate(open, &mut tx, stored, &secret).await?;
-            "the cluster is under another seal"
-        } else {
-            let Some(key) = &seals.key else { return Ok(()) };
-            if !renew(open, &mut tx, stored, &**key).await? {
-                return Ok(());
-            }
-            "the unseal key is wrapped by the newest key of the seal"
-        };
+    let done = if seals.differ_from(stored) {
+        let mark = read_seal_mark(&*view)?;
+        let secret = open
+            .ceremonies()
+            .migration
+            .as_ref()
+            .and_then(|migration| (Some(&migration.mark) == mark.as_ref()).then(|| migration.secret.duplicate()));
+        let Some(secret) = secret else { return Ok(()) };
+        migrate(open, &mut tx, stored, &secret).await?;
+        "the cluster is under another seal"
+    } else {
+        let Some(key) = &seals.key else { return Ok(()) };
+        if !renew(open, &mut tx, stored, &**key).await? {
+            return Ok(());
+        }
+        "the unseal key is wrapped by the newest key of the seal"
+    };
     open.commit(tx).await?;
     if stored.kind() != seals.kind() {
         // What was begun was begun by holders of shares that mean something else now.
-        *open.ceremonies.lock() = Ceremonies::default();
+        *open.ceremonies() = Ceremonies::default();
     }
     tracing::warn!(from = stored.kind().name(), to = seals.kind().name(), "{done}");
     Ok(())

@@ -103,7 +103,7 @@ pub(super) async fn add(node: &Arc<Node>, share: Hidden<Vec<u8>>) -> Result<(), 
         && let (Some(open), Some(mark)) = (node.open(), mark)
     {
         // Done by the node that leads, now or once this one does, if no other has done it.
-        open.ceremonies.lock().migration = Some(Migration { secret, mark });
+        open.ceremonies().migration = Some(Migration { secret, mark });
     }
     Ok(())
 }

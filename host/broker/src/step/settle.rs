@@ -315,7 +315,7 @@ pub(crate) async fn after(open: &Open, what_waited: Vec<After>) -> bool {
             After::Count(token) => token.count(),
             After::LoginWaits => mfa::one_more_waits(open),
             After::DropCache(mount) => open.cache.drop_mount(mount),
-            After::CeremonyEnded(nonce) => open.ceremonies.lock().ended(&nonce),
+            After::CeremonyEnded(nonce) => open.ceremonies().ended(&nonce),
             After::Refresh => {
                 if let Err(fault) = open.refresh() {
                     tracing::error!(cause = ?fault, "a change shows with the next request, not at once");

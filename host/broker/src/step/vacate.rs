@@ -12,14 +12,17 @@ use crate::book::removals::{self, RemovalRecord, Slice, TokensEnded, What};
 use crate::book::{jobs, lease_quotas, quotas, space};
 use crate::fault::Fault;
 use crate::open::Open;
-use crate::step::{again, expire, leave, settle};
+use crate::step::{expire, leave, settle};
 use crate::visit::{After, Visit};
 
 /// Mounts that begin to leave in one change. Source: ours. Why: each writes some records, and those
 /// without leases go with it.
 const MOUNTS_A_CHANGE: usize = 32;
 
-/// Longest time between two looks whether the mounts are gone, in milliseconds. Source: ours.
+/// First time between two looks whether the mounts are gone, doubled each time, and the longest, in
+/// milliseconds. Source: ours. Why: mounts without leases are gone at once, and who makes the namespace anew
+/// waits for that.
+const LOOK_MS: u64 = 50;
 const LOOK_MS_MAX: u64 = 60_000;
 
 /// Puts the end of a namespace on record; what is below it must be gone. One that leaves already
@@ -65,9 +68,9 @@ pub(crate) async fn step(
     }
     if !all.is_empty() {
         // The mounts wait for their leases, and this waits for them.
-        let failures = record.failures.saturating_add(1);
-        let next_ms = visit.now_ms.saturating_add(again::back_off(failures).min(LOOK_MS_MAX));
-        removals::put_off(&mut visit.tx, due, next_ms, failures)?;
+        let wait_ms = LOOK_MS.saturating_mul(1 << record.failures.min(20)).min(LOOK_MS_MAX);
+        let next_ms = visit.now_ms.saturating_add(wait_ms);
+        removals::put_off(&mut visit.tx, due, next_ms, record.failures.saturating_add(1))?;
         return committed(visit, true).await;
     }
     end(&mut visit, &namespace)?;

@@ -21,11 +21,11 @@ use crate::visit::{After, Ask, Visit, flat};
 
 pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("audit", &[Verb::Read], Handler::Now(list), "List the audit devices.").sudo(),
-    HostRoute::new("audit/{name...}", &[Verb::Write], Handler::Later(enable), "Enable an audit device.")
+    HostRoute::new("audit/{path...}", &[Verb::Write], Handler::Later(enable), "Enable an audit device.")
         .sudo()
         .fields(&["path", "type", "description", "options", "local"]),
-    HostRoute::new("audit/{name...}", &[Verb::Delete], Handler::Now(disable), "Disable an audit device.").sudo(),
-    HostRoute::new("audit-hash/{name...}", &[Verb::Write], Handler::Now(hash), "Hash a text as a device does.")
+    HostRoute::new("audit/{path...}", &[Verb::Delete], Handler::Now(disable), "Disable an audit device.").sudo(),
+    HostRoute::new("audit-hash/{path...}", &[Verb::Write], Handler::Now(hash), "Hash a text as a device does.")
         .fields(&["path", "input"]),
 ];
 
@@ -47,7 +47,7 @@ fn list(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
 }
 
 fn path(ask: &Ask<'_>) -> String {
-    format!("{}/", ask.capture("name").trim_matches('/'))
+    format!("{}/", ask.capture("path").trim_matches('/'))
 }
 
 fn enable<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {

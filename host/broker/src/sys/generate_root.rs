@@ -42,7 +42,7 @@ fn secret_data(value: &mut Value) -> Reply {
 
 pub(super) fn status(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
     let required = visit.open.seal_config()?.threshold();
-    let ceremonies = visit.open.ceremonies.lock();
+    let ceremonies = visit.open.ceremonies();
     Ok(data(&match &ceremonies.root {
         None => json!({
             "complete": false, "otp": "", "otp_length": TOKEN_BYTES, "progress": 0, "required": required,
@@ -76,7 +76,7 @@ pub(super) fn start(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     }
     let config = visit.open.seal_config()?;
     let entropy = &*visit.open.parts.entropy;
-    let mut ceremonies = visit.open.ceremonies.lock();
+    let mut ceremonies = visit.open.ceremonies();
     if ceremonies.root.is_some() {
         return Err(Fault::invalid("root generation already in progress for this namespace"));
     }
@@ -91,7 +91,7 @@ pub(super) fn start(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 }
 
 pub(super) fn cancel(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
-    visit.open.ceremonies.lock().root = None;
+    visit.open.ceremonies().root = None;
     Ok(Reply::Empty)
 }
 
@@ -105,7 +105,7 @@ pub(super) fn update(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let share = super::seal::decoded(key.expose())
         .ok_or_else(|| Fault::invalid_wrapped("'key' must be a valid hex or base64 string"))?;
     let open = visit.open.clone();
-    let mut ceremonies = open.ceremonies.lock();
+    let mut ceremonies = open.ceremonies();
     let ceremony = ceremonies.root.as_mut().ok_or_else(|| Fault::invalid_wrapped("no root generation in progress"))?;
     if ceremony.nonce() != nonce {
         let ours = ceremony.nonce();

@@ -34,15 +34,15 @@ const W: &[Verb] = &[Verb::Write];
 pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("leases/lookup", W, Handler::Now(lookup), "Look a lease up.").fields(&["lease_id"]),
     HostRoute::new("leases/lookup", &[Verb::List], Handler::Now(list), "List leases.").sudo(),
-    HostRoute::new("leases/lookup/{path...}", &[Verb::List], Handler::Now(list), "List leases.").sudo(),
+    HostRoute::new("leases/lookup/{prefix...}", &[Verb::List], Handler::Now(list), "List leases.").sudo(),
     HostRoute::new("leases/renew", W, Handler::Later(renew), "Renew a lease.").fields(&["lease_id", "increment"]),
-    HostRoute::new("leases/renew/{path...}", W, Handler::Later(renew), "Renew a lease.")
+    HostRoute::new("leases/renew/{url_lease_id...}", W, Handler::Later(renew), "Renew a lease.")
         .fields(&["lease_id", "increment"]),
     HostRoute::new("leases/revoke", W, Handler::Later(revoke), "Revoke a lease.").fields(&["lease_id", "sync"]),
-    HostRoute::new("leases/revoke/{path...}", W, Handler::Later(revoke), "Revoke a lease.")
+    HostRoute::new("leases/revoke/{url_lease_id...}", W, Handler::Later(revoke), "Revoke a lease.")
         .fields(&["lease_id", "sync"]),
     HostRoute::new(
-        "leases/revoke-prefix/{path...}",
+        "leases/revoke-prefix/{prefix...}",
         W,
         Handler::Later(revoke_prefix),
         "Revoke all leases and tokens made below a path.",
@@ -50,7 +50,7 @@ pub(super) const ROUTES: &[HostRoute] = &[
     .sudo()
     .fields(&["prefix", "sync"]),
     HostRoute::new(
-        "leases/revoke-force/{path...}",
+        "leases/revoke-force/{prefix...}",
         W,
         Handler::Later(revoke_force),
         "Forget all leases below a path; tokens end.",
@@ -73,7 +73,7 @@ const TOKENS_A_CHANGE: u32 = 500;
 
 /// The lease that is asked for, if it is one of this namespace.
 fn asked(visit: &mut Visit, ask: &Ask<'_>) -> Result<Option<LeaseRecord>, Fault> {
-    let id = match ask.capture("path") {
+    let id = match ask.capture("url_lease_id") {
         "" => ask.fields.text_or_empty("lease_id")?,
         path => path.to_owned(),
     };
@@ -122,7 +122,7 @@ fn lookup(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 }
 
 fn list(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let prefix = match ask.capture("path").trim_end_matches('/') {
+    let prefix = match ask.capture("prefix").trim_end_matches('/') {
         "" => String::new(),
         path => format!("{path}/"),
     };
@@ -215,7 +215,7 @@ fn revoke<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
 
 /// Ends all leases whose id is, or begins with, the path asked for, and the tokens made there.
 async fn end_all(visit: &mut Visit, ask: &Ask<'_>, end: LeaseEnd) -> Result<Reply, Fault> {
-    let asked = ask.capture("path").trim_end_matches('/');
+    let asked = ask.capture("prefix").trim_end_matches('/');
     let Some(full) = beginning(visit, &format!("{asked}/")) else { return Ok(Reply::Empty) };
     let path = route::folded(&visit.config.mounts, full.trim_end_matches('/')).path;
     let path = path.as_str();

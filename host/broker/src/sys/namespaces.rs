@@ -24,22 +24,22 @@ const LISTS: &[Verb] = &[Verb::List, Verb::Scan];
 
 pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("namespaces", LISTS, Handler::Now(list), "List the namespaces in this one."),
-    HostRoute::new("namespaces/{name...}", &[Verb::Read], Handler::Now(read), "Read a namespace."),
-    HostRoute::new("namespaces/{name...}", W, Handler::Now(create), "Make a namespace, or set its metadata.")
+    HostRoute::new("namespaces/{path...}", &[Verb::Read], Handler::Now(read), "Read a namespace."),
+    HostRoute::new("namespaces/{path...}", W, Handler::Now(create), "Make a namespace, or set its metadata.")
         .fields(&["custom_metadata"]),
-    HostRoute::new("namespaces/{name...}", &[Verb::Patch], Handler::Now(patch), "Change a namespace's metadata.")
+    HostRoute::new("namespaces/{path...}", &[Verb::Patch], Handler::Now(patch), "Change a namespace's metadata.")
         .fields(&["custom_metadata"]),
     HostRoute::new(
-        "namespaces/{name...}",
+        "namespaces/{path...}",
         &[Verb::Delete],
         Handler::Later(delete),
         "Delete a namespace with all it has.",
     ),
     HostRoute::new("namespaces/api-lock/lock", W, Handler::Now(lock), "Lock this namespace."),
-    HostRoute::new("namespaces/api-lock/lock/{name...}", W, Handler::Now(lock), "Lock a namespace."),
+    HostRoute::new("namespaces/api-lock/lock/{path...}", W, Handler::Now(lock), "Lock a namespace."),
     HostRoute::new("namespaces/api-lock/unlock", W, Handler::Now(unlock), "Unlock this namespace.")
         .fields(&["unlock_key"]),
-    HostRoute::new("namespaces/api-lock/unlock/{name...}", W, Handler::Now(unlock), "Unlock a namespace.")
+    HostRoute::new("namespaces/api-lock/unlock/{path...}", W, Handler::Now(unlock), "Unlock a namespace.")
         .fields(&["unlock_key"]),
 ];
 
@@ -68,7 +68,7 @@ fn shown(namespace: &Namespace) -> Value {
 
 /// The name of a namespace in the one that is asked.
 fn name<'a>(ask: &'a Ask<'_>) -> Result<&'a str, Fault> {
-    let name = ask.capture("name").trim_end_matches('/');
+    let name = ask.capture("path").trim_end_matches('/');
     if name.contains('/') { Err(Fault::invalid("namespace name cannot contain /")) } else { Ok(name) }
 }
 
@@ -219,7 +219,7 @@ fn delete<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
 
 /// The namespace to be locked or unlocked: the one asked, or one below it.
 fn meant(visit: &Visit, ask: &Ask<'_>) -> Result<Arc<Namespace>, Fault> {
-    let found = match ask.capture("name") {
+    let found = match ask.capture("path") {
         "" => Some(visit.namespace.clone()),
         path => named(visit, path),
     };

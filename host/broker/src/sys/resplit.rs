@@ -131,18 +131,18 @@ pub(super) fn recovery_start<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answ
         let split = wanted(Key::Recovery, now, &ask.fields)?;
         let shares = made_anew(Key::Recovery, visit, split, None).await?;
         // What began without recovery keys cannot be ended with them.
-        visit.open.ceremonies.lock().give_up();
+        visit.open.ceremonies().give_up();
         Ok(handed_out(&shares, Of::Nobody(split), None))
     })
 }
 
 pub(super) fn root_cancel(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    *Which::root(ask).ceremony(&mut visit.open.ceremonies.lock()) = None;
+    *Which::root(ask).ceremony(&mut visit.open.ceremonies()) = None;
     Ok(Reply::Empty)
 }
 
 pub(super) fn recovery_cancel(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    *Which::recovery(ask).ceremony(&mut visit.open.ceremonies.lock()) = None;
+    *Which::recovery(ask).ceremony(&mut visit.open.ceremonies()) = None;
     Ok(Reply::Empty)
 }
 
@@ -169,7 +169,7 @@ fn nothing_kept(_visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
 
 fn status(which: Which, visit: &Visit) -> Result<Reply, Fault> {
     let required = visit.open.seal_config()?.threshold();
-    let mut ceremonies = visit.open.ceremonies.lock();
+    let mut ceremonies = visit.open.ceremonies();
     Ok(data(&match which.ceremony(&mut ceremonies) {
         None => json!({ "n": 0, "required": required, "started": false, "t": 0 }),
         Some(under_way) => told(under_way),
@@ -206,7 +206,7 @@ fn start(which: Which, visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault>
         true => NewShares::ToProve,
         false => NewShares::Count,
     };
-    let mut ceremonies = visit.open.ceremonies.lock();
+    let mut ceremonies = visit.open.ceremonies();
     let under_way = which.ceremony(&mut ceremonies);
     if under_way.is_some() {
         return Err(Fault::invalid("rotation already in progress"));
@@ -244,7 +244,7 @@ async fn update(which: Which, visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply,
         .ok_or_else(|| Fault::invalid("'key' must be a valid hex or base64 string"))?;
     let open = visit.open.clone();
     let split = {
-        let mut ceremonies = open.ceremonies.lock();
+        let mut ceremonies = open.ceremonies();
         let ceremony = which.ceremony(&mut ceremonies).as_mut();
         let ceremony = ceremony.ok_or_else(|| Fault::invalid("no rotation in progress"))?;
         if let NewShares::Proving(verification) = &ceremony.about.shares {

@@ -21,9 +21,9 @@ const HASH: &[&str] = &["input", "format", "algorithm"];
 pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("tools/random", W, Handler::Now(random), "Draw random bytes.").fields(RANDOM),
     HostRoute::new("tools/random/{first}", W, Handler::Now(random), "Draw random bytes.").fields(RANDOM),
-    HostRoute::new("tools/random/{source}/{bytes}", W, Handler::Now(random), "Draw random bytes.").fields(RANDOM),
+    HostRoute::new("tools/random/{source}/{urlbytes}", W, Handler::Now(random), "Draw random bytes.").fields(RANDOM),
     HostRoute::new("tools/hash", W, Handler::Now(hash), "Hash some bytes.").fields(HASH),
-    HostRoute::new("tools/hash/{algorithm}", W, Handler::Now(hash), "Hash some bytes.").fields(HASH),
+    HostRoute::new("tools/hash/{urlalgorithm}", W, Handler::Now(hash), "Hash some bytes.").fields(HASH),
 ];
 
 /// Most bytes in one answer. Source: Vault, 128 KiB.
@@ -47,7 +47,7 @@ fn random(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         count = first.to_owned();
     }
     if !ask.capture("source").is_empty() {
-        (source, count) = (ask.capture("source").to_owned(), ask.capture("bytes").to_owned());
+        (source, count) = (ask.capture("source").to_owned(), ask.capture("urlbytes").to_owned());
     }
     if !matches!(source.as_str(), "" | "platform" | "seal" | "all") {
         let text = format!("unsupported entropy source {source:?}; must be \"platform\" or \"seal\", or \"all\"");
@@ -96,7 +96,7 @@ fn hash(_visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let bytes = STANDARD
         .decode(&input)
         .map_err(|e| Fault::invalid(format!("unable to decode input as base64: {}", base64_error(&e))))?;
-    let named = ask.capture("algorithm");
+    let named = ask.capture("urlalgorithm");
     let algorithm = match named {
         "" => ask.fields.text("algorithm")?.unwrap_or_else(|| "sha2-256".into()),
         name => name.to_owned(),

@@ -322,6 +322,11 @@ fn take(visit: &mut Visit, ask: &Ask<'_>) -> Result<(Hidden<Vec<u8>>, TokenRecor
 }
 
 fn unwrap(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let (hash, _) = wrapping_token(visit, ask)?;
+    let is_own = ask.request.token.as_ref().is_some_and(|token| visit.open.salt.hash(token.expose()) == hash);
+    if !is_own && !visit.may_update(ask.request)? {
+        return Err(Failure::denied().into());
+    }
     let (content, _) = take(visit, ask)?;
     restored(content.expose()).ok_or_else(not_valid)
 }

@@ -123,3 +123,15 @@ async fn a_plugin_that_cannot_read_a_mounts_data_does_not_serve_it() {
     let text = &refused.failed.expect("it is refused").errors[0];
     assert!(text.contains("has layout 2"), "{text}");
 }
+
+#[tokio::test]
+async fn what_share_holders_began_is_of_the_term_in_which_they_began_it() {
+    let kit = Kit::new().await;
+    let asked = json!({ "secret_shares": 1, "secret_threshold": 1 });
+    let begun = kit.ask(Verb::Write, "sys/rotate/root/init", ROOT, asked).await;
+    assert_eq!(begun.failed, None);
+    let told = || async { kit.ask(Verb::Read, "sys/rotate/root/init", ROOT, Value::Null).await.data()["started"].clone() };
+    assert_eq!(told().await, json!(true));
+    kit.is_in_term(2);
+    assert_eq!(told().await, json!(false));
+}

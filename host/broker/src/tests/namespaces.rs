@@ -245,6 +245,19 @@ async fn a_deleted_namespace_goes_with_all_it_had_however_often_the_node_dies() 
 }
 
 #[tokio::test]
+async fn a_namespace_goes_as_soon_as_its_mounts_have() {
+    let kit = furnished().await;
+    lease_in(&kit, "a/b", ROOT).await;
+    assert_eq!(within(&kit, "a", (Verb::Delete, "sys/namespaces/b"), ROOT, Value::Null).await.failed, None);
+    for _ in 0..3 {
+        kit.settle().await;
+        kit.clock.advance_secs(1);
+    }
+    kit.settle().await;
+    assert_eq!(within(&kit, "a", (Verb::Write, "sys/namespaces/b"), ROOT, Value::Null).await.failed, None);
+}
+
+#[tokio::test]
 async fn a_locked_namespace_is_closed_with_all_below_until_it_is_unlocked() {
     let kit = furnished().await;
     let locked = within(&kit, "", (Verb::Write, "sys/namespaces/api-lock/lock/a"), ROOT, Value::Null).await;

@@ -17,7 +17,7 @@ use super::{Map, failure};
 const WAITING_MAX: usize = 4;
 
 /// Files that may wait to be merged; then new ones wait. Why: a look-up may have to look into each of
-/// them. Source: ours, twice what makes a merge due.
+/// them. Source: ours, three times what makes a merge due.
 const UNMERGED_MAX: usize = 12;
 
 /// How much the merging thread gives way to others. Why: a large state is merged for seconds on end, beside

@@ -56,11 +56,11 @@ fn told(ceremony: &Ceremony<Split>) -> Value {
 }
 
 fn status(which: Which, visit: &Visit) -> Result<Reply, Fault> {
-    Ok(data(&told(under_way(which, &mut visit.open.ceremonies.lock())?)))
+    Ok(data(&told(under_way(which, &mut visit.open.ceremonies())?)))
 }
 
 fn anew(which: Which, visit: &Visit) -> Result<Reply, Fault> {
-    let mut ceremonies = visit.open.ceremonies.lock();
+    let mut ceremonies = visit.open.ceremonies();
     let ceremony = under_way(which, &mut ceremonies)?;
     if let NewShares::Proving(verification) = &mut ceremony.about.shares {
         verification.begin_anew(&*visit.open.parts.entropy);
@@ -78,7 +78,7 @@ async fn bring(which: Which, visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, 
     let share = decoded(key.expose()).ok_or_else(|| Fault::invalid("'key' must be a valid hex or base64 string"))?;
     let open = visit.open.clone();
     let (ceremony_nonce, split, key) = {
-        let mut ceremonies = open.ceremonies.lock();
+        let mut ceremonies = open.ceremonies();
         let ceremony = which.ceremony(&mut ceremonies).as_mut();
         let ceremony = ceremony.ok_or_else(|| Fault::invalid("no rotation in progress"))?;
         let NewShares::Proving(verification) = &mut ceremony.about.shares else {
