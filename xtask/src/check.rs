@@ -123,7 +123,8 @@ fn tests() -> Done<Counts> {
     // One more than there are processors: many tests wait for a time to pass.
     let threads = (std::thread::available_parallelism().map_or(1, usize::from) + 1).to_string();
     let runner: &[&str] = if exists("cargo-nextest") {
-        &["nextest", "run", "--locked", "--workspace", "--no-fail-fast", "--test-threads", &threads]
+        let file = ["--config-file", "xtask/nextest.toml"];
+        &["nextest", "run", file[0], file[1], "--locked", "--workspace", "--no-fail-fast", "--test-threads", &threads]
     } else {
         say("cargo-nextest is not installed: using cargo test");
         &["test", "--locked", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"]
