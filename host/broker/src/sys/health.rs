@@ -9,6 +9,15 @@ use crate::fault::Fault;
 use crate::node::Node;
 use crate::visit::bare;
 
+/// The version of OpenBao whose API this is.
+const API: &str = "2.7.2";
+
+/// The version that clients go by: tools switch on what they know of Vault by comparing it with its versions, and leave
+/// out without a word what came later than the one they are told.
+pub(super) fn api_version(own: &str) -> String {
+    format!("{API}+bulkhead.{own}")
+}
+
 /// Source of the codes: Vault API docs, `sys/health`.
 pub(crate) fn read(node: &Node, request: &Request) -> Result<Reply, Fault> {
     let initialised = node.seal_config()?.is_some();
@@ -43,7 +52,7 @@ pub(crate) fn read(node: &Node, request: &Request) -> Result<Reply, Fault> {
         "replication_performance_mode": replication,
         "replication_dr_mode": if replication == "unknown" { "unknown" } else { "disabled" },
         "server_time_utc": node.parts.clock.now_secs(),
-        "version": node.parts.facts.version,
+        "version": api_version(&node.parts.facts.version),
     });
     if let Some(open) = open {
         body["cluster_name"] = open.cluster_name.as_str().into();

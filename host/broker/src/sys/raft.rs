@@ -269,7 +269,7 @@ fn set_autopilot(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
             *setting = Duration::from_secs(secs);
         }
     }
-    if config.dead_server_last_contact_threshold < DEAD_MIN {
+    if config.cleanup_dead_servers && config.dead_server_last_contact_threshold < DEAD_MIN {
         return Err(Fault::invalid(format!(
             "dead_server_last_contact_threshold should not be set to less than 1m; received: {}",
             go_duration(config.dead_server_last_contact_threshold)

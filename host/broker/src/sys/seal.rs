@@ -35,7 +35,7 @@ pub(crate) fn status(node: &Node) -> Result<Reply, Fault> {
         "progress": progress,
         "nonce": nonce,
         "recovery_seal": is_outside,
-        "version": facts.version,
+        "version": super::health::api_version(&facts.version),
         "build_date": facts.build_date,
         "commit_date": facts.build_date,
         "migration": config.is_some_and(|config| seals.differ_from(config)),

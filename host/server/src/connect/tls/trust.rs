@@ -72,13 +72,17 @@ struct Verifier {
 
 impl Verifier {
     /// Go's TLS, and so every peer, takes what `openssl req -x509` makes: one certificate that is
-    /// authority and server at once. To rustls that is an error, though nothing is left to prove
-    /// where the user named that very certificate: except what it may be used for, which rustls
-    /// looks at later.
+    /// authority and server at once. Also one that somebody else signed, whom the user did not name. To rustls
+    /// these are errors, though nothing is left to prove where the user named that very certificate: except what
+    /// it may be used for, which rustls looks at later.
     fn is_named(&self, end_entity: &CertificateDer<'_>, error: &Error) -> bool {
-        let Error::InvalidCertificate(CertificateError::Other(other)) = error else { return false };
         // Its validity is looked at first: one that is out of date has another error.
-        other.0.to_string() == "CaUsedAsEndEntity"
+        let is_alone = match error {
+            Error::InvalidCertificate(CertificateError::UnknownIssuer) => true,
+            Error::InvalidCertificate(CertificateError::Other(other)) => other.0.to_string() == "CaUsedAsEndEntity",
+            _ => false,
+        };
+        is_alone
             && self.named.iter().any(|named| named == end_entity)
             && may_serve(end_entity)
     }

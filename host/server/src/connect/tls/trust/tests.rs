@@ -76,6 +76,36 @@ fn its_name_and_its_time_hold_all_the_same() {
     assert_eq!(verify(&future, &future, "127.0.0.1"), says("certificate has expired or is not yet valid"));
 }
 
+/// A server's certificate that somebody signed whom nobody named.
+fn signed(edit: impl FnOnce(&mut rcgen::CertificateParams)) -> CertificateDer<'static> {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let mut authority = rcgen::CertificateParams::new(Vec::new()).expect("no names");
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    authority.distinguished_name.push(rcgen::DnType::CommonName, "somebody");
+    let issuer = rcgen::Issuer::new(authority, key);
+    let mut asked = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).expect("a name");
+    edit(&mut asked);
+    let own = rcgen::KeyPair::generate().expect("a key");
+    asked.signed_by(&own, &issuer).expect("a certificate").der().clone()
+}
+
+#[test]
+fn a_server_that_is_named_needs_nobody_to_vouch_for_it() {
+    let server = signed(|_| {});
+    assert_eq!(verify(&server, &server, "127.0.0.1"), Ok(()));
+    let says = |what: &str| Err(format!("failed to verify certificate: x509: {what}"));
+    let unknown = says("certificate signed by unknown authority");
+    assert_eq!(verify(&server, &signed(|_| {}), "127.0.0.1"), unknown, "it is another one");
+    let mut roots = Roots::default();
+    roots.add(server.clone()).expect("it can be read");
+    assert_eq!(verify_with(roots, &server, "127.0.0.1"), unknown, "nobody named it");
+    assert_eq!(verify(&server, &server, "127.0.0.2"), says("certificate is valid for 127.0.0.1, not 127.0.0.2"));
+    let past = signed(|asked| asked.not_after = rcgen::date_time_ymd(2020, 1, 1));
+    assert_eq!(verify(&past, &past, "127.0.0.1"), says("certificate has expired or is not yet valid"));
+    let client = signed(|asked| asked.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth]);
+    assert!(verify(&client, &client, "127.0.0.1").is_err(), "it is a client's");
+}
+
 #[test]
 fn no_other_authority_is_believed() {
     let (trusted, shown) = (certificate(true, |_| {}), certificate(true, |_| {}));
