@@ -16,7 +16,9 @@ pub struct Members<'a> {
     at: usize,
 }
 
-/// Walks over an object. Empty text counts as an empty object.
+/// Walks over an object. Empty text counts as an empty object. That commas, colons and the last brace are where they
+/// must be, and nothing behind it, is told on the way: who acts on members before the last takes the text for good.
+/// Objects and arrays among the values are not looked into.
 ///
 /// # Errors
 /// [`Error::Internal`] if the text is not an object; the host never sends such.
@@ -26,10 +28,7 @@ pub fn members(data: &[u8]) -> Result<Members<'_>> {
     if at == text.len() {
         return Ok(Members { text, at });
     }
-    if text.as_bytes()[at] != b'{' {
-        return Err(malformed());
-    }
-    let at = skip_space(text.as_bytes(), at + 1);
+    let at = opened(text.as_bytes(), at, b'{', b'}').ok_or_else(malformed)?;
     Ok(Members { text, at })
 }
 
@@ -48,10 +47,7 @@ impl<'a> Members<'a> {
         }
         let start = skip_space(bytes, colon + 1);
         let end = skip_value(bytes, start)?;
-        self.at = skip_space(bytes, end);
-        if bytes.get(self.at) == Some(&b',') {
-            self.at = skip_space(bytes, self.at + 1);
-        }
+        self.at = parted(bytes, end, b'}')?;
         Some((name, &self.text[start..end]))
     }
 }
@@ -60,16 +56,14 @@ impl<'a> Iterator for Members<'a> {
     type Item = Result<(Cow<'a, str>, &'a str)>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match self.text.as_bytes().get(self.at) {
-            None | Some(b'}') => None,
-            Some(_) => {
-                let member = self.step();
-                if member.is_none() {
-                    self.at = self.text.len();
-                }
-                Some(member.ok_or_else(malformed))
-            }
+        if self.at == self.text.len() {
+            return None;
         }
+        let member = self.step();
+        if member.is_none() {
+            self.at = self.text.len();
+        }
+        Some(member.ok_or_else(malformed))
     }
 }
 
@@ -79,33 +73,60 @@ pub struct Items<'a> {
     at: usize,
 }
 
-/// Walks over an array; `None` if the text is not one.
+/// Walks over an array; `None` if the text is not one. It is held to its form as an object is by [`members`].
 #[must_use]
 pub fn items(json: &str) -> Option<Items<'_>> {
-    let at = skip_space(json.as_bytes(), 0);
-    let inside = json.as_bytes().get(at) == Some(&b'[');
-    inside.then(|| Items { text: json, at: skip_space(json.as_bytes(), at + 1) })
+    let at = opened(json.as_bytes(), skip_space(json.as_bytes(), 0), b'[', b']')?;
+    Some(Items { text: json, at })
+}
+
+impl<'a> Items<'a> {
+    fn step(&mut self) -> Option<&'a str> {
+        let (bytes, start) = (self.text.as_bytes(), self.at);
+        let end = skip_value(bytes, start)?;
+        self.at = parted(bytes, end, b']')?;
+        Some(&self.text[start..end])
+    }
 }
 
 impl<'a> Iterator for Items<'a> {
     type Item = Result<&'a str>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let bytes = self.text.as_bytes();
-        if matches!(bytes.get(self.at), None | Some(b']')) {
+        if self.at == self.text.len() {
             return None;
         }
-        let start = self.at;
-        let Some(end) = skip_value(bytes, start) else {
-            self.at = bytes.len();
-            return Some(Err(malformed()));
-        };
-        self.at = skip_space(bytes, end);
-        if bytes.get(self.at) == Some(&b',') {
-            self.at = skip_space(bytes, self.at + 1);
+        let item = self.step();
+        if item.is_none() {
+            self.at = self.text.len();
         }
-        Some(Ok(&self.text[start..end]))
+        Some(item.ok_or_else(malformed))
     }
+}
+
+/// Past the opening sign that stands here: where the first value begins, or the end of the text if there is none.
+fn opened(bytes: &[u8], at: usize, open: u8, close: u8) -> Option<usize> {
+    if bytes.get(at) != Some(&open) {
+        return None;
+    }
+    let at = skip_space(bytes, at + 1);
+    if *bytes.get(at)? == close { ended(bytes, at + 1) } else { Some(at) }
+}
+
+/// Past what stands behind a value: where the next one begins, or the end of the text if it was the last.
+fn parted(bytes: &[u8], at: usize, close: u8) -> Option<usize> {
+    let at = skip_space(bytes, at);
+    let sign = *bytes.get(at)?;
+    if sign == close {
+        return ended(bytes, at + 1);
+    }
+    let next = skip_space(bytes, at + 1);
+    (sign == b',' && next < bytes.len()).then_some(next)
+}
+
+/// The end of the text, if nothing but space is left.
+fn ended(bytes: &[u8], at: usize) -> Option<usize> {
+    (skip_space(bytes, at) == bytes.len()).then_some(bytes.len())
 }
 
 /// The text of a JSON string, unescaped; `None` if it is not a string.
@@ -171,6 +192,7 @@ fn skip_string(bytes: &[u8], at: usize) -> Option<usize> {
         match bytes.get(at)? {
             b'"' => return Some(at + 1),
             b'\\' => at += 2,
+            0..0x20 => return None,
             _ => at += 1,
         }
     }
@@ -182,8 +204,8 @@ fn skip_value(bytes: &[u8], start: usize) -> Option<usize> {
         b'"' => skip_string(bytes, start),
         b'{' | b'[' => skip_nested(bytes, start),
         _ => {
-            let length =
-                bytes[start..].iter().position(|b| matches!(b, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r'));
+            let part = |b: &u8| matches!(b, 0..=b' ' | b',' | b'}' | b']' | b'"' | b'{' | b'[' | b':');
+            let length = bytes[start..].iter().position(part);
             let end = length.map_or(bytes.len(), |length| start + length);
             (end > start).then_some(end)
         }

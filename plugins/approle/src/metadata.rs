@@ -31,7 +31,7 @@ fn wrong(cause: &str) -> Error {
 
 /// A JSON object of texts.
 fn object(text: &str) -> Option<Metadata> {
-    if text.is_empty() || !text.ends_with('}') {
+    if text.is_empty() {
         return None;
     }
     let members = json::members(text.as_bytes()).ok()?.map(|member| {

@@ -67,10 +67,20 @@ fn rules_are_a_list_or_statements() {
         (&["  "], "~* +@read"),
         (&[r#"["~app:*", "+get", "+acl|whoami"]"#], "~app:* +get +acl|whoami"),
         (&["~a", "", "+get"], "~a +get"),
+        (&["null", r#"["+@all"]"#], ""),
+        (&["[]"], ""),
+        (&[r#"["~*", null]"#], "~*"),
+        // What is no list is a rule as it stands, which the server refuses: rights that one did not write are not given.
+        (&[r#"["+@all" "-@dangerous"]"#], r#"["+@all" "-@dangerous"]"#),
+        (&[r#"["~*",]"#], r#"["~*",]"#),
+        (&[r#"["~*""#], r#"["~*""#),
+        (&[r#"["~*"] x"#], r#"["~*"] x"#),
+        (&[r#"["~*"]["+@all"]"#], r#"["~*"]["+@all"]"#),
+        (&[r#"["~*", 1]"#], r#"["~*", 1]"#),
     ] {
         let (mut bench, sent) = server();
         bench.create_user(&config(), &spec(statements)).unwrap();
-        let made = format!("ACL SETUSER made reset on >new-s3cret {rules}");
+        let made = format!("ACL SETUSER made reset on >new-s3cret {rules}").trim_end().to_owned();
         let name = ["CLIENT SETNAME ", FENCE].concat();
         let expected =
             ["AUTH u s3cret", &name, "ACL GETUSER made", &made, "CLIENT SETNAME"].map(|line| format!("{line} "));

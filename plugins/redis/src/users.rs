@@ -53,11 +53,22 @@ fn rules(statements: &[String]) -> Vec<String> {
         return RULES.map(str::to_owned).to_vec();
     }
     let written: Vec<&str> = statements.iter().map(|text| text.trim()).filter(|text| !text.is_empty()).collect();
-    let listed = written.first().and_then(|first| {
-        let unquoted = |item: Result<&str>| item.ok().and_then(json::unquote).map(Cow::into_owned);
-        json::items(first)?.map(unquoted).collect::<Option<Vec<String>>>()
-    });
+    let listed = written.first().and_then(|first| listed(first));
     listed.unwrap_or_else(|| written.into_iter().map(str::to_owned).collect())
+}
+
+/// The rules of a JSON list. `null` is an empty one, and no rule within one, as in OpenBao.
+fn listed(text: &str) -> Option<Vec<String>> {
+    if text == "null" {
+        return Some(Vec::new());
+    }
+    let rule = |item: Result<&str>| match item.ok()? {
+        "null" => Some(String::new()),
+        item => json::unquote(item).map(Cow::into_owned),
+    };
+    let mut rules = json::items(text)?.map(rule).collect::<Option<Vec<String>>>()?;
+    rules.retain(|rule| !rule.is_empty());
+    Some(rules)
 }
 
 fn exists(session: &mut Session, name: &str) -> Result<bool> {

@@ -25,6 +25,51 @@ fn what_is_not_an_object_is_refused() {
     assert!(members(b"{\"a\":[1").unwrap().next().unwrap().is_err());
 }
 
+/// All texts of up to so many of these pieces.
+fn texts(pieces: &[&str], most: u32) -> Vec<String> {
+    let mut all = vec![String::new()];
+    let mut from = 0;
+    for _ in 0..most {
+        let until = all.len();
+        for at in from..until {
+            all.extend(pieces.iter().map(|piece| [all[at].as_str(), piece].concat()).collect::<Vec<_>>());
+        }
+        from = until;
+    }
+    all
+}
+
+#[test]
+fn a_text_is_an_object_as_far_as_serde_takes_it_for_one() {
+    let (mut taken, mut refused) = (0, 0);
+    // What is within a value is not looked into, so there is one brace.
+    for text in
+        texts(&["{", "}", ",", ":", "\"a\"", "\"b\"", "1", " "], 6).iter().filter(|text| !text.trim().is_empty())
+    {
+        if text.matches('{').count() > 1 {
+            continue;
+        }
+        let walked = members(text.as_bytes()).and_then(|members| members.collect::<Result<Vec<_>>>());
+        let known: Option<serde_json::Map<String, serde_json::Value>> = serde_json::from_str(text).ok();
+        assert_eq!(walked.is_ok(), known.is_some(), "{text}");
+        *(if known.is_some() { &mut taken } else { &mut refused }) += 1;
+    }
+    assert!(taken > 20 && refused > 1_000, "{taken} {refused}");
+}
+
+#[test]
+fn a_text_is_a_list_of_texts_as_far_as_serde_takes_it_for_one() {
+    let (mut taken, mut refused) = (0, 0);
+    for text in texts(&["[", "]", ",", "\"a\"", "\"\\n\"", "x", "\n"], 6) {
+        let unquoted = |item: Result<&str>| item.ok().and_then(unquote).map(Cow::into_owned);
+        let walked = items(&text).and_then(|items| items.map(unquoted).collect::<Option<Vec<String>>>());
+        assert_eq!(walked, serde_json::from_str(&text).ok(), "{text}");
+        *(if walked.is_some() { &mut taken } else { &mut refused }) += 1;
+    }
+    assert!(taken > 20 && refused > 1_000, "{taken} {refused}");
+    assert!(items("[\"a\nb\"]").is_some_and(|mut items| items.all(|item| item.is_err())), "a line's end within a text");
+}
+
 #[test]
 fn a_written_object_is_valid_json() {
     let text = Object::new()
