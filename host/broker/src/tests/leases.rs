@@ -226,6 +226,24 @@ async fn who_waits_for_the_end_of_leases_by_prefix_is_answered_when_they_are_gon
 }
 
 #[tokio::test]
+async fn leases_that_fall_due_in_later_changes_than_the_first_are_waited_for_as_well() {
+    let kit = with_leases(2_000).await;
+    let clock = kit.clock.clone();
+    let passing = tokio::spawn(async move {
+        for _ in 0..20_000 {
+            clock.advance_ms(1);
+            tokio::task::yield_now().await;
+        }
+    });
+    let ending = tokio::spawn(crate::step::expire::run(kit.open()));
+    let sync = json!({ "sync": true });
+    assert_eq!(kit.ask(Verb::Write, "sys/leases/revoke-prefix/a", ROOT, sync).await.failed, None);
+    assert_eq!((kit.count_named(space::LEASES), kit.plugin.calls("a/").len()), (0, 2_000));
+    passing.abort();
+    ending.abort();
+}
+
+#[tokio::test]
 async fn who_waits_for_the_end_of_leases_hears_that_it_goes_on_when_the_time_is_up() {
     let kit = with_leases(3).await;
     let asked = request(Verb::Write, "sys/leases/revoke-prefix/a", ROOT, &json!({ "sync": true }));

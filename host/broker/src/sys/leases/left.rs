@@ -83,7 +83,8 @@ pub(super) async fn wait_for_none(visit: &mut Visit, prefix: &str) -> Result<(),
     let first = std::mem::replace(&mut visit.tx, next);
     visit.open.commit(first).await?;
     visit.open.due.notify_one();
-    let begun_ms = visit.now_ms;
+    // Not when the request came: leases that fell due in later changes than the first are meant as well.
+    let begun_ms = visit.open.parts.clock.now_ms().max(visit.now_ms);
     loop {
         let looked = Instant::now();
         let refused = AtomicUsize::new(0);
