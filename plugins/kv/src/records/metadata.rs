@@ -86,11 +86,16 @@ impl Metadata {
         self.versions.iter_mut().find(|version| version.number == number)
     }
 
+    /// When its versions end, where the mount has these settings.
+    pub(crate) const fn ends(&self, config: &Config) -> Ends {
+        Ends { mount: config.delete_after, secret: self.delete_after }
+    }
+
     /// Adds a version, and removes what is now one too many.
     pub(crate) fn add_version(&mut self, cx: &Cx, path: &str, config: &Config) -> Result<Version> {
         let now_ms = cx.now_ms();
         self.current += 1;
-        let deleted_ms = deletion_time(now_ms, config.delete_after, self.delete_after);
+        let deleted_ms = self.ends(config).of_version_written(now_ms);
         let version = Version { number: self.current, created_ms: now_ms, deleted_ms, destroyed: false };
         self.versions.push(version.clone());
         self.updated_ms = now_ms;
@@ -142,14 +147,25 @@ impl Metadata {
     }
 }
 
-/// When a version written now ends; 0: never. The mount's word bounds the secret's.
-fn deletion_time(now_ms: u64, mount: DeleteAfter, secret: DeleteAfter) -> u64 {
-    let secs = match (mount, secret) {
-        (DeleteAfter::Disabled, _) | (_, DeleteAfter::Disabled) | (DeleteAfter::Unset, DeleteAfter::Unset) => return 0,
-        (DeleteAfter::Secs(mount), DeleteAfter::Secs(secret)) => mount.min(secret),
-        (DeleteAfter::Secs(secs), DeleteAfter::Unset) | (DeleteAfter::Unset, DeleteAfter::Secs(secs)) => secs,
-    };
-    now_ms.saturating_add(secs.saturating_mul(1000))
+/// When versions of a secret end by themselves.
+#[derive(Clone, Copy)]
+pub(crate) struct Ends {
+    mount: DeleteAfter,
+    secret: DeleteAfter,
+}
+
+impl Ends {
+    /// The end of a version written then; 0: never. The mount's word bounds the secret's.
+    pub(crate) fn of_version_written(&self, now_ms: u64) -> u64 {
+        let secs = match (self.mount, self.secret) {
+            (DeleteAfter::Disabled, _) | (_, DeleteAfter::Disabled) | (DeleteAfter::Unset, DeleteAfter::Unset) => {
+                return 0;
+            }
+            (DeleteAfter::Secs(mount), DeleteAfter::Secs(secret)) => mount.min(secret),
+            (DeleteAfter::Secs(secs), DeleteAfter::Unset) | (DeleteAfter::Unset, DeleteAfter::Secs(secs)) => secs,
+        };
+        now_ms.saturating_add(secs.saturating_mul(1000))
+    }
 }
 
 const CURRENT: u32 = 1;

@@ -187,6 +187,26 @@ fn a_version_ends_by_itself_after_the_time_set() {
 }
 
 #[test]
+fn what_is_undeleted_ends_as_if_it_were_written_then() {
+    let mut bench = versioned();
+    let mut undeleted = |mount: &str, secret: &str| {
+        bench.write("config", json!({ "delete_version_after": mount })).ok();
+        bench.write("metadata/a", json!({ "delete_version_after": secret })).ok();
+        if bench.read("data/a").status() == 404 {
+            bench.write("data/a", json!({ "data": {} })).ok();
+        }
+        bench.delete("data/a").ok();
+        bench.advance(60).unwrap();
+        bench.write("undelete/a", json!({ "versions": [1] })).ok();
+        bench.read("data/a").data()["metadata"]["deletion_time"].clone()
+    };
+    assert_eq!(undeleted("0s", "1h"), "2026-01-01T01:01:00Z");
+    assert_eq!(undeleted("30m", "1h"), "2026-01-01T00:32:00Z");
+    assert_eq!(undeleted("-1s", "1h"), "");
+    assert_eq!(undeleted("0s", "0s"), "");
+}
+
+#[test]
 fn the_mounts_time_bounds_the_secrets() {
     let mut bench = versioned();
     let mut written = |mount: &str| {

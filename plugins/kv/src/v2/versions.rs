@@ -4,7 +4,7 @@ use bulkhead_sdk::prelude::*;
 
 use crate::records::config::Config;
 use crate::records::document_key;
-use crate::records::metadata::{Metadata, Version};
+use crate::records::metadata::{Ends, Metadata, Version};
 
 /// Body of the three.
 #[derive(Debug, Fields)]
@@ -16,19 +16,21 @@ pub(crate) struct PickVersions {
 pub(crate) fn delete(cx: &Cx, path: &str, pick: &PickVersions) -> Result<()> {
     let now_ms = cx.now_ms();
     // Vault writes this text with a capital here and with a small letter for destroy.
-    each(cx, path, pick, "No version number provided", |version| mark_deleted(version, now_ms))
+    each(cx, path, pick, "No version number provided", |_, version| mark_deleted(version, now_ms))
 }
 
+/// What is undeleted ends as if it were written now, also what was not deleted: as in Vault.
 pub(crate) fn undelete(cx: &Cx, path: &str, pick: &PickVersions) -> Result<()> {
-    each(cx, path, pick, "No version number provided", |version| {
+    let now_ms = cx.now_ms();
+    each(cx, path, pick, "No version number provided", |ends, version| {
         if !version.destroyed {
-            version.deleted_ms = 0;
+            version.deleted_ms = ends.of_version_written(now_ms);
         }
     })
 }
 
 pub(crate) fn destroy(cx: &Cx, path: &str, pick: &PickVersions) -> Result<()> {
-    each(cx, path, pick, "no version number provided", |version| version.destroyed = true)?;
+    each(cx, path, pick, "no version number provided", |_, version| version.destroyed = true)?;
     for number in pick.versions.iter().filter_map(|number| u64::try_from(*number).ok()) {
         if crate::records::names_a_secret(path) {
             cx.delete_key(&document_key(path, number))?;
@@ -39,7 +41,7 @@ pub(crate) fn destroy(cx: &Cx, path: &str, pick: &PickVersions) -> Result<()> {
 
 pub(crate) fn delete_latest(cx: &Cx, path: &str) -> Result<()> {
     let now_ms = cx.now_ms();
-    change(cx, path, |metadata| {
+    change(cx, path, |_, metadata| {
         let current = metadata.current;
         if let Some(version) = metadata.version_mut(current) {
             mark_deleted(version, now_ms);
@@ -54,24 +56,24 @@ fn mark_deleted(version: &mut Version, now_ms: u64) {
     }
 }
 
-fn each(cx: &Cx, path: &str, pick: &PickVersions, none: &str, mark: impl Fn(&mut Version)) -> Result<()> {
+fn each(cx: &Cx, path: &str, pick: &PickVersions, none: &str, mark: impl Fn(&Ends, &mut Version)) -> Result<()> {
     if pick.versions.is_empty() {
         return Err(Error::invalid(none));
     }
-    change(cx, path, |metadata| {
+    change(cx, path, |ends, metadata| {
         for number in pick.versions.iter().filter_map(|number| u64::try_from(*number).ok()) {
             if let Some(version) = metadata.version_mut(number) {
-                mark(version);
+                mark(ends, version);
             }
         }
     })
 }
 
 /// Changes a secret's record if there is one and the change makes a difference.
-fn change(cx: &Cx, path: &str, act: impl FnOnce(&mut Metadata)) -> Result<()> {
-    Config::load(cx)?;
+fn change(cx: &Cx, path: &str, act: impl FnOnce(&Ends, &mut Metadata)) -> Result<()> {
+    let config = Config::load(cx)?;
     let Some(before) = Metadata::load(cx, path)? else { return Ok(()) };
     let mut metadata = before.clone();
-    act(&mut metadata);
+    act(&before.ends(&config), &mut metadata);
     if metadata == before { Ok(()) } else { metadata.save(cx, path) }
 }

@@ -46,6 +46,6 @@ fn the_mount_bounds_how_long_a_secret_keeps_versions() {
         (Disabled, Secs(5), 0),
     ];
     for (mount, secret, wanted) in table {
-        assert_eq!(deletion_time(0, mount, secret), wanted, "{mount:?} {secret:?}");
+        assert_eq!(Ends { mount, secret }.of_version_written(0), wanted, "{mount:?} {secret:?}");
     }
 }
