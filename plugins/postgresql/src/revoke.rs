@@ -25,18 +25,36 @@ pub(crate) fn until_made(session: &mut Session, name: &str) -> Result<(), Fault>
     session.query("COMMIT").map(|_| ())
 }
 
-/// Whether there is such a role. A standby's word is not taken that there is none: it may not know yet.
+/// Whether there is such a role.
 pub(crate) fn exists(session: &mut Session, name: &str) -> Result<bool, Fault> {
+    Ok(found(session, name)?.is_some())
+}
+
+/// Where the grants of a role are that there is: in the books of every server, or in one more. A standby's word is
+/// not taken that there is none: it may not know yet.
+fn found(session: &mut Session, name: &str) -> Result<Option<Books>, Fault> {
     let name = sql::literal(name, Dialect::Postgres);
-    let found = session.query(&format!("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = {name}::name"))?;
-    if !found.is_empty() {
-        return Ok(true);
+    let rows = session.query(&format!(
+        "SELECT pg_catalog.to_regclass('pg_catalog.pg_parameter_acl') FROM pg_catalog.pg_roles
+  WHERE rolname = {name}::name"
+    ))?;
+    if let Some(row) = rows.first() {
+        let has_parameters = row.first().is_some_and(Option::is_some);
+        return Ok(Some(if has_parameters { Books::WithParameters } else { Books::Usual }));
     }
     let rows = session.query("SELECT pg_catalog.pg_is_in_recovery()")?;
     match rows.first().and_then(|row| row.first()).and_then(Option::as_deref) {
-        Some("f") => Ok(false),
+        Some("f") => Ok(None),
         _ => Err(Fault::protocol("the server is a standby, which may not know of the role yet")),
     }
+}
+
+/// What a server keeps grants in.
+#[derive(Clone, Copy)]
+enum Books {
+    Usual,
+    /// Since PostgreSQL 15 settings can be granted too.
+    WithParameters,
 }
 
 /// Removes a role, if there is one.
@@ -44,11 +62,9 @@ pub(crate) fn exists(session: &mut Session, name: &str) -> Result<bool, Fault> {
 /// # Errors
 /// Something could not be taken back, after all else was; or the role owns something.
 pub(crate) fn remove(session: &mut Session, name: &str) -> Result<(), Fault> {
-    if !exists(session, name)? {
-        return Ok(());
-    }
+    let Some(books) = found(session, name)? else { return Ok(()) };
     let revocations: Vec<String> =
-        session.query(&grants(name))?.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect();
+        session.query(&grants(name, books))?.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect();
     let mut failed = None;
     for batch in revocations.chunks(BATCH) {
         if together(session, batch).is_err() {
@@ -86,8 +102,14 @@ fn within(fault: Fault, what: &str) -> Fault {
 
 /// The question for the statements that take back what a role was granted. The server quotes every
 /// name in them itself.
-fn grants(name: &str) -> String {
+fn grants(name: &str, books: Books) -> String {
     let name = sql::literal(name, Dialect::Postgres);
+    let parameters = match books {
+        Books::Usual => "",
+        Books::WithParameters => {
+            "UNION ALL SELECT paracl, pg_catalog.format('PARAMETER %I', parname) FROM pg_catalog.pg_parameter_acl"
+        }
+    };
     format!(
         "WITH who AS (SELECT oid, rolname FROM pg_catalog.pg_roles WHERE rolname = {name}::name),
 granted (acl, what) AS (
@@ -104,7 +126,8 @@ granted (acl, what) AS (
   UNION ALL SELECT fdwacl, pg_catalog.format('FOREIGN DATA WRAPPER %I', fdwname) FROM pg_catalog.pg_foreign_data_wrapper
   UNION ALL SELECT srvacl, pg_catalog.format('FOREIGN SERVER %I', srvname) FROM pg_catalog.pg_foreign_server
   UNION ALL SELECT spcacl, pg_catalog.format('TABLESPACE %I', spcname) FROM pg_catalog.pg_tablespace
-  UNION ALL SELECT lomacl, pg_catalog.format('LARGE OBJECT %s', oid) FROM pg_catalog.pg_largeobject_metadata)
+  UNION ALL SELECT lomacl, pg_catalog.format('LARGE OBJECT %s', oid) FROM pg_catalog.pg_largeobject_metadata
+  {parameters})
 SELECT DISTINCT pg_catalog.format('REVOKE ALL PRIVILEGES ON %s FROM %I', what, rolname) FROM granted, who
   WHERE acl IS NOT NULL AND EXISTS (SELECT 1 FROM pg_catalog.aclexplode(acl) e WHERE e.grantee = who.oid)
 UNION ALL SELECT pg_catalog.format('ALTER DEFAULT PRIVILEGES FOR ROLE %I%s REVOKE ALL PRIVILEGES ON %s FROM %I',

@@ -267,6 +267,16 @@ fn grants_of_every_kind(server: &Postgres, bench: &mut Bench, config: &Value) {
     bench.delete_user(config, &removal("a\"b", &[])).unwrap();
     assert_eq!(server.sql("postgres", "SELECT count(*) FROM pg_roles WHERE rolname = 'a\"b'"), "0");
 
+    // Before PostgreSQL 15 there are no grants of settings.
+    if server.sql("postgres", "SELECT count(*) FROM pg_class WHERE relname = 'pg_parameter_acl'") == "1" {
+        let settings = "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}'; \
+             GRANT SET ON PARAMETER work_mem TO \"{{name}}\"; GRANT SET, ALTER SYSTEM ON PARAMETER my.own, log_min_messages TO \"{{name}}\"";
+        bench.create_user(config, &spec(Some("setter"), "p", &[settings])).unwrap();
+        assert!(server.can("postgres", "setter", "p", "SET log_min_messages = error"));
+        bench.delete_user(config, &removal("setter", &[])).unwrap();
+        assert_eq!(server.sql("postgres", "SELECT count(*) FROM pg_roles WHERE rolname = 'setter'"), "0");
+    }
+
     // What a role owns is not thrown away.
     bench
         .create_user(
