@@ -158,8 +158,12 @@ impl<P: Plugin> Bench<P> {
 
     /// Any operation; `Update` becomes `Create` where the existence rule says so.
     pub fn request(&mut self, operation: Operation, path: &str, body: &str) -> Answer {
-        let Some(found) = pattern::find(&self.descriptor.routes, &self.world.mount.options, path, operation) else {
-            return Answer::failed(Error::NotFound);
+        let (routes, options) = (&self.descriptor.routes, &self.world.mount.options);
+        let Some(found) = pattern::find(routes, options, path, operation) else {
+            // Where one can list and nothing else, that is told.
+            let folder = pattern::find(routes, options, &format!("{path}/"), operation);
+            let is_folder = folder.is_some_and(|found| routes[found.route as usize].pattern.ends_with('/'));
+            return Answer::failed(if is_folder { Error::UnsupportedOperation } else { Error::NotFound });
         };
         let route = self.descriptor.routes[found.route as usize].clone();
         let shaped = match shape::shape(&route, operation, &found.captures, body) {

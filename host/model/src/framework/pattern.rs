@@ -31,6 +31,11 @@ impl Pattern {
         Self { parts: text.split('/').map(Part::parse).collect() }
     }
 
+    /// Whether it ends in a slash, as patterns of what is listed do.
+    pub(super) fn is_folder(&self) -> bool {
+        matches!(self.parts.last(), Some(Part::Literal(last)) if last.is_empty())
+    }
+
     /// How well it fits; `None`: not at all.
     pub(super) fn rank(&self, path: &str) -> Option<Rank> {
         let mut rank = 0;

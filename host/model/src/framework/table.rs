@@ -81,11 +81,19 @@ impl RouteTable {
         if lists && !path.is_empty() && !path.ends_with('/') {
             return self.find(&format!("{path}/"), operation, options);
         }
-        let Some((index, entry)) = self.best(path, options) else { return Found::NoRoute };
+        let Some((index, entry)) = self.best(path, options) else {
+            return if self.is_folder(path, options) { Found::NoOperation } else { Found::NoRoute };
+        };
         if entry.operations & wanted(operation) == 0 {
             return Found::NoOperation;
         }
         Found::Route { index, captures: entry.pattern.captures(path) }
+    }
+
+    /// Whether a route is of what is below this path, and of nothing else: one can list there, whether the path is
+    /// written with its slash or without.
+    fn is_folder(&self, path: &str, options: &[(String, String)]) -> bool {
+        !path.is_empty() && self.best(&format!("{path}/"), options).is_some_and(|(_, entry)| entry.pattern.is_folder())
     }
 
     /// The entry that fits best, with its place.

@@ -107,6 +107,29 @@ fn the_best_pattern_answers_even_if_it_lacks_the_operation() {
 }
 
 #[test]
+fn where_one_can_list_and_nothing_else_there_is_a_path_with_its_slash_and_without() {
+    let list = [Operation::List];
+    let table = RouteTable::new(&[
+        route("roles/", &list),
+        route("roles/{name}", &[Operation::Read]),
+        route("data/{path...}", &list),
+        route("role/{name}/id/", &list),
+        route("role/{name}/id", &[Operation::Update]),
+    ]);
+    for operation in [Operation::Read, Operation::Update, Operation::Delete] {
+        for path in ["roles", "roles/"] {
+            assert_eq!(table.find(path, operation, &[]), Found::NoOperation, "{path}");
+        }
+        for path in ["", "data", "role", "roles/a/b", "role/a"] {
+            assert_eq!(table.find(path, operation, &[]), Found::NoRoute, "{path}");
+        }
+    }
+    assert!(matches!(table.find("roles", Operation::List, &[]), Found::Route { index: 0, .. }));
+    assert!(matches!(table.find("role/a/id", Operation::Update, &[]), Found::Route { index: 4, .. }));
+    assert_eq!(table.find("role/a/id", Operation::Read, &[]), Found::NoOperation);
+}
+
+#[test]
 fn a_list_path_ends_in_a_slash_whether_it_was_sent_or_not() {
     let table = RouteTable::new(&[route("roles/", &[Operation::List])]);
     assert!(matches!(table.find("roles", Operation::List, &[]), Found::Route { .. }));
