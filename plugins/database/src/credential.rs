@@ -64,6 +64,10 @@ impl Credential {
             Some("client_certificate") => Self::ClientCertificate(Box::default()),
             Some(other) => return Err(Error::invalid(format!("invalid credential_type {other:?}"))),
         };
+        if let (Self::RsaPrivateKey { bits }, Some(_)) = (&mut credential, &sent.credential_config) {
+            // What it does not say is as by default; of other kinds, what is not sent stays. As in OpenBao.
+            *bits = KEY_BITS[0];
+        }
         for (name, value) in sent.credential_config.unwrap_or_default() {
             credential.set(&name, &value)?;
         }
@@ -109,6 +113,18 @@ impl Credential {
             Self::RsaPrivateKey { .. } => "rsa_private_key",
             Self::ClientCertificate(_) => "client_certificate",
         }
+    }
+
+    /// What is told of a secret that was made before: nothing where it is of another kind, since the role was changed
+    /// after it was made. Private keys are PEM, and no password begins as that does.
+    pub(crate) fn told<'a>(&self, secret: &'a Secret<String>) -> &'a str {
+        let is_key = secret.expose().starts_with("-----BEGIN ");
+        let is_of_kind = match self {
+            Self::Password { .. } => !is_key,
+            Self::RsaPrivateKey { .. } => is_key,
+            Self::ClientCertificate(_) => false,
+        };
+        if is_of_kind { secret.expose() } else { "" }
     }
 
     /// Adds what it is to an answer about a role.

@@ -167,7 +167,7 @@ pub(crate) fn creds(cx: &Cx, name: &Name) -> Result<Reply> {
     Connection::required(cx, &role.db_name)?.allow(&name.0)?;
     let answer = Object::new()
         .text("last_vault_rotation", &rfc3339(role.last_ms))
-        .text(role.credential.kind(), role.secret.expose());
+        .text(role.credential.kind(), role.credential.told(&role.secret));
     let answer = role
         .rhythm
         .show(answer)

@@ -221,6 +221,21 @@ fn with_keys() -> Bench<Database> {
 }
 
 #[test]
+fn the_config_of_keys_is_sent_whole_or_not_at_all() {
+    let mut bench = with_keys();
+    let mut bits = |config: Value| {
+        bench.write("roles/app", json!({ "credential_config": { "key_bits": 3072 } })).ok();
+        bench.write("roles/app", json!({ "credential_config": config })).ok();
+        bench.read("roles/app").data()["credential_config"]["key_bits"].clone()
+    };
+    assert_eq!((bits(json!({})), bits(json!({ "format": "pkcs8" }))), (json!(2048), json!(2048)));
+    assert_eq!((bits(json!({ "key_bits": 4096 })), bits(Value::Null)), (json!(4096), json!(2048)));
+    bench.write("roles/app", json!({ "credential_config": { "key_bits": 3072 } })).ok();
+    bench.write("roles/app", json!({ "max_ttl": "1h" })).ok();
+    assert_eq!(bench.read("roles/app").data()["credential_config"]["key_bits"], 3072);
+}
+
+#[test]
 fn the_database_gets_the_public_key_and_the_caller_the_private_one() {
     let mut bench = with_keys();
     let answer = bench.read("creds/app");

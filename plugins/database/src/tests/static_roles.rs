@@ -96,6 +96,26 @@ fn a_change_touches_no_database_and_keeps_the_user() {
 }
 
 #[test]
+fn a_secret_of_another_kind_than_the_roles_is_not_told() {
+    let mut bench = with_static_role();
+    bench.databases().add_driver(DRIVER, &["password", "rsa-private-key"]);
+    let known = bench.read("static-creds/batch").data()["password"].clone();
+    let changed = |bench: &mut Bench<Database>, kind: &str| {
+        bench.write("static-roles/batch", json!({ "username": "worker", "credential_type": kind })).ok();
+        bench.read("static-creds/batch").data()
+    };
+    let data = changed(&mut bench, "rsa_private_key");
+    assert_eq!((data.get("password"), &data["rsa_private_key"]), (None, &json!("")));
+    assert_eq!(changed(&mut bench, "password")["password"], known, "nothing was changed in the database");
+    changed(&mut bench, "rsa_private_key");
+    bench.write("rotate-role/batch", json!({})).ok();
+    let data = bench.read("static-creds/batch").data();
+    assert!(data["rsa_private_key"].as_str().unwrap().starts_with("-----BEGIN PRIVATE KEY-----\n"));
+    let data = changed(&mut bench, "password");
+    assert_eq!((&data["password"], data.get("rsa_private_key")), (&json!(""), None));
+}
+
+#[test]
 fn a_schedule_takes_the_place_of_a_period_and_the_other_way_round() {
     let mut bench = with_static_role();
     let body = json!({ "username": "worker", "rotation_schedule": "30 6 * * *", "rotation_window": "1h" });
