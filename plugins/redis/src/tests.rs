@@ -70,7 +70,7 @@ fn rules_are_a_list_or_statements() {
         (&["null", r#"["+@all"]"#], ""),
         (&["[]"], ""),
         (&[r#"["~*", null]"#], "~*"),
-        // What is no list is a rule as it stands, which the server refuses: rights that one did not write are not given.
+        // What is no list is a rule as it stands, which the server refuses: no rights that nobody wrote.
         (&[r#"["+@all" "-@dangerous"]"#], r#"["+@all" "-@dangerous"]"#),
         (&[r#"["~*",]"#], r#"["~*",]"#),
         (&[r#"["~*""#], r#"["~*""#),
