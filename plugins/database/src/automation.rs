@@ -14,7 +14,7 @@ use crate::connection::LOCK_MS;
 use crate::records::{Connection, connection_lock};
 use crate::rhythm::{Rhythm, kind, wait_ms};
 use crate::root;
-use crate::rotation::{JOB, ROOTS, count, payload};
+use crate::rotation::{JOB, ROOTS, Told};
 
 /// When the root's password is changed by itself, if at all.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -191,7 +191,7 @@ pub(crate) fn go_on(cx: &Cx, name: &str, connection: &Connection, failures: u64)
 fn schedule(cx: &Cx, name: &str, connection: &Connection, failures: u64) -> Result<()> {
     if connection.automation.is_active() {
         let at_ms = connection.automation.due_ms(cx.now_ms(), failures);
-        return cx.schedule(JOB, &key(name), &payload(failures), at_ms);
+        return cx.schedule(JOB, &key(name), &payload(name, failures), at_ms);
     }
     cancel(cx, name);
     Ok(())
@@ -202,6 +202,10 @@ pub(crate) fn cancel(cx: &Cx, name: &str) {
     cx.cancel(JOB, &key(name));
 }
 
+fn payload(name: &str, failures: u64) -> Vec<u8> {
+    Told::after(name, failures).payload()
+}
+
 fn key(name: &str) -> String {
     [ROOTS, name].concat()
 }
@@ -209,10 +213,10 @@ fn key(name: &str) -> String {
 /// The job: changes the password if that is due; it is told how many changes failed since. While it can be, it says itself when it is to run again: the host
 /// would have one that fails wait for up to a day.
 pub(crate) fn due(cx: &Cx, name: &str, told: &[u8]) -> Result<JobOutcome> {
-    let mut failures = count(told);
+    let mut failures = Told::read(told).failures;
     let Ok(_lock) = cx.acquire(&connection_lock(name), LOCK_MS) else {
         let at_ms = cx.now_ms().saturating_add(wait_ms(failures));
-        return Ok(JobOutcome::Again((at_ms, payload(failures))));
+        return Ok(JobOutcome::Again((at_ms, payload(name, failures))));
     };
     let Some(mut connection) = cx.get::<Connection>(name)? else { return Ok(JobOutcome::Done) };
     let Some(rhythm) = connection.automation.active().cloned() else { return Ok(JobOutcome::Done) };
@@ -234,5 +238,5 @@ pub(crate) fn due(cx: &Cx, name: &str, told: &[u8]) -> Result<JobOutcome> {
             }
         }
     }
-    Ok(JobOutcome::Again((connection.automation.due_ms(cx.now_ms(), failures), payload(failures))))
+    Ok(JobOutcome::Again((connection.automation.due_ms(cx.now_ms(), failures), payload(name, failures))))
 }

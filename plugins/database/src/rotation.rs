@@ -5,7 +5,7 @@
 //! that ends without a word leaves its intent, which does the same.
 
 use bulkhead_sdk::databases::{Credential, Driver, UserChange};
-use bulkhead_sdk::json;
+use bulkhead_sdk::json::{self, Object};
 use bulkhead_sdk::prelude::*;
 use bulkhead_sdk::{Level, Lock};
 
@@ -23,6 +23,7 @@ pub(crate) const JOB: &str = "rotate";
 pub(crate) const ROOTS: &str = "root/";
 pub(crate) const NAMES: &str = "name/";
 pub(crate) const USERS: &str = "user/";
+/// What it is told where it asks no database for anything.
 pub(crate) const PAYLOAD: &[u8] = b"null";
 
 /// How many static roles are looked at when a connection is written. Source: ours. Why: the write is one request; the
@@ -83,7 +84,7 @@ pub(crate) fn change(cx: &Cx, role: &mut StaticRole, prepared: Prepared) -> Resu
 /// Writes the role, and when it is changed next.
 pub(crate) fn keep(cx: &Cx, name: &str, role: &StaticRole) -> Result<()> {
     cx.put(name, role)?;
-    cx.schedule(JOB, name, PAYLOAD, due_ms(cx, role))
+    cx.schedule(JOB, name, &Told::first(&role.db_name).payload(), due_ms(cx, role))
 }
 
 /// When the job is to look at the role.
@@ -99,19 +100,57 @@ pub(crate) fn cancel(cx: &Cx, name: &str) {
     cx.cancel(JOB, name);
 }
 
-/// What the job is told: how often in a row something could not be done.
-pub(crate) fn payload(failures: u64) -> Vec<u8> {
-    failures.to_string().into_bytes()
+/// What the job is told: at which connection, and how often in a row something could not be done.
+#[derive(Default)]
+pub(crate) struct Told {
+    /// What is due at one connection does not wait for another's.
+    lane: String,
+    pub(crate) failures: u64,
 }
 
-/// How often that was.
-pub(crate) fn count(payload: &[u8]) -> u64 {
-    std::str::from_utf8(payload).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
+impl Told {
+    /// Nothing has failed.
+    pub(crate) fn first(connection: &str) -> Self {
+        Self::after(connection, 0)
+    }
+
+    /// So often in a row.
+    pub(crate) fn after(connection: &str, failures: u64) -> Self {
+        Self { lane: connection.to_owned(), failures }
+    }
+
+    /// Before there were lanes it was the count alone, or nothing.
+    pub(crate) fn read(payload: &[u8]) -> Self {
+        let mut told = Self::default();
+        let count = |text: &str| text.parse().unwrap_or(0);
+        match std::str::from_utf8(payload) {
+            Ok(text) if !text.starts_with('{') => told.failures = count(text),
+            _ => {
+                for (name, value) in json::members(payload).into_iter().flatten().flatten() {
+                    match &*name {
+                        "lane" => told.lane = json::unquote(value).unwrap_or_default().into_owned(),
+                        "failures" => told.failures = count(value),
+                        _ => {}
+                    }
+                }
+            }
+        }
+        told
+    }
+
+    /// Once more it could not be done.
+    pub(crate) fn failed(self) -> Self {
+        Self { failures: self.failures.saturating_add(1), ..self }
+    }
+
+    pub(crate) fn payload(&self) -> Vec<u8> {
+        Object::new().text("lane", &self.lane).number("failures", self.failures).end().into_bytes()
+    }
 }
 
 /// Has the job look again, after a wait that grows each time.
-pub(crate) fn later(cx: &Cx, failures: u64) -> JobOutcome {
-    JobOutcome::Again((cx.now_ms().saturating_add(wait_ms(failures)), payload(failures)))
+fn later(cx: &Cx, told: &Told) -> JobOutcome {
+    JobOutcome::Again((cx.now_ms().saturating_add(wait_ms(told.failures)), told.payload()))
 }
 
 /// Has the static roles of a connection that are due be changed now: what kept them from it may have been mended.
@@ -119,7 +158,7 @@ pub(crate) fn wake(cx: &Cx, connection: &str) -> Result<()> {
     for name in cx.list::<StaticRole>(&Page::default())?.0.iter().take(WOKEN_MAX) {
         let role = cx.get::<StaticRole>(name)?.filter(|role| role.db_name == connection);
         if role.is_some_and(|role| role.failures > 0 || role.next_ms <= cx.now_ms()) {
-            cx.schedule(JOB, name, PAYLOAD, cx.now_ms())?;
+            cx.schedule(JOB, name, &Told::first(connection).payload(), cx.now_ms())?;
         }
     }
     Ok(())
@@ -167,16 +206,17 @@ pub(crate) fn due(cx: &Cx, whose: &str, payload: &[u8]) -> Result<JobOutcome> {
         Some(ROOTS) => automation::due(cx, &whose[ROOTS.len()..], payload),
         Some(NAMES) => reserved::forget(cx, &whose[NAMES.len()..]),
         Some(USERS) => creds::undo_again(cx, payload),
-        _ => role_due(cx, whose, count(payload)),
+        _ => role_due(cx, whose, Told::read(payload)),
     }
 }
 
 /// While it can be, it says itself when it is to run again: the host would have one that fails wait for up to a day.
-fn role_due(cx: &Cx, name: &str, waited: u64) -> Result<JobOutcome> {
+fn role_due(cx: &Cx, name: &str, told: Told) -> Result<JobOutcome> {
     let Ok(_lock) = cx.acquire(&static_role_lock(name), LOCK_MS) else {
-        return Ok(later(cx, waited.saturating_add(1)));
+        return Ok(later(cx, &told.failed()));
     };
     let Some(mut role) = cx.get::<StaticRole>(name)? else { return Ok(JobOutcome::Done) };
+    let told = Told { lane: role.db_name.clone(), ..told };
     let now_ms = cx.now_ms();
     // What was begun is finished, however late.
     if role.failures == 0 && role.rhythm.is_missed(role.next_ms, now_ms) {
@@ -190,11 +230,11 @@ fn role_due(cx: &Cx, name: &str, waited: u64) -> Result<JobOutcome> {
             cx.log(Level::Warn, FAILED, &[("role", name), ("error", &kind(&error))]);
         }
         if !is_begun {
-            return Ok(later(cx, waited.saturating_add(1)));
+            return Ok(later(cx, &told.failed()));
         }
     }
     cx.put(name, &role)?;
-    Ok(JobOutcome::Again((due_ms(cx, &role), PAYLOAD.to_vec())))
+    Ok(JobOutcome::Again((due_ms(cx, &role), Told::first(&role.db_name).payload())))
 }
 
 /// A change of which nobody knows how it went: the job makes another.
@@ -211,5 +251,22 @@ pub(crate) fn settle(cx: &Cx, data: &[u8]) -> Result<()> {
     let Some(mut role) = cx.get::<StaticRole>(&name)?.filter(|role| role.last_ms == last_ms) else { return Ok(()) };
     role.failures = role.failures.max(1);
     cx.put(&name, &role)?;
-    cx.schedule(JOB, &name, PAYLOAD, cx.now_ms())
+    cx.schedule(JOB, &name, &Told::first(&role.db_name).payload(), cx.now_ms())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_job_is_told_names_the_connection_and_is_read_as_it_once_was() {
+        let told = Told::first("p\"g").failed().failed();
+        assert_eq!(told.payload(), br#"{"lane":"p\"g","failures":2}"#);
+        let again = Told::read(&told.payload());
+        assert_eq!((again.lane.as_str(), again.failures), ("p\"g", 2));
+        for (before, failures) in [("null", 0), ("7", 7), ("", 0), ("{", 0), ("[3]", 0)] {
+            let told = Told::read(before.as_bytes());
+            assert_eq!((told.lane.as_str(), told.failures), ("", failures), "{before}");
+        }
+    }
 }

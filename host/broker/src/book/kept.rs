@@ -28,6 +28,11 @@ impl Kept {
         self.0
     }
 
+    /// The text itself.
+    pub(crate) fn expose(&self) -> &[u8] {
+        self.0.expose()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.0.expose().len()
     }

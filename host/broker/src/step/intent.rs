@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::again::{self, back_off};
 use super::expire::plugin_of;
 use crate::book::kept::{self, Kept};
+use crate::book::lane::Lane;
 use crate::book::leases::{self, Due, Refusal};
 use crate::book::mounts::{self, Mount};
 use crate::book::{jobs, opaque, space};
@@ -67,6 +68,11 @@ impl IntentRecord {
     pub(crate) fn about(&self) -> String {
         let found = serde_json::from_slice::<About>(self.data.duplicate().expose());
         found.map_or_else(|_| String::new(), |found| found.about.chars().take(ABOUT_MAX).collect())
+    }
+
+    /// The part of its mount that it is about.
+    pub(crate) fn lane(&self) -> Lane {
+        Lane::of(self.mount, self.data.expose())
     }
 }
 
