@@ -1,99 +1,47 @@
 //! How many calls run at once: over all, and for one mount.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bulkhead_model::seam::plugin::CallFailure;
-use parking_lot::Mutex;
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::limits::PoolLimits;
+use crate::shares::{Bounds, Share, Shares};
 
-/// Mounts remembered with no call running; beyond this they are forgotten at once.
-/// Why: remembering saves an allocation per call, forgetting bounds the map.
-const IDLE_MOUNTS_MAX: usize = 10_000;
+/// Calls that wait for an instance, over all. Source: ours. Why: each holds its request.
+const WAITING_MAX: usize = 256;
+/// Of these, calls of one mount, or of its drivers at one database. Source: ours.
+const WAITING_OF_MOUNT_MAX: usize = 128;
 
 /// Counts calls in.
 pub(crate) struct Admission {
-    instances: Semaphore,
-    mounts: Mutex<HashMap<Arc<str>, u32>>,
-    per_mount: u32,
+    instances: Arc<Shares>,
     wait: Duration,
 }
 
-/// A mount's place, given back when dropped.
-pub(crate) struct Place<'a> {
-    admission: &'a Admission,
-    mount: Arc<str>,
-}
-
-/// Proof that a call may take an instance; gives both places back when dropped, so it
+/// Proof that a call may take an instance; gives its place back when dropped, so it
 /// must be dropped after the store.
-pub(crate) struct Admitted<'a> {
-    _instance: SemaphorePermit<'a>,
-    _place: Place<'a>,
+pub(crate) struct Admitted {
+    _instance: Share,
 }
 
 impl Admission {
     pub(crate) fn new(limits: &PoolLimits) -> Self {
-        Self {
-            instances: Semaphore::new(limits.instances as usize),
-            mounts: Mutex::new(HashMap::new()),
-            per_mount: limits.per_mount,
-            wait: Duration::from_millis(limits.wait_ms),
-        }
+        let instances = Shares::new(Bounds {
+            in_all: limits.instances as usize,
+            each: limits.per_mount as usize,
+            waiting: WAITING_MAX,
+            waiting_each: WAITING_OF_MOUNT_MAX,
+        });
+        Self { instances, wait: Duration::from_millis(limits.wait_ms) }
     }
 
-    /// Counts a call of this mount in, unless the mount has used its share.
+    /// Counts a call of this mount in, once there is an instance for it, for which it waits, not for long.
     ///
     /// # Errors
-    /// [`CallFailure::Busy`].
-    pub(crate) fn enter(&self, mount: &str) -> Result<Place<'_>, CallFailure> {
-        let mut mounts = self.mounts.lock();
-        let name = match mounts.get_key_value(mount) {
-            Some((name, _)) => Arc::clone(name),
-            None => mount.into(),
-        };
-        let running = mounts.entry(Arc::clone(&name)).or_insert(0);
-        if *running >= self.per_mount {
-            return Err(CallFailure::Busy);
-        }
-        *running += 1;
-        Ok(Place { admission: self, mount: name })
-    }
-
-    fn leave(&self, mount: &str) {
-        let mut mounts = self.mounts.lock();
-        let running = mounts.get_mut(mount).expect("whoever leaves has entered");
-        *running -= 1;
-        if *running == 0 && mounts.len() > IDLE_MOUNTS_MAX {
-            mounts.remove(mount);
-        }
-    }
-}
-
-impl<'a> Place<'a> {
-    /// Waits, not for long, for an instance.
-    ///
-    /// # Errors
-    /// [`CallFailure::Busy`] when none came free in time.
-    pub(crate) async fn instance(self) -> Result<Admitted<'a>, CallFailure> {
-        let admission = self.admission;
-        let permit = match admission.instances.try_acquire() {
-            Ok(permit) => permit,
-            Err(_) if admission.wait.is_zero() => return Err(CallFailure::Busy),
-            Err(_) => match tokio::time::timeout(admission.wait, admission.instances.acquire()).await {
-                Ok(Ok(permit)) => permit,
-                Ok(Err(_)) | Err(_) => return Err(CallFailure::Busy),
-            },
-        };
-        Ok(Admitted { _instance: permit, _place: self })
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.admission.leave(&self.mount);
+    /// [`CallFailure::Busy`] when none came free in time, or too many wait.
+    pub(crate) async fn enter(&self, mount: &str) -> Result<Admitted, CallFailure> {
+        let instance = self.instances.take(mount, self.wait).await.ok_or(CallFailure::Busy)?;
+        Ok(Admitted { _instance: instance })
     }
 }

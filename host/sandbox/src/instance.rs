@@ -14,7 +14,7 @@ use wasmtime::component::{self, InstancePre, Linker};
 use wasmtime::{Store, Trap, UpdateDeadline};
 use zeroize::Zeroize;
 
-use crate::admission::{Admitted, Place};
+use crate::admission::Admitted;
 use crate::answer::Unsound;
 use crate::compile::{Compiled, Facts, plain, store_limits};
 use crate::error::SandboxError;
@@ -48,7 +48,7 @@ pub(crate) struct Loaded {
 /// A call that was let in.
 pub(crate) struct Entered<'a> {
     _ticking: Ticking<'a>,
-    _admitted: Admitted<'a>,
+    _admitted: Admitted,
     _turn: Option<Turn>,
 }
 
@@ -116,7 +116,8 @@ impl Loaded {
     /// # Errors
     /// [`CallFailure::Busy`], counted.
     pub(crate) async fn enter(&self, mount: &str) -> Result<Entered<'_>, CallFailure> {
-        self.entered(self.runtime.admission.enter(mount)).await
+        let admitted = self.runtime.admission.enter(mount).await.map_err(|busy| self.failed(busy))?;
+        Ok(Entered { _ticking: self.runtime.ticker.begin(), _admitted: admitted, _turn: None })
     }
 
     /// Lets a call of a driver in that works for a mount, with this config, once it is its turn: so
@@ -128,14 +129,8 @@ impl Loaded {
     pub(crate) async fn enter_for(&self, mount: &str, config: &[u8]) -> Result<Entered<'_>, CallFailure> {
         let lane = format!("driver/{mount}/{:x}", self.runtime.hasher.hash_one(config));
         let turn = self.runtime.turns.take(&lane).await.map_err(|busy| self.failed(busy))?;
-        let entered = self.entered(self.runtime.admission.enter(&lane)).await?;
+        let entered = self.enter(&lane).await?;
         Ok(Entered { _turn: Some(turn), ..entered })
-    }
-
-    async fn entered<'a>(&'a self, place: Result<Place<'a>, CallFailure>) -> Result<Entered<'a>, CallFailure> {
-        let place = place.map_err(|busy| self.failed(busy))?;
-        let admitted = place.instance().await.map_err(|busy| self.failed(busy))?;
-        Ok(Entered { _ticking: self.runtime.ticker.begin(), _admitted: admitted, _turn: None })
     }
 
     /// The way out of a call, if the component has any use for one.

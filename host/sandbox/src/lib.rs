@@ -28,6 +28,7 @@ mod outlets;
 mod password;
 mod sandbox;
 mod seal;
+mod shares;
 mod surface;
 mod ticker;
 mod trusted;

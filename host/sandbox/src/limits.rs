@@ -20,12 +20,12 @@ pub struct PoolLimits {
     /// Instances alive at once. Source: ours. Why: each holds a memory slot, of which
     /// up to 256 KiB stays resident, and 160 KiB of stack: 104 MiB for 256 of them.
     pub instances: u32,
-    /// Instances alive at once for one mount. Source: ours. Why: a mount whose guest
-    /// hangs must leave room for the others.
+    /// Instances alive at once for one mount, and never more than half of what the others leave. Source: ours. Why: a
+    /// mount whose guest hangs must leave room for the others.
     pub per_mount: u32,
     /// How long a call waits for a free instance, in milliseconds; then it is refused
-    /// as busy. Source: ours. Why: a short burst should not fail, and a long one
-    /// should be told to back off rather than queue.
+    /// as busy. Source: ours: longer than somebody waits for a database that does not answer, who has an instance
+    /// meanwhile. Why: a short burst should not fail, and a long one should be told to back off rather than queue.
     pub wait_ms: u64,
     /// Linear memory of one instance, in bytes, at most 64 MiB. Source: ours. Why:
     /// instances × this is what hostile guests can make resident.
@@ -42,7 +42,7 @@ impl Default for PoolLimits {
         Self {
             instances: 256,
             per_mount: 192,
-            wait_ms: 100,
+            wait_ms: 2_500,
             memory_bytes: 64 << 20,
             password_hashes: processors.min(PASSWORD_HASHES_MAX),
         }
@@ -222,11 +222,14 @@ pub(crate) const RESOURCES_MAX: usize = 32;
 
 /// Connections of one mount, those that wait among them. Source: ours; a database that takes
 /// more from one client is a large one. Why: each takes a session of the server and a socket here.
-pub(crate) const CONNECTIONS_MAX: usize = 32;
+pub(crate) const CONNECTIONS_MAX: usize = 64;
 
-/// Of these, connections to one address. Source: ours. Why: one that does not answer must leave
-/// places for the others.
+/// Of these, connections to one address, and never more than half of what those to others leave. Source: ours. Why:
+/// those that do not answer must leave places for the others, however many they are.
 pub(crate) const PER_ADDRESS_MAX: usize = 16;
+
+/// Those who wait for a connection of one mount. Source: ours: instances of all calls.
+pub(crate) const WAITING_FOR_CONNECTIONS_MAX: usize = 256;
 
 /// Connections of one mount that wait for a later call. Source: ours.
 pub(crate) const PARKED_MAX: usize = 16;

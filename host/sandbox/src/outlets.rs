@@ -2,7 +2,7 @@
 //! next call.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -10,9 +10,9 @@ use bulkhead_model::hidden::Hidden;
 use bulkhead_model::seam::egress::{EgressError, Verification};
 use bulkhead_model::seam::net::{NetAddress, NetTls, Wire};
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::limits::{CONNECTIONS_MAX, PARKED_MAX, PARKED_SECS_MAX, PER_ADDRESS_MAX};
+use crate::limits::{CONNECTIONS_MAX, PARKED_MAX, PARKED_SECS_MAX, PER_ADDRESS_MAX, WAITING_FOR_CONNECTIONS_MAX};
+use crate::shares::{Bounds, Share, Shares};
 
 /// How often connections that waited long enough are ended.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
@@ -24,11 +24,11 @@ pub(crate) struct Line {
     /// Whether the server's certificate was left unverified, in part or in whole.
     pub(crate) unverified: bool,
     /// Its place among those of the mount, given back with it.
-    _place: Place,
+    _place: Share,
 }
 
 impl Line {
-    pub(crate) fn new(wire: Box<dyn Wire>, address: NetAddress, place: Place) -> Self {
+    pub(crate) fn new(wire: Box<dyn Wire>, address: NetAddress, place: Share) -> Self {
         Self { wire, address, unverified: false, _place: place }
     }
 
@@ -46,12 +46,6 @@ impl Line {
     }
 }
 
-/// A place among the connections of a mount, and among those to one address.
-pub(crate) struct Place {
-    _of_mount: OwnedSemaphorePermit,
-    _of_address: OwnedSemaphorePermit,
-}
-
 /// A connection that waits.
 struct Parked {
     line: Line,
@@ -63,12 +57,9 @@ struct Parked {
 
 /// Of one mount.
 struct Mount {
-    places: Arc<Semaphore>,
-    /// Of each address, so that one that does not answer leaves places for the others.
-    by_address: HashMap<NetAddress, Arc<Semaphore>>,
+    /// By the address that connections lead to.
+    places: Arc<Shares>,
     parked: Vec<Parked>,
-    /// How many wait for a place.
-    waiting: Arc<AtomicUsize>,
 }
 
 /// Of all mounts.
@@ -79,44 +70,19 @@ pub(crate) struct Outlets {
     is_swept: AtomicBool,
 }
 
-/// Counted among those who wait.
-struct Waiting(Arc<AtomicUsize>);
-
-impl Waiting {
-    fn one(of: &Arc<AtomicUsize>) -> Self {
-        of.fetch_add(1, Ordering::SeqCst);
-        Self(Arc::clone(of))
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
 impl Outlets {
     /// A place for one more connection of a mount. Where there is none, one that waits is ended for it.
-    pub(crate) async fn place(&self, mount: &str, address: &NetAddress, within: Duration) -> Option<Place> {
-        let (of_mount, of_address, _waiting) = {
+    pub(crate) async fn place(&self, mount: &str, address: &NetAddress, within: Duration) -> Option<Share> {
+        let name = address.to_string();
+        let places = {
             let mut mounts = self.mounts.lock();
             let mount = mounts.entry(mount.to_owned()).or_insert_with(Mount::new);
-            mount.by_address.retain(|_, places| places.available_permits() < PER_ADDRESS_MAX);
-            let per_address = || Arc::new(Semaphore::new(PER_ADDRESS_MAX));
-            let of_address = mount.by_address.entry(address.clone()).or_insert_with(per_address);
-            let of_address = Arc::clone(of_address);
-            let is_short = mount.places.available_permits() == 0 || of_address.available_permits() == 0;
-            if is_short && !mount.parked.is_empty() {
-                drop(mount.parked.remove(0));
+            if !mount.places.has_room(&name) {
+                drop(mount.evict(address, &name));
             }
-            (Arc::clone(&mount.places), of_address, Waiting::one(&mount.waiting))
+            Arc::clone(&mount.places)
         };
-        // The address first: whoever waits for one that does not answer keeps nobody else waiting.
-        let both = async {
-            let of_address = of_address.acquire_owned().await.ok()?;
-            Some(Place { _of_mount: of_mount.acquire_owned().await.ok()?, _of_address: of_address })
-        };
-        tokio::time::timeout(within, both).await.ok()?
+        places.take(&name, within).await
     }
 
     /// Leaves a connection for a later call of the mount by the same component.
@@ -131,7 +97,7 @@ impl Outlets {
         let mut mounts = self.mounts.lock();
         let mount = mounts.entry(mount.to_owned()).or_insert_with(Mount::new);
         // Somebody waits for its place.
-        if mount.waiting.load(Ordering::SeqCst) > 0 {
+        if mount.places.is_wanted_of(&line.address.to_string()) {
             return;
         }
         if mount.parked.len() >= PARKED_MAX {
@@ -177,12 +143,21 @@ impl Outlets {
 
 impl Mount {
     fn new() -> Self {
-        Self {
-            places: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
-            by_address: HashMap::new(),
-            parked: Vec::new(),
-            waiting: Arc::default(),
-        }
+        let places = Shares::new(Bounds {
+            in_all: CONNECTIONS_MAX,
+            each: PER_ADDRESS_MAX,
+            waiting: WAITING_FOR_CONNECTIONS_MAX,
+            waiting_each: WAITING_FOR_CONNECTIONS_MAX,
+        });
+        Self { places, parked: Vec::new() }
+    }
+
+    /// One that waits whose place is one for this address: another to the same, or any where all places are taken and
+    /// this address has none. What others left is not ended for who has his share.
+    fn evict(&mut self, address: &NetAddress, name: &str) -> Option<Parked> {
+        let same = self.parked.iter().position(|parked| parked.line.address == *address);
+        let any = (!self.parked.is_empty() && self.places.is_full_for(name)).then_some(0);
+        same.or(any).map(|at| self.parked.remove(at))
     }
 }
 
