@@ -2,6 +2,7 @@
 //! here: what a user sees. What must not: how a driver speaks (that is the drivers' own tests).
 
 mod crowds;
+mod hanging;
 mod late;
 mod sessions;
 

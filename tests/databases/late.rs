@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 use super::{connection, intents, user, with_engine};
 
 /// A role of this name at a connection of this name, both by that config.
-fn role(node: &Node, name: &str, config: &Value, statements: &str) {
+pub(super) fn role(node: &Node, name: &str, config: &Value, statements: &str) {
     node.put(&format!("database/config/{name}"), config);
     let role = json!({ "db_name": name, "creation_statements": statements, "default_ttl": "1h" });
     node.put(&format!("database/roles/{name}"), &role);
 }
 
-fn mariadb(port: u16) -> Value {
+pub(super) fn mariadb(port: u16) -> Value {
     json!({
         "plugin_name": "mysql-database-plugin", "allowed_roles": "*", "username": ADMIN, "password": ADMIN_PASSWORD,
         "connection_url": format!("{{{{username}}}}:{{{{password}}}}@tcp(127.0.0.1:{port})/"),

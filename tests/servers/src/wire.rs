@@ -1,5 +1,6 @@
 //! The way to a server, on which a packet can be late: whoever sent it is told that the way is broken, while the
 //! server gets it when the test says so. That is what a network does which loses the answer, or takes its time.
+//! And it can fall silent, as that to a machine does that hangs.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -30,6 +31,8 @@ struct State {
     wanted: Option<Vec<u8>>,
     is_held: bool,
     is_released: bool,
+    /// Nothing reaches the server any more.
+    is_silent: bool,
     /// The server has answered the late packet, or ended its session.
     is_over: bool,
 }
@@ -82,6 +85,11 @@ impl Wire {
         self.shared.set(|state| *state = State { wanted: Some(text.as_bytes().to_vec()), ..State::default() });
     }
 
+    /// From now on the server gets nothing, and whoever sends is told nothing: it hangs.
+    pub fn fall_silent(&self) {
+        self.shared.set(|state| state.is_silent = true);
+    }
+
     /// Lets the server have what is late, and waits until it has answered or ended the session.
     ///
     /// # Panics
@@ -102,6 +110,9 @@ fn pass(shared: &Shared, client: TcpStream, server: u16) {
         let mut buffer = [0; 16 * 1024];
         while let Ok(read @ 1..) = reads.read(&mut buffer) {
             let packet = &buffer[..read];
+            if shared.state().is_silent {
+                continue;
+            }
             if is_late(shared, packet) {
                 is_late_here.store(true, Ordering::SeqCst);
                 let _ = reads.shutdown(Shutdown::Both);
