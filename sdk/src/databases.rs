@@ -38,6 +38,29 @@ pub fn available() -> Vec<String> {
     database_drivers::available()
 }
 
+/// Why a driver did not do what it was asked, and whether it may have begun to.
+#[derive(Debug)]
+pub struct Failed {
+    /// What came of it.
+    pub error: Error,
+    /// Whether something may be done at the database for it, or yet be: always, unless the driver says for certain
+    /// that nothing is ([`crate::driver::unbegun`]).
+    pub is_begun: bool,
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        let (error, is_begun) = crate::unbegun::heard(error);
+        Self { error, is_begun }
+    }
+}
+
+impl From<Failed> for Error {
+    fn from(failed: Failed) -> Self {
+        failed.error
+    }
+}
+
 /// A driver, and the config that each of its calls gets. There is no `Debug`: the config has secrets.
 #[derive(Clone, Copy)]
 pub struct Driver<'a> {
@@ -67,7 +90,8 @@ impl<'a> Driver<'a> {
     /// # Errors
     /// [`Error::InvalidRequest`] for what is wrong with the config, else what came of connecting.
     pub fn verify(self, connect: bool) -> Result<String> {
-        let kept = database_drivers::verify(self.name, self.config.as_bytes(), connect)?;
+        let kept = database_drivers::verify(self.name, self.config.as_bytes(), connect);
+        let kept = kept.map_err(|error| Failed::from(error).error)?;
         String::from_utf8(kept).map_err(|_| Error::internal("a driver's config is not UTF-8"))
     }
 
@@ -84,17 +108,17 @@ impl<'a> Driver<'a> {
     ///
     /// # Errors
     /// [`Error::PreconditionFailed`] if there is such a user already, whom nobody made for this request and
-    /// nobody may remove for it. Else what came of it: there may be a user all the same.
-    pub fn create_user(self, spec: &UserSpec) -> Result<String> {
-        database_drivers::create_user(self.name, self.config.as_bytes(), spec)
+    /// nobody may remove for it. Else what came of it: where something was begun, there may be a user all the same.
+    pub fn create_user(self, spec: &UserSpec) -> Result<String, Failed> {
+        Ok(database_drivers::create_user(self.name, self.config.as_bytes(), spec)?)
     }
 
     /// Changes a user, outside.
     ///
     /// # Errors
-    /// What came of it. It may be changed all the same.
-    pub fn change_user(self, change: &UserChange) -> Result<()> {
-        database_drivers::change_user(self.name, self.config.as_bytes(), change)
+    /// What came of it. Where something was begun, it may be changed all the same.
+    pub fn change_user(self, change: &UserChange) -> Result<(), Failed> {
+        Ok(database_drivers::change_user(self.name, self.config.as_bytes(), change)?)
     }
 
     /// Removes a user, outside; one that is not there is removed.
@@ -102,6 +126,7 @@ impl<'a> Driver<'a> {
     /// # Errors
     /// What came of it.
     pub fn delete_user(self, removal: &UserRemoval) -> Result<()> {
-        database_drivers::delete_user(self.name, self.config.as_bytes(), removal)
+        let done = database_drivers::delete_user(self.name, self.config.as_bytes(), removal);
+        done.map_err(|error| Failed::from(error).error)
     }
 }

@@ -4,6 +4,7 @@
 //! the node's memory.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt::Display;
 
 use crate::bindings::mounted::bulkhead::plugin::database_types as wit;
@@ -52,7 +53,8 @@ pub trait Driver: 'static {
     /// Makes a user, of the name in `spec` or else of one of its own; gives the name.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] if the database cannot be reached, [`Error::Upstream`] if it refuses.
+    /// [`Error::Unavailable`] if the database cannot be reached, [`Error::Upstream`] if it refuses; [`watched`]
+    /// says where that was before anything was begun, [`Error::PreconditionFailed`] where there is such a user already.
     fn create_user(cx: &Cx, config: &Settings, spec: &UserSpec) -> Result<String>;
 
     /// Changes credential or end of a user.
@@ -218,6 +220,41 @@ pub fn refusal(error: Error) -> Error {
         Error::Unavailable(text) | Error::Upstream(text) => Error::InvalidRequest(text),
         other => other,
     }
+}
+
+/// Whether a call has begun something at the database that concerns its user.
+#[derive(Debug, Default)]
+pub struct Begun(Cell<bool>);
+
+impl Begun {
+    /// From now on it has, or may have: what concerns the user is about to be sent.
+    pub fn now(&self) {
+        self.0.set(true);
+    }
+
+    /// Whether it has.
+    #[must_use]
+    pub fn is(&self) -> bool {
+        self.0.get()
+    }
+}
+
+/// Does what a call asks for, and has an error from before anything was begun say so ([`unbegun`]).
+///
+/// # Errors
+/// Those of `act`.
+pub fn watched<R>(act: impl FnOnce(&Begun) -> Result<R>) -> Result<R> {
+    let begun = Begun::default();
+    act(&begun).map_err(|error| if begun.is() { error } else { unbegun(error) })
+}
+
+/// Says of an error of [`Driver::create_user`] or [`Driver::change_user`] that nothing was begun: of what concerns the
+/// user, nothing was sent, and nothing will arrive. Its caller forgets the intent then, and nobody undoes anything;
+/// so this is for what is certain, such as a session that did not begin. It is put on last, over all that is
+/// put before the text.
+#[must_use]
+pub fn unbegun(error: Error) -> Error {
+    crate::unbegun::said(error)
 }
 
 /// The password of a credential.

@@ -42,6 +42,7 @@ mod storage;
 pub mod template;
 pub mod time;
 pub mod token_fields;
+mod unbegun;
 pub mod wire;
 
 pub use auth::{Auth, Verdict};

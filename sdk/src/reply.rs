@@ -65,6 +65,23 @@ impl Reply {
         reply
     }
 
+    /// A failure that still commits: the one that `error` would be if it were returned.
+    ///
+    /// # Errors
+    /// The error itself, where its text is not for the caller.
+    pub fn refused(error: Error) -> Result<Self> {
+        let (status, text) = match error {
+            Error::InvalidRequest(text) => (400, text),
+            Error::PermissionDenied(text) => (403, text),
+            Error::PreconditionFailed(text) => (412, text),
+            Error::RateLimited(text) => (429, text),
+            Error::Upstream(text) => (502, text),
+            Error::Unavailable(text) => (503, text),
+            other => return Err(other),
+        };
+        Ok(Self::failed(status, text))
+    }
+
     /// Another status than 200 or 204.
     #[must_use]
     pub const fn status(mut self, status: u16) -> Self {

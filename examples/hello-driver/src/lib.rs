@@ -3,7 +3,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))] // a test says what failed by where it stopped
 
-use bulkhead_sdk::driver::{Driver, Settings, UserChange, UserRemoval, UserSpec, password};
+use bulkhead_sdk::driver::{Begun, Driver, Settings, UserChange, UserRemoval, UserSpec, password, watched};
 use bulkhead_sdk::net::Connection;
 use bulkhead_sdk::{Cx, Error, Result};
 
@@ -20,12 +20,13 @@ const ANSWER_BYTES_MAX: usize = 64;
 const REFUSED: &str = "the database refuses";
 
 /// Has the database do something: a line, and its answer. The words must be words.
-fn tell(config: &Settings, words: &[&str]) -> Result<()> {
+fn tell(config: &Settings, words: &[&str], begun: &Begun) -> Result<()> {
     let address = config.text("address")?;
     if !words.iter().all(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_graphic())) {
         return Err(Error::invalid("a name or password has signs that this database does not take"));
     }
     let mut connection = Connection::connect(&format!("tcp://{address}"), None, TIMEOUT_MS)?;
+    begun.now();
     connection.write_all(format!("{}\n", words.join(" ")).as_bytes(), TIMEOUT_MS)?;
     let mut answer = Vec::new();
     while !answer.ends_with(b"\n") {
@@ -62,7 +63,7 @@ impl Driver for Hello {
             return Err(Error::invalid("address is required: host:port"));
         }
         if connect {
-            tell(config, &["HELLO"])?;
+            tell(config, &["HELLO"], &Begun::default())?;
         }
         Ok(config.clone())
     }
@@ -74,18 +75,20 @@ impl Driver for Hello {
     fn create_user(cx: &Cx, config: &Settings, spec: &UserSpec) -> Result<String> {
         let proposed = || Self::propose_username(cx, config, spec);
         let name = spec.username.clone().map_or_else(proposed, Ok)?;
-        tell(config, &["ADD", &name, password(&spec.credential)?]).map_err(taken)?;
+        let words = ["ADD", &name, password(&spec.credential)?];
+        watched(|begun| tell(config, &words, begun)).map_err(taken)?;
         Ok(name)
     }
 
     fn change_user(_cx: &Cx, config: &Settings, change: &UserChange) -> Result<()> {
         // Its accounts have no end of their own: nothing is to be done for a new one.
         let Some(credential) = &change.credential else { return Ok(()) };
-        tell(config, &["SET", &change.username, password(credential)?])
+        let words = ["SET", &change.username, password(credential)?];
+        watched(|begun| tell(config, &words, begun))
     }
 
     fn delete_user(_cx: &Cx, config: &Settings, removal: &UserRemoval) -> Result<()> {
-        tell(config, &["DROP", &removal.username])
+        tell(config, &["DROP", &removal.username], &Begun::default())
     }
 }
 

@@ -4,7 +4,7 @@
 //! used. What does not commit with a lease is removed again.
 
 use bulkhead_sdk::Caller;
-use bulkhead_sdk::databases::{Credential, Driver, UserChange, UserRemoval, UserSpec};
+use bulkhead_sdk::databases::{Credential, Driver, Failed, UserChange, UserRemoval, UserSpec};
 use bulkhead_sdk::json::{self, Object};
 use bulkhead_sdk::prelude::*;
 
@@ -120,14 +120,7 @@ pub(crate) fn generate(cx: &Cx, name: &Name, caller: &Caller) -> Result<Reply> {
     match driver.create_user(&spec) {
         Ok(made) if made == user.username => {}
         Ok(made) => return Err(strayed(driver, made)),
-        // Somebody else's user: to undo the intent would remove that. A reply, unlike an error, commits.
-        Err(Error::PreconditionFailed(text)) => {
-            if reserved {
-                reserved::free(cx, &user.db_name, &user.username, None)?;
-            }
-            return Ok(Reply::failed(400, text));
-        }
-        Err(error) => return Err(error),
+        Err(failed) => return not_made(cx, &user, failed),
     }
     user.rollback_statements.clear();
     user.about.clear();
@@ -135,6 +128,21 @@ pub(crate) fn generate(cx: &Cx, name: &Name, caller: &Caller) -> Result<Reply> {
     let answer = made.told.into_iter().fold(Object::new(), told).text("username", &user.username);
     let reply = Reply::text(answer.end()).leased("creds", role.default_ttl, &user)?;
     Ok(if role.max_ttl.0 > 0 { reply.max_ttl(role.max_ttl) } else { reply })
+}
+
+/// What is told where no user was made. Unless something may have been begun, the intent goes, because a reply, unlike an
+/// error, commits.
+fn not_made(cx: &Cx, user: &User, failed: Failed) -> Result<Reply> {
+    let reply = match failed {
+        // Somebody else's user: to undo the intent would remove that.
+        Failed { error: Error::PreconditionFailed(text), .. } => Reply::failed(400, text),
+        Failed { error, is_begun: false } => Reply::refused(error)?,
+        Failed { error, is_begun: true } => return Err(error),
+    };
+    if user.reserved {
+        reserved::free(cx, &user.db_name, &user.username, None)?;
+    }
+    Ok(reply)
 }
 
 /// The driver made a user of another name than it said. Nobody would ever remove that one.

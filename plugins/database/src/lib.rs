@@ -62,7 +62,7 @@ impl Database {
     fn reload(cx: &Cx, plugin_name: &str) -> Result<Reply> { connection::reload(cx, plugin_name) }
     /// Change the password that the connection logs in with.
     #[update("rotate-root/{name}", active_only, id = "rotate-root-credentials", synopsis = help::ROTATE_ROOT, describe(name = help::CONNECTION))]
-    fn rotate_root(cx: &Cx, named: Name) -> Result<()> { root::rotate(cx, &named) }
+    fn rotate_root(cx: &Cx, named: Name) -> Result<Reply> { root::rotate(cx, &named) }
     #[rollback("root")]
     fn settle_root(cx: &Cx, data: &[u8]) -> Result<()> { root::settle(cx, data) }
 

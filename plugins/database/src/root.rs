@@ -3,7 +3,7 @@
 //! From the moment the database is asked to change it until the record says so, nobody can tell which
 //! one holds. Both are in the intent by then, so that whoever settles it can try.
 
-use bulkhead_sdk::databases::{Credential, Driver, UserChange};
+use bulkhead_sdk::databases::{Credential, Driver, Failed, UserChange};
 use bulkhead_sdk::json;
 use bulkhead_sdk::prelude::*;
 
@@ -48,16 +48,20 @@ impl Change {
     }
 
     /// Has the database take the new password, and the connection know it.
-    fn carry_out(&self, cx: &Cx, connection: &mut Connection) -> Result<()> {
+    fn carry_out(&self, cx: &Cx, connection: &mut Connection) -> Result<(), Failed> {
         let new = connection.details.with_password(&self.password)?;
         let made = self.make(&connection.details, self.password.expose());
+        if let Err(Failed { is_begun: false, .. }) = made {
+            return made;
+        }
         // The database's own word counts, not what came of the call: its answer may be what was lost.
         if !holds(&self.driver, &new) {
             made?;
-            return Err(Error::upstream("the database does not take the new password"));
+            return Err(Error::upstream("the database does not take the new password").into());
         }
+        connection.automation.note_change(cx.now_ms())?;
         connection.details = new;
-        connection.automation.note_change(cx.now_ms())
+        Ok(())
     }
 
     fn read(data: &[u8]) -> Result<Self> {
@@ -102,7 +106,7 @@ impl Change {
     }
 
     /// Asks the database to take `password`, logging in as `by` says.
-    fn make(&self, by: &Details, password: &str) -> Result<()> {
+    fn make(&self, by: &Details, password: &str) -> Result<(), Failed> {
         Driver::new(&self.driver, by.expose()).change_user(&UserChange {
             username: self.username.clone(),
             credential: Some(Credential::Password(password.to_owned())),
@@ -117,7 +121,7 @@ impl Change {
         match self.make(details, &details.text("password")?) {
             Ok(()) => Ok(true),
             // It may still be at the change that it was asked for first.
-            Err(Error::Unavailable(_)) => Err(unsettled()),
+            Err(Failed { error: Error::Unavailable(_), .. }) => Err(unsettled()),
             Err(_) => Ok(holds(&self.driver, details)),
         }
     }
@@ -129,14 +133,16 @@ fn holds(driver: &str, details: &Details) -> bool {
 }
 
 /// `rotate-root/:name`.
-pub(crate) fn rotate(cx: &Cx, name: &Name) -> Result<()> {
+pub(crate) fn rotate(cx: &Cx, name: &Name) -> Result<Reply> {
     let _lock = cx.acquire(&connection_lock(&name.0), LOCK_MS)?;
     let mut connection = Connection::required(cx, &name.0)?;
     let change = Change::of(cx, &name.0, &connection, 0)?;
     let _seat = seat::take(cx, &name.0, &connection)?;
-    cx.intend("root", &change)?;
-    change.carry_out(cx, &mut connection)?;
-    automation::keep(cx, &name.0, &connection)
+    match undertake(cx, &change, &mut connection)? {
+        Ok(()) => automation::keep(cx, &name.0, &connection).map(|()| Reply::empty()),
+        // A reply, unlike an error, commits: the intent goes.
+        Err(error) => Reply::refused(error),
+    }
 }
 
 /// Changes it because it is due, after so many failures; the connection is to be kept then. The inner error: it is as
@@ -153,11 +159,17 @@ pub(crate) fn attempt(cx: &Cx, name: &str, connection: &mut Connection, failures
     if !holds(&change.driver, &connection.details) {
         return Ok(Err(Error::Unavailable("the database does not take the password that is known".to_owned())));
     }
-    cx.intend("root", &change)?;
-    let Err(error) = change.carry_out(cx, connection) else { return Ok(Ok(())) };
+    undertake(cx, &change, connection)
+}
+
+/// Makes a change; what its errors are, as for [`attempt`].
+fn undertake(cx: &Cx, change: &Change, connection: &mut Connection) -> Result<Result<()>> {
+    cx.intend("root", change)?;
+    let Err(Failed { error, is_begun }) = change.carry_out(cx, connection) else { return Ok(Ok(())) };
     // A database that did not answer in time may still be at the change, and then nobody knows yet.
     let is_refused = !matches!(error, Error::Unavailable(_));
-    if is_refused && change.is_undone(&connection.details).is_ok_and(|is_undone| is_undone) {
+    let is_undone = || change.is_undone(&connection.details).is_ok_and(|is_undone| is_undone);
+    if !is_begun || (is_refused && is_undone()) {
         return Ok(Err(error));
     }
     Err(error)
@@ -224,7 +236,7 @@ fn put_back(change: &Change) -> Result<()> {
     let old = change.old();
     let new = old.with_password(&change.password)?;
     if holds(&change.driver, &new) {
-        return change.make(&new, &old.text("password")?);
+        return Ok(change.make(&new, &old.text("password")?)?);
     }
     if change.is_undone(&old)? { Ok(()) } else { Err(unsettled()) }
 }

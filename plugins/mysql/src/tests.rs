@@ -301,7 +301,11 @@ fn making(statements: &[&str], answers: &[Vec<u8>]) -> Result<String, Error> {
     // After the login, its settings and the lock of the account.
     let all = [vec![ok(2), ok(1), row(b"1")], answers.to_vec()].concat();
     let (mut bench, _) = server(greeting("mysql_native_password", CAN), all);
-    let spec = UserSpec {
+    bench.create_user(&config(PLAIN), &made_by(statements))
+}
+
+fn made_by(statements: &[&str]) -> UserSpec {
+    UserSpec {
         username: Some("name".to_owned()),
         display_name: String::new(),
         role_name: "app".to_owned(),
@@ -310,8 +314,21 @@ fn making(statements: &[&str], answers: &[Vec<u8>]) -> Result<String, Error> {
         rollback_statements: Vec::new(),
         credential: Credential::Password("p4ss".to_owned()),
         expires_at: None,
-    };
-    bench.create_user(&config(PLAIN), &spec)
+    }
+}
+
+#[test]
+fn an_error_says_that_nothing_was_begun_until_the_account_is_locked() {
+    for (answers, is_begun) in [
+        (vec![refused(2, 1045, "Access denied")], false),
+        (vec![ok(2), ok(1)], false),
+        (vec![ok(2), ok(1), row(b"1"), listed(false), refused(1, 1064, "syntax")], true),
+    ] {
+        let count = answers.len();
+        let (mut bench, _) = server(greeting("mysql_native_password", CAN), answers);
+        bench.create_user(&config(PLAIN), &made_by(&["CREATE USER '{{name}}'@'%'"])).unwrap_err();
+        assert_eq!(bench.was_begun(), is_begun, "{count}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Users: made, changed and removed by the operator's statements, or by those that do without.
 
-use bulkhead_sdk::driver::{UserChange, UserRemoval, UserSpec, password};
+use bulkhead_sdk::driver::{Begun, UserChange, UserRemoval, UserSpec, password};
 use bulkhead_sdk::sql::{self, Dialect, Values};
 use bulkhead_sdk::{Cx, Error, Level, Result};
 
@@ -25,7 +25,7 @@ const ANY_HOST: &str = "%";
 /// # Errors
 /// There are no statements, or they fail. What statements about accounts did is not undone then:
 /// the database ends its transaction at each of them.
-pub(crate) fn create(cx: &Cx, mut config: Config, spec: &UserSpec) -> Result<String> {
+pub(crate) fn create(cx: &Cx, mut config: Config, spec: &UserSpec, begun: &Begun) -> Result<String> {
     if sql::is_blank(&spec.statements) {
         return Err(Error::invalid("empty creation statements"));
     }
@@ -39,16 +39,16 @@ pub(crate) fn create(cx: &Cx, mut config: Config, spec: &UserSpec) -> Result<Str
     // A time without end is none that a database of this kind knows.
     let values = Values::new(&name).password(Some(password)).expiration(spec.expires_at.map(sql::timestamp));
     let statements = values.fill(&spec.statements, SQL)?;
-    let (fence, mut is_begun) = (fence::name(cx, &name)?, false);
+    let fence = fence::name(cx, &name)?;
     let made = config.pool.with_session(cx, &config, |session| {
         fence::within(session, &fence, |session| {
-            is_begun = true;
+            begun.now();
             make(session, &name, &statements)
         })
     });
     made.map_err(|error| {
         // Whose account it is, is not to lose it to an undoing.
-        if is_begun && !matches!(error, Error::PreconditionFailed(_)) {
+        if begun.is() && !matches!(error, Error::PreconditionFailed(_)) {
             roll_back(cx, &config, &fence, values.fill(&spec.rollback_statements, SQL));
         }
         config.hush.error(error)
@@ -123,7 +123,7 @@ fn roll_back(cx: &Cx, config: &Config, fence: &str, statements: Result<Vec<Strin
 ///
 /// # Errors
 /// There is nothing to change, or the statements fail.
-pub(crate) fn change(cx: &Cx, mut config: Config, change: &UserChange) -> Result<()> {
+pub(crate) fn change(cx: &Cx, mut config: Config, change: &UserChange, begun: &Begun) -> Result<()> {
     if change.credential.is_none() && change.expires_at.is_none() {
         return Err(Error::invalid("no change requested"));
     }
@@ -143,6 +143,7 @@ pub(crate) fn change(cx: &Cx, mut config: Config, change: &UserChange) -> Result
     let fence = fence::name(cx, &change.username)?;
     let done = config.pool.with_session(cx, &config, |session| {
         fence::within(session, &fence, |session| {
+            begun.now();
             let statements = match own {
                 false => &given,
                 true if is_of_ed25519(session, &change.username)? => &ed25519,

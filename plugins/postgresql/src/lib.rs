@@ -2,7 +2,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))] // a test says what failed by where it stopped
 
-use bulkhead_sdk::driver::{Driver, Settings, UserChange, UserRemoval, UserSpec, check_roots, refusal};
+use bulkhead_sdk::driver::{Driver, Settings, UserChange, UserRemoval, UserSpec, check_roots, refusal, watched};
 use bulkhead_sdk::{Cx, Result};
 
 mod address;
@@ -49,11 +49,11 @@ impl Driver for Postgresql {
     }
 
     fn create_user(cx: &Cx, config: &Settings, spec: &UserSpec) -> Result<String> {
-        users::create(cx, Config::read(cx, config)?, spec)
+        watched(|begun| users::create(cx, Config::read(cx, config)?, spec, begun))
     }
 
     fn change_user(cx: &Cx, config: &Settings, change: &UserChange) -> Result<()> {
-        users::change(cx, Config::read(cx, config)?, change)
+        watched(|begun| users::change(cx, Config::read(cx, config)?, change, begun))
     }
 
     fn delete_user(cx: &Cx, config: &Settings, removal: &UserRemoval) -> Result<()> {

@@ -347,6 +347,27 @@ fn a_duplicate_is_somebody_elses_role_only_where_it_is_this_role() {
 }
 
 #[test]
+fn an_error_says_that_nothing_was_begun_until_the_first_statement_is_sent() {
+    let config = config("postgres://{{username}}@h/d?sslmode=disable");
+    let spec = spec(Some("a"), Credential::Password("p4ss".to_owned()), "CREATE ROLE \"{{name}}\"");
+    let begun = [ready(), done("BEGIN")];
+    for (answers, is_begun) in [
+        (Vec::new(), false),
+        (vec![refused("28P01")], false),
+        (begun[..1].to_vec(), false),
+        ([&begun[..], &[refused("55P03")]].concat(), false),
+        ([&begun[..], &[one_row("")]].concat(), true),
+        ([&begun[..], &[one_row(""), refused("42501")]].concat(), true),
+    ] {
+        let count = answers.len();
+        let (mut bench, _) = server(answers);
+        let error = bench.create_user(&config, &spec).unwrap_err();
+        assert!(matches!(error, Error::Unavailable(_) | Error::Upstream(_)), "{count} {error:?}");
+        assert_eq!(bench.was_begun(), is_begun, "{count} {error:?}");
+    }
+}
+
+#[test]
 fn what_fails_for_somebody_elses_transaction_begins_anew() {
     let config = config("postgres://{{username}}@h/d?sslmode=disable");
     let spec = |statements: &str| spec(Some("a"), Credential::Password("p4ss".to_owned()), statements);

@@ -1,6 +1,6 @@
 //! Users: made, changed and removed by the operator's statements, or by those that do without.
 
-use bulkhead_sdk::driver::{Credential, UserChange, UserRemoval, UserSpec, common_name, password};
+use bulkhead_sdk::driver::{Begun, Credential, UserChange, UserRemoval, UserSpec, common_name, password};
 use bulkhead_sdk::sql::{self, Dialect, Values};
 use bulkhead_sdk::{Cx, Error, Level, Result};
 use postgres_protocol::password::scram_sha_256;
@@ -23,7 +23,7 @@ const CHANGE_END: &str = r#"ALTER ROLE "{{name}}" VALID UNTIL '{{expiration}}'"#
 ///
 /// # Errors
 /// There are no statements, or they fail; then nothing is left of it.
-pub(crate) fn create(cx: &Cx, mut config: Config, spec: &UserSpec) -> Result<String> {
+pub(crate) fn create(cx: &Cx, mut config: Config, spec: &UserSpec, begun: &Begun) -> Result<String> {
     if sql::is_blank(&spec.statements) {
         return Err(Error::invalid("empty creation statements"));
     }
@@ -45,11 +45,11 @@ pub(crate) fn create(cx: &Cx, mut config: Config, spec: &UserSpec) -> Result<Str
     }
     let has_password = password.is_some();
     let made = config.pool.with_session(cx, &config, |session| {
-        transaction::anew(session, &statements, |session| make(session, &name, &statements, has_password))
+        transaction::anew(session, &statements, |session| make(session, &name, &statements, (has_password, begun)))
     });
     made.map_err(|error| {
         // Whose role it is, is not to lose it to an undoing.
-        if !matches!(error, Error::PreconditionFailed(_)) {
+        if begun.is() && !matches!(error, Error::PreconditionFailed(_)) {
             roll_back(cx, &config, &name, values.fill(&spec.rollback_statements, SQL));
         }
         config.hush.error(during(error))
@@ -59,13 +59,19 @@ pub(crate) fn create(cx: &Cx, mut config: Config, spec: &UserSpec) -> Result<Str
 
 /// Makes a role by these statements, all or none. That there is one is said only where nothing was made here: what is
 /// somebody else's is not undone.
-fn make(session: &mut Session, name: &str, statements: &[String], has_password: bool) -> Result<(), Fault> {
+fn make(
+    session: &mut Session,
+    name: &str,
+    statements: &[String],
+    (has_password, begun): (bool, &Begun),
+) -> Result<(), Fault> {
     session.query(BEGIN)?;
     session.query(&revoke::alone_with(name))?;
     // Whoever has a certificate to a name is let in as its role, also where the statements only grant it something.
     if !has_password && revoke::exists(session, name)? {
         return Err(Fault::Taken(format!("there is a role {name} already")));
     }
+    begun.now();
     run(session, statements).map_err(|(at, fault)| match fault {
         Fault::Server { severity, code, message }
             if code == DUPLICATE_OBJECT && is_refused_whole(statements, at, name) =>
@@ -111,7 +117,7 @@ fn roll_back(cx: &Cx, config: &Config, name: &str, statements: Result<Vec<String
 ///
 /// # Errors
 /// There is nothing to change, or the statements fail.
-pub(crate) fn change(cx: &Cx, mut config: Config, change: &UserChange) -> Result<()> {
+pub(crate) fn change(cx: &Cx, mut config: Config, change: &UserChange, begun: &Begun) -> Result<()> {
     if change.username.is_empty() {
         return Err(Error::invalid("missing username"));
     }
@@ -130,8 +136,10 @@ pub(crate) fn change(cx: &Cx, mut config: Config, change: &UserChange) -> Result
     }
     let values = values(&mut config, &change.username, password, ending)?;
     let statements = values.fill(&written, SQL)?;
-    let act = |session: &mut Session| transact(session, &change.username, &statements);
-    let done = config.pool.with_session(cx, &config, act);
+    let done = config.pool.with_session(cx, &config, |session: &mut Session| {
+        begun.now();
+        transact(session, &change.username, &statements)
+    });
     done.map_err(|error| config.hush.error(during(error)))
 }
 

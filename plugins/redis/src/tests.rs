@@ -6,7 +6,7 @@ use std::rc::Rc;
 use bulkhead_sdk::Error;
 use bulkhead_sdk::bench::{DriverBench, Peer};
 use bulkhead_sdk::driver::{Credential, UserSpec};
-use bulkhead_sdk::net::{TlsInfo, Verification};
+use bulkhead_sdk::net::{NetError, TlsInfo, Verification};
 use serde_json::{Value, json};
 
 use crate::Redis;
@@ -142,4 +142,29 @@ fn accounts_that_are_needed_are_left_alone() {
         let _ = refusal(bench.delete_user(&config(), &removal));
         assert!(sent.borrow().is_empty());
     }
+}
+
+#[test]
+fn an_error_says_that_nothing_was_begun_until_the_account_is_set() {
+    for (refused, is_begun) in [("AUTH", false), ("CLIENT SETNAME bulkhead", false), ("ACL SETUSER", true)] {
+        let mut bench = DriverBench::<Redis>::played(move |_| {
+            Ok(Peer::new(move |bytes: &[u8]| {
+                let words: Vec<_> =
+                    String::from_utf8_lossy(bytes).split("\r\n").skip(2).step_by(2).map(str::to_owned).collect();
+                let words = words.join(" ");
+                let answer = match words.as_str() {
+                    "" => "",
+                    words if words.starts_with(refused) => "-ERR no\r\n",
+                    words if words.starts_with("ACL GETUSER") => "*-1\r\n",
+                    _ => "+OK\r\n",
+                };
+                Some(answer.as_bytes().to_vec())
+            }))
+        });
+        bench.create_user(&config(), &spec(&[])).unwrap_err();
+        assert_eq!(bench.was_begun(), is_begun, "{refused}");
+    }
+    let mut bench = DriverBench::<Redis>::played(|_| Err(NetError::Refused("nobody listens".to_owned())));
+    assert!(matches!(bench.create_user(&config(), &spec(&[])), Err(Error::Unavailable(_))));
+    assert!(!bench.was_begun());
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use bulkhead_sdk::driver::{UserChange, UserRemoval, UserSpec, password};
+use bulkhead_sdk::driver::{Begun, UserChange, UserRemoval, UserSpec, password};
 use bulkhead_sdk::{Cx, Error, Result, json, sql};
 
 use crate::config::Config;
@@ -17,7 +17,7 @@ const RULES: [&str; 2] = ["~*", "+@read"];
 ///
 /// # Errors
 /// The server refuses a rule; then there is no such user. Or there is one already.
-pub(crate) fn create(cx: &Cx, mut config: Config, spec: &UserSpec) -> Result<String> {
+pub(crate) fn create(cx: &Cx, mut config: Config, spec: &UserSpec, begun: &Begun) -> Result<String> {
     let name = match spec.username.as_deref() {
         Some(name) => name.to_owned(),
         None => config.username(cx, spec)?,
@@ -35,6 +35,7 @@ pub(crate) fn create(cx: &Cx, mut config: Config, spec: &UserSpec) -> Result<Str
             // Whose it is, is not to lose it because it cannot be made again.
             return Err(Error::PreconditionFailed(format!("there is a user {name} already")));
         }
+        begun.now();
         session.command(&words)
     };
     // A name that only chance makes, nobody has been at work on; to list all sessions each time would cost the server.
@@ -79,7 +80,7 @@ fn exists(session: &mut Session, name: &str) -> Result<bool> {
 ///
 /// # Errors
 /// There is no such user.
-pub(crate) fn change(cx: &Cx, mut config: Config, change: &UserChange) -> Result<()> {
+pub(crate) fn change(cx: &Cx, mut config: Config, change: &UserChange, begun: &Begun) -> Result<()> {
     let Some(credential) = &change.credential else { return Ok(()) };
     let (name, password) = (change.username.as_str(), password(credential)?);
     if password.is_empty() {
@@ -93,6 +94,7 @@ pub(crate) fn change(cx: &Cx, mut config: Config, change: &UserChange) -> Result
             if !exists(session, name)? {
                 return Err(Error::upstream(format!("changeUserPassword for user {name} failed: user not found")));
             }
+            begun.now();
             session.command(&["ACL", "SETUSER", name, "resetpass", &added])
         })
     });

@@ -8,6 +8,7 @@ use super::LogLine;
 use super::host;
 use super::wires::{self, Peer, Wires};
 use super::world::World;
+use crate::databases::Failed;
 use crate::driver::{Driver, Settings, UserChange, UserRemoval, UserSpec};
 use crate::net::{NetError, Tls};
 use crate::{Cx, Result};
@@ -18,6 +19,7 @@ use crate::{Cx, Result};
 pub struct DriverBench<D> {
     world: World,
     wires: Wires,
+    was_begun: bool,
     driver: PhantomData<D>,
 }
 
@@ -31,7 +33,7 @@ impl<D: Driver> DriverBench<D> {
     /// Connects to whoever really listens, without TLS. The clock stands at 2026-01-01T00:00:00Z.
     #[must_use]
     pub fn new() -> Self {
-        Self { world: World::new(0), wires: Wires::default(), driver: PhantomData }
+        Self { world: World::new(0), wires: Wires::default(), was_begun: false, driver: PhantomData }
     }
 
     /// Every connection is to whom the test plays at that address.
@@ -83,6 +85,12 @@ impl<D: Driver> DriverBench<D> {
         self.call(config, |cx, settings| D::delete_user(cx, settings, removal))
     }
 
+    /// Whether the call that failed last may have begun something, as far as the driver says.
+    #[must_use]
+    pub const fn was_begun(&self) -> bool {
+        self.was_begun
+    }
+
     /// Moves the clock on.
     pub fn advance(&mut self, secs: u64) {
         self.world.now_ms += secs * 1000;
@@ -120,6 +128,11 @@ impl<D: Driver> DriverBench<D> {
 
     fn call<R>(&mut self, config: &Value, call: impl FnOnce(&Cx, &Settings) -> Result<R>) -> Result<R> {
         let settings = Settings::read(config.to_string().as_bytes())?;
-        host::with(&mut self.world, || wires::with(&mut self.wires, || call(&Cx::new(), &settings)))
+        let done = host::with(&mut self.world, || wires::with(&mut self.wires, || call(&Cx::new(), &settings)));
+        done.map_err(|error| {
+            let Failed { error, is_begun } = error.into();
+            self.was_begun = is_begun;
+            error
+        })
     }
 }

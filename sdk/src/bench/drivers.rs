@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::Bench;
 use crate::databases::Credential;
+use crate::driver::unbegun;
 use crate::{Error, Plugin, Result};
 
 thread_local! {
@@ -33,14 +34,14 @@ pub struct Account {
 pub struct Server {
     /// Its accounts by name.
     pub accounts: BTreeMap<String, Account>,
-    /// Whether it answers nobody.
+    /// Whether it answers nobody, so that nothing is begun.
     pub is_down: bool,
 }
 
 /// How a call of a driver goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// Nothing is done.
+    /// Nothing is done, but nobody knows that.
     Refused,
     /// It is done, but the answer is lost.
     AnswerLost,
@@ -125,11 +126,12 @@ impl Databases {
         let failure = self.failures.pop_front().unwrap_or(Failure::None);
         let server = self.servers.entry(text(config, "connection_url").to_owned()).or_default();
         if server.is_down || failure == Failure::Refused {
-            return Err(Error::upstream("connection refused"));
+            let error = Error::upstream("connection refused");
+            return Err(if server.is_down { unbegun(error) } else { error });
         }
         let account = server.accounts.get(text(config, "username"));
         if account.is_none_or(|account| account.credential != text(config, "password")) {
-            return Err(Error::upstream("password authentication failed"));
+            return Err(unbegun(Error::upstream("password authentication failed")));
         }
         if statements.iter().any(|statement| statement.starts_with("fail")) {
             return Err(Error::upstream("syntax error"));

@@ -12,8 +12,7 @@ fn a_user_whose_lease_was_lost_is_removed() {
     assert_eq!(users(&mut bench).len(), 1);
     let name = users(&mut bench)[0].clone();
     let about = format!("user \"{name}\" of role \"app\" at connection \"pg\"");
-    let intent =
-        json!({ "username": name, "role": "app", "db_name": "pg", "revocation_statements": [], "about": about });
+    let intent = json!({ "username": name, "role": "app", "lane": "pg", "revocation_statements": [], "about": about });
     assert_eq!(bench.intents(), [("user", intent)]);
     assert_eq!(bench.roll_back().unwrap(), 1);
     assert_eq!(users(&mut bench), Vec::<String>::new());
@@ -31,6 +30,21 @@ fn it_is_all_the_same_how_far_the_database_came() {
         assert_eq!(users(&mut bench), Vec::<String>::new());
         assert_eq!(bench.intents(), []);
     }
+}
+
+#[test]
+fn what_was_not_begun_leaves_nothing_to_undo() {
+    let mut bench = bench();
+    bench.write("config/pg", json!({ "username_template": "fixed" })).ok();
+    bench.databases().server(SERVER).is_down = true;
+    assert_eq!(refusal(&bench.read("creds/app")), (502, "connection refused"));
+    bench.databases().server(SERVER).is_down = false;
+    bench.databases().add_account(SERVER, "root", "another");
+    assert_eq!(refusal(&bench.read("creds/app")), (502, "password authentication failed"));
+    assert_eq!(bench.intents(), []);
+    // Nor is the name taken.
+    bench.databases().add_account(SERVER, "root", "rootpw");
+    assert_eq!(bench.read("creds/app").status(), 200);
 }
 
 #[test]

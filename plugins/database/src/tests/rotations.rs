@@ -142,7 +142,7 @@ fn a_change_whose_commit_was_lost_is_followed_by_another() {
     assert_eq!(bench.write("rotate-role/batch", json!({})).status(), 503);
     assert!(!holds(&mut bench));
     let about = "the password of static role \"batch\"";
-    let intent = json!({ "about": about, "role": "batch", "last_ms": 1_767_225_600_000_u64 });
+    let intent = json!({ "about": about, "lane": "pg", "role": "batch", "last_ms": 1_767_225_600_000_u64 });
     assert_eq!(bench.intents(), [("rotation", intent)]);
     bench.roll_back().unwrap();
     bench.advance(0).unwrap();
