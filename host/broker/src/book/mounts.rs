@@ -86,6 +86,9 @@ pub(crate) struct MountEntry {
     /// Disabled: no request reaches it, but some of its leases are still to be revoked.
     #[serde(default)]
     pub leaving: bool,
+    /// It leaves, has no leases any more and has given its path back: what is left is to be undone outside.
+    #[serde(default)]
+    pub placeless: bool,
     /// Paths in its namespace that it was moved from, as long as leases may be left there.
     #[serde(default)]
     pub former_paths: Vec<String>,
@@ -196,6 +199,11 @@ impl MountTable {
         self.by_path.values().chain(&self.leaving)
     }
 
+    /// The same without those that have given their paths back.
+    fn with_places(&self) -> impl Iterator<Item = &Arc<Mount>> {
+        self.with_leaving().filter(|mount| !mount.entry.placeless)
+    }
+
     /// Mounts of one namespace and table, in order of their paths.
     pub(crate) fn of(&self, namespace: &Namespace, table: Table) -> Vec<&Arc<Mount>> {
         let is_meant = |m: &&Arc<Mount>| m.entry.table == table && m.entry.namespace == namespace.record.id;
@@ -206,9 +214,9 @@ impl MountTable {
 
     /// The mount that one at this path would collide with, above or below it; the one that is to be
     /// moved there is none. Ids of leases begin with the path, so one that leaves keeps its path
-    /// until it is gone.
+    /// until they are gone.
     pub(crate) fn collision(&self, full_path: &str, moved: Option<SpaceId>) -> Option<&str> {
-        let others = self.with_leaving().filter(|mount| moved.is_none_or(|space| mount.space != space));
+        let others = self.with_places().filter(|mount| moved.is_none_or(|space| mount.space != space));
         let mut paths = others.map(|mount| mount.full_path.as_str());
         paths.find(|have| have.starts_with(full_path) || full_path.starts_with(*have))
     }
@@ -218,7 +226,7 @@ impl MountTable {
     pub(crate) fn collision_of_namespace(&self, full_path: &str) -> Option<String> {
         let collides = |have: &String| have.starts_with(full_path) || full_path.starts_with(have.as_str());
         let now = self.collision(full_path, None).map(str::to_owned);
-        now.or_else(|| self.with_leaving().flat_map(|mount| mount.lease_paths()).find(collides))
+        now.or_else(|| self.with_places().flat_map(|mount| mount.lease_paths()).find(collides))
     }
 
     /// The mount with this accessor, unless it leaves.
@@ -240,9 +248,9 @@ impl MountTable {
         paths
     }
 
-    /// The mount that leaves this full path.
+    /// The mount that leaves this full path, and has it still.
     pub(crate) fn leaving(&self, full_path: &str) -> Option<&Arc<Mount>> {
-        self.leaving.iter().find(|mount| mount.full_path == full_path)
+        self.leaving.iter().find(|mount| mount.full_path == full_path && !mount.entry.placeless)
     }
 }
 

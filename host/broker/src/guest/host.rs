@@ -321,7 +321,8 @@ impl CallHost for GuestHost {
         let resolved = match own.map(|at| self.intents.swap_remove(at)) {
             Some(pending) => intent::fulfil(&mut self.tx, pending).map(|at_work| self.held.at_work.push(at_work)),
             // An unknown id is none of this mount's: there is nothing to drop.
-            None => intent::resolve(&mut self.tx, self.mount.space, id),
+            None => intent::resolve(&self.open, &mut self.tx, self.mount.space, id)
+                .map(|going| self.held.going.extend(going)),
         };
         if let Err(error) = resolved {
             tracing::error!(error = %error, "an intent could not be resolved");

@@ -224,6 +224,7 @@ fn default_mount(parts: &Parts, table: Table, path: &str, kind: &str, descriptio
         plugin_version: String::new(),
         data_version: 0,
         leaving: false,
+        placeless: false,
         former_paths: Vec::new(),
     }
 }

@@ -2,7 +2,6 @@
 //! whose call did not commit is undone by the plugin, however often that takes, and not before
 //! nothing can become of the call any more ([`crate::underway`]).
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use bulkhead_barrier::{Key, SpaceId, StoreError, Transaction};
@@ -24,7 +23,7 @@ use crate::book::{jobs, opaque, space};
 use crate::fault::Fault;
 use crate::open::Open;
 use crate::step::dispatch;
-use crate::underway::{AtWork, CALL_MS_MAX};
+use crate::underway::{AtWork, CALL_MS_MAX, Going};
 use crate::visit::Visit;
 
 /// Kind byte of an intent in the due index.
@@ -63,6 +62,11 @@ struct About {
 }
 
 impl IntentRecord {
+    /// Which of its mount's things it is about.
+    fn lane(&self) -> Lane {
+        Lane::of(self.mount, self.data.duplicate().expose())
+    }
+
     /// What it would undo, in the words of its plugin, if that has any. The rest of the data is the
     /// plugin's own, and may be secret.
     pub(crate) fn about(&self) -> String {
@@ -162,7 +166,7 @@ pub(crate) async fn intend(open: &Arc<Open>, mount: &Mount, kind: &str, data: &H
         refusal: String::new(),
     };
     // First, so that whoever undoes intents never sees it alone.
-    let at_work = open.in_flight.underway.begin(digest, mount.space.0, clock.steady_ms());
+    let at_work = open.in_flight.underway.begin(digest, record.lane(), clock.steady_ms());
     let at_work = at_work.ok_or_else(|| {
         let text = "too much that was begun outside waits to be undone first: see sys/plugins/intents";
         Failure::new(FailureKind::Unavailable, text)
@@ -210,9 +214,8 @@ pub(crate) async fn review(open: &Open) -> Result<(), Fault> {
     let mut tx = open.begin()?;
     let (mut bytes, mut is_all) = (0, true);
     let all = pending(&mut tx, REVIEWED_MAX)?;
-    let mut counts = HashMap::new();
-    all.iter().for_each(|(_, record)| *counts.entry(record.mount).or_default() += 1);
-    underway.found(counts);
+    let lanes = all.iter().map(|(digest, record)| (*digest, record.lane())).collect();
+    underway.found(&lanes, all.len() < REVIEWED_MAX as usize, steady_ms);
     for (digest, found) in all {
         let wait_ms = if found.failures == 0 { 0 } else { back_off(found.failures) };
         if found.due_ms <= now_ms.saturating_add(wait_ms) || !underway.is_over(&digest, steady_ms) {
@@ -259,17 +262,50 @@ pub(crate) async fn fall_due(open: &Open, digests: Vec<[u8; 32]>) {
     }
 }
 
-/// Drops an intent of an earlier call, if it is this mount's.
-pub(crate) fn resolve(tx: &mut Transaction, mount: SpaceId, id: &str) -> Result<(), StoreError> {
+/// Drops an intent of an earlier call, if it is this mount's; gives what goes with the commit then.
+pub(crate) fn resolve(
+    open: &Open,
+    tx: &mut Transaction,
+    mount: SpaceId,
+    id: &str,
+) -> Result<Option<Going>, StoreError> {
     let digest = leases::digest(id);
-    let key = key_of(&digest);
-    let Some(bytes) = tx.get(&key)? else { return Ok(()) };
-    let Ok(record) = decoded(bytes.expose()) else { return Ok(()) };
-    if record.mount == mount.0 {
-        tx.delete(&key)?;
-        tx.delete(&leases::due_key(record.due_ms, DUE_INTENT, &digest))?;
+    let Some(bytes) = tx.get(&key_of(&digest))? else { return Ok(None) };
+    match decoded(bytes.expose()) {
+        Ok(record) if record.mount == mount.0 => drop_one(open, tx, &digest, &record).map(Some),
+        _ => Ok(None),
     }
-    Ok(())
+}
+
+fn drop_one(open: &Open, tx: &mut Transaction, digest: &[u8; 32], record: &IntentRecord) -> Result<Going, StoreError> {
+    tx.delete(&key_of(digest))?;
+    tx.delete(&leases::due_key(record.due_ms, DUE_INTENT, digest))?;
+    Ok(open.in_flight.underway.going(*digest))
+}
+
+/// Why an intent cannot be let go.
+pub(crate) enum NotLetGo {
+    /// There is none.
+    Unknown,
+    /// Something may become of its call yet, for so many milliseconds, if that is known.
+    AtWork(Option<u64>),
+}
+
+/// Drops an intent that nobody is to undo any more, with the commit of the visit. One whose call may be at work stays:
+/// that could not commit any more, and what it does outside nobody would know of.
+///
+/// # Errors
+/// [`StoreError`] from the barrier.
+pub(crate) fn let_go(visit: &mut Visit, digest: [u8; 32]) -> Result<Result<IntentRecord, NotLetGo>, StoreError> {
+    let Some(bytes) = visit.tx.get(&key_of(&digest))? else { return Ok(Err(NotLetGo::Unknown)) };
+    let left_ms = visit.open.in_flight.underway.left_ms(&digest, visit.open.parts.clock.steady_ms());
+    if left_ms != Some(0) {
+        return Ok(Err(NotLetGo::AtWork(left_ms)));
+    }
+    let record = decoded(bytes.expose())?;
+    let going = drop_one(&visit.open, &mut visit.tx, &digest, &record)?;
+    visit.held.going.push(going);
+    Ok(Ok(record))
 }
 
 /// Moves an intent that could not be undone to its next attempt; gives the space of its mount.
@@ -303,5 +339,7 @@ pub(crate) async fn undo(visit: &mut Visit, due: &Due) -> Result<(), Fault> {
             return Err(again::refused(&mount, &due.id, "undoing an intent", &error));
         }
     }
-    visit.tx.delete(&key_of(&due.id)).map_err(Fault::from)
+    visit.tx.delete(&key_of(&due.id))?;
+    visit.held.going.push(visit.open.in_flight.underway.going(due.id));
+    Ok(())
 }

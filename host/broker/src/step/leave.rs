@@ -2,7 +2,8 @@
 //! auth method's logins are none any more. They are ended with all below them. Then its leases are
 //! revoked, each in a change of its own: one that fails must neither undo what the
 //! others did outside nor keep them waiting. It is tried again later and later, as any lease
-//! that is due, and the mount goes when none is left.
+//! that is due. When none is left the mount gives its path back, and it goes when nothing is left
+//! to be undone outside.
 
 use std::sync::Arc;
 
@@ -99,6 +100,9 @@ fn is_registered(visit: &Visit, mount: &Mount) -> bool {
 /// Ids of up to `limit` leases of a mount, behind `after`; in no order, but always the same.
 /// Read in transactions of their own: leases that go meanwhile are no conflict.
 async fn left(open: &Open, mount: &Mount, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {
+    if mount.entry.placeless {
+        return Ok(Vec::new());
+    }
     let paths = mount.lease_paths();
     let begin = after.and_then(|id| paths.iter().position(|path| id.starts_with(path.as_str()))).unwrap_or(0);
     let mut after = after.map(str::to_owned);
@@ -153,13 +157,31 @@ async fn told_of_rest(open: &Open, mount: &Mount) -> Result<(), Fault> {
     )))
 }
 
+/// Has a mount without leases give its path back, though something is left to be undone outside: that is kept by
+/// its space, and may take for ever.
+fn give_path_back(visit: &mut Visit, mount: &Mount) -> Result<(), Fault> {
+    mounts::save(&mut visit.tx, &MountEntry { placeless: true, ..mount.entry.clone() })?;
+    forget_limits(visit, mount)?;
+    visit.after.push(After::Refresh);
+    Ok(())
+}
+
+/// Drops the limits of a mount's path. One that has given it back has none there: they are of another by then.
+fn forget_limits(visit: &mut Visit, mount: &Mount) -> Result<(), Fault> {
+    if mount.entry.placeless {
+        return Ok(());
+    }
+    quotas::mount_gone(&mut visit.tx, &mount.full_path)?;
+    lease_quotas::mount_gone(&mut visit.tx, &mount.full_path)?;
+    Ok(())
+}
+
 /// Takes a mount without leases out of the book, with all that it has stored.
 fn take_away(visit: &mut Visit, mount: &Mount) -> Result<(), Fault> {
     mounts::remove(&mut visit.tx, &mount.entry)?;
     duties::forget(&mut visit.tx, mount.space)?;
     upgrade::forget(&mut visit.tx, mount.space)?;
-    quotas::mount_gone(&mut visit.tx, &mount.full_path)?;
-    lease_quotas::mount_gone(&mut visit.tx, &mount.full_path)?;
+    forget_limits(visit, mount)?;
     expire::schedule_drop(visit, mount.space)?;
     visit.after.extend([After::Refresh, After::DropCache(mount.space), After::LookForDue]);
     Ok(())
@@ -246,14 +268,18 @@ pub(crate) async fn end_tokens(
     Ok(false)
 }
 
-/// Takes the mount away, or waits for the leases that are left.
+/// Takes the mount away, or waits for what is left of it.
 async fn end(mut visit: Visit, due: &Due, mount: &Mount) -> Result<bool, Fault> {
     let open = visit.open.clone();
     let is_undone = !intent::is_any_of(&mut open.begin()?, mount.space)? || !has_plugin(mount);
-    if is_undone && left(&open, mount, None, 1).await?.is_empty() {
+    let has_leases = !left(&open, mount, None, 1).await?.is_empty();
+    if is_undone && !has_leases {
         take_away(&mut visit, mount)?;
         jobs::forget(&mut visit.tx, due)?;
     } else {
+        if !has_leases && !mount.entry.placeless {
+            give_path_back(&mut visit, mount)?;
+        }
         // To a whole minute, where the removals meet that requests for the same mount began.
         let next_ms = (visit.now_ms / LOOK_EVERY_MS).saturating_add(1).saturating_mul(LOOK_EVERY_MS);
         removals::put_off(&mut visit.tx, due, next_ms, 0)?;

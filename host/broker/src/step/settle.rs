@@ -278,7 +278,7 @@ pub(crate) async fn commit(visit: Visit) -> Result<Vec<After>, Fault> {
     let committed = open.commit(tx).await;
     room::settle(seats, &committed);
     match committed {
-        Ok(()) => drop(held.ended()),
+        Ok(()) => held.committed(),
         Err(Fault::Conflict) => {
             intent::fall_due(&open, held.ended()).await;
             return Err(Fault::Conflict);

@@ -188,6 +188,7 @@ fn new_entry(visit: &Visit, ask: &Ask<'_>, table: Table) -> Result<MountEntry, F
         plugin_version,
         data_version,
         leaving: false,
+        placeless: false,
         former_paths: Vec::new(),
     })
 }

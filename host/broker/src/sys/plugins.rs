@@ -66,6 +66,7 @@ pub(super) const ROUTES: &[HostRoute] = &[
     .sudo(),
     HostRoute::new("plugins/intents", &[Verb::Read], Handler::Now(intents::list), "List what is still to be undone.")
         .sudo(),
+    HostRoute::new("plugins/intents/{id}", &[Verb::Delete], Handler::Now(intents::forget), FORGET_INTENT).sudo(),
     HostRoute::new("plugins/reload/backend", &[Verb::Write], Handler::Later(reload), "Have plugins start afresh.")
         .fields(&["plugin", "mounts", "scope"]),
     HostRoute::new("plugins/finalize/{type}/{name}", &[Verb::Read], Handler::Now(layouts), "Tell of data layouts.")
@@ -76,6 +77,8 @@ pub(super) const ROUTES: &[HostRoute] = &[
 /// Engines that cannot start afresh. Source: OpenBao.
 const SINGLETONS: &[&str] =
     &["system", "token", "cubbyhole", "identity", "ns_system", "ns_token", "ns_cubbyhole", "ns_identity"];
+
+const FORGET_INTENT: &str = "Let an intent go without undoing it: what it has begun outside stays there.";
 
 const FINALISE: &str =
     "Bring a plugin's data to the layout that it writes now; its older versions cannot read it then.";

@@ -73,8 +73,6 @@ async fn an_intent_goes_in_the_commit_that_makes_it_good_and_is_never_undone() {
 #[tokio::test]
 async fn an_intent_whose_commit_met_another_is_undone_at_once() {
     let kit = with_mount().await;
-    // So that nothing of an earlier leader is waited for.
-    assert_eq!(undone_after(&kit, 120).await, []);
     // The intent's own change is the first, the call's the second.
     kit.conflicts_after(1);
     let failed = kit.ask(Verb::Read, "a/attempt/user", ROOT, Value::Null).await.failed;
@@ -219,6 +217,42 @@ async fn an_intent_whose_call_is_at_work_has_no_time_at_which_it_is_undone() {
     let asking = linger(&kit).await;
     let at_work = told(&kit).await["intents"][0].clone();
     assert_eq!((&at_work["next_attempt"], &at_work["about"]), (&Value::Null, &json!("")));
+    asking.abort();
+}
+
+async fn let_go(kit: &Kit, id: &Value) -> super::kit::Answer {
+    let id = id.as_str().expect("it has an id");
+    kit.ask(Verb::Delete, &format!("sys/plugins/intents/{id}"), ROOT, Value::Null).await
+}
+
+#[tokio::test]
+async fn an_intent_that_is_let_go_is_never_undone_and_one_whose_call_may_be_at_work_stays() {
+    let kit = with_mount().await;
+    kit.plugin.behave("a/", Manner::Refuses);
+    trap(&kit).await;
+    let id = told(&kit).await["intents"][0]["id"].clone();
+    assert_eq!(undone_after(&kit, 1).await.len(), 0);
+    let failed = let_go(&kit, &id).await.failed.expect("nobody knows yet whether its call has ended");
+    assert_eq!(failed.kind, FailureKind::Invalid);
+    assert!(failed.errors[0].ends_with("in 119 seconds at the latest"), "{:?}", failed.errors);
+    assert_eq!(undone_after(&kit, 119).await.len(), 1);
+    assert_eq!(let_go(&kit, &id).await.failed, None);
+    assert_eq!((kit.count(space::INTENTS), kit.count(space::DUE)), (0, 0));
+    assert_eq!(undone_after(&kit, 100_000).await.len(), 1);
+    kit.is_clean();
+    for id in [id, json!("00"), json!("zz")] {
+        assert_eq!(let_go(&kit, &id).await.kind(), Some(FailureKind::Invalid), "{id}");
+    }
+}
+
+#[tokio::test]
+async fn an_intent_of_a_call_at_work_cannot_be_let_go() {
+    let kit = with_mount().await;
+    let asking = linger(&kit).await;
+    assert_eq!(undone_after(&kit, 1_000).await, []);
+    let id = told(&kit).await["intents"][0]["id"].clone();
+    assert_eq!(let_go(&kit, &id).await.kind(), Some(FailureKind::Invalid));
+    assert_eq!(kit.count(space::INTENTS), 1);
     asking.abort();
 }
 

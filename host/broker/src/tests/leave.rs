@@ -8,7 +8,7 @@ use bulkhead_model::request::Verb;
 use serde_json::{Value, json};
 
 use super::kit::{Kit, ROOT, put_token, request};
-use super::plugin::Manner;
+use super::plugin::{FakePlugin, Manner};
 use crate::book::mounts::{self, MountEntry, Table};
 use crate::book::{space, tokens};
 
@@ -341,4 +341,58 @@ async fn tokens_of_a_disabled_auth_method_end_at_once_and_those_below_them_where
         kit.settle().await;
         kit.is_clean();
     }
+}
+
+/// A mount of a plugin that does things outside, with one that is to be undone and cannot be; it is disabled.
+async fn with_intent_alone() -> Kit {
+    let kit = Kit::with(FakePlugin::new().with_drivers()).await;
+    kit.mount("a/").await;
+    assert!(kit.ask(Verb::Read, "a/intend/user", ROOT, Value::Null).await.failed.is_some());
+    kit.plugin.behave("user", Manner::Refuses);
+    assert_eq!(disable(&kit, "a").await.failed, None);
+    kit
+}
+
+fn undoings(kit: &Kit) -> usize {
+    kit.plugin.calls("a/").iter().filter(|called| called.what == "rollback").count()
+}
+
+#[tokio::test]
+async fn a_mount_of_which_only_intents_are_left_gives_its_path_back() {
+    let kit = with_intent_alone().await;
+    kit.clock.advance_secs(180);
+    kit.settle().await;
+    assert_eq!((undoings(&kit), kit.count(space::INTENTS)), (1, 1));
+    // Its own limits go with its path, those of the next one stay.
+    kit.mount("a/").await;
+    let quota = json!({ "path": "a/", "rate": 1_000 });
+    assert_eq!(kit.ask(Verb::Write, "sys/quotas/rate-limit/q", ROOT, quota).await.failed, None);
+    let lease = kit.lease("a/", ROOT).await;
+    kit.plugin.behave("user", Manner::Works);
+    kit.clock.advance_secs(100);
+    kit.settle().await;
+    assert_eq!((undoings(&kit), kit.count(space::INTENTS)), (2, 0));
+    kit.clock.advance_secs(60);
+    kit.settle().await;
+    assert_eq!(kit.ask(Verb::Read, "sys/quotas/rate-limit/q", ROOT, Value::Null).await.failed, None);
+    assert!(is_mounted(&kit, "a").await);
+    assert!(kit.plugin.calls("a/").iter().all(|called| called.about != lease), "the lease is the next mount's");
+    assert_eq!(
+        kit.open().known_config().map(|config| config.mounts.with_leaving().filter(|m| m.entry.leaving).count()),
+        Some(0)
+    );
+}
+
+#[tokio::test]
+async fn a_mount_that_has_given_its_path_back_has_given_it_back_after_a_restart() {
+    let kit = with_intent_alone().await.restarted(true).await;
+    kit.mount("a/").await;
+    kit.plugin.behave("user", Manner::Works);
+    kit.clock.advance_secs(240);
+    kit.settle().await;
+    assert_eq!((undoings(&kit), kit.count(space::INTENTS)), (1, 0));
+    assert_eq!(disable(&kit, "a").await.failed, None);
+    kit.clock.advance_secs(60);
+    kit.settle().await;
+    kit.is_clean();
 }

@@ -1,6 +1,6 @@
 //! `sys/plugins/intents`: what plugins were about to do outside and did not bring to an end, for
 //! whoever wants to know what is still to be undone, and why it is not. Of what it is, only what the plugin
-//! says for operators to read.
+//! says for operators to read. And the way to let one go of which it is known that it never will be.
 
 use bulkhead_barrier::SpaceId;
 use bulkhead_model::reply::{Envelope, Reply, hidden_json};
@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 
 use crate::fault::Fault;
 use crate::fields::rfc3339;
-use crate::step::intent::{self, IntentRecord};
-
+use crate::step::intent::{self, IntentRecord, NotLetGo};
 use crate::visit::{Ask, Visit, enveloped};
 
 /// Intents shown at most. Source: ours. Why: they are read one by one.
@@ -26,6 +25,31 @@ pub(super) fn list(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
         warnings: warnings.into_iter().collect(),
         ..Envelope::default()
     }))
+}
+
+/// Lets one go without undoing it, as `revoke-force` does with leases.
+pub(super) fn forget(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let unknown = || Fault::invalid("there is no intent with this id");
+    let mut digest = [0; 32];
+    hex::decode_to_slice(ask.capture("id"), &mut digest).map_err(|_| unknown())?;
+    let record = match intent::let_go(visit, digest)? {
+        Ok(record) => record,
+        Err(NotLetGo::Unknown) => return Err(unknown()),
+        Err(NotLetGo::AtWork(left_ms)) => {
+            let left = left_ms.map(|left_ms| format!(", in {} seconds at the latest", left_ms.div_ceil(1000)));
+            let text = "the call of this intent may be at work still: it can be let go when that is over";
+            return Err(Fault::invalid([text, &left.unwrap_or_default()].concat()));
+        }
+    };
+    let mount = visit.config.mounts.with_space(SpaceId(record.mount));
+    tracing::warn!(
+        mount = mount.map_or("", |mount| mount.entry.accessor.as_str()),
+        kind = %record.kind,
+        thing = &ask.capture("id")[..32],
+        attempts = record.failures,
+        "an operator has an intent let go: what it has begun outside is not undone"
+    );
+    Ok(Reply::Empty)
 }
 
 fn shown(visit: &Visit, digest: &[u8; 32], record: &IntentRecord) -> Value {
