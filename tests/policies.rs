@@ -123,6 +123,13 @@ fn policies_are_held_against_the_cases_beside_them_without_a_server() {
     assert!(printed(&passed).ends_with("3 passed, 0 failed\n"), "{}", printed(&passed));
     let wrong = case("deletes", "operation = \"delete\"\npath = \"secret/data/app/db\"\nallowed = true");
     fs::write(folder.join("app_test.hcl"), format!("{right}{wrong}")).unwrap();
+    let failed = cli(&node, &["policy", "test", "-format=json", "policies"]);
+    assert_eq!(failed.status.code(), Some(1));
+    let told: Value = serde_json::from_slice(&failed.stdout).unwrap();
+    assert_eq!((&told["passed"], &told["failed"]), (&json!(3), &json!(1)));
+    assert_eq!((&told["cases"][0]["case"], &told["cases"][0]["passed"]), (&json!("reads"), &json!(true)));
+    let last = &told["cases"][3];
+    assert_eq!((&last["expected"], &last["allowed"], &last["passed"]), (&json!(true), &json!(false), &json!(false)));
     let failed = test();
     assert_eq!(failed.status.code(), Some(1));
     let text = printed(&failed);

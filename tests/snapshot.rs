@@ -116,6 +116,24 @@ fn shares_that_were_replaced_since_stay_those_that_unseal() {
     node.terminate();
 }
 
+// what is this cluster's own needs no force, and whoever uses it all the same stays unsealed.
+#[test]
+fn force_on_a_snapshot_of_the_nodes_own_keys_leaves_it_open() {
+    let node = open();
+    let file = node.path("snapshot");
+    for program in bao().into_iter().chain([bulkhead()]) {
+        succeeds(&snapshot(&program, &node, &["save", file.to_str().unwrap()]));
+        node.put("kv/data/a", &secret("later"));
+        let restored = snapshot(&program, &node, &["restore", "-force", file.to_str().unwrap()]);
+        succeeds(&restored);
+        assert!(!text(&restored.stderr).contains("sealed"), "{}", text(&restored.stderr));
+        assert_eq!(node.get("sys/seal-status").at("sealed"), json!(false));
+        assert_eq!(node.get("kv/data/a").at("data.data.value"), json!("then"));
+        node.put("kv/data/b", &secret("after"));
+        fs::remove_file(&file).unwrap();
+    }
+}
+
 // a snapshot of another cluster is not restored unless by force.
 #[test]
 fn a_snapshot_of_another_cluster_is_taken_by_force_alone_and_opens_with_its_own_shares() {
@@ -130,8 +148,9 @@ fn a_snapshot_of_another_cluster_is_taken_by_force_alone_and_opens_with_its_own_
         assert!(text(&refused.stderr).contains("could not verify hash file"), "{}", text(&refused.stderr));
         assert_eq!(fresh.get("kv/data/a").at("data.data.value"), json!("of the fresh one"));
     }
-    let program = bao().unwrap_or_else(bulkhead);
-    succeeds(&snapshot(&program, &fresh, &["restore", "-force", file.to_str().unwrap()]));
+    let forced = snapshot(&bulkhead(), &fresh, &["restore", "-force", file.to_str().unwrap()]);
+    succeeds(&forced);
+    assert!(text(&forced.stderr).contains("The node is sealed now"), "{}", text(&forced.stderr));
     fresh.until("it has sealed itself", |node| node.get("sys/seal-status").at("sealed") == json!(true));
     let own = fresh.call("PUT", "sys/unseal", Some(&json!({"key": fresh.shares[0]})));
     assert_eq!(own.status, 400, "its own shares are good for nothing now: {}", own.text());

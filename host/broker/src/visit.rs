@@ -180,11 +180,11 @@ impl Visit {
     }
 
     /// What is in the way of a new mount at this path in the visit's namespace, or of one that is
-    /// moved there: a mount above or below it, or a namespace.
-    pub(crate) fn taken_at(&self, path: &str, moved: Option<SpaceId>) -> Option<String> {
+    /// moved there, be it that one itself: a mount above or below it, or a namespace.
+    pub(crate) fn taken_at(&self, path: &str) -> Option<String> {
         let (at, _) = self.config.namespaces.locate(&self.namespace, path);
         let namespace = (at.path() != self.namespace.path()).then_some(at.path());
-        let taken = namespace.or_else(|| self.config.mounts.collision(&self.namespace.full(path), moved))?;
+        let taken = namespace.or_else(|| self.config.mounts.collision(&self.namespace.full(path)))?;
         Some(taken.strip_prefix(self.namespace.path()).unwrap_or(taken).to_owned())
     }
 

@@ -29,6 +29,12 @@ impl Environment {
         PREFIXES.iter().find_map(|prefix| self.raw(&format!("{prefix}{name}")))
     }
 
+    /// The full name of the variable that says `name`; our own where none does.
+    pub(crate) fn variable(&self, name: &str) -> String {
+        let said = PREFIXES.iter().map(|prefix| format!("{prefix}{name}")).find(|full| self.raw(full).is_some());
+        said.unwrap_or_else(|| format!("{}{name}", PREFIXES[0]))
+    }
+
     /// A variable under its full name, such as `HOME`; empty counts as unset.
     pub(crate) fn raw(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())

@@ -14,6 +14,7 @@ use bulkhead_model::seam::entropy::{Entropy, uuid};
 
 use crate::error::ServerError;
 use crate::guests;
+use crate::run::DevOptions;
 
 /// What a dev server prints.
 pub(crate) struct Furnished {
@@ -27,15 +28,16 @@ pub(crate) struct Furnished {
 /// [`ServerError::Dev`].
 pub(crate) async fn furnish(
     node: &Arc<Node>,
-    root_token: Option<String>,
+    dev: &DevOptions,
     entropy: &dyn Entropy,
 ) -> Result<Furnished, ServerError> {
-    let options = InitOptions { shares: 1, threshold: 1, root_token: root_token.map(Hidden::new) };
+    let root_token = dev.root_token_id.clone().map(Hidden::new);
+    let options = InitOptions { shares: 1, threshold: 1, root_token };
     let mut made = node.initialise(options).await.map_err(|e| ServerError::Dev(e.to_string()))?;
     let unseal_key = made.shares.pop().ok_or_else(|| ServerError::Dev("no key share was made".to_owned()))?;
     node.unseal(unseal_key.duplicate()).await.map_err(|e| ServerError::Dev(e.to_string()))?;
     if guests::names().contains(&"kv") {
-        mount_kv(node, &made.root_token, entropy).await?;
+        mount_kv(node, (&made.root_token, dev.kv_v1), entropy).await?;
     } else {
         tracing::warn!("secret/ is not mounted: the kv plugin is not in this binary");
     }
@@ -43,15 +45,21 @@ pub(crate) async fn furnish(
 }
 
 /// By way of the API's own request, so that no path leads around the broker.
-async fn mount_kv(node: &Arc<Node>, root_token: &Hidden<String>, entropy: &dyn Entropy) -> Result<(), ServerError> {
-    let body = br#"{"type":"kv","description":"key/value secret storage","options":{"version":"2"}}"#;
+async fn mount_kv(
+    node: &Arc<Node>,
+    (root_token, is_v1): (&Hidden<String>, bool),
+    entropy: &dyn Entropy,
+) -> Result<(), ServerError> {
+    let version = if is_v1 { "1" } else { "2" };
+    let body =
+        format!(r#"{{"type":"kv","description":"key/value secret storage","options":{{"version":"{version}"}}}}"#);
     let request = Request {
         id: uuid(entropy),
         verb: Verb::Write,
         path: ApiPath::checked("sys/mounts/secret".to_owned()).expect("the path is plain"),
         namespace: String::new(),
         token: Some(root_token.duplicate()),
-        body: Body::Json(Hidden::new(body.to_vec())),
+        body: Body::Json(Hidden::new(body.into_bytes())),
         content_type: "application/json".to_owned(),
         headers: Vec::new(),
         wrap_ttl_secs: None,

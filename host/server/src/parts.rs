@@ -247,20 +247,28 @@ fn listener(listener: &ListenerConfig) -> Value {
 fn sanitized(config: &Config) -> Map<String, Value> {
     let listeners: Vec<Value> = config.listeners.iter().map(listener).collect();
     let seals = config.seals.all();
-    let seals: Vec<Value> =
+    let mut seals: Vec<Value> =
         seals.map(|(seal, is_disabled)| json!({ "disabled": is_disabled, "type": seal.kind().name() })).collect();
+    if seals.is_empty() {
+        seals.push(json!({ "disabled": false, "type": "shamir" }));
+    }
     let text = |path: &Option<std::path::PathBuf>| path.as_ref().map_or_else(String::new, |p| p.display().to_string());
     let told = json!({
+        "allow_audit_log_prefixing": config.audit_rules.allow_audit_log_prefixing,
         "api_addr": config.api_addr(),
         "cluster_addr": config.cluster_addr(),
+        "cluster_name": config.addresses.cluster_name,
         "default_lease_ttl": config.mounts.leases.default_ttl_secs,
         "disable_mlock": true,
+        "enable_ui": false,
+        "introspection_endpoint": false,
         "listeners": listeners,
         "log_format": match config.log.format { crate::log::LogFormat::Standard => "standard", crate::log::LogFormat::Json => "json" },
         "log_level": config.log.level.to_string().to_lowercase(),
         "max_lease_ttl": config.mounts.leases.max_ttl_secs,
         "pid_file": text(&config.paths.pid_file),
         "plugin_directory": text(&config.paths.plugins),
+        "raw_storage_endpoint": false,
         "seals": seals,
         "snapshot_directory": text(&config.paths.snapshots),
         "storage": {
@@ -269,6 +277,7 @@ fn sanitized(config: &Config) -> Map<String, Value> {
             "redirect_addr": config.api_addr(),
             "type": config.storage.kind(),
         },
+        "unsafe_allow_api_audit_creation": config.audit_rules.unsafe_allow_api_audit_creation,
     });
     match told {
         Value::Object(mut told) => {

@@ -49,6 +49,8 @@ pub struct DevOptions {
     pub no_store_token: bool,
     /// Where the root token is put; default `~/.vault-token`.
     pub token_file: Option<PathBuf>,
+    /// `-dev-kv-v1`: the store at `secret/` is of version 1.
+    pub kv_v1: bool,
     /// `-dev-plugin-dir`: a folder whose components are compiled and offered.
     pub plugin_dir: Option<PathBuf>,
 }
@@ -146,7 +148,7 @@ async fn serve(
     say(&banner::configuration(&config, &addresses));
     let pid_file = config.paths.pid_file.clone().map(PidFile::write).transpose()?;
     let furnished = match &options.dev {
-        Some(dev) => Some(dev::furnish(&assembled.node, dev.root_token_id.clone(), &*assembled.entropy).await?),
+        Some(dev) => Some(dev::furnish(&assembled.node, dev, &*assembled.entropy).await?),
         None => None,
     };
     let front = Arc::new(Broker(Arc::clone(&assembled.node)));

@@ -103,6 +103,12 @@ impl MountEntry {
         }
     }
 
+    /// The plugin of the server's own that serves it: `generic` was Vault's first name for kv, and a mount
+    /// that was made by it is shown as one.
+    pub(crate) fn brought(&self) -> &str {
+        if self.kind == "generic" { "kv" } else { &self.kind }
+    }
+
     pub(crate) fn space(&self) -> SpaceId {
         let mut id = [0; 16];
         hex::decode_to_slice(&self.space, &mut id).expect("the space was written as 32 hexadecimal digits");
@@ -212,12 +218,10 @@ impl MountTable {
         mounts
     }
 
-    /// The mount that one at this path would collide with, above or below it; the one that is to be
-    /// moved there is none. Ids of leases begin with the path, so one that leaves keeps its path
-    /// until they are gone.
-    pub(crate) fn collision(&self, full_path: &str, moved: Option<SpaceId>) -> Option<&str> {
-        let others = self.with_places().filter(|mount| moved.is_none_or(|space| mount.space != space));
-        let mut paths = others.map(|mount| mount.full_path.as_str());
+    /// The mount that one at this path would collide with, above or below it. Ids of leases begin with
+    /// the path, so one that leaves keeps its path until they are gone.
+    pub(crate) fn collision(&self, full_path: &str) -> Option<&str> {
+        let mut paths = self.with_places().map(|mount| mount.full_path.as_str());
         paths.find(|have| have.starts_with(full_path) || full_path.starts_with(*have))
     }
 
@@ -225,7 +229,7 @@ impl MountTable {
     /// be left, which are not the namespace's.
     pub(crate) fn collision_of_namespace(&self, full_path: &str) -> Option<String> {
         let collides = |have: &String| have.starts_with(full_path) || full_path.starts_with(have.as_str());
-        let now = self.collision(full_path, None).map(str::to_owned);
+        let now = self.collision(full_path).map(str::to_owned);
         now.or_else(|| self.with_places().flat_map(|mount| mount.lease_paths()).find(collides))
     }
 
@@ -292,6 +296,11 @@ impl SystemTtls {
     /// The longest lifetime where a mount says none.
     pub(crate) fn max_secs(self) -> u64 {
         self.max_secs
+    }
+
+    /// The default lifetime as a mount is said to have it; none that is granted is longer than the longest.
+    pub(crate) fn shown_default_secs(self, tuning: &Tuning) -> u64 {
+        if tuning.default_ttl_secs == 0 { self.default_secs } else { tuning.default_ttl_secs }
     }
 
     /// Default and longest lifetime below a mount.
@@ -373,7 +382,7 @@ fn grants(entry: &MountEntry, outfits: &[Outfit]) -> Grants {
 /// What a plugin that the server brings needs to do what it is there for, as far as whoever enables it in
 /// Vault expects it.
 fn from_the_start(entry: &MountEntry, outfits: &[Outfit]) -> Vec<&'static str> {
-    let found = brought::outfit(outfits, entry.table.kind(), &entry.kind);
+    let found = brought::outfit(outfits, entry.table.kind(), entry.brought());
     let Some(outfit) = found.filter(|_| entry.plugin_version.is_empty()) else { return Vec::new() };
     let in_root = outfit.grants_in_root.iter().filter(|_| entry.namespace.is_empty());
     outfit.grants.iter().chain(in_root).copied().collect()
@@ -388,8 +397,8 @@ pub(crate) fn can_lock(engine: &Engine) -> bool {
 
 /// A plugin that this server brings.
 fn brought(entry: &MountEntry, catalog: &Catalog) -> Engine {
-    let name = &entry.kind;
-    match catalog.plugins.get(&(entry.table.kind(), name.clone())) {
+    let name = entry.brought();
+    match catalog.plugins.get(&(entry.table.kind(), name.to_owned())) {
         Some((plugin, routes)) => fitting(entry, plugin, routes),
         None => Engine::Missing(format!(
             "the plugin {name:?} of this mount is not on this server: install it, or disable the mount"

@@ -99,7 +99,15 @@ pub(crate) async fn save(open: &Open, cluster: &dyn Cluster) -> Result<SavedSnap
 pub(crate) struct Admitted {
     info: SnapshotInfo,
     steps: RestoreSteps,
+    /// Its keys are the state's afterwards, so that the nodes must be unsealed anew.
     forced: bool,
+}
+
+impl Admitted {
+    /// Whether the nodes are sealed once it is in place.
+    pub(crate) fn seals(&self) -> bool {
+        self.forced
+    }
 }
 
 /// Takes a snapshot in, and finds out whether it may be restored. Nothing has changed yet.
@@ -129,11 +137,12 @@ pub(crate) async fn receive(
         ClusterError::Ledger(error) => Fault::Ledger(error),
         other => of_cluster(&other),
     })?;
-    let terms = if forced {
-        forced_terms(open, cluster, &received)?
-    } else {
-        refuse_foreign(open, &received)?;
-        terms(open)?
+    open.learn_keys()?;
+    // What is this cluster's own needs no force: the node stays as open as it is.
+    let (terms, forced) = match (is_own(open, &received), forced) {
+        (true, _) => (terms(open)?, false),
+        (false, true) => (forced_terms(open, cluster, &received)?, true),
+        (false, false) => return Err(foreign()),
     };
     Ok(Admitted { info: received.info, steps: (received.steps)(terms), forced })
 }
@@ -150,7 +159,6 @@ fn terms(open: &Open) -> Result<Restoration, Fault> {
 /// it as a record under those; where that cannot be written, there must be no other node, which
 /// would be cut off once its certificate is to be renewed.
 fn forced_terms(open: &Open, cluster: &dyn Cluster, received: &ReceivedSnapshot) -> Result<Restoration, Fault> {
-    open.learn_keys()?;
     let carried = authority::carried_over(open, received.shown.get(&Barrier::keyring_place()))?;
     if carried.is_none() && cluster.peers().len() > 1 {
         return Err(Fault::invalid(
@@ -163,18 +171,19 @@ fn forced_terms(open: &Open, cluster: &dyn Cluster, received: &ReceivedSnapshot)
     Ok(Restoration { attempt, keep: Vec::new(), alone: carried.is_none(), put: carried.into_iter().collect() })
 }
 
-/// The text is OpenBao's.
-fn refuse_foreign(open: &Open, received: &ReceivedSnapshot) -> Result<(), Fault> {
-    open.learn_keys()?;
+/// Whether a snapshot is of this cluster, and its keys are among those that are in use.
+fn is_own(open: &Open, received: &ReceivedSnapshot) -> bool {
     let keyring = received.shown.get(&Barrier::keyring_place());
     let covered = keyring.is_some_and(|wrapped| open.barrier.covers(wrapped.clone()));
-    if covered && seal_key(open).verify(&received.sums, &received.seal) {
-        return Ok(());
-    }
-    Err(Fault::invalid(
+    covered && seal_key(open).verify(&received.sums, &received.seal)
+}
+
+/// The text is OpenBao's.
+fn foreign() -> Fault {
+    Fault::invalid(
         "could not verify hash file, possibly the snapshot is using a different set of unseal keys; use the \
          snapshot-force API to bypass this check",
-    ))
+    )
 }
 
 /// Hands on what comes, for as long as somebody wants it.

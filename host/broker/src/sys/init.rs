@@ -8,12 +8,15 @@ use bulkhead_model::failure::{Failure, FailureKind};
 use bulkhead_model::reply::Reply;
 use bulkhead_model::request::{Body, Request};
 use bulkhead_model::seam::seal::SealKind;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::fault::Fault;
 use crate::fields::Fields;
 use crate::node::{InitError, InitOptions, Node};
 use crate::visit::bare;
+
+/// What must be a number where it is sent.
+const NUMBERS: [&str; 4] = ["secret_shares", "secret_threshold", "recovery_shares", "recovery_threshold"];
 
 pub(crate) fn read(node: &Node) -> Result<Reply, Fault> {
     Ok(bare(200, &json!({ "initialized": node.seal_config()?.is_some() })))
@@ -24,16 +27,37 @@ pub(crate) fn fields(request: &Request) -> Result<Fields, Fault> {
     match &request.body {
         Body::Empty => Ok(Fields::default()),
         Body::Json(text) => match serde_json::from_slice(text.expose()) {
-            Ok(serde_json::Value::Object(map)) => Ok(Fields::new(map)),
-            Ok(serde_json::Value::Null) => Ok(Fields::default()),
+            Ok(Value::Object(map)) => Ok(Fields::new(map)),
+            Ok(Value::Null) => Ok(Fields::default()),
             _ => Err(Fault::invalid("failed to decode JSON input: the body is not a JSON object")),
         },
         Body::Raw { .. } | Body::Unread(_) => Err(Fault::invalid("failed to decode JSON input: the body is not JSON")),
     }
 }
 
+/// Refuses a number of shares that is no number, in Go's words: who makes a cluster's keys should not
+/// have to guess how it was read.
+fn refuse_misfits(fields: &Fields) -> Result<(), Fault> {
+    for name in NUMBERS {
+        let sent = match fields.all().get(name) {
+            None | Some(Value::Null) => continue,
+            Some(Value::Number(number)) if number.is_i64() => continue,
+            Some(Value::Number(number)) => format!("number {number}"),
+            Some(Value::String(_)) => "string".to_owned(),
+            Some(Value::Bool(_)) => "bool".to_owned(),
+            Some(Value::Array(_)) => "array".to_owned(),
+            Some(Value::Object(_)) => "object".to_owned(),
+        };
+        return Err(Fault::invalid(format!(
+            "failed to decode JSON input: json: cannot unmarshal {sent} into Go struct field InitRequest.{name} of type int"
+        )));
+    }
+    Ok(())
+}
+
 pub(crate) async fn write(node: &Arc<Node>, request: &Request) -> Result<Reply, Fault> {
     let fields = fields(request)?;
+    refuse_misfits(&fields)?;
     let seal = node.parts.seals.kind();
     let (unseal, recovery) = (["secret_shares", "secret_threshold"], ["recovery_shares", "recovery_threshold"]);
     let (named, other) = if seal == SealKind::Shamir { (unseal, recovery) } else { (recovery, unseal) };
@@ -45,8 +69,8 @@ pub(crate) async fn write(node: &Arc<Node>, request: &Request) -> Result<Reply, 
     }
     let pgp =
         ["pgp_keys", "recovery_pgp_keys", "root_token_pgp_key"].iter().any(|name| match fields.all().get(*name) {
-            Some(serde_json::Value::Array(keys)) => !keys.is_empty(),
-            Some(serde_json::Value::String(key)) => !key.is_empty(),
+            Some(Value::Array(keys)) => !keys.is_empty(),
+            Some(Value::String(key)) => !key.is_empty(),
             _ => false,
         });
     if pgp {

@@ -16,10 +16,12 @@ use crate::node::Node;
 use crate::open::Open;
 use crate::visit::{Ask, Visit, bare, flat};
 
-pub(super) const ROUTES: &[HostRoute] = &[
-    HostRoute::new("ha-status", &[Verb::Read], Handler::Now(ha_status), "Tell which nodes there are."),
-    HostRoute::new("step-down", &[Verb::Write], Handler::Later(step_down), "Give up leadership.").sudo(),
-];
+/// What every namespace has.
+pub(super) const OF_EACH: &[HostRoute] =
+    &[HostRoute::new("ha-status", &[Verb::Read], Handler::Now(ha_status), "Tell which nodes there are.")];
+
+pub(super) const ROUTES: &[HostRoute] =
+    &[HostRoute::new("step-down", &[Verb::Write], Handler::Later(step_down), "Give up leadership.").sudo()];
 
 /// The answer of `sys/leader`.
 pub(crate) fn read(node: &Node) -> Result<Reply, Fault> {

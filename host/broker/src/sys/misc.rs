@@ -16,8 +16,11 @@ use crate::visit::{Ask, Visit, bare, data};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+/// What every namespace has.
+pub(super) const OF_EACH: &[HostRoute] =
+    &[HostRoute::new("version-history", &[Verb::List], Handler::Now(versions), "List the versions that ran here.")];
+
 pub(super) const ROUTES: &[HostRoute] = &[
-    HostRoute::new("version-history", &[Verb::List], Handler::Now(versions), "List the versions that ran here."),
     HostRoute::new("host-info", &[Verb::Read], Handler::Now(host), "Tell about the machine."),
     HostRoute::new("in-flight-req", &[Verb::Read], Handler::Now(in_flight), "Tell of the requests being served."),
     HostRoute::new("config/state/sanitized", &[Verb::Read], Handler::Now(config), "Read the config without secrets."),

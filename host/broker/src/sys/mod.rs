@@ -59,6 +59,8 @@ pub(crate) fn routes() -> &'static HostTable {
                 mfa::ROUTES,
                 wrapping::ROUTES,
                 tools::ROUTES,
+                leader::OF_EACH,
+                misc::OF_EACH,
             ],
             &[
                 at_gate::ROUTES,

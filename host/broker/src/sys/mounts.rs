@@ -123,6 +123,13 @@ fn plugin_of(kind: &str) -> (&str, Option<(&'static str, &'static str)>) {
     }
 }
 
+/// The plugin of a mount of type `plugin`: beside the type, or in `config`, as it once was.
+fn plugin_name(ask: &Ask<'_>) -> Result<String, Fault> {
+    let beside = ask.fields.text_or_empty("plugin_name")?;
+    let within = ask.fields.object("config")?.and_then(|config| config.get("plugin_name")).and_then(Value::as_str);
+    Ok(if beside.is_empty() { within.unwrap_or_default().to_owned() } else { beside })
+}
+
 async fn mount(visit: &mut Visit, ask: &Ask<'_>, table: Table) -> Result<Reply, Fault> {
     let entry = new_entry(visit, ask, table)?;
     mounts::save(&mut visit.tx, &entry)?;
@@ -142,7 +149,7 @@ fn new_entry(visit: &Visit, ask: &Ask<'_>, table: Table) -> Result<MountEntry, F
     ask.fields.text("plugin_version")?;
     let description = ask.fields.text_or_empty("description")?;
     let asked = ask.fields.text_or_empty("type")?;
-    let asked = if asked == "plugin" { ask.fields.text_or_empty("plugin_name")? } else { asked };
+    let asked = if asked == "plugin" { plugin_name(ask)? } else { asked };
     if asked.is_empty() {
         return Err(Fault::invalid("backend type must be specified as a string"));
     }
@@ -158,12 +165,17 @@ fn new_entry(visit: &Visit, ask: &Ask<'_>, table: Table) -> Result<MountEntry, F
     if let Some((name, value)) = implied {
         options.insert(name.to_owned(), value.to_owned());
     }
+    if asked == "generic" && options.contains_key("version") {
+        return Err(Fault::invalid("secrets engine \"generic\" does not allow setting a version"));
+    }
     if plugin == "kv" && options.get("version").is_some_and(|v| v != "1" && v != "2") {
         return Err(Fault::invalid("nil backend of type \"kv\" returned from factory"));
     }
     let config = ask.fields.object("config")?;
     let version = config.and_then(|c| c.get("plugin_version")).and_then(Value::as_str).unwrap_or_default();
     let version::Chosen { plugin_version, data_version } = version::chosen(visit, plugin, table, version)?;
+    // One that was registered under the name of kv is no `generic`.
+    let kind = if asked == "generic" && plugin_version.is_empty() { "generic" } else { plugin };
     let max_secs = visit.open.catalog.ttls.max_secs();
     let tuning = tune::from_config(config.unwrap_or(&Map::new()), table, max_secs)?;
     check_bounds(&description, &options)?;
@@ -175,9 +187,9 @@ fn new_entry(visit: &Visit, ask: &Ask<'_>, table: Table) -> Result<MountEntry, F
         space: hex::encode(SpaceId::random(entropy).0),
         table,
         path,
-        kind: plugin.to_owned(),
+        kind: kind.to_owned(),
         description,
-        accessor: std::iter::repeat_with(|| format!("{prefix}{plugin}_{}", hex::encode(random::<4>(entropy))))
+        accessor: std::iter::repeat_with(|| format!("{prefix}{kind}_{}", hex::encode(random::<4>(entropy))))
             .find(|accessor| visit.config.mounts.with_accessor(accessor).is_none())
             .expect("there are far more accessors than mounts"),
         options,
@@ -216,7 +228,7 @@ fn check_path(visit: &Visit, table: Table, path: &str) -> Result<(), Fault> {
     if table == Table::Secret && matches!(first, "sys" | "auth" | "audit" | "identity" | "cubbyhole") {
         return Err(Fault::invalid(format!("cannot mount {path:?}")));
     }
-    match visit.taken_at(&full_path(table, path), None) {
+    match visit.taken_at(&full_path(table, path)) {
         Some(taken) => {
             let taken = taken.strip_prefix("auth/").filter(|_| table == Table::Auth).unwrap_or(&taken);
             Err(Fault::invalid(format!("path is already in use at {taken}")))

@@ -87,10 +87,11 @@ fn list(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         keys.push(name);
         info.insert(name.to_owned(), shown(found));
     }
-    if keys.is_empty() {
-        return Err(Failure::absent().into());
+    match (keys.is_empty(), deep) {
+        (false, _) => Ok(data(&json!({ "key_info": info, "keys": keys }))),
+        (true, true) => Ok(data(&json!({}))),
+        (true, false) => Err(Failure::absent().into()),
     }
-    Ok(data(&json!({ "key_info": info, "keys": keys })))
 }
 
 fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {

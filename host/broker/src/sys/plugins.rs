@@ -222,7 +222,8 @@ fn to_reload(visit: &Visit, ask: &Ask<'_>) -> Result<Reload, Fault> {
         if !is_driver && !Table::BOTH.iter().any(|table| names(visit, *table).contains(&plugin)) {
             return Err(Fault::invalid(format!("plugin not found in the catalog: {plugin:?}")));
         }
-        let is_meant = |mount: &&Arc<Mount>| mount.entry.kind == plugin || is_driver && has_work(visit, mount, &plugin);
+        let is_meant =
+            |mount: &&Arc<Mount>| mount.entry.brought() == plugin || is_driver && has_work(visit, mount, &plugin);
         visit.config.mounts.all().filter(is_meant).for_each(|mount| found.add(mount));
     }
     for path in paths {
@@ -265,7 +266,7 @@ fn mounts_of(visit: &Visit, ask: &Ask<'_>) -> Result<Vec<Arc<Mount>>, Fault> {
     if !names(visit, table).iter().any(|known| known == name) {
         return Err(Fault::invalid(format!("plugin not found in the catalog: {name:?}")));
     }
-    let is_meant = |mount: &&Arc<Mount>| mount.entry.table == table && mount.entry.kind == name;
+    let is_meant = |mount: &&Arc<Mount>| mount.entry.table == table && mount.entry.brought() == name;
     let mut mounts: Vec<_> = visit.config.mounts.all().filter(is_meant).cloned().collect();
     mounts.sort_by(|one, other| one.full_path.cmp(&other.full_path));
     Ok(mounts)

@@ -76,7 +76,7 @@ fn remount(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let Some(mount) = visit.mount_at(&from_full).cloned() else {
         return Err(Fault::invalid(format!("no matching mount at {from_full:?}")));
     };
-    if let Some(taken) = visit.taken_at(&to_full, (to_full != from_full).then_some(mount.space)) {
+    if let Some(taken) = visit.taken_at(&to_full) {
         return Err(Fault::invalid(format!("path already in use at {taken:?}")));
     }
     // Lease ids begin with the path, so they end with it.

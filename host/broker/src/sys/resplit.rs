@@ -228,8 +228,9 @@ fn wanted(key: Key, now: SealConfig, fields: &Fields) -> Result<SealConfig, Faul
 }
 
 fn refuse_unoffered(fields: &Fields) -> Result<(), Fault> {
-    let pgp = fields.strings("pgp_keys", true)?.is_some_and(|keys| !keys.is_empty());
-    if pgp || fields.flag("backup")?.unwrap_or_default() {
+    // Only what is encrypted would be kept: without PGP keys `backup` asks for nothing.
+    fields.flag("backup")?;
+    if fields.strings("pgp_keys", true)?.is_some_and(|keys| !keys.is_empty()) {
         return Err(Fault::invalid("PGP-encrypted key shares are not offered by this version: leave out the PGP keys"));
     }
     Ok(())

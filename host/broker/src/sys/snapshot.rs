@@ -63,10 +63,11 @@ async fn put_in_place(visit: &mut Visit, ask: &Ask<'_>, forced: bool) -> Result<
     visit.outside = true;
     visit.tx = open.barrier.begin(Arc::new(NoRecords));
     let admitted = restoring::receive(&open, cluster, pieces, forced).await?;
+    let seals = admitted.seals();
     restoring::put_in_place(&open, admitted, turn).await?;
     // The token may not be there any more, and no use of it is left to count.
     visit.who = None;
-    if forced {
+    if seals {
         visit.after.push(After::Close);
     }
     Ok(Reply::Empty)

@@ -154,9 +154,17 @@ impl HostTable {
     pub(crate) fn find(&'static self, rest: &str, verb: Verb) -> Result<(&'static HostRoute, Captures), bool> {
         let lists = matches!(verb, Verb::List | Verb::Scan);
         let trimmed = if lists { rest.strip_suffix('/').unwrap_or(rest) } else { rest };
-        let mut known = false;
+        let (mut known, mut own) = (false, None);
         for (parts, route) in &self.routes {
             let Some(captures) = matched(parts, trimmed) else { continue };
+            // What ends behind an open part is a path of its own: its last word is never another's name.
+            if own.is_some_and(|own| own != route.pattern) {
+                continue;
+            }
+            let is_within = parts.split_last().is_some_and(|(last, front)| {
+                matches!(last, Part::Literal(_)) && front.iter().any(|part| matches!(part, Part::Rest(_)))
+            });
+            own = own.or(is_within.then_some(route.pattern));
             if route.verbs.contains(&verb) {
                 return Ok((route, captures));
             }

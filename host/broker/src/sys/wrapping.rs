@@ -10,8 +10,8 @@ use bulkhead_model::hidden::{Hidden, HiddenBuffer};
 use bulkhead_model::reply::{AuthInfo, Envelope, LeaseInfo, Reply, hidden_json};
 use bulkhead_model::request::Verb;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use super::table::{Handler, HostRoute};
 use crate::book::Cubby;
@@ -290,7 +290,14 @@ fn not_valid() -> Fault {
 
 /// The wrapping token meant: in the body, or the one the request came with.
 fn wrapping_token(visit: &mut Visit, ask: &Ask<'_>) -> Result<(TokenHash, TokenRecord), Fault> {
-    let named = ask.fields.text("token")?.filter(|_| !ask.fields.is_null("token")).map(Hidden::new);
+    let named = match ask.fields.all().get("token") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(token)) => Some(Hidden::new(token.clone())),
+        Some(_) => {
+            let text = "error validating wrapping token: could not decode token in request body";
+            return Err(Failure::new(FailureKind::Denied, text).into());
+        }
+    };
     if named.as_ref().is_some_and(|token| token.expose().is_empty()) {
         let text = "error validating wrapping token: empty token in request body";
         return Err(Failure::new(FailureKind::Denied, text).into());

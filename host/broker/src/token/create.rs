@@ -57,7 +57,8 @@ fn make(visit: &mut Visit, ask: &Ask<'_>, orphan_path: bool, role: Option<RoleRe
     let parent = parent(visit)?;
     let batch = is_batch(ask, role.as_ref())?;
     let privileged = visit.has_sudo(ask.request)?;
-    let no_parent = fields.flag("no_parent")?.unwrap_or(false);
+    // Where a role makes the token, it alone decides who its parent is.
+    let no_parent = fields.flag("no_parent")?.unwrap_or(false) && role.is_none();
     if no_parent && !privileged {
         return Err(Fault::invalid("root or sudo privileges required to create orphan token"));
     }
@@ -88,8 +89,9 @@ fn make(visit: &mut Visit, ask: &Ask<'_>, orphan_path: bool, role: Option<RoleRe
     let orphan = orphan_path || no_parent;
     let entity_id =
         entity_id(visit, ask, role.as_ref())?.unwrap_or(if orphan { String::new() } else { parent.entity_id });
-    // What binds the parent to networks binds its child, unless a role makes that, or it has no end.
-    let inherited = if orphan || ttl_secs == 0 { Vec::new() } else { parent.bound_cidrs };
+    // What binds the parent to networks binds its child, unless a role makes that.
+    let inherited = if orphan { Vec::new() } else { parent.bound_cidrs };
+    let bound_cidrs = role.as_ref().map_or(inherited, |role| role.bound_cidrs.clone());
     let record = TokenRecord {
         parent: (!orphan).then_some(who),
         entity_id,
@@ -104,7 +106,8 @@ fn make(visit: &mut Visit, ask: &Ask<'_>, orphan_path: bool, role: Option<RoleRe
         period_secs: own.period_secs,
         renewable: renewable && ttl_secs > 0,
         role: role.as_ref().map(|r| r.name.clone()).unwrap_or_default(),
-        bound_cidrs: role.map_or(inherited, |role| role.bound_cidrs),
+        // A token without an end is bound to none, whoever makes it.
+        bound_cidrs: if ttl_secs == 0 { Vec::new() } else { bound_cidrs },
         namespace: visit.namespace.record.id.clone(),
         ..TokenRecord::default()
     };

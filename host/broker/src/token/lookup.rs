@@ -41,7 +41,7 @@ pub(super) fn by_accessor(visit: &mut Visit, ask: &Ask<'_>) -> Result<Option<(To
 }
 
 fn lookup(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let token = Hidden::new(ask.fields.text_or_empty("token")?);
+    let token = super::named(ask)?;
     if token.expose().is_empty() {
         return lookup_self(visit, ask);
     }

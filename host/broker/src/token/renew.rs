@@ -30,7 +30,7 @@ pub(super) const ROUTES: &[HostRoute] = &[
 
 fn renew<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
     Box::pin(async move {
-        let token = Hidden::new(ask.fields.text_or_empty("token")?);
+        let token = super::named(ask)?;
         if token.expose().is_empty() {
             return Err(Fault::invalid("missing token ID"));
         }

@@ -25,8 +25,8 @@ pub(super) const ROUTES: &[HostRoute] = &[
 ];
 
 fn named(ask: &Ask<'_>) -> Result<Hidden<String>, Fault> {
-    let token = ask.fields.text_or_empty("token")?;
-    if token.is_empty() { Err(Fault::invalid("missing token ID")) } else { Ok(Hidden::new(token)) }
+    let token = super::named(ask)?;
+    if token.expose().is_empty() { Err(Fault::invalid("missing token ID")) } else { Ok(token) }
 }
 
 /// A batch token is nowhere, so there is nothing to take away.

@@ -163,7 +163,8 @@ fn tls_files(flags: &Parsed, env: &Environment) -> TlsFiles {
 
 fn timeout(env: &Environment) -> Result<std::time::Duration, ClientError> {
     let unusable = || {
-        ClientError::Settings("could not parse \"CLIENT_TIMEOUT\": write seconds or a duration such as 90s".to_owned())
+        let name = env.variable("CLIENT_TIMEOUT");
+        ClientError::Settings(format!("could not parse {name:?}: write seconds or a duration such as 90s"))
     };
     let span = match env.setting("CLIENT_TIMEOUT") {
         None => Span::of_secs(TIMEOUT_SECS),

@@ -24,6 +24,7 @@ pub(super) const COMMAND: Command = Command {
             "dev",
             "Run in memory, unsealed, with a KV store at secret/ and the root token shown. Never for real secrets.",
         ),
+        Flag::switch("dev-kv-v1", "Make the KV store of -dev one of version 1, without versions of secrets."),
         Flag::text("dev-listen-address", "Address to listen on with -dev. The default is 127.0.0.1:8200.")
             .env("DEV_LISTEN_ADDRESS"),
         Flag::switch("dev-no-store-token", "Do not keep the root token of -dev in ~/.vault-token."),
@@ -33,14 +34,25 @@ pub(super) const COMMAND: Command = Command {
             "Root token for -dev, instead of a random one. On the command line whoever may list processes sees it.",
         )
         .env("DEV_ROOT_TOKEN_ID"),
+        Flag::switch("exit-on-core-shutdown", "Without effect: a server here stops by ending, and no other way."),
+        Flag::text("log-file", "Without effect: the log goes to standard error, for the service manager to keep."),
+        Flag::int("log-rotate-bytes", "Without effect, as -log-file."),
+        Flag::text("log-rotate-duration", "Without effect, as -log-file."),
+        Flag::int("log-rotate-max-files", "Without effect, as -log-file."),
         Flag::text("log-format", "\"standard\" or \"json\".").env("LOG_FORMAT"),
         Flag::text("log-level", "\"trace\", \"debug\", \"info\", \"warn\" or \"error\".").env("LOG_LEVEL"),
     ],
     run,
 };
 
+/// Flags of the peers that say where a log goes, and what becomes of it there.
+const WITHOUT_EFFECT: [&str; 4] = ["log-file", "log-rotate-bytes", "log-rotate-duration", "log-rotate-max-files"];
+
 fn run(session: &Session) -> Result<u8, Fault> {
     session.at_most(0)?;
+    for flag in WITHOUT_EFFECT.into_iter().filter(|flag| session.flags.given(flag)) {
+        session.terminal.warn(&format!("-{flag} does nothing here: the log goes to standard error"));
+    }
     let options = options(&session.flags, &session.env)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -67,6 +79,7 @@ fn options(flags: &Parsed, env: &Environment) -> Result<ServerOptions, Fault> {
         no_store_token: flags.switch("dev-no-store-token"),
         token_file,
         plugin_dir: text("dev-plugin-dir").map(PathBuf::from),
+        kv_v1: flags.switch("dev-kv-v1"),
     });
     Ok(ServerOptions { configs, dev, log_level: text("log-level"), log_format: text("log-format") })
 }

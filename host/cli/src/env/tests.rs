@@ -16,3 +16,12 @@ fn an_empty_variable_counts_as_unset() {
     assert_eq!(emptied.setting("TOKEN"), Some("v"));
     assert_eq!(Environment::of(&[("BAO_TOKEN", "")]).setting("TOKEN"), None);
 }
+
+#[test]
+fn a_setting_is_named_as_whoever_set_it_did() {
+    let set = Environment::of(&[("VAULT_CLIENT_TIMEOUT", "abc")]);
+    assert_eq!(set.variable("CLIENT_TIMEOUT"), "VAULT_CLIENT_TIMEOUT");
+    let both = Environment::of(&[("VAULT_CLIENT_TIMEOUT", "abc"), ("BAO_CLIENT_TIMEOUT", "1")]);
+    assert_eq!(both.variable("CLIENT_TIMEOUT"), "BAO_CLIENT_TIMEOUT");
+    assert_eq!(Environment::of(&[]).variable("CLIENT_TIMEOUT"), "BULKHEAD_CLIENT_TIMEOUT");
+}

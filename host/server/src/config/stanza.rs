@@ -98,6 +98,9 @@ impl<'a> Stanza<'a> {
             let within = self.within();
             match table.iter().find(|known| known.name == key).map(|known| known.fate) {
                 Some(Fate::Read) => {}
+                // Said to be off, what there is not is as it should be.
+                Some(Fate::Ignored(_))
+                    if matches!(key, "ui" | "enable_ui") && placed.item.value.scalar() == Some("false") => {}
                 Some(Fate::Ignored(reason)) => notes.push(self.note(key, reason)),
                 // Said to be off, it is as it should be.
                 Some(Fate::Refused(_)) if matches!(placed.item.value.scalar(), Some("false" | "")) => {}

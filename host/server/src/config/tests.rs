@@ -101,6 +101,12 @@ fn a_config_as_vault_users_have_it_is_read() {
 }
 
 #[test]
+fn a_web_interface_that_is_said_to_be_off_is_not_told_of() {
+    let noted = |text: &str| load(&format!("{IN_MEMORY}{LISTENER}{text}\n")).notes.len();
+    assert_eq!(["ui = false", "enable_ui = \"false\"", "ui = true"].map(noted), [0, 0, 1]);
+}
+
+#[test]
 fn names_may_be_quoted_and_files_may_be_json() {
     let json = r#"{"storage": {"inmem": {}}, "listener": [{"tcp": {"address": "127.0.0.1:1", "tls_disable": true}}]}"#;
     assert_eq!(load(json).listeners[0].address, "127.0.0.1:1");

@@ -41,7 +41,7 @@ pub(crate) fn mount_json(visit: &Visit, mount: &Mount) -> Value {
         "type": entry.kind,
         "uuid": entry.uuid,
     });
-    if is_plugin {
+    if is_plugin && entry.kind != "generic" {
         shown["deprecation_status"] = "supported".into();
     }
     shown

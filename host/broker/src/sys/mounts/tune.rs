@@ -60,13 +60,17 @@ fn shown(visit: &Visit, full: &str) -> Result<Reply, Fault> {
     let Some(mount) = visit.mount_at(full) else {
         return Err(Fault::invalid(format!("cannot fetch sysview for path {full:?}")));
     };
-    let (tuning, (default_ttl, max_ttl)) = (&mount.entry.tuning, mount.ttls());
+    let (tuning, (_, max_ttl)) = (&mount.entry.tuning, mount.ttls());
+    let default_ttl = visit.open.catalog.ttls.shown_default_secs(tuning);
     let mut told = Map::new();
     insert_strings(&mut told, "allowed_response_headers", &tuning.allowed_response_headers);
     insert_strings(&mut told, "audit_non_hmac_request_keys", &tuning.audit_non_hmac_request_keys);
     insert_strings(&mut told, "audit_non_hmac_response_keys", &tuning.audit_non_hmac_response_keys);
     told.insert("default_lease_ttl".into(), default_ttl.into());
     told.insert("description".into(), mount.entry.description.as_str().into());
+    if mount.entry.external_entropy_access {
+        told.insert("external_entropy_access".into(), true.into());
+    }
     told.insert("force_no_cache".into(), tuning.force_no_cache.into());
     if !tuning.listing_visibility.is_empty() {
         told.insert("listing_visibility".into(), tuning.listing_visibility.as_str().into());
@@ -130,7 +134,7 @@ async fn change(visit: &mut Visit, ask: &Ask<'_>, full: String) -> Result<Reply,
     }
     let version = ask.fields.text("plugin_version")?.filter(|version| !version.is_empty());
     if let Some(version) = version {
-        entry.plugin_version = super::version::chosen(visit, &entry.kind, entry.table, &version)?.plugin_version;
+        entry.plugin_version = super::version::chosen(visit, entry.brought(), entry.table, &version)?.plugin_version;
     }
     let upgrading = options(&mut entry, &ask.fields)?;
     super::check_bounds(&entry.description, &entry.options)?;
@@ -148,7 +152,7 @@ fn options(entry: &mut MountEntry, fields: &Fields) -> Result<bool, Fault> {
     let Some(options) = fields.texts("options")? else { return Ok(false) };
     let mut upgrading = false;
     for (name, value) in options {
-        if name == "version" && entry.kind == "kv" {
+        if name == "version" && entry.brought() == "kv" {
             let before = entry.options.get("version").map_or("1", String::as_str);
             match (before, value.as_str()) {
                 ("2", "2") | (_, "1") if before != "2" || value == "2" => {}

@@ -43,6 +43,7 @@ pub(in crate::commands) const JOIN: Command = Command {
         Flag::text("leader-ca-cert", "Who vouches for the other server's certificate: PEM, or a file as @file."),
         Flag::text("leader-client-cert", "A certificate to show it: PEM, or a file as @file."),
         Flag::text("leader-client-key", "The key of that certificate: PEM, or a file as @file."),
+        Flag::switch("retry", "Ask for it to be tried again; a server does so by retry_join in its config alone."),
         Flag::switch("non-voter", "The node never votes: it holds a copy, and serves reads."),
     ],
     run: join,
@@ -53,7 +54,7 @@ pub(in crate::commands) const REMOVE_PEER: Command = Command {
     about: "Take a node out of the cluster",
     usage: "[options] NODE-ID",
     help: "Takes a node out of the cluster. What it holds stays on it, unread.\n\nTake one out:\n\n    $ bulkhead operator raft remove-peer node1",
-    prints: Prints::Lines,
+    prints: Prints::Formatted,
     is_client: true,
     flags: &[],
     run: remove_peer,
@@ -64,7 +65,7 @@ pub(in crate::commands) const PROMOTE: Command = Command {
     about: "Make a node that never voted a voter",
     usage: "[options] NODE-ID",
     help: "Lets a node vote that joined as one that never does. It votes once it has caught up.\n\nLet one vote:\n\n    $ bulkhead operator raft promote node1",
-    prints: Prints::Lines,
+    prints: Prints::Formatted,
     is_client: true,
     flags: &[],
     run: promote,
@@ -75,7 +76,7 @@ pub(in crate::commands) const DEMOTE: Command = Command {
     about: "Make a voter a node that never votes",
     usage: "[options] NODE-ID",
     help: "Takes a node its vote. It keeps its copy up to date, and serves reads.\n\nLet one vote no more:\n\n    $ bulkhead operator raft demote node1",
-    prints: Prints::Lines,
+    prints: Prints::Formatted,
     is_client: true,
     flags: &[],
     run: demote,
@@ -190,6 +191,7 @@ fn join(session: &Session) -> Result<u8, Fault> {
         "leader_client_cert": pem(session, "leader-client-cert")?,
         "leader_client_key": pem(session, "leader-client-key")?,
         "non_voter": session.flags.switch("non-voter"),
+        "retry": session.flags.switch("retry"),
     });
     let call = Call::new("POST", "sys/storage/raft/join").body(&body);
     let told = session

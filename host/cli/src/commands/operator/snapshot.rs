@@ -4,11 +4,12 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufReader, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bulkhead_server::{Inspection, inspect_snapshot};
 use serde_json::json;
 
-use crate::client::Call;
+use crate::client::{Call, Client};
 use crate::commands::{Command, Group, Prints};
 use crate::fault::{Fault, plain_io};
 use crate::flags::Flag;
@@ -26,7 +27,7 @@ pub(in crate::commands) const SAVE: Command = Command {
     about: "Save a snapshot to a file",
     usage: "[options] FILE",
     help: "Saves a snapshot of everything that was acknowledged before. The file is there once all of\nit came and was checked. Who has it needs the key shares of its time to read it.\n\nSave one:\n\n    $ bulkhead operator raft snapshot save raft.snap",
-    prints: Prints::Lines,
+    prints: Prints::Formatted,
     is_client: true,
     flags: &[],
     run: save,
@@ -36,8 +37,8 @@ pub(in crate::commands) const RESTORE: Command = Command {
     words: "operator raft snapshot restore",
     about: "Put a snapshot in the place of the state",
     usage: "[options] FILE",
-    help: "Puts a snapshot in the place of the cluster's state, on all of its nodes. What was written\nsince it was saved is gone. With -force it may be another cluster's: the nodes are sealed then,\nand the key shares that were good when it was saved unseal them.\n\nGo back to a snapshot:\n\n    $ bulkhead operator raft snapshot restore raft.snap\n\nTake over that of a cluster that is lost:\n\n    $ bulkhead operator raft snapshot restore -force raft.snap",
-    prints: Prints::Lines,
+    help: "Puts a snapshot in the place of the cluster's state, on all of its nodes. What was written\nsince it was saved is gone. With -force it may be another cluster's, or of keys that were replaced:\nthe nodes are sealed then, and the key shares that were good when it was saved unseal them.\n\nGo back to a snapshot:\n\n    $ bulkhead operator raft snapshot restore raft.snap\n\nTake over that of a cluster that is lost:\n\n    $ bulkhead operator raft snapshot restore -force raft.snap",
+    prints: Prints::Formatted,
     is_client: true,
     flags: &[Flag::switch("force", "Take a snapshot of another cluster, or from before its keys were replaced.")],
     run: restore,
@@ -97,7 +98,29 @@ fn restore(session: &Session) -> Result<u8, Fault> {
         .client()?
         .upload(&Call::new("POST", target), &file)
         .map_err(|error| Fault::request("Error installing the snapshot", error))?;
+    if forced && session.is_table() && is_sealed_soon(&session.client()?) {
+        session.terminal.warn("The node is sealed now: unseal it with the key shares of the snapshot's time.");
+    }
     Ok(0)
+}
+
+/// How often, and how far apart, it is asked whether a node has sealed itself. Source: ours. Why: it
+/// does so just after its answer.
+const LOOKS: usize = 5;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+
+/// Whether the node is sealed, now or in a moment.
+fn is_sealed_soon(client: &Client) -> bool {
+    let sealed = || {
+        let told = client.json(&Call::new("GET", "sys/seal-status"));
+        told.is_ok_and(|told| told.get("sealed") == Some(&json!(true)))
+    };
+    (0..LOOKS).any(|look| {
+        if look > 0 {
+            std::thread::sleep(BETWEEN_LOOKS);
+        }
+        sealed()
+    })
 }
 
 fn inspected(path: &Path) -> Result<Inspection, String> {

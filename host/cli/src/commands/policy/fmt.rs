@@ -14,7 +14,7 @@ pub(in crate::commands) const COMMAND: Command = Command {
     usage: "[options] PATH",
     help: "Rewrites a policy file in the usual layout, comments kept. A file that is not a policy is\nleft alone and the mistake named.\n\nFormat ops.hcl:\n\n    $ bulkhead policy fmt ops.hcl",
     prints: Prints::Lines,
-    is_client: false,
+    is_client: true,
     flags: &[],
     run,
 };

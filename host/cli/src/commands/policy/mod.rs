@@ -109,8 +109,11 @@ fn write(session: &Session) -> Result<u8, Fault> {
 fn list(session: &Session) -> Result<u8, Fault> {
     session.at_most(0)?;
     let client = session.client()?;
-    let secret =
-        client.list("sys/policies/acl", &[]).map_err(|error| Fault::request("Error listing policies", error))?;
+    // There always are some: a 404 says that there is no such namespace.
+    let query = [("list".to_owned(), "true".to_owned())];
+    let secret = client
+        .secret(&Call::new("GET", "sys/policies/acl").query(&query))
+        .map_err(|error| Fault::request("Error listing policies", error))?;
     let keys = secret.as_ref().and_then(|secret| secret.keys()).cloned().unwrap_or_default();
     if !session.is_table() {
         return session.show_value(&Value::Array(keys));

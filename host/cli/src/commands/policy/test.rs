@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bulkhead_model::acl::{Acl, Ask, Explanation};
 use bulkhead_model::hcl::{self, Item};
 use bulkhead_model::policy::{Capabilities, Policy, PolicyName, TemplateValues};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use caller::Caller;
 
@@ -21,8 +21,8 @@ pub(in crate::commands) const COMMAND: Command = Command {
     words: "policy test",
     about: "Hold policies against cases in files",
     usage: "[options] FOLDER",
-    help: "Reads the policies of a folder (NAME.hcl) and the cases beside them (*_test.hcl), and tells\nwhich of them come out otherwise. It needs no server. The exit code is 0 if all of them come\nout right.\n\nA case:\n\n    case \"the app reads its own secrets\" {\n      policies  = [\"app\"]\n      operation = \"read\"\n      path      = \"secret/data/app/db\"\n      allowed   = true\n    }\n\nIt may have parameters = { name = \"value\" }, sudo = true where the path demands it, and\nwrap_ttl = 60, in seconds. Where paths depend on who asks:\n\n    entity = { name = \"ann\", metadata = { team = \"web\" } }\n    groups = [\"ops\"]\n\nAn entity may have id, name, metadata and aliases, by the accessor of their mount, a group id,\nname and metadata; entity = false stands for a token without one.\n\nTest those of a folder:\n\n    $ bulkhead policy test ./policies",
-    prints: Prints::Lines,
+    help: "Reads the policies of a folder (NAME.hcl) and the cases beside them (*_test.hcl), and tells\nwhich of them come out otherwise. It needs no server. The exit code is 0 if all of them come\nout right.\n\nA case:\n\n    case \"the app reads its own secrets\" {\n      policies  = [\"app\"]\n      operation = \"read\"\n      path      = \"secret/data/app/db\"\n      allowed   = true\n    }\n\nIt may have parameters = { name = \"value\" }, sudo = true where the path demands it, and\nwrap_ttl = 60, in seconds. Where paths depend on who asks:\n\n    entity = { name = \"ann\", metadata = { team = \"web\" } }\n    groups = [\"ops\"]\n\nAn entity may have id, name, metadata and aliases, by the accessor of their mount, a group id,\nname and metadata; entity = false stands for a token without one.\n\n-format=json prints how each came out, and how many passed and failed.\n\nTest those of a folder:\n\n    $ bulkhead policy test ./policies",
+    prints: Prints::Formatted,
     is_client: false,
     flags: &[],
     run,
@@ -67,26 +67,52 @@ fn run(session: &Session) -> Result<u8, Fault> {
     if cases.is_empty() {
         return Err(Fault::Local(format!("there are no cases in {}: files *{CASES}", folder.display())));
     }
-    let mut failures = 0;
+    let (mut failures, mut shown) = (0, Vec::new());
     for case in &cases {
         let told = explained(case, &policies)?;
-        if told.allowed == case.allowed {
-            session.terminal.out(&format!("ok      {}", case.name));
-            continue;
-        }
-        failures += 1;
-        let word = |allowed| if allowed { "allowed" } else { "denied" };
-        session.terminal.out(&format!("FAILED  {}", case.name));
-        let (wanted, came) = (word(case.allowed), word(told.allowed));
-        session.terminal.out(&format!("        {}: expected {wanted}, was {came}: {}", case.place, told.reason));
-        if let Some(rule) = &told.rule {
-            let names: Vec<_> = rule.policies.iter().map(|(name, _)| name.as_str()).collect();
-            let (path, said) = (&rule.pattern, rule.capabilities.join(", "));
-            session.terminal.out(&format!("        path {path:?} [{said}] in {}", names.join(", ")));
+        failures += usize::from(told.allowed != case.allowed);
+        if session.is_table() {
+            tell(session, case, &told);
+        } else {
+            shown.push(value(case, &told));
         }
     }
-    session.terminal.out(&format!("{} passed, {failures} failed", cases.len() - failures));
+    let passed = cases.len() - failures;
+    if session.is_table() {
+        session.terminal.out(&format!("{passed} passed, {failures} failed"));
+    } else {
+        session.show_value(&json!({ "cases": shown, "failed": failures, "passed": passed }))?;
+    }
     Ok(if failures == 0 { 0 } else { EXIT_LOCAL })
+}
+
+/// How a case came out, for people.
+fn tell(session: &Session, case: &Case, told: &Explanation) {
+    if told.allowed == case.allowed {
+        session.terminal.out(&format!("ok      {}", case.name));
+        return;
+    }
+    let word = |allowed| if allowed { "allowed" } else { "denied" };
+    session.terminal.out(&format!("FAILED  {}", case.name));
+    let (wanted, came) = (word(case.allowed), word(told.allowed));
+    session.terminal.out(&format!("        {}: expected {wanted}, was {came}: {}", case.place, told.reason));
+    if let Some(rule) = &told.rule {
+        let names: Vec<_> = rule.policies.iter().map(|(name, _)| name.as_str()).collect();
+        let (path, said) = (&rule.pattern, rule.capabilities.join(", "));
+        session.terminal.out(&format!("        path {path:?} [{said}] in {}", names.join(", ")));
+    }
+}
+
+/// The same for programs.
+fn value(case: &Case, told: &Explanation) -> Value {
+    json!({
+        "case": case.name,
+        "place": case.place,
+        "expected": case.allowed,
+        "allowed": told.allowed,
+        "passed": told.allowed == case.allowed,
+        "reason": told.reason,
+    })
 }
 
 /// Every `.hcl` of a folder, by name.
