@@ -62,11 +62,6 @@ struct About {
 }
 
 impl IntentRecord {
-    /// Which of its mount's things it is about.
-    fn lane(&self) -> Lane {
-        Lane::of(self.mount, self.data.duplicate().expose())
-    }
-
     /// What it would undo, in the words of its plugin, if that has any. The rest of the data is the
     /// plugin's own, and may be secret.
     pub(crate) fn about(&self) -> String {

@@ -130,7 +130,8 @@ async fn what_share_holders_began_is_of_the_term_in_which_they_began_it() {
     let asked = json!({ "secret_shares": 1, "secret_threshold": 1 });
     let begun = kit.ask(Verb::Write, "sys/rotate/root/init", ROOT, asked).await;
     assert_eq!(begun.failed, None);
-    let told = || async { kit.ask(Verb::Read, "sys/rotate/root/init", ROOT, Value::Null).await.data()["started"].clone() };
+    let told =
+        || async { kit.ask(Verb::Read, "sys/rotate/root/init", ROOT, Value::Null).await.data()["started"].clone() };
     assert_eq!(told().await, json!(true));
     kit.is_in_term(2);
     assert_eq!(told().await, json!(false));

@@ -82,9 +82,7 @@ impl Verifier {
             Error::InvalidCertificate(CertificateError::Other(other)) => other.0.to_string() == "CaUsedAsEndEntity",
             _ => false,
         };
-        is_alone
-            && self.named.iter().any(|named| named == end_entity)
-            && may_serve(end_entity)
+        is_alone && self.named.iter().any(|named| named == end_entity) && may_serve(end_entity)
     }
 }
 
