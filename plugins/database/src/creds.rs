@@ -130,8 +130,8 @@ pub(crate) fn generate(cx: &Cx, name: &Name, caller: &Caller) -> Result<Reply> {
     Ok(if role.max_ttl.0 > 0 { reply.max_ttl(role.max_ttl) } else { reply })
 }
 
-/// What is told where no user was made. Unless something may have been begun, the intent goes, because a reply, unlike an
-/// error, commits.
+/// What is told where no user was made. Unless something may have been begun, the intent goes, because a reply, unlike
+/// an error, commits.
 fn not_made(cx: &Cx, user: &User, failed: Failed) -> Result<Reply> {
     let reply = match failed {
         // Somebody else's user: to undo the intent would remove that.
