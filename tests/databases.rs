@@ -5,6 +5,7 @@ mod crowds;
 mod hanging;
 mod late;
 mod sessions;
+mod undone;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
