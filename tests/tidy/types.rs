@@ -21,7 +21,7 @@ const LOCKS_MAX: usize = 1;
 /// Structs over the law, with their present size and a reason. This list only shrinks.
 const WIDE_STRUCTS: &[(&str, &str, usize, &str)] = &[
     ("host/broker/src/book/leases.rs", "LeaseRecord", 16, "a record as it is stored"),
-    ("host/broker/src/book/mounts.rs", "MountEntry", 17, "a record as it is stored"),
+    ("host/broker/src/book/mounts.rs", "MountEntry", 16, "a record as it is stored"),
     ("host/broker/src/book/tokens.rs", "TokenRecord", 21, "a record as it is stored"),
     ("host/broker/src/node.rs", "Facts", 13, "what the node says of itself, read only"),
     ("host/broker/src/open.rs", "Open", 20, "what a node has while it is open, to be split"),

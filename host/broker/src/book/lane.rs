@@ -2,9 +2,8 @@
 //! with several things outside names the one it means by a text `lane` among the data of its leases,
 //! intents and jobs, so that one of them that is down holds up nothing of the others.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use serde::Deserialize;
-
-use crate::book::leases;
 
 /// A mount's space, and which of its things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,10 +34,8 @@ impl Lane {
 }
 
 fn part(name: &str) -> [u8; 8] {
-    let digest = leases::digest(name);
-    let mut part = [0; 8];
-    part.copy_from_slice(&digest[..8]);
-    part
+    let digest = digest(&SHA256, name.as_bytes());
+    *digest.as_ref().first_chunk().expect("SHA-256 has 32 bytes")
 }
 
 #[cfg(test)]

@@ -77,9 +77,8 @@ pub(crate) struct MountEntry {
     pub accessor: String,
     pub options: BTreeMap<String, String>,
     pub tuning: Tuning,
-    pub local: bool,
-    pub seal_wrap: bool,
-    pub external_entropy_access: bool,
+    #[serde(flatten)]
+    pub flags: Flags,
     /// Of a registered plugin; empty: the one that this server brings.
     pub plugin_version: String,
     pub data_version: u32,
@@ -92,6 +91,14 @@ pub(crate) struct MountEntry {
     /// Paths in its namespace that it was moved from, as long as leases may be left there.
     #[serde(default)]
     pub former_paths: Vec<String>,
+}
+
+/// What a mount is asked to be when it is made, for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Flags {
+    pub local: bool,
+    pub seal_wrap: bool,
+    pub external_entropy_access: bool,
 }
 
 impl MountEntry {

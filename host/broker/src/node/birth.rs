@@ -15,7 +15,7 @@ use bulkhead_model::seam::seal::SealError;
 
 use super::{ConfiguredAudit, Node, Parts};
 use crate::book::audits::{self, AuditEntry, Device};
-use crate::book::mounts::{self, MountEntry, Table, Tuning};
+use crate::book::mounts::{self, Flags, MountEntry, Table, Tuning};
 use crate::book::namespaces::NamespaceRecord;
 use crate::book::policies::{self, PolicyRecord};
 use crate::book::tokens::{self, Salt, TokenRecord};
@@ -218,9 +218,7 @@ fn default_mount(parts: &Parts, table: Table, path: &str, kind: &str, descriptio
         accessor: format!("{prefix}{kind}_{}", hex::encode(tag)),
         options: BTreeMap::new(),
         tuning: Tuning { passthrough_request_headers: headers, ..Tuning::default() },
-        local: kind == "cubbyhole",
-        seal_wrap: kind == "system",
-        external_entropy_access: false,
+        flags: Flags { local: kind == "cubbyhole", seal_wrap: kind == "system", ..Flags::default() },
         plugin_version: String::new(),
         data_version: 0,
         leaving: false,

@@ -84,7 +84,7 @@ fn tell_state(sheet: &mut Sheet, parts: &Parts, cluster: &str, open: Option<&Ope
     let Some(config) = open.known_config() else { return };
     for (table, kind) in [(Table::Auth, "auth"), (Table::Secret, "logical")] {
         let (local, shared): (Vec<_>, Vec<_>) =
-            config.mounts.all().filter(|mount| mount.entry.table == table).partition(|mount| mount.entry.local);
+            config.mounts.all().filter(|mount| mount.entry.table == table).partition(|mount| mount.entry.flags.local);
         for (is_local, count) in [("true", local.len()), ("false", shared.len())] {
             let labels = [cluster[0], ("local", is_local), ("type", kind)];
             sheet.gauge("vault.core.mount_table.num_entries", "Mounts.", &labels, count as f64);

@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 pub(super) use shown::mount_json;
 
 use super::table::{Answer, Handler, HostRoute};
-use crate::book::mounts::{self, MountEntry, Table};
+use crate::book::mounts::{self, Flags, MountEntry, Table};
 use crate::fault::Fault;
 use crate::step::leave;
 use crate::visit::{After, Ask, Visit, flat};
@@ -143,8 +143,11 @@ async fn mount(visit: &mut Visit, ask: &Ask<'_>, table: Table) -> Result<Reply, 
 fn new_entry(visit: &Visit, ask: &Ask<'_>, table: Table) -> Result<MountEntry, Fault> {
     let path = mount_path(ask.capture("path"));
     let flag = |name: &str| Ok::<_, Fault>(ask.fields.flag(name)?.unwrap_or(false));
-    let (local, seal_wrap) = (flag("local")?, flag("seal_wrap")?);
-    let external_entropy_access = flag("external_entropy_access")?;
+    let flags = Flags {
+        local: flag("local")?,
+        seal_wrap: flag("seal_wrap")?,
+        external_entropy_access: flag("external_entropy_access")?,
+    };
     // Only that it is a text is asked of it here: what counts is the one in `config`.
     ask.fields.text("plugin_version")?;
     let description = ask.fields.text_or_empty("description")?;
@@ -194,9 +197,7 @@ fn new_entry(visit: &Visit, ask: &Ask<'_>, table: Table) -> Result<MountEntry, F
             .expect("there are far more accessors than mounts"),
         options,
         tuning,
-        local,
-        seal_wrap,
-        external_entropy_access,
+        flags,
         plugin_version,
         data_version,
         leaving: false,

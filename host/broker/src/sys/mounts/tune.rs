@@ -68,7 +68,7 @@ fn shown(visit: &Visit, full: &str) -> Result<Reply, Fault> {
     insert_strings(&mut told, "audit_non_hmac_response_keys", &tuning.audit_non_hmac_response_keys);
     told.insert("default_lease_ttl".into(), default_ttl.into());
     told.insert("description".into(), mount.entry.description.as_str().into());
-    if mount.entry.external_entropy_access {
+    if mount.entry.flags.external_entropy_access {
         told.insert("external_entropy_access".into(), true.into());
     }
     told.insert("force_no_cache".into(), tuning.force_no_cache.into());
