@@ -93,7 +93,6 @@ fn a_forced_snapshot_from_before_the_others_joined_does_not_part_them() {
     let founder = &cluster.nodes[0];
     // The authority was founded since, and the key it is under replaced.
     founder.put("sys/rotate", &json!({}));
-    let leader = cluster.leader_at();
     succeeds(&snapshot(&bulkhead(), &cluster.nodes[1], &["restore", "-force", file.to_str().unwrap()]));
     // The keys are the cluster's own: nobody is sealed.
     for node in &cluster.nodes[..2] {
