@@ -53,6 +53,8 @@ impl MariaDb {
         let mut command = as_user(USER, &install);
         command.arg("--no-defaults").arg(format!("--datadir={}", folder.path().join("data").display()));
         command.args(["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]);
+        // In a folder that several share, each removes what looks like another's leftovers.
+        command.arg(format!("--tmpdir={}", folder.path().display())).env("TMPDIR", folder.path());
         run({
             command.current_dir(folder.path());
             command
