@@ -40,7 +40,7 @@ static VARYING: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         varying(r"(?P<id><(token|accessor)>)\.[A-Za-z0-9]{6}\b", "$id.<ns>"),
         // Only one of the two ends the ids of entities with that of their namespace.
         varying(r"<uuid>\.[A-Za-z0-9]{6}\b", "<uuid>"),
-        varying(r"v?\d+\.\d+\.\d+(\+builtin\.\w+)?", "<version>"),
+        varying(r"v?\d+\.\d+\.\d+(\+(builtin|bulkhead)\.[\w.]+)?", "<version>"),
         varying(r"\b[0-9a-f]{40,}\b", "<hex>"),
         varying(r"^[A-Za-z0-9+/]{40,}=*$", "<base64>"),
         varying(r"/tmp/\S*bulkhead-test-\w+", "<dir>"),

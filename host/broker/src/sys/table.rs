@@ -94,12 +94,16 @@ impl HostRoute {
         if of_the_node { "operation unavailable in namespaces" } else { "operation only available in root namespace" }
     }
 
-    /// Whether what this capture holds may be the name of a secret: `{path...}` is,
-    /// while `{name...}` names a policy or another thing of the operator's.
+    /// Whether what this capture holds may be the name of a secret: that of a path or a lease is, while
+    /// `{name...}` names a policy or another thing of the operator's, as do paths of those.
     pub(crate) fn hashes(&self, capture: &str) -> bool {
-        capture == "path" && !self.pattern.starts_with("mounts/") && !self.pattern.starts_with("auth/")
+        let is_path = matches!(capture, "path" | "prefix" | "url_lease_id");
+        is_path && !OF_OPERATORS.iter().any(|front| self.pattern.starts_with(front))
     }
 }
+
+/// Fronts of patterns whose `{path...}` is that of an operator's thing.
+const OF_OPERATORS: [&str; 5] = ["audit/", "audit-hash/", "auth/", "mounts/", "namespaces/"];
 
 /// Fronts of patterns that OpenBao's text says are for no namespace.
 const OF_THE_NODE: [&str; 12] = [
@@ -274,5 +278,20 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn names_of_secrets_in_paths_are_told_from_those_of_operators() {
+        let hashed = |pattern: &str| {
+            let route =
+                crate::sys::routes().all().find(|route| route.pattern == pattern).expect("there is such a route");
+            let name = pattern.rsplit_once('{').map_or("", |(_, name)| name.trim_end_matches("...}"));
+            route.hashes(name)
+        };
+        for pattern in ["leases/lookup/", "leases/revoke-prefix/", "leases/revoke-force/"] {
+            assert!(hashed(&format!("{pattern}{{prefix...}}")), "{pattern}");
+        }
+        assert!(["leases/renew/{url_lease_id...}", "leases/revoke/{url_lease_id...}"].into_iter().all(hashed));
+        assert!(!["audit/{path...}", "audit-hash/{path...}", "namespaces/{path...}"].into_iter().any(hashed));
     }
 }
