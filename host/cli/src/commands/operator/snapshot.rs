@@ -37,7 +37,7 @@ pub(in crate::commands) const RESTORE: Command = Command {
     words: "operator raft snapshot restore",
     about: "Put a snapshot in the place of the state",
     usage: "[options] FILE",
-    help: "Puts a snapshot in the place of the cluster's state, on all of its nodes. What was written\nsince it was saved is gone. With -force it may be another cluster's, or of keys that were replaced:\nthe nodes are sealed then, and the key shares that were good when it was saved unseal them.\n\nGo back to a snapshot:\n\n    $ bulkhead operator raft snapshot restore raft.snap\n\nTake over that of a cluster that is lost:\n\n    $ bulkhead operator raft snapshot restore -force raft.snap",
+    help: "Puts a snapshot in the place of the cluster's state, on all of its nodes. What was written\nsince it was saved is gone. With -force it may be another cluster's, or of keys replaced since:\nthe nodes are sealed then, and the key shares that were good when it was saved unseal them.\n\nGo back to a snapshot:\n\n    $ bulkhead operator raft snapshot restore raft.snap\n\nTake over that of a cluster that is lost:\n\n    $ bulkhead operator raft snapshot restore -force raft.snap",
     prints: Prints::Formatted,
     is_client: true,
     flags: &[Flag::switch("force", "Take also one of another cluster, or of keys that were replaced.")],
