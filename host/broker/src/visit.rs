@@ -125,9 +125,7 @@ impl Visit {
     /// # Errors
     /// 403 without a caller.
     pub(crate) fn has_sudo(&self, request: &Request) -> Result<bool, Fault> {
-        let acl = &self.who()?.acl;
-        let path = self.namespace.full(request.path.as_str());
-        Ok(acl.is_root() || acl.capabilities(&path, &[]).contains(&"sudo"))
+        self.has(request, "sudo")
     }
 
     /// Whether the caller's policies let it write to the path asked for, where nobody needs any for it.
@@ -135,9 +133,13 @@ impl Visit {
     /// # Errors
     /// 403 without a caller.
     pub(crate) fn may_update(&self, request: &Request) -> Result<bool, Fault> {
+        self.has(request, "update")
+    }
+
+    fn has(&self, request: &Request, capability: &str) -> Result<bool, Fault> {
         let acl = &self.who()?.acl;
         let path = self.namespace.full(request.path.as_str());
-        Ok(acl.is_root() || acl.capabilities(&path, &[]).contains(&"update"))
+        Ok(acl.is_root() || acl.capabilities(&path, &[]).contains(&capability))
     }
 
     /// Goes on in the namespace of a token, as what is done with one is done where it is.

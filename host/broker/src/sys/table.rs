@@ -94,10 +94,11 @@ impl HostRoute {
         if of_the_node { "operation unavailable in namespaces" } else { "operation only available in root namespace" }
     }
 
-    /// Whether what this capture holds may be the name of a secret: that of a path or a lease is, while
-    /// `{name...}` names a policy or another thing of the operator's, as do paths of those.
+    /// Whether what this capture holds may be the name of a secret: whatever may have several parts is, a path as
+    /// well as a lease, while `{name...}` names a policy or another thing of the operator's, as do paths of those.
     pub(crate) fn hashes(&self, capture: &str) -> bool {
-        let is_path = matches!(capture, "path" | "prefix" | "url_lease_id");
+        let has_parts = |part: &str| part.strip_prefix(capture).is_some_and(|rest| rest.starts_with("...}"));
+        let is_path = capture != "name" && self.pattern.split('{').any(has_parts);
         is_path && !OF_OPERATORS.iter().any(|front| self.pattern.starts_with(front))
     }
 }

@@ -202,7 +202,7 @@ fn is_left_alone(open: &Open, due: &Due) -> bool {
 }
 
 fn lane(tx: &mut Transaction, due: &Due) -> Result<Whose, StoreError> {
-    let whole = |mount: [u8; 16]| Lane::whole(mount);
+    let whole = Lane::whole;
     Ok(match due.kind {
         DUE_LEASE => match leases::id_at(tx, due)? {
             Some(id) => leases::get(tx, &id)?.map(|lease| Lane::of(lease.mount, lease.internal.expose())),
