@@ -5,6 +5,7 @@ mod crowds;
 mod hanging;
 mod late;
 mod sessions;
+mod turns;
 mod undone;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -342,7 +343,7 @@ fn why_a_user_cannot_be_removed_is_told_to_operators_and_as_a_class_to_the_log()
     node.put("database/roles/app", &json!({ "db_name": "db", "creation_statements": create }));
     let (lease, name, _) = user(&node, "app");
     postgres.kill();
-    node.put("sys/leases/revoke", &json!({ "lease_id": lease }));
+    node.put("sys/leases/revoke", &json!({ "lease_id": lease, "sync": false }));
     let deadline = Instant::now() + Duration::from_secs(30);
     let told = loop {
         let told = node.call("PUT", "sys/leases/lookup", Some(&json!({ "lease_id": lease })));

@@ -39,6 +39,8 @@ use self::queue::{How, Work};
 const LOOK_EVERY_MS: u64 = 1_000;
 /// Records of a removed mount dropped in one change. Source: ours.
 const DROP_SLICE: u32 = 1_000;
+/// Whose the locks of leases are: no mount's, of which each has another.
+const LEASES: SpaceId = SpaceId([0; 16]);
 /// Kind byte of a removed mount's storage in the due index.
 const DUE_DROP: u8 = b'd';
 
@@ -182,8 +184,22 @@ pub(crate) fn visit(open: &Arc<Open>, now_ms: u64) -> Result<Visit, Fault> {
     })
 }
 
+/// Waits until nobody else works at a lease, and keeps it so until the visit's commit: whoever renews a lease,
+/// or ends it, does something outside that none of the others would know of. To be called before the visit reads
+/// the lease.
+///
+/// # Errors
+/// [`Fault::Conflict`]: what the visit has read already was changed meanwhile.
+pub(crate) async fn turn_at(visit: &mut Visit, lease: &[u8; 32]) -> Result<(), Fault> {
+    let lock = visit.open.lock(LEASES, &hex::encode(lease));
+    visit.held.locks.push(lock.lock_owned().await);
+    let view = visit.open.ledger().view()?;
+    if visit.tx.renew(view)? { Ok(()) } else { Err(Fault::Conflict) }
+}
+
 /// Ends a lease: its guest revokes, then it is struck from the book.
 async fn end_lease(visit: &mut Visit, due: &Due) -> Result<(), Fault> {
+    turn_at(visit, &due.id).await?;
     let record = match leases::id_at(&mut visit.tx, due)? {
         Some(id) => leases::get(&mut visit.tx, &id)?,
         None => None,

@@ -306,6 +306,7 @@ async fn end_lease(open: &Arc<Open>, id: String) -> Result<(), Fault> {
 
 async fn revoke(open: &Arc<Open>, id: &str) -> Result<(), Fault> {
     let mut visit = expire::visit(open, open.parts.clock.now_ms())?;
+    expire::turn_at(&mut visit, &leases::digest(id)).await?;
     match leases::get(&mut visit.tx, id) {
         Ok(Some(lease)) => {
             expire::revoke(&mut visit, &lease).await?;

@@ -199,6 +199,7 @@ fn grant_lease(
     if visit.who.as_ref().is_some_and(|who| who.brought) {
         return Err(Fault::invalid("requests with inline authentication cannot generate leases"));
     }
+    let is_last_use = visit.who.as_ref().is_some_and(|who| who.is_counted && who.record.num_uses == 1);
     let (default_ttl, max_ttl) = guest.mount.ttls();
     let longest = grant.max_ttl.filter(|t| *t > 0).map_or(max_ttl, |t| t.min(max_ttl));
     let wanted = grant.ttl.filter(|t| *t > 0).unwrap_or(default_ttl);
@@ -234,6 +235,14 @@ fn grant_lease(
     let seat = room::seat(visit, &record.path, request.path.as_str())?;
     leases::save(&mut visit.tx, None, &record)?;
     room::give(visit, seat, &leases::digest(&record.id));
+    if is_last_use {
+        // It goes with the token, which ends with this request: nobody is told of what is being taken away.
+        let now_ms = visit.now_ms;
+        leases::fall_due(&mut visit.tx, &record, now_ms)?;
+        visit.after.push(After::LookForDue);
+        let text = "Secret cannot be returned; token had one use left, so leased credentials were immediately revoked.";
+        return Err(Fault::AnswerAndCommit(Failure::new(FailureKind::Invalid, text)));
+    }
     tracing::debug!(request = %request.id, "lease granted");
     Ok(LeaseInfo {
         id: guest.mount.namespace.shown_lease(&record.id),

@@ -71,8 +71,8 @@ pub(super) const ROUTES: &[HostRoute] = &[
 /// Tokens looked at for one change that ends those of a path. Source: ours, as of leases.
 const TOKENS_A_CHANGE: u32 = 500;
 
-/// The lease that is asked for, if it is one of this namespace.
-fn asked(visit: &mut Visit, ask: &Ask<'_>) -> Result<Option<LeaseRecord>, Fault> {
+/// The id that is asked for, from the root; none if no lease of this namespace has such a one.
+fn asked_id(visit: &Visit, ask: &Ask<'_>) -> Result<Option<String>, Fault> {
     let id = match ask.capture("url_lease_id") {
         "" => ask.fields.text_or_empty("lease_id")?,
         path => path.to_owned(),
@@ -80,8 +80,12 @@ fn asked(visit: &mut Visit, ask: &Ask<'_>) -> Result<Option<LeaseRecord>, Fault>
     if id.is_empty() {
         return Err(Fault::invalid("lease_id must be specified"));
     }
-    let Some(id) = visit.config.namespaces.lease_id(&visit.namespace, &id) else { return Ok(None) };
-    let record = leases::get(&mut visit.tx, &id)?;
+    Ok(visit.config.namespaces.lease_id(&visit.namespace, &id))
+}
+
+/// The lease of this id, if it is one of this namespace.
+fn of_id(visit: &mut Visit, id: &str) -> Result<Option<LeaseRecord>, Fault> {
+    let record = leases::get(&mut visit.tx, id)?;
     // One whose mount was here before the namespace was is the mount's.
     let mount = |record: &LeaseRecord| visit.config.mounts.with_space(SpaceId(record.mount)).cloned();
     Ok(record.filter(|record| mount(record).is_none_or(|mount| visit.is_here(&mount))))
@@ -95,7 +99,9 @@ fn beginning(visit: &Visit, path: &str) -> Option<String> {
 }
 
 fn lookup(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let record = asked(visit, ask)?.ok_or_else(|| Fault::invalid("invalid lease"))?;
+    let invalid = || Fault::invalid("invalid lease");
+    let id = asked_id(visit, ask)?.ok_or_else(invalid)?;
+    let record = of_id(visit, &id)?.ok_or_else(invalid)?;
     let path = record.path.strip_prefix(visit.namespace.path()).unwrap_or(&record.path);
     let renewed = if record.renewed_ms == 0 { Value::Null } else { rfc3339(record.renewed_ms).into() };
     let mut told = json!({
@@ -137,7 +143,10 @@ fn list(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 fn renew<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
     Box::pin(async move {
         let increment = ask.fields.seconds_of_field("increment")?;
-        let record = asked(visit, ask)?.ok_or_else(|| Fault::invalid("lease not found"))?;
+        let not_found = || Fault::invalid("lease not found");
+        let id = asked_id(visit, ask)?.ok_or_else(not_found)?;
+        expire::turn_at(visit, &leases::digest(&id)).await?;
+        let record = of_id(visit, &id)?.ok_or_else(not_found)?;
         if record.expires_ms <= visit.now_ms {
             return Err(Fault::invalid("lease expired"));
         }
@@ -200,22 +209,50 @@ fn not_renewed(mount: &Mount, error: &GuestError) -> Fault {
 
 fn revoke<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
     Box::pin(async move {
-        let Some(record) = asked(visit, ask)? else { return Ok(Reply::Empty) };
-        if ask.fields.flag("sync")?.unwrap_or(false) {
-            expire::revoke(visit, &record).await?;
-            leases::remove(&mut visit.tx, &record)?;
+        let id = asked_id(visit, ask)?;
+        let sync = ask.fields.flag("sync")?.unwrap_or(true);
+        let answer = if sync { Reply::Empty } else { begun() };
+        let Some(id) = id else { return Ok(answer) };
+        let Some(record) = of_id(visit, &id)? else { return Ok(answer) };
+        let now_ms = visit.now_ms;
+        leases::fall_due(&mut visit.tx, &record, now_ms)?;
+        if sync {
+            end_now(visit, &id).await?;
         } else {
-            let now_ms = visit.now_ms;
-            leases::fall_due(&mut visit.tx, &record, now_ms)?;
             visit.after.push(After::LookForDue);
         }
-        Ok(Reply::Empty)
+        Ok(answer)
     })
+}
+
+/// Ends a lease that the visit has let fall due. That is committed first: whatever happens from then on, the lease
+/// ends, and nobody can renew what is being taken away.
+async fn end_now(visit: &mut Visit, id: &str) -> Result<(), Fault> {
+    if visit.tx.has_writes() {
+        let next = visit.begin()?;
+        let first = std::mem::replace(&mut visit.tx, next);
+        visit.open.commit(first).await?;
+    }
+    // What the visit has read is what it has changed.
+    visit.tx = visit.begin()?;
+    expire::turn_at(visit, &leases::digest(id)).await?;
+    // Else it has ended by itself meanwhile.
+    if let Some(record) = of_id(visit, id)? {
+        expire::revoke(visit, &record).await?;
+        leases::remove(&mut visit.tx, &record)?;
+    }
+    Ok(())
+}
+
+/// The answer of what goes on without the request.
+fn begun() -> Reply {
+    Reply::raw(202, "application/json", Vec::new())
 }
 
 /// Ends all leases whose id is, or begins with, the path asked for, and the tokens made there.
 async fn end_all(visit: &mut Visit, ask: &Ask<'_>, end: LeaseEnd) -> Result<Reply, Fault> {
     let asked = ask.capture("prefix").trim_end_matches('/');
+    let sync = ask.fields.flag("sync")?;
     let Some(full) = beginning(visit, &format!("{asked}/")) else { return Ok(Reply::Empty) };
     let path = route::folded(&visit.config.mounts, full.trim_end_matches('/')).path;
     let path = path.as_str();
@@ -232,8 +269,12 @@ async fn end_all(visit: &mut Visit, ask: &Ask<'_>, end: LeaseEnd) -> Result<Repl
     if let Some(rest) = remove::begin_leases(visit, &format!("{path}/"), None, end)? {
         remove::finish(visit, rest, "the end of so many leases takes longer").await?;
     }
-    if end == LeaseEnd::FallDue && ask.fields.flag("sync")?.unwrap_or(false) {
-        left::wait_for_none(visit, &format!("{path}/")).await?;
+    if end == LeaseEnd::FallDue {
+        match sync {
+            Some(true) => left::wait_for_none(visit, &format!("{path}/")).await?,
+            Some(false) => return Ok(begun()),
+            None => {}
+        }
     }
     Ok(Reply::Empty)
 }
