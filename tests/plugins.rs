@@ -149,3 +149,14 @@ fn a_plugin_describes_its_paths_in_help_and_openapi() {
         "{paths}"
     );
 }
+
+#[test]
+fn a_login_under_a_name_that_is_too_long_is_refused_and_not_trapped() {
+    let node = Node::dev(Program::Bulkhead);
+    node.put("sys/auth/approle", &json!({ "type": "approle" }));
+    for role_id in ["x".repeat(20_000), "é".repeat(9_000)] {
+        let refused = node.call("POST", "auth/approle/login", Some(&json!({ "role_id": role_id, "secret_id": "y" })));
+        assert_eq!((refused.status, refused.at("errors")), (400, json!(["invalid role or secret ID"])));
+    }
+    assert!(!node.output().contains("trapped"), "{}", node.output());
+}

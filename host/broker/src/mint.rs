@@ -320,9 +320,7 @@ fn entity(visit: &mut Visit, mount: &Mount, grant: &AuthGrant) -> Result<String,
 pub(crate) fn wrap_if_asked(visit: &mut Visit, request: &Request, reply: Reply) -> Result<Reply, Fault> {
     let Some(ttl_secs) = request.wrap_ttl_secs.filter(|secs| *secs > 0) else { return Ok(reply) };
     match reply {
-        Reply::Envelope(envelope)
-            if envelope.wrap.is_none() && (envelope.data.is_some() || envelope.auth.is_some()) =>
-        {
+        Reply::Envelope(envelope) if envelope.wrap.is_none() && says_something(&envelope) => {
             wrap_envelope(visit, ttl_secs, request, &envelope)
         }
         Reply::Raw { status, content_type, bytes, .. } if status < 300 => {
@@ -333,6 +331,14 @@ pub(crate) fn wrap_if_asked(visit: &mut Visit, request: &Request, reply: Reply) 
         Reply::Stream { .. } => Err(Fault::invalid("this path's answer is too large to be wrapped")),
         other => Ok(other),
     }
+}
+
+/// Whether there is anything in an answer to be wrapped, be it that something is not there. Errors are not, nor what
+/// a login still has to prove.
+fn says_something(envelope: &Envelope) -> bool {
+    let has_failed = !envelope.errors.is_empty() || envelope.mfa.is_some();
+    let is_remark = envelope.status.is_some() || !envelope.warnings.is_empty();
+    envelope.data.is_some() || envelope.auth.is_some() || (is_remark && !has_failed)
 }
 
 /// Puts an answer behind a wrapping token.

@@ -22,6 +22,7 @@ impl Login {
     fn role_id(&self) -> Result<&str> {
         match self.role_id.trim() {
             "" => Err(Error::invalid("missing role_id")),
+            role_id if role_id.len() > ROLE_ID_BYTES_MAX => Err(Error::invalid(WRONG)),
             role_id => Ok(role_id),
         }
     }
@@ -32,6 +33,9 @@ impl Login {
         Ok(cx.get(&name)?.map(|role| (name, role)))
     }
 }
+
+/// Bytes of a role_id that is looked for. Source: ours. Why: the host takes no longer name of whom a login is for.
+const ROLE_ID_BYTES_MAX: usize = 4_096;
 
 const WRONG: &str = "invalid role or secret ID";
 

@@ -62,15 +62,18 @@ impl Connection {
     }
 }
 
-/// Whether a name fits a pattern: `*` counts at its ends alone.
+/// Whether a name fits a pattern, in which each `*` stands for any text.
 fn fits(pattern: &str, name: &str) -> bool {
-    match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
-        _ if pattern == "*" => true,
-        (Some(_), Some(_)) => name.contains(&pattern[1..pattern.len() - 1]),
-        (Some(end), None) => name.ends_with(end),
-        (None, Some(begin)) => name.starts_with(begin),
-        (None, None) => name == pattern,
+    let Some((begin, rest)) = pattern.split_once('*') else { return name == pattern };
+    let Some(mut left) = name.strip_prefix(begin) else { return false };
+    let (between, end) = rest.rsplit_once('*').unwrap_or(("", rest));
+    for part in between.split('*') {
+        match left.split_once(part) {
+            Some((_, behind)) => left = behind,
+            None => return false,
+        }
     }
+    left.ends_with(end)
 }
 
 pub(crate) fn put(

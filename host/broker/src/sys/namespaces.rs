@@ -26,9 +26,9 @@ pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("namespaces", LISTS, Handler::Now(list), "List the namespaces in this one."),
     HostRoute::new("namespaces/{path...}", &[Verb::Read], Handler::Now(read), "Read a namespace."),
     HostRoute::new("namespaces/{path...}", W, Handler::Now(create), "Make a namespace, or set its metadata.")
-        .fields(&["custom_metadata"]),
+        .fields(&["custom_metadata", "seal", "pgp_keys"]),
     HostRoute::new("namespaces/{path...}", &[Verb::Patch], Handler::Now(patch), "Change a namespace's metadata.")
-        .fields(&["custom_metadata"]),
+        .fields(&["custom_metadata", "seal", "pgp_keys"]),
     HostRoute::new(
         "namespaces/{path...}",
         &[Verb::Delete],
@@ -143,9 +143,21 @@ fn bounded(metadata: &BTreeMap<String, String>) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Whoever wants a namespace under key shares of its own must not believe that it is.
+fn refuse_seal(ask: &Ask<'_>) -> Result<(), Fault> {
+    for field in ["seal", "pgp_keys"] {
+        if ask.fields.all().get(field).is_some_and(|sent| !sent.is_null()) {
+            let text = format!("{field:?} cannot be set: namespaces are under the key shares of the cluster");
+            return Err(Fault::invalid(text));
+        }
+    }
+    Ok(())
+}
+
 fn create(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let name = name(ask)?;
     checked(name)?;
+    refuse_seal(ask)?;
     let sent = metadata(ask)?.unwrap_or_default();
     let sent: Option<BTreeMap<String, String>> =
         sent.into_iter().map(|(name, value)| value.map(|value| (name, value))).collect();
@@ -176,6 +188,7 @@ fn create(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 fn patch(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let found = named(visit, name(ask)?).ok_or_else(|| Fault::invalid("namespace not found"))?;
     refuse_leaving(&found)?;
+    refuse_seal(ask)?;
     let mut record = found.record.clone();
     if ask.fields.all().get("custom_metadata") == Some(&Value::Null) {
         record.metadata.clear();

@@ -56,6 +56,9 @@ struct Stored<'a> {
     /// The data stands for bytes: [`StoredBytes`].
     #[serde(default)]
     is_bytes: bool,
+    /// Its status, where it is another than 200.
+    #[serde(default)]
+    status: Option<u16>,
 }
 
 /// An answer of bytes, as Vault keeps one.
@@ -133,6 +136,7 @@ fn kept(envelope: &Envelope, request_id: &str, is_bytes: bool) -> Hidden<Vec<u8>
         warnings: envelope.warnings.clone(),
         request_id: request_id.to_owned(),
         is_bytes,
+        status: envelope.status,
     };
     let mut buffer = HiddenBuffer::with_capacity(1024);
     serde_json::to_writer(&mut buffer, &stored).expect("an envelope is plain data");
@@ -152,6 +156,7 @@ fn restored(bytes: &[u8]) -> Option<Reply> {
     }
     let has_lease = stored.lease_duration > 0 || !stored.lease_id.is_empty();
     Some(enveloped(Envelope {
+        status: stored.status,
         lease: has_lease.then_some(LeaseInfo {
             id: stored.lease_id,
             renewable: stored.renewable,

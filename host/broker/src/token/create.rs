@@ -316,13 +316,12 @@ fn path(ask: &Ask<'_>, role: Option<&RoleRecord>) -> String {
     }
 }
 
-/// `token`, or `token-` and what the caller said, letters, digits and dashes only.
+/// `token`, or `token-` and what the caller said, a dash for each sign that is no letter, digit or dash, and
+/// without a dash at its end. Source: OpenBao.
 fn display_name(asked: &str) -> String {
-    let mut clean: String =
-        asked.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' }).collect();
-    while clean.contains("--") {
-        clean = clean.replace("--", "-");
+    if asked.is_empty() {
+        return "token".into();
     }
-    let clean = clean.trim_matches('-');
-    if clean.is_empty() { "token".into() } else { format!("token-{clean}") }
+    let clean: String = asked.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    format!("token-{}", clean.strip_suffix('-').unwrap_or(&clean))
 }

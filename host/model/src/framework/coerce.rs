@@ -153,7 +153,7 @@ fn float(value: &Value) -> Result<Value, String> {
 
 fn secs(value: &Value, signed: bool) -> Result<i64, String> {
     let text = match value {
-        Value::String(text) => text.trim().to_owned(),
+        Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),
         _ => return Err("could not parse duration from input".to_owned()),
     };
