@@ -170,6 +170,16 @@ impl Visit {
         self.open.begin_in(&self.namespace)
     }
 
+    /// Commits what the visit did so far, and goes on with a transaction that has read nothing yet.
+    ///
+    /// # Errors
+    /// [`Fault::Conflict`]: nothing was done. Others from the store and the ledger.
+    pub(crate) async fn commit_so_far(&mut self) -> Result<(), Fault> {
+        let next = self.begin()?;
+        let first = std::mem::replace(&mut self.tx, next);
+        self.open.commit(first).await
+    }
+
     /// Goes on in another namespace.
     pub(crate) fn enter(&mut self, namespace: &Arc<Namespace>) {
         self.tx.enter(namespace.realm());

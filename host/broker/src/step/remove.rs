@@ -64,9 +64,7 @@ impl Drop for Hold {
 pub(crate) async fn finish(visit: &mut Visit, due: Due, begun: &str) -> Result<(), Fault> {
     // Before the commit, so that the scheduler never sees it free.
     let hold = Hold::of(&visit.open, due);
-    let next = visit.begin()?;
-    let first = std::mem::replace(&mut visit.tx, next);
-    visit.open.commit(first).await?;
+    visit.commit_so_far().await?;
     let ended = match visit.ends {
         Some(ends) => tokio::time::timeout_at(ends, to_the_end(&visit.open, &due)).await,
         None => Ok(to_the_end(&visit.open, &due).await),

@@ -228,13 +228,7 @@ fn revoke<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
 /// Ends a lease that the visit has let fall due. That is committed first: whatever happens from then on, the lease
 /// ends, and nobody can renew what is being taken away.
 async fn end_now(visit: &mut Visit, id: &str) -> Result<(), Fault> {
-    if visit.tx.has_writes() {
-        let next = visit.begin()?;
-        let first = std::mem::replace(&mut visit.tx, next);
-        visit.open.commit(first).await?;
-    }
-    // What the visit has read is what it has changed.
-    visit.tx = visit.begin()?;
+    visit.commit_so_far().await?;
     expire::turn_at(visit, &leases::digest(id)).await?;
     // Else it has ended by itself meanwhile.
     if let Some(record) = of_id(visit, id)? {

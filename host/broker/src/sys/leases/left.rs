@@ -79,9 +79,7 @@ fn goes_on() -> Fault {
 /// 400: the rest of them was tried and could not be revoked. 504: the time is up, and it goes on without
 /// the request.
 pub(super) async fn wait_for_none(visit: &mut Visit, prefix: &str) -> Result<(), Fault> {
-    let next = visit.begin()?;
-    let first = std::mem::replace(&mut visit.tx, next);
-    visit.open.commit(first).await?;
+    visit.commit_so_far().await?;
     visit.open.due.notify_one();
     // Not when the request came: leases that fell due in later changes than the first are meant as well.
     let begun_ms = visit.open.parts.clock.now_ms().max(visit.now_ms);
