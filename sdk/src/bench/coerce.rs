@@ -108,8 +108,8 @@ fn float(value: &Value) -> Option<Value> {
 fn duration(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => crate::time::parse_duration(&number.to_string()),
-        Value::String(text) if text.trim().is_empty() => Some(0),
-        Value::String(text) => crate::time::parse_duration(text.trim()),
+        Value::String(text) if text.is_empty() => Some(0),
+        Value::String(text) => crate::time::parse_duration(text),
         _ => None,
     }
 }
