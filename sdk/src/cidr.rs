@@ -4,7 +4,7 @@
 use core::fmt;
 use core::net::IpAddr;
 
-use crate::{Caller, Error, Result};
+use crate::{Caller, Error, Result, names};
 
 /// A network, or a single address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,16 +99,18 @@ impl fmt::Display for Network {
 /// Networks and addresses, each as [`Network::parse`] takes it.
 ///
 /// # Errors
-/// [`Error::InvalidRequest`] for the first that is none.
+/// [`Error::InvalidRequest`] for the first that is none, or if a login could not carry so many.
 pub fn parse_all<S: AsRef<str>>(texts: &[S]) -> Result<Vec<Network>> {
+    names::carried("networks", texts)?;
     texts.iter().map(|text| Network::parse(text.as_ref())).collect()
 }
 
 /// Networks, each as [`Network::parse_block`] takes it.
 ///
 /// # Errors
-/// [`Error::InvalidRequest`] for the first that is none.
+/// [`Error::InvalidRequest`] for the first that is none, or if a login could not carry so many.
 pub fn parse_blocks<S: AsRef<str>>(texts: &[S]) -> Result<Vec<Network>> {
+    names::carried("networks", texts)?;
     texts.iter().map(|text| Network::parse_block(text.as_ref())).collect()
 }
 

@@ -6,6 +6,28 @@ use crate::{Error, Request, Result, capture};
 /// names go into keys, lists, audit lines and display names.
 pub const NAME_BYTES_MAX: usize = 1024;
 
+/// How many policies, networks or pairs of metadata a login may give its token, and how long
+/// each text may be, in bytes. Source: the host, which takes no longer answer.
+const CARRIED_MAX: usize = 1_000;
+const CARRIED_BYTES_MAX: usize = 16 * 1024;
+
+/// Checks what a user or role is to give its tokens, when it is written: later each login would
+/// fail.
+///
+/// # Errors
+/// [`Error::InvalidRequest`] if it is more than an answer can carry.
+pub fn carried<S: AsRef<str>>(what: &str, texts: impl IntoIterator<Item = S>) -> Result<()> {
+    for (index, text) in texts.into_iter().enumerate() {
+        if index >= CARRIED_MAX {
+            return Err(Error::invalid(format!("more than {CARRIED_MAX} {what}")));
+        }
+        if text.as_ref().len() > CARRIED_BYTES_MAX {
+            return Err(Error::invalid(format!("one of the {what} is longer than {CARRIED_BYTES_MAX} bytes")));
+        }
+    }
+    Ok(())
+}
+
 /// Whether a text is a name: letters, digits and `_`, and inside also `-` and `.`.
 #[must_use]
 pub fn is_name(text: &str) -> bool {
@@ -13,6 +35,18 @@ pub fn is_name(text: &str) -> bool {
     let inner = |letter: u8| word(letter) || letter == b'-' || letter == b'.';
     let (Some(&first), Some(&last)) = (text.as_bytes().first(), text.as_bytes().last()) else { return false };
     word(first) && word(last) && text.bytes().all(inner)
+}
+
+/// Whether a reader can see it, as Go's `unicode.IsPrint` has it: two texts that look alike must
+/// not be two because of something between their letters.
+#[must_use]
+pub fn is_printable(sign: char) -> bool {
+    // The standard library knows this, and shows it only in how it escapes a text. The letter in
+    // front keeps a combining mark from being escaped for want of one.
+    let mut buffer = [b'a'; 5];
+    let end = 1 + sign.encode_utf8(&mut buffer[1..]).len();
+    let text = core::str::from_utf8(&buffer[..end]).unwrap_or_default();
+    matches!(sign, ' '..='~') || !sign.is_ascii() && text.escape_debug().nth(1) == Some(sign)
 }
 
 /// What a path captured under this name, in lower case: `Ann` and `ann` are one user, in
@@ -75,6 +109,27 @@ mod tests {
         ] {
             assert_eq!(is_name(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_what_the_host_takes_in_no_path() {
+        for sign in ('\u{80}'..=char::MAX).chain(' '..='~').filter(|sign| !"/\\".contains(*sign)) {
+            let in_path = bulkhead_model::path::ApiPath::checked(format!("a{sign}a")).is_ok();
+            assert_eq!(is_printable(sign), in_path, "{:x}", u32::from(sign));
+        }
+        assert!(!['\n', '\u{7f}', '\0'].into_iter().any(is_printable));
+    }
+
+    #[test]
+    fn no_more_is_taken_than_an_answer_carries() {
+        let refused = |texts: &[String]| match carried("things", texts) {
+            Ok(()) => String::new(),
+            Err(Error::InvalidRequest(text)) => text,
+            Err(other) => format!("{other:?}"),
+        };
+        assert_eq!(refused(&vec!["a".repeat(CARRIED_BYTES_MAX); CARRIED_MAX]), "");
+        assert_eq!(refused(&vec![String::new(); CARRIED_MAX + 1]), "more than 1000 things");
+        assert_eq!(refused(&["a".repeat(CARRIED_BYTES_MAX + 1)]), "one of the things is longer than 16384 bytes");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use crate::cidr::{self, Network};
 use crate::json::{self, Object};
+use crate::names;
 use crate::wire::{Reader, Value, Writer};
 use crate::{Auth, AuthGrant, Caller, Error, Fields, Result, Seconds, TokenType};
 
@@ -147,6 +148,7 @@ impl TokenSettings {
     /// # Errors
     /// [`Error::InvalidRequest`] for the first contradiction.
     pub fn check(&self) -> Result<()> {
+        names::carried("policies", &self.policies)?;
         let batch = self.kind == Kind::Batch;
         let text = if batch && self.period.0 != 0 {
             "'token_type' cannot be 'batch' or 'default_batch' when set to generate periodic tokens"

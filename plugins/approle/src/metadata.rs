@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use bulkhead_sdk::json;
 use bulkhead_sdk::prelude::*;
+use bulkhead_sdk::{json, names};
 
 /// Names and values, in the order of names.
 pub(crate) type Metadata = BTreeMap<String, String>;
@@ -19,6 +19,9 @@ pub(crate) fn parse(text: &str) -> Result<Metadata> {
         Some(metadata) => metadata,
         None => pairs(&text).map_err(|cause| wrong(&format!("failed to parse the input: {cause}")))?,
     };
+    // With the role's own name, which each login adds.
+    let pairs = metadata.iter().map(|(name, value)| if name.len() > value.len() { name } else { value });
+    names::carried("pairs of metadata", pairs.chain([&String::new()]))?;
     match metadata.iter().find(|(name, value)| !name.is_empty() && value.is_empty()) {
         Some((name, _)) => Err(wrong(&format!("invalid value for key {name:?}"))),
         None => Ok(metadata),

@@ -141,7 +141,7 @@ pub(crate) const POLICIES: Part<SetPolicies> = Part {
         let mut policies = sent.token_policies;
         role.former_policies = take_former(&mut policies, sent.policies, role.former_policies);
         role.tokens.policies = names::policies(&policies.ok_or_else(|| missing("token_policies"))?);
-        Ok(())
+        names::carried("policies", &role.tokens.policies)
     },
     reset: |role| role.tokens.policies.clear(),
 };

@@ -22,6 +22,7 @@ pub(crate) fn replace(cx: &Cx, name: &UserName, sent: NewPolicies) -> Result<()>
     user.former.policies = take_former(&mut policies, sent.policies, user.former.policies);
     if let Some(policies) = policies {
         user.tokens.policies = names::policies(&policies);
+        names::carried("policies", &user.tokens.policies)?;
     }
     cx.put(&name.0, &user)
 }

@@ -33,3 +33,11 @@ fn metadata_is_read_as_vault_reads_it() {
         assert_eq!(shown(text), expected, "{text}");
     }
 }
+
+#[test]
+fn metadata_that_a_login_could_not_carry_is_refused() {
+    let pairs = |count: usize| (0..count).map(|index| format!("k{index}=v")).collect::<Vec<_>>().join(",");
+    assert!(parse(&pairs(999)).is_ok());
+    assert_eq!(shown(&pairs(1000)), "more than 1000 pairs of metadata");
+    assert_eq!(shown(&format!("a={}", "v".repeat(16_385))), "one of the pairs of metadata is longer than 16384 bytes");
+}

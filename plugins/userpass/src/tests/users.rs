@@ -104,3 +104,19 @@ fn policies_are_replaced_by_themselves() {
     let text = invalid("username does not exist");
     assert_eq!(refusal(&mut bench, "users/bob/policies", json!({ "policies": "x" })), text);
 }
+
+#[test]
+fn what_a_login_could_not_carry_is_refused_when_it_is_written() {
+    let mut bench = bench();
+    let many = |text: &str| (0..1001).map(|index| text.replace('#', &index.to_string())).collect::<Vec<_>>().join(",");
+    let long = "one of the policies is longer than 16384 bytes";
+    for (policies, text) in [(many("p#"), "more than 1000 policies"), ("p".repeat(16_385), long)] {
+        for path in ["users/ann", "users/ann/policies"] {
+            assert_eq!(refusal(&mut bench, path, json!({ "token_policies": policies })), invalid(text), "{path}");
+        }
+    }
+    let networks = json!({ "token_bound_cidrs": many("10.0.0.0/8") });
+    assert_eq!(refusal(&mut bench, "users/ann", networks), invalid("more than 1000 networks"));
+    let answer = bench.write("login/ann", json!({ "password": "pw" }));
+    assert_eq!(answer.auth().policies, ["a", "b"]);
+}
