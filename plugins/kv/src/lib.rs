@@ -73,7 +73,7 @@ impl Kv {
     /// Write a secret's metadata and settings.
     #[write("metadata/{path...}", when("version", "2"), exists = v2::metadata::exists, id = "write-metadata",
         synopsis = help::METADATA, help = help::METADATA_MORE, describe(path = help::PATH))]
-    fn put_metadata(cx: &Cx, path: &str, body: PutMetadata<'_>) -> Result<()> { v2::metadata::put(cx, path, &body) }
+    fn put_metadata(cx: &Cx, path: &str, body: PutMetadata<'_>) -> Result<Reply> { v2::metadata::put(cx, path, &body) }
     /// Read a secret's metadata and versions.
     #[read("metadata/{path...}", when("version", "2"), id = "read-metadata")]
     fn get_metadata(cx: &Cx, path: &str) -> Result<Reply> { v2::metadata::get(cx, path) }

@@ -123,6 +123,9 @@ fn metadata_has_a_check_and_set_of_its_own() {
     bench.write("config", json!({ "metadata_cas_required": true })).ok();
     let required = "metadata check-and-set parameter required for this call";
     assert_eq!(bench.write("metadata/a", json!({ "max_versions": 3 })).error(), required);
+    let is_new = "metadata_cas must be 0 when creating new metadata";
+    assert_eq!(bench.write("metadata/a", json!({ "max_versions": 3, "metadata_cas": 1 })).error(), is_new);
+    assert_eq!(bench.write("metadata/a", json!({ "metadata_cas": 1 })).status(), 204, "nothing is changed");
     bench.write("metadata/a", json!({ "max_versions": 3, "metadata_cas": 0 })).ok();
     let mismatch = "metadata check-and-set parameter does not match the current version";
     assert_eq!(bench.write("metadata/a", json!({ "max_versions": 4, "metadata_cas": 0 })).error(), mismatch);

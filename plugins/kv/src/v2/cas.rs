@@ -27,12 +27,16 @@ pub(crate) fn check(named: Option<i64>, required: bool, current: u64) -> Result<
     }
 }
 
-/// The same for writes of metadata.
-pub(crate) fn check_metadata(named: Option<i64>, required: bool, current: u64) -> Result<()> {
+/// The same for writes of metadata; those that there are not yet have no current version.
+pub(crate) fn check_metadata(named: Option<i64>, required: bool, current: Option<u64>) -> Result<()> {
     match named {
         None if required => Err(Error::invalid("metadata check-and-set parameter required for this call")),
-        Some(named) if u64::try_from(named) != Ok(current) => {
-            Err(Error::invalid("metadata check-and-set parameter does not match the current version"))
+        Some(named) if u64::try_from(named) != Ok(current.unwrap_or_default()) => {
+            let unfit = match current {
+                None => "metadata_cas must be 0 when creating new metadata",
+                Some(_) => "metadata check-and-set parameter does not match the current version",
+            };
+            Err(Error::invalid(unfit))
         }
         _ => Ok(()),
     }

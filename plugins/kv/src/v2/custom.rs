@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use bulkhead_sdk::json;
 use bulkhead_sdk::prelude::*;
+use bulkhead_sdk::{json, names};
 
 /// Most members. Source: Vault.
 const KEYS_MAX: usize = 64;
@@ -108,7 +108,7 @@ fn check_one(name: &str, value: &str, faults: &mut Vec<String>) {
 }
 
 fn printable(text: &str) -> bool {
-    !text.chars().any(char::is_control)
+    text.chars().all(names::is_printable)
 }
 
 /// Go's `%q`, for the characters that occur in names.
@@ -120,8 +120,10 @@ fn quoted(text: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            control if control.is_control() => out.push_str(&format!("\\x{:02x}", control as u32)),
-            other => out.push(other),
+            seen if names::is_printable(seen) => out.push(seen),
+            unseen if unseen.is_ascii() => out.push_str(&format!("\\x{:02x}", u32::from(unseen))),
+            unseen if unseen <= '\u{ffff}' => out.push_str(&format!("\\u{:04x}", u32::from(unseen))),
+            unseen => out.push_str(&format!("\\U{:08x}", u32::from(unseen))),
         }
     }
     out.push('"');

@@ -64,28 +64,45 @@ pub(crate) fn get(cx: &Cx, path: &str) -> Result<Reply> {
     }
 }
 
-pub(crate) fn put(cx: &Cx, path: &str, body: &PutMetadata<'_>) -> Result<()> {
+pub(crate) fn put(cx: &Cx, path: &str, body: &PutMetadata<'_>) -> Result<Reply> {
     check_writable(path)?;
     let config = Config::load(cx)?;
     let custom = body.custom_metadata.map(custom::replaced).transpose()?;
-    let mut metadata = Metadata::load(cx, path)?.unwrap_or_default();
-    check_cas(body.metadata_cas, &config, &metadata)?;
-    let before = metadata.clone();
     let touched = body.cas_required.is_some()
         || body.metadata_cas_required.is_some()
         || body.max_versions.is_some()
         || body.delete_version_after.is_some()
         || custom.is_some();
+    if !touched {
+        return Ok(Reply::empty());
+    }
+    let known = Metadata::load(cx, path)?;
+    check_cas(body.metadata_cas, &config, known.as_ref())?;
+    let before = known.unwrap_or_default();
+    let mut metadata = before.clone();
     metadata.cas_required = body.cas_required.unwrap_or(before.cas_required);
     metadata.metadata_cas_required = body.metadata_cas_required.unwrap_or(before.metadata_cas_required);
     metadata.max_versions = body.max_versions.map_or(before.max_versions, |count| count as u32);
     metadata.delete_after = body.delete_version_after.map_or(before.delete_after, DeleteAfter::from_secs);
     metadata.custom = custom.unwrap_or(before.custom);
-    if touched { save(cx, path, metadata) } else { Ok(()) }
+    save(cx, path, metadata)?;
+    Ok(reply(&config, body.cas_required == Some(false), body.metadata_cas_required == Some(false)))
 }
 
-fn check_cas(named: Option<i64>, config: &Config, metadata: &Metadata) -> Result<()> {
-    cas::check_metadata(named, config.metadata_cas_required || metadata.metadata_cas_required, metadata.revision)
+/// Nothing, but for warnings of what was switched off and stays on by the mount's settings.
+fn reply(config: &Config, cas_off: bool, metadata_cas_off: bool) -> Reply {
+    let asked = [
+        ("cas_required", cas_off && config.cas_required),
+        ("metadata_cas_required", metadata_cas_off && config.metadata_cas_required),
+    ];
+    asked.iter().filter(|(_, stays)| *stays).fold(Reply::empty(), |reply, (name, _)| {
+        reply.warn(format!("{name:?} set to false, but is mandated by backend config. This value will be ignored."))
+    })
+}
+
+fn check_cas(named: Option<i64>, config: &Config, known: Option<&Metadata>) -> Result<()> {
+    let required = config.metadata_cas_required || known.is_some_and(|metadata| metadata.metadata_cas_required);
+    cas::check_metadata(named, required, known.map(|metadata| metadata.revision))
 }
 
 fn save(cx: &Cx, path: &str, mut metadata: Metadata) -> Result<()> {
@@ -101,11 +118,11 @@ pub(crate) fn patch(cx: &Cx, path: &str, body: &PatchMetadata<'_>) -> Result<Rep
     check_writable(path)?;
     let config = Config::load(cx)?;
     let Some(mut metadata) = Metadata::load(cx, path)? else { return Ok(super::data::nothing_to_patch()) };
-    check_cas(body.metadata_cas, &config, &metadata)?;
     let touched = [body.cas_required, body.metadata_cas_required, body.max_versions, body.custom_metadata];
     if touched.iter().all(Option::is_none) && body.delete_version_after.is_none() {
         return Ok(Reply::empty());
     }
+    check_cas(body.metadata_cas, &config, Some(&metadata))?;
     if let Some(json) = body.cas_required {
         metadata.cas_required = json == "true";
     }
@@ -122,7 +139,7 @@ pub(crate) fn patch(cx: &Cx, path: &str, body: &PatchMetadata<'_>) -> Result<Rep
         metadata.custom = custom::patched(&metadata.custom, json)?;
     }
     save(cx, path, metadata)?;
-    Ok(Reply::empty())
+    Ok(reply(&config, body.cas_required == Some("false"), body.metadata_cas_required == Some("false")))
 }
 
 pub(crate) fn delete(cx: &Cx, path: &str) -> Result<()> {
