@@ -101,8 +101,8 @@ pub struct DenyingRule {
     pub pattern: String,
     /// The policies that have it; where some of them deny outright, those alone.
     pub policies: Vec<String>,
-    /// Whether the rule has `deny`. Otherwise it does not grant what was asked.
-    pub denies: bool,
+    /// What stands in the way, as a clause. No parameter is told, nor its value.
+    pub reason: String,
 }
 
 impl Ask<'_> {
@@ -250,7 +250,8 @@ fn decided(found: Option<Found<'_>>, ask: &Ask<'_>) -> Decision {
         Some((pattern, rule)) => {
             let denies = rule.capabilities.has(Capabilities::DENY);
             let policies = rule.saying(if denies { Capabilities::DENY } else { Capabilities::default() });
-            Decision::Deny { rule: Some(DenyingRule { pattern: pattern.to_owned(), policies, denies }) }
+            let reason = explain::reason(rule, ask);
+            Decision::Deny { rule: Some(DenyingRule { pattern: pattern.to_owned(), policies, reason }) }
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Why a set of policies lets a request through or not, in words for whoever writes policies.
-//! It looks at the same rule as [`Acl::decide`]; a request's own way does not come here.
+//! It looks at the same rule as [`Acl::decide`], which asks here for the reason of a refusal.
 
 use super::{Acl, Ask, Decision, Rule};
 use crate::policy::Capabilities;
@@ -49,7 +49,7 @@ impl Acl {
 }
 
 /// The first thing that stands against the request, in the order in which the rule looks.
-fn reason(rule: &Rule, ask: &Ask<'_>) -> String {
+pub(super) fn reason(rule: &Rule, ask: &Ask<'_>) -> String {
     let needed = ask.needs.names().join(" and ");
     if rule.capabilities.has(Capabilities::DENY) {
         return "the rule denies everything".to_owned();

@@ -142,13 +142,15 @@ fn sudo_paths_need_the_sudo_capability() {
         wrap_ttl_secs: None,
         parameters: &|| Some(Map::new()),
     };
-    assert_eq!(acl.decide(&ask("sys/a")), Decision::Deny { rule: Some(rule("sys/a", &["p"], false)) });
+    let reason = "the path demands \"sudo\", which the rule does not grant";
+    assert_eq!(acl.decide(&ask("sys/a")), Decision::Deny { rule: Some(rule("sys/a", &["p"], reason)) });
     assert_eq!(acl.decide(&ask("sys/b")), Decision::Allow { granting: vec!["p".into()], page: None });
     assert_eq!(acl.decide(&ask("sys/c")), Decision::Deny { rule: None });
 }
 
-fn rule(pattern: &str, policies: &[&str], denies: bool) -> DenyingRule {
-    DenyingRule { pattern: pattern.into(), policies: policies.iter().map(|&name| name.into()).collect(), denies }
+fn rule(pattern: &str, policies: &[&str], reason: &str) -> DenyingRule {
+    let policies = policies.iter().map(|&name| name.into()).collect();
+    DenyingRule { pattern: pattern.into(), policies, reason: reason.into() }
 }
 
 #[test]
@@ -170,9 +172,11 @@ fn a_decision_names_the_policies_that_made_it() {
     let by = |names: &[&str]| Decision::Allow { granting: names.iter().map(|&name| name.into()).collect(), page: None };
     assert_eq!(decide("kv/a", Capabilities::READ), by(&["reads"]));
     assert_eq!(decide("kv/a", Capabilities::LIST), by(&["lists"]));
-    let ungranted = Decision::Deny { rule: Some(rule("kv/a", &["reads", "lists"], false)) };
+    let ungranted =
+        Decision::Deny { rule: Some(rule("kv/a", &["reads", "lists"], "the rule does not grant \"delete\"")) };
     assert_eq!(decide("kv/a", Capabilities::DELETE), ungranted);
-    assert_eq!(decide("kv/b", Capabilities::READ), Decision::Deny { rule: Some(rule("kv/b", &["lists"], true)) });
+    let denied = Decision::Deny { rule: Some(rule("kv/b", &["lists"], "the rule denies everything")) };
+    assert_eq!(decide("kv/b", Capabilities::READ), denied);
 }
 
 #[test]

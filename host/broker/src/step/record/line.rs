@@ -185,10 +185,9 @@ fn decided(device: &Device, verdict: &Verdict, namespace: &str) -> Value {
         DeniedBy::Nobody => json!({ "allowed": false }),
         DeniedBy::NoRule => json!({ "allowed": false, "denied_by": { "reason": "no rule matches" } }),
         DeniedBy::Rule(rule) => {
-            let reason = if rule.denies { "the rule denies" } else { "the rule does not grant this" };
             // A pattern holds names of secrets, as paths do.
             let pattern = secret(device, &rule.pattern);
-            let by = json!({ "reason": reason, "policies": rule.policies, "rule": pattern });
+            let by = json!({ "reason": rule.reason, "policies": rule.policies, "rule": pattern });
             json!({ "allowed": false, "denied_by": by })
         }
     }
