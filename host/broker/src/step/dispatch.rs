@@ -20,7 +20,7 @@ use crate::fields::Fields;
 use crate::guest::GuestHost;
 use crate::step::authorize::Authorized;
 use crate::step::route::{GuestTarget, Target};
-use crate::step::{inline, lockout, role, room, settle, shown};
+use crate::step::{inline, lockout, plugin_log, role, room, settle, shown};
 use crate::sys::table::{Handler, HostRoute};
 use crate::visit::{Ask, Visit};
 
@@ -198,7 +198,10 @@ pub(crate) async fn call(
     let outside = host.outside();
     let finished = plugin.call(Box::new(host), call).await;
     visit.outside |= outside.load(Ordering::SeqCst);
-    let finished = finished.map_err(|e| call_failure(mount, &e))?;
+    let finished = finished.map_err(|e| {
+        plugin_log::tell(mount, &e, visit.now_ms);
+        call_failure(&e)
+    })?;
     let mut host = finished.host.into_any().downcast::<GuestHost>().expect("a call gives back the host it was given");
     if let Some(fault) = host.void() {
         return Err(fault);
@@ -213,24 +216,16 @@ pub(crate) async fn call(
     Ok(finished.result)
 }
 
-fn call_failure(mount: &Mount, failure: &CallFailure) -> Fault {
-    let (accessor, kind) = (&mount.entry.accessor, &mount.entry.kind);
+fn call_failure(failure: &CallFailure) -> Fault {
     match failure {
-        CallFailure::Trap(text) => {
-            tracing::error!(mount = %accessor, plugin = %kind, "plugin trapped: {text}");
-            Failure::new(FailureKind::Internal, "the plugin failed; see the server's log").into()
-        }
-        CallFailure::Timeout => {
-            tracing::warn!(mount = %accessor, plugin = %kind, "plugin ran out of time");
-            Failure::new(FailureKind::Timeout, "the plugin ran out of time").into()
-        }
+        CallFailure::Trap(_) => Failure::new(FailureKind::Internal, "the plugin failed; see the server's log").into(),
+        CallFailure::Timeout => Failure::new(FailureKind::Timeout, "the plugin ran out of time").into(),
         CallFailure::Busy => {
             Failure::new(FailureKind::Unavailable, "all instances of the plugin are busy; try again").into()
         }
         CallFailure::Stopped(Stop::Conflict) => Fault::Conflict,
         CallFailure::Stopped(Stop::Forward) => Fault::Ledger(LedgerError::NotLeader { leader: None }),
-        CallFailure::Stopped(stop) => {
-            tracing::warn!(mount = %accessor, plugin = %kind, ?stop, "plugin call ended by the host");
+        CallFailure::Stopped(_) => {
             Failure::new(FailureKind::Internal, "the plugin used up a budget of this server").into()
         }
     }

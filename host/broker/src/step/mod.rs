@@ -18,6 +18,7 @@ pub(crate) mod leave;
 pub(crate) mod lockout;
 pub(crate) mod mfa;
 pub(crate) mod place;
+mod plugin_log;
 pub(crate) mod quota;
 pub(crate) mod record;
 pub(crate) mod remove;
