@@ -51,10 +51,10 @@ pub(crate) fn find(config: &Config, request: &mut Request) -> Result<Arc<Namespa
     if found.record.leaving {
         return Err((missing().0, Some(found)));
     }
-    // A lock closes a namespace to those in it; from above its tokens can be ended.
-    let closed = if OF_A_TOKEN.contains(&request.path.as_str()) { &asked } else { &found };
-    match &closed.locked_by {
-        Some(by) if by != closed.path() || request.path.as_str() != UNLOCK => Err((locked(by), Some(found))),
+    // A lock closes the namespace that is asked; from above its tokens can be ended, by their
+    // holders too.
+    match &asked.locked_by {
+        Some(by) if by != asked.path() || request.path.as_str() != UNLOCK => Err((locked(by), Some(found))),
         _ => Ok(found),
     }
 }

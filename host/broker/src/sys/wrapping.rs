@@ -356,10 +356,7 @@ fn rewrap(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 }
 
 fn lookup(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    // Of a token that is none nothing is told but that, and of what is no text that it is none.
-    let is_text = ask.fields.all().get("token").is_none_or(|token| token.is_string() || token.is_null());
-    let found = wrapping_token(visit, ask);
-    let (_, record) = if is_text { found.map_err(|_| not_valid())? } else { found? };
+    let (_, record) = wrapping_token(visit, ask)?;
     Ok(data(&json!({
         "creation_path": record.path,
         "creation_time": rfc3339(record.created_ms),

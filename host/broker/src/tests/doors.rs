@@ -23,7 +23,6 @@ const FOR_NOBODY: &[&str] = &[
     "sys/: Read internal/ui/mounts",
     "sys/: Read leader",
     "sys/: Read seal-status",
-    "sys/: Read wrapping/lookup",
     "sys/: Write decode-token",
     "sys/: Write init",
     "sys/: Write internal/specs/openapi",
@@ -32,7 +31,6 @@ const FOR_NOBODY: &[&str] = &[
     "sys/: Write storage/raft/bootstrap/challenge",
     "sys/: Write storage/raft/join",
     "sys/: Write unseal",
-    "sys/: Write wrapping/lookup",
 ];
 
 /// What the policy `default` lets a token do besides.
@@ -41,11 +39,13 @@ const FOR_ANYBODY: &[&str] = &[
     "auth/token/: Write renew-self",
     "sys/: Read internal/ui/namespaces",
     "sys/: Read internal/ui/resultant-acl",
+    "sys/: Read wrapping/lookup",
     "sys/: Write capabilities-self",
     "sys/: Write leases/lookup",
     "sys/: Write leases/renew",
     "sys/: Write tools/hash",
     "sys/: Write tools/hash/{urlalgorithm}",
+    "sys/: Write wrapping/lookup",
     "sys/: Write wrapping/unwrap",
     "sys/: Write wrapping/wrap",
 ];

@@ -110,7 +110,7 @@ impl<L> QuotaRules<L> {
 
     /// The longest entry that the path begins with decides.
     fn is_exempt(&self, path: &str) -> bool {
-        let fits = |entry: &&String| !beginning(entry).is_empty() && path.starts_with(beginning(entry));
+        let fits = |entry: &&String| !entry.is_empty() && path.starts_with(beginning(entry));
         let nearest = self.exempt.iter().filter(fits).max_by_key(|entry| beginning(entry).len());
         nearest.is_some_and(|entry| !entry.starts_with('!'))
     }
@@ -118,5 +118,6 @@ impl<L> QuotaRules<L> {
 
 /// What a path begins with that an entry of the exemptions is about.
 fn beginning(entry: &str) -> &str {
-    entry.trim_start_matches('!').trim_end_matches('*')
+    let entry = entry.strip_prefix('!').unwrap_or(entry);
+    entry.strip_suffix('*').unwrap_or(entry)
 }

@@ -104,6 +104,8 @@ fn exempt_paths_have_no_limit_and_the_longest_entry_decides() {
     ] {
         assert_eq!(rules.find(path, "").is_some(), limited, "{path}");
     }
+    let all_but = self::rules(&[""], &["*", "!kv/"]);
+    assert!(all_but.find("sys/mounts", "").is_none() && all_but.find("kv/a", "").is_some());
 }
 
 #[test]
