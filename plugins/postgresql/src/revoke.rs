@@ -71,15 +71,29 @@ pub(crate) fn remove(session: &mut Session, name: &str) -> Result<(), Fault> {
             session.query("ROLLBACK")?;
             // One that fails must not keep the others.
             for statement in batch {
-                failed = session.query(statement).err().or(failed);
+                if let Err(fault) = together(session, std::slice::from_ref(statement)) {
+                    session.query("ROLLBACK")?;
+                    failed = Some(fault);
+                }
             }
         }
     }
     if let Some(fault) = failed {
         return Err(within(fault, "could not perform all revocation statements"));
     }
+    drop_role(session, name)
+}
+
+/// Drops a role that has nothing any more. Also where somebody who knows nothing of the locks changes it at the same
+/// time, or drops it first: then the server fails whoever comes second.
+fn drop_role(session: &mut Session, name: &str) -> Result<(), Fault> {
     let role = sql::identifier(name, Dialect::Postgres);
-    session.query(&format!("DROP ROLE IF EXISTS {role}")).map(|_| ())
+    transaction::anew(session, &[], |session| {
+        session.query(BEGIN)?;
+        session.query(&alone_with(name))?;
+        session.query(&format!("DROP ROLE IF EXISTS {role}"))?;
+        session.query("COMMIT").map(|_| ())
+    })
 }
 
 fn together(session: &mut Session, statements: &[String]) -> Result<(), Fault> {

@@ -414,6 +414,33 @@ fn those_that_grant_at_once_on_one_table_all_succeed() {
     assert_eq!(roles(&server), ADMIN);
 }
 
+// Whoever else is at the role knows nothing of our locks: an operator, or another program.
+#[test]
+fn a_role_that_somebody_else_changes_or_drops_meanwhile_is_gone_all_the_same() {
+    let server = Postgres::start();
+    let config = config(&server, "postgres");
+    for (name, theirs) in [("dropped", "DROP ROLE dropped"), ("altered", "ALTER ROLE altered CONNECTION LIMIT 7")] {
+        let mut bench = Bench::new();
+        bench.create_user(&config, &spec(Some(name), "p", &["CREATE ROLE \"{{name}}\" LOGIN"])).unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| server.sql("postgres", &format!("{theirs}; SELECT pg_sleep(2)")));
+            until_asleep(&server);
+            bench.delete_user(&config, &removal(name, &[])).unwrap();
+        });
+        assert_eq!(roles(&server), ADMIN, "{name}");
+    }
+}
+
+/// Waits until somebody's statement has come to its sleep, and what it did before is not committed yet.
+fn until_asleep(server: &Postgres) {
+    let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    let begun = Instant::now();
+    while server.sql("postgres", sleeping) == "0" {
+        assert!(begun.elapsed() < Duration::from_secs(10), "nobody sleeps");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
 // No role without a lease, however late a statement arrives.
 #[test]
 fn what_arrives_after_somebody_else_was_at_the_role_has_no_effect() {
