@@ -80,8 +80,12 @@ impl Automation {
         if failures == 0 { self.next_ms } else { now_ms.saturating_add(wait_ms(failures)) }
     }
 
-    /// Adds to an answer what it is, as Vault does, and when it was and will be.
+    /// Adds to an answer what it is, as Vault does, and when it was and will be; nothing where nothing was ever set, as
+    /// OpenBao does, which has none of it.
     pub(crate) fn show(&self, answer: Object) -> Object {
+        if self.rhythm.is_none() && !self.is_disabled {
+            return answer;
+        }
         let (mut period_secs, mut schedule, mut window) = (0, "", 0);
         match &self.rhythm {
             Some(Rhythm::Period(secs)) => period_secs = *secs,

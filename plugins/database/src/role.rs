@@ -57,6 +57,9 @@ pub(crate) fn put(cx: &Cx, name: &Name, sent: PutRole, credential: SetCredential
     cx.put(&name.0, &role)
 }
 
+/// What drivers say first of a template that is none. Here it is not the connection's own.
+const UNREADABLE: &str = "unable to initialize username template: ";
+
 /// Whether a template of names that the role brings makes one. The driver knows; where there is no connection yet, it
 /// is asked when there is a user to be made.
 fn try_template(cx: &Cx, name: &Name, role: &Role) -> Result<()> {
@@ -74,7 +77,10 @@ fn try_template(cx: &Cx, name: &Name, role: &Role) -> Result<()> {
         expires_at: None,
     };
     match Driver::new(&driver, connection.details.expose()).propose_username(&spec) {
-        Err(Error::InvalidRequest(text)) => Err(certificate::invalid(&text)),
+        Err(Error::InvalidRequest(text)) => Err(certificate::invalid(&match text.strip_prefix(UNREADABLE) {
+            Some(why) => ["failed to create template: ", why].concat(),
+            None => ["invalid common_name_template: ", &text].concat(),
+        })),
         other => other.map(|_| ()),
     }
 }

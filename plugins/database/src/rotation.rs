@@ -75,7 +75,8 @@ pub(crate) fn change(cx: &Cx, role: &mut StaticRole, prepared: Prepared) -> Resu
         expires_at: None,
         statements: role.rotation_statements.clone(),
     };
-    Driver::new(&prepared.driver, prepared.connection.details.expose()).change_user(&change)?;
+    let changed = Driver::new(&prepared.driver, prepared.connection.details.expose()).change_user(&change);
+    changed.map_err(|failed| failed.error.within("error setting credentials"))?;
     (role.last_ms, role.next_ms, role.failures) = (now_ms, next_ms, 0);
     role.secret = prepared.secret;
     Ok(())

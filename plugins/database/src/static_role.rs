@@ -73,18 +73,11 @@ pub(crate) fn put(cx: &Cx, name: &Name, sent: PutStaticRole, credential: SetCred
         // Of a change that fails here nobody has a record, and nothing could be put back: the password
         // from before is not known.
         let prepared = rotation::prepare(cx, &name.0, &role)?;
-        rotation::change(cx, &mut role, prepared).map_err(unset)?;
+        rotation::change(cx, &mut role, prepared)?;
     } else if rhythm != role.rhythm {
         role.next_ms = role.rhythm.next(role.last_ms, cx.now_ms())?;
     }
     rotation::keep(cx, &name.0, &role)
-}
-
-fn unset(error: Error) -> Error {
-    match error {
-        Error::Upstream(text) => Error::upstream(format!("error setting credentials: {text}")),
-        other => other,
-    }
 }
 
 fn update(role: &mut StaticRole, sent: PutStaticRole, is_new: bool) -> Result<()> {
@@ -171,7 +164,7 @@ pub(crate) fn creds(cx: &Cx, name: &Name) -> Result<Reply> {
     let answer = role
         .rhythm
         .show(answer)
-        .number("ttl", role.next_ms.saturating_sub(cx.now_ms()) / 1000)
+        .number("ttl", role.next_ms.saturating_sub(cx.now_ms()).saturating_add(500) / 1000)
         .text("username", &role.username);
     Ok(Reply::text(answer.end()))
 }

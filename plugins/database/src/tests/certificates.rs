@@ -122,7 +122,7 @@ fn a_template_that_makes_no_name_makes_no_user() {
         assert_eq!(refusal(&bench.read("creds/certified")), (400, text), "{name:?}");
     }
     let wrong = json!({ "credential_config": { "common_name_template": "wrong" } });
-    let text = "credential_config validation failed: unable to parse the template";
+    let text = "credential_config validation failed: invalid common_name_template: unable to parse the template";
     assert_eq!(refusal(&bench.write("roles/certified", wrong.clone())), (400, text));
     bench.write("roles/certified", json!({ "db_name": "later" })).ok();
     bench.write("roles/certified", wrong).ok();

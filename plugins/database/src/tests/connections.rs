@@ -19,14 +19,10 @@ fn a_connection_is_written_read_listed_and_removed() {
         json!({
             "allowed_roles": ["a", "b*"],
             "connection_details": { "connection_url": SERVER, "max_open_connections": "7", "username": "root" },
-            "disable_automated_rotation": false,
             "password_policy": "",
             "plugin_name": DRIVER,
             "plugin_version": "",
             "root_credentials_rotate_statements": ["ALTER a, b"],
-            "rotation_period": 0,
-            "rotation_schedule": "",
-            "rotation_window": 0,
         })
     );
     assert_eq!(bench.list("config/").data(), json!({ "keys": ["pg"] }));

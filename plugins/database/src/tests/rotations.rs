@@ -127,7 +127,9 @@ fn a_change_on_demand_that_failed_is_finished_by_the_job() {
         bench.databases().fail_next(&[failure]);
         let answer = bench.write("rotate-role/batch", json!({}));
         assert_eq!(answer.status(), 502);
-        assert!(answer.error().starts_with("unable to finish rotating credentials; retries will continue"));
+        let text = "unable to finish rotating credentials; retries will continue in the background but it is also safe \
+                    to retry manually: error setting credentials: ";
+        assert!(answer.error().starts_with(text), "{}", answer.error());
         assert_eq!(bench.intents(), []);
         assert_eq!(bench.advance(10).unwrap(), 1);
         assert!(holds(&mut bench));
