@@ -193,6 +193,12 @@ pub(crate) fn parse_seconds(text: &str, name: &str) -> Result<u64, Fault> {
     duration::parse_secs(text).map_err(|e| Fault::invalid(e.to_string()))
 }
 
+/// Whole seconds from now until then, as Vault tells them: it counts from the nearest full second.
+pub(crate) fn secs_until(ends_ms: u64, now_ms: u64) -> u64 {
+    let now_ms = now_ms.saturating_add(500) / 1000 * 1000;
+    ends_ms.saturating_sub(now_ms) / 1000
+}
+
 /// RFC 3339 in UTC, with as many digits after the point as there are, as Go prints it.
 pub(crate) fn rfc3339(ms: u64) -> String {
     use time::format_description::well_known::Rfc3339;
@@ -201,4 +207,18 @@ pub(crate) fn rfc3339(ms: u64) -> String {
         .ok()
         .and_then(|t| t.format(&Rfc3339).ok())
         .unwrap_or_else(|| "9999-12-31T23:59:59Z".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_are_counted_from_the_nearest_full_one() {
+        for (ends_ms, now_ms, secs) in
+            [(60_000, 0, 60), (60_400, 400, 60), (60_499, 499, 60), (60_600, 600, 59), (60_900, 901, 59), (900, 901, 0)]
+        {
+            assert_eq!(secs_until(ends_ms, now_ms), secs, "{now_ms}");
+        }
+    }
 }

@@ -212,15 +212,11 @@ pub(crate) fn lifetime(asked: Lifetime, default_secs: u64, ran_secs: u64) -> (u6
     (granted, warnings)
 }
 
-/// Go's notation without trailing zero units: `1h`, `20m`, `1h30m`.
+/// Go's notation without units of which there are none: `1h`, `20m`, `1h30m`, `1h5s`.
 fn short_go(secs: u64) -> String {
-    let mut text = format_go(secs);
-    for zero in ["m0s", "h0m"] {
-        if let Some(short) = text.strip_suffix(zero).map(str::to_owned) {
-            text = format!("{short}{}", &zero[..1]);
-        }
-    }
-    text
+    let text = format_go(secs);
+    let text = text.strip_suffix("m0s").map_or(text.clone(), |short| format!("{short}m"));
+    text.replace("h0m", "h")
 }
 
 /// What the token of a login will be like, before it is made.

@@ -305,16 +305,11 @@ impl SystemTtls {
         self.max_secs
     }
 
-    /// The default lifetime as a mount is said to have it; none that is granted is longer than the longest.
-    pub(crate) fn shown_default_secs(self, tuning: &Tuning) -> u64 {
-        if tuning.default_ttl_secs == 0 { self.default_secs } else { tuning.default_ttl_secs }
-    }
-
-    /// Default and longest lifetime below a mount.
+    /// Default and longest lifetime below a mount. The default may be the longer one: whoever is granted less by that
+    /// is told so.
     fn of(self, tuning: &Tuning) -> (u64, u64) {
         let or = |secs: u64, system: u64| if secs == 0 { system } else { secs };
-        let max = or(tuning.max_ttl_secs, self.max_secs);
-        (or(tuning.default_ttl_secs, self.default_secs).min(max), max)
+        (or(tuning.default_ttl_secs, self.default_secs), or(tuning.max_ttl_secs, self.max_secs))
     }
 }
 

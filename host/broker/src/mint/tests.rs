@@ -19,6 +19,12 @@ fn a_period_alone_begins_anew_however_long_the_token_has_lived() {
 }
 
 #[test]
+fn lifetimes_are_told_without_units_of_which_there_are_none() {
+    let told = [0, 5, 60, 1_200, 3_600, 3_605, 5_400, 5_405, 36_000, 2_764_800].map(short_go);
+    assert_eq!(told, ["0s", "5s", "1m", "20m", "1h", "1h5s", "1h30m", "1h30m5s", "10h", "768h"]);
+}
+
+#[test]
 fn nothing_is_left_past_the_longest_life() {
     let asked = Lifetime { ttl_secs: 60, max_secs: 600, period_secs: 0, explicit_max_secs: 0 };
     assert_eq!(lifetime(asked, 3_600, 600).0, 0);

@@ -22,7 +22,7 @@ use crate::book::removals::{LeaseEnd, Slice};
 use crate::book::tokens::{self, FIRST_PATH, TokenHash, TokenRecord, tree};
 use crate::components;
 use crate::fault::Fault;
-use crate::fields::rfc3339;
+use crate::fields::{rfc3339, secs_until};
 use crate::mint;
 use crate::open::Open;
 use crate::step::dispatch::{self, mismatched};
@@ -111,7 +111,7 @@ fn lookup(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         "last_renewal": renewed,
         "path": path,
         "renewable": record.renewable,
-        "ttl": record.expires_ms.saturating_sub(visit.now_ms) / 1000,
+        "ttl": secs_until(record.expires_ms, visit.now_ms),
     });
     if record.failures > 0 {
         told["failed_revocations"] = record.failures.into();
@@ -177,11 +177,16 @@ async fn renew_lease(visit: &mut Visit, record: LeaseRecord, increment: Option<u
     let longest = renewal.max_ttl.filter(|t| *t > 0).map_or(max_ttl, |t| t.min(max_ttl));
     let ends_ms = record.issued_ms.saturating_add(longest.saturating_mul(1000)).min(record.max_expires_ms);
     let wanted = renewal.ttl.filter(|t| *t > 0).or(increment.filter(|t| *t > 0)).unwrap_or(default_ttl);
-    let left_secs = ends_ms.saturating_sub(now_ms) / 1000;
+    // By the second that each of them is in, as Vault counts.
+    let left_secs = (ends_ms / 1000).saturating_sub(now_ms / 1000);
+    if left_secs == 0 {
+        return Err(Fault::invalid("past the max TTL, cannot renew"));
+    }
     let mut warnings = renewal.warnings;
     warnings.extend(mint::capped("TTL", wanted, left_secs));
     let ttl_secs = wanted.min(left_secs);
-    let expires_ms = now_ms.saturating_add(ttl_secs.saturating_mul(1000));
+    // What is left of a second is not told, and not given beyond the end either.
+    let expires_ms = now_ms.saturating_add(ttl_secs.saturating_mul(1000)).min(ends_ms);
     let internal = renewal.internal.map_or_else(|| record.internal.clone(), Kept::from);
     let renewed =
         LeaseRecord { expires_ms, due_ms: expires_ms, ttl_secs, renewed_ms: now_ms, internal, ..record.clone() };

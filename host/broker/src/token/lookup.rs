@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::book::tokens::{self, TokenHash, TokenRecord};
 use crate::fault::Fault;
-use crate::fields::rfc3339;
+use crate::fields::{rfc3339, secs_until};
 use crate::mint;
 use crate::step::identify;
 use crate::sys::table::{Answer, Handler, HostRoute};
@@ -94,7 +94,7 @@ fn shown(record: &TokenRecord, id: &str, now_ms: u64) -> WipedJson {
         "orphan": record.is_orphan(),
         "path": record.path,
         "policies": record.policies,
-        "ttl": record.secs_left(now_ms),
+        "ttl": secs_until(record.expires_ms, now_ms).min(record.ttl_secs),
         "type": mint::token_type(record),
     });
     // The first root token has neither, as it was made by no request.

@@ -154,7 +154,8 @@ fn renewed_ttl(
         period_secs: bounds.period_secs,
         explicit_max_secs: bounds.explicit_max_secs,
     };
-    let ran_secs = visit.now_ms.saturating_sub(record.created_ms) / 1000;
+    // By the second that each of them is in, as Vault counts.
+    let ran_secs = (visit.now_ms / 1000).saturating_sub(record.created_ms / 1000);
     // Without a wish, it gets the length it was last given; one of an auth method, which has
     // said what holds now, the mount's.
     let fallback = if granted.is_none() && record.ttl_secs > 0 { record.ttl_secs } else { default_secs };

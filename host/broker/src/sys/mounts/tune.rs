@@ -60,8 +60,7 @@ fn shown(visit: &Visit, full: &str) -> Result<Reply, Fault> {
     let Some(mount) = visit.mount_at(full) else {
         return Err(Fault::invalid(format!("cannot fetch sysview for path {full:?}")));
     };
-    let (tuning, (_, max_ttl)) = (&mount.entry.tuning, mount.ttls());
-    let default_ttl = visit.open.catalog.ttls.shown_default_secs(tuning);
+    let (tuning, (default_ttl, max_ttl)) = (&mount.entry.tuning, mount.ttls());
     let mut told = Map::new();
     insert_strings(&mut told, "allowed_response_headers", &tuning.allowed_response_headers);
     insert_strings(&mut told, "audit_non_hmac_request_keys", &tuning.audit_non_hmac_request_keys);
