@@ -73,9 +73,9 @@ enum Task {
         after_help = "Example:\n  cargo xtask chaos                               two minutes, the release binary\n  cargo xtask chaos --kills 200 --partitions 100 --writes 100000\n  cargo xtask chaos --seed 7 --seconds 30 --binary target/debug/bulkhead\n\nBuild first: cargo xtask build. The report goes to target/chaos.json too."
     )]
     Chaos(chaos::Options),
-    /// Ask for users of a database while everything breaks, and look for orphans
+    /// Ask for users of a database, renew and end leases while everything breaks, and look for orphans
     #[command(
-        after_help = "Example:\n  cargo xtask orphans                       a thousand users, three nodes, the release binary\n  cargo xtask orphans --nodes 1 --requests 2000 --seed 7\n\nBuild first: cargo xtask build. PostgreSQL is installed where it is missing."
+        after_help = "Example:\n  cargo xtask orphans                       a thousand users, three nodes, the release binary\n  cargo xtask orphans --nodes 1 --requests 2000 --seed 7\n  cargo xtask orphans --requests 60 --binary target/debug/bulkhead\n\nAfter half of the requests a lease is renewed, after a fifth one is ended. In the end each lease\nthat lives must have its user, who may log in until it ends, and each user its lease.\n\nBuild first: cargo xtask build. PostgreSQL is installed where it is missing."
     )]
     Orphans(orphans::Options),
     /// Install the peer (OpenBao and its Python clients) into target/peer

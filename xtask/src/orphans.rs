@@ -1,54 +1,49 @@
-//! `orphans`: users of a database are asked for while whoever makes them is killed, clocks are wrong, and
-//! the database is killed and cut off. When all is well again, each user has a lease and each lease a
-//! user: the end of a lease is the end of one user, its own. When the leases are over, nobody is left.
+//! `orphans`: users of a database are asked for, and their leases renewed and ended, while whoever makes them is
+//! killed, clocks are wrong, and the database is killed and cut off. When all is well again, each user has a lease and
+//! each lease a user, who may log in for as long as the lease lasts: the end of a lease is the end of one user, its own.
+//! When the leases are over, nobody is left.
 
+mod asking;
+mod count;
 mod fire;
 mod gate;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bulkhead_test_servers::{ADMIN, ADMIN_PASSWORD, Postgres};
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 
+use self::asking::Asking;
 use self::fire::Inflicted;
 use self::gate::Gate;
 use crate::chaos::chance::Chance;
 use crate::cluster::shim::Knob;
 use crate::cluster::{Cluster, Program, Setup};
-use crate::http::{Connection, request};
 use crate::shell::{Done, Failed, Tried, say};
 use crate::workspace::{self, Profile};
 
 /// Clients that ask for users.
 const WORKERS: usize = 4;
 
-/// How long a client waits before it asks again. Why: as much is to go wrong meanwhile.
-const PACE: Duration = Duration::from_millis(100);
-
-/// How long one answer may take: longer than a node takes to give up.
-const ANSWER_MAX: Duration = Duration::from_secs(90);
-
 /// How long users live, in seconds. The clock is turned on by less than that until they are counted.
 const TTL_SECS: i64 = 3600;
 
-/// Leases that are ended one by one at most, to see whose user goes; the others end by themselves.
-const PAIRS_MAX: usize = 100;
+/// Users are made by one of these roles. Renewing those of the second takes its time, in which more can go wrong.
+const ROLES: [&str; 2] = ["app", "slow"];
 
-/// How long it may take until what did not commit is undone. Why: two minutes after the last node came to lead, by
-/// a clock that is not turned on, and then as often as it takes.
-const UNDONE_WITHIN: Duration = Duration::from_secs(240);
+/// From so many requests on it cannot be by chance that no lease was renewed, or none ended.
+const ENOUGH: u64 = 50;
 
 /// What `cargo xtask orphans` can be told.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// How many users are asked for
+    /// How many users are asked for; leases are renewed and ended beside that
     #[arg(long, default_value_t = 1000)]
     requests: u64,
     /// How many nodes: one, or those of a cluster
@@ -96,14 +91,6 @@ impl Burnt {
     }
 }
 
-/// What the clients did and saw.
-struct Asking {
-    left: AtomicU64,
-    failed: AtomicU64,
-    /// Users that somebody was told of, with the ids of their leases.
-    made: Mutex<Vec<(String, String)>>,
-}
-
 /// All that takes part.
 struct Scene {
     cluster: Cluster,
@@ -133,11 +120,15 @@ impl Scene {
         if let Some(why) = cluster.shim.missing() {
             return Err(Failed::new(format!("clocks cannot be turned on here: {why}")));
         }
-        let asking = Asking { left: AtomicU64::new(requests), failed: AtomicU64::new(0), made: Mutex::default() };
-        let (asking, inflicted) = (Arc::new(asking), Inflicted::default());
+        let (asking, inflicted) = (Arc::new(Asking::new(requests)), Inflicted::default());
         let mut scene = Self { cluster, postgres, gate, asking, on_secs: 0, seed, inflicted, _scratch: scratch };
         scene.enable()?;
         scene.inflicted = scene.ask_under_fire()?;
+        say(scene.asking.progress());
+        let [renewed, ended] = [&scene.asking.renewed, &scene.asking.ended].map(|count| count.load(Ordering::SeqCst));
+        if requests >= ENOUGH && (renewed == 0 || ended == 0) {
+            return Err(Failed::new(format!("{renewed} leases were renewed and {ended} ended: that shows nothing")));
+        }
         Ok(scene)
     }
 
@@ -147,10 +138,12 @@ impl Scene {
         let users = self.compare()?;
         let pairs = self.pair()?;
         self.expire()?;
-        let failed = self.asking.failed.load(Ordering::SeqCst);
+        let Asking { failed, renewed, ended, .. } = &*self.asking;
+        let [failed, renewed, ended] = [failed, renewed, ended].map(|count| count.load(Ordering::SeqCst));
         let Inflicted { leaders_killed, databases_killed, cuts, clocks_ahead, overlaps } = &self.inflicted;
         println!(
-            "\n  {failed} requests without an answer or refused, {users} users with a lease each, {pairs} of them one by one\n  \
+            "\n  {failed} requests without an answer or refused, {renewed} leases renewed and {ended} ended meanwhile\n  \
+             {users} users with a lease each for as long as that lasts, {pairs} of them one by one\n  \
              {leaders_killed} leaders and {databases_killed} databases killed, {cuts} cuts, {clocks_ahead} clocks ahead; \
              {overlaps} times several at once\n  \
              no orphan, no lease without a user; nobody left in the end\n"
@@ -167,10 +160,16 @@ impl Scene {
             "username": ADMIN, "password": ADMIN_PASSWORD,
         });
         let create = "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'";
-        let role = json!({ "db_name": "pg", "creation_statements": create, "default_ttl": TTL_SECS, "max_ttl": "24h" });
+        let renew = "ALTER ROLE \"{{name}}\" VALID UNTIL '{{expiration}}'";
         self.cluster.ask(leader, "POST", "sys/mounts/database", &json!({ "type": "database" }))?;
         self.cluster.ask(leader, "POST", "database/config/pg", &config)?;
-        self.cluster.ask(leader, "POST", "database/roles/app", &role)?;
+        for (name, renewal) in ROLES.iter().zip([vec![renew], vec!["SELECT pg_sleep(0.2)", renew]]) {
+            let role = json!({
+                "db_name": "pg", "creation_statements": create, "renew_statements": renewal, "default_ttl": TTL_SECS,
+                "max_ttl": "24h",
+            });
+            self.cluster.ask(leader, "POST", &format!("database/roles/{name}"), &role)?;
+        }
         Ok(())
     }
 
@@ -179,7 +178,8 @@ impl Scene {
         let workers: Vec<_> = (0..WORKERS)
             .map(|worker| {
                 let (asking, addresses, token) = (self.asking.clone(), addresses.clone(), self.cluster.token.clone());
-                thread::spawn(move || asking.work(worker, &addresses, &token))
+                let mut chance = Chance::of(self.seed.wrapping_add(1 + worker as u64));
+                thread::spawn(move || asking.work(worker, &addresses, &token, &mut chance))
             })
             .collect();
         let inflicted = self.inflict(&mut Chance::of(self.seed));
@@ -197,101 +197,13 @@ impl Scene {
         (0..self.cluster.nodes.len()).try_for_each(|at| self.cluster.turn(at, Knob::ClockSecs, self.on_secs))
     }
 
-    /// Waits until what did not commit is undone, as often as that takes.
-    fn settle(&mut self) -> Done {
-        say("what did not commit is undone");
-        let mut told = Value::Null;
-        let deadline = Instant::now() + UNDONE_WITHIN;
-        while Instant::now() < deadline {
-            let leader = self.cluster.until_led()?;
-            // One that does not answer in time is asked again.
-            told = self.cluster.ask(leader, "GET", "sys/plugins/intents", &Value::Null).unwrap_or_default();
-            if told.pointer("/data/count").and_then(Value::as_u64) == Some(0) {
-                return Ok(());
-            }
-            // Whoever failed at it waits for less long then. It is no reason to begin sooner.
-            self.turn_on(10)?;
-            thread::sleep(Duration::from_secs(2));
-        }
-        self.cluster.keep();
-        let left = told.pointer("/data/intents").cloned().unwrap_or_default();
-        Err(Failed::new(format!("intents were not undone: {left}")))
-    }
-
-    fn users(&self) -> BTreeSet<String> {
-        let all = self.postgres.sql("postgres", "select rolname from pg_roles where rolname like 'v-%'");
-        all.lines().map(str::to_owned).collect()
-    }
-
-    fn leases(&mut self) -> Done<BTreeSet<String>> {
-        let leader = self.cluster.until_led()?;
-        let prefix = "database/creds/app/";
-        let told = self.cluster.ask(leader, "LIST", &format!("sys/leases/lookup/{prefix}"), &Value::Null);
-        let told = match told {
-            // Where nothing is listed a list answers so.
-            Err(failed) if failed.to_string().contains("status 404") => return Ok(BTreeSet::new()),
-            told => told?,
-        };
-        let keys = told.pointer("/data/keys").and_then(Value::as_array).cloned().unwrap_or_default();
-        Ok(keys.iter().filter_map(Value::as_str).map(|key| format!("{prefix}{key}")).collect())
-    }
-
-    /// Each user has a lease and each lease a user, and all that somebody was told of are there.
-    fn compare(&mut self) -> Done<usize> {
-        let (users, leases) = (self.users(), self.leases()?);
-        let made = self.asking.made.lock().map_err(|_| Failed::new("a client panicked"))?.clone();
-        let lost: Vec<_> =
-            made.iter().filter(|(user, lease)| !users.contains(user) || !leases.contains(lease)).collect();
-        say(format_args!("{} users, {} leases, {} of them told to somebody", users.len(), leases.len(), made.len()));
-        if users.len() != leases.len() || !lost.is_empty() || made.is_empty() {
-            self.cluster.keep();
-            return Err(Failed::new(format!(
-                "{} users and {} leases; told to somebody and not there: {lost:?}",
-                users.len(),
-                leases.len()
-            )));
-        }
-        Ok(users.len())
-    }
-
-    /// Ends leases one by one. With each goes one user: that which its client was told of, or one that
-    /// nobody was told of.
-    fn pair(&mut self) -> Done<usize> {
-        say("leases end one by one");
-        let made = self.asking.made.lock().map_err(|_| Failed::new("a client panicked"))?.clone();
-        let told: BTreeMap<String, String> = made.into_iter().map(|(user, lease)| (lease, user)).collect();
-        let (mut leases, mut users) = (Vec::from_iter(self.leases()?), self.users());
-        // First those that nobody was told of: it is they that could be wrong unnoticed.
-        leases.sort_by_key(|lease| told.contains_key(lease));
-        leases.truncate(PAIRS_MAX);
-        for lease in &leases {
-            let leader = self.cluster.until_led()?;
-            let body = json!({ "lease_id": lease, "sync": true });
-            self.cluster.ask(leader, "PUT", "sys/leases/revoke", &body)?;
-            let left = self.users();
-            let gone: Vec<String> = users.difference(&left).cloned().collect();
-            let is_own = match told.get(lease) {
-                Some(user) => gone == [user.clone()],
-                None => gone.len() == 1 && !told.values().any(|user| *user == gone[0]),
-            };
-            if !is_own || left.len() + 1 != users.len() {
-                self.cluster.keep();
-                return Err(Failed::new(format!(
-                    "the end of lease {lease}, told of as {:?}, was that of {gone:?}",
-                    told.get(lease)
-                )));
-            }
-            users = left;
-        }
-        Ok(leases.len())
-    }
-
     fn expire(&mut self) -> Done {
         say("all leases end");
-        self.turn_on(2 * TTL_SECS)?;
+        // Those that were renewed by a clock that was ahead last longest.
+        self.turn_on(3 * TTL_SECS)?;
         for _ in 0..120 {
             thread::sleep(Duration::from_secs(1));
-            if self.users().is_empty() && self.leases()?.is_empty() {
+            if self.users().is_empty() && self.listed()?.is_empty() {
                 return Ok(());
             }
             // What failed waits longer and longer.
@@ -299,29 +211,5 @@ impl Scene {
         }
         self.cluster.keep();
         Err(Failed::new(format!("{} users are left", self.users().len())))
-    }
-}
-
-impl Asking {
-    fn work(&self, worker: usize, addresses: &[SocketAddr], token: &str) {
-        let one = request("GET", "database/creds/app", token, "");
-        let mut turn = worker;
-        while self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
-            turn += 1;
-            if self.ask(addresses[turn % addresses.len()], &one).is_none() {
-                self.failed.fetch_add(1, Ordering::SeqCst);
-            }
-            thread::sleep(PACE);
-        }
-    }
-
-    fn ask(&self, address: SocketAddr, one: &[u8]) -> Option<()> {
-        let mut connection = Connection::open(address, ANSWER_MAX).ok()?;
-        let answer = connection.exchange(one).ok().filter(|answer| answer.status == 200)?;
-        let told: Value = serde_json::from_slice(answer.body).ok()?;
-        let text = |pointer: &str| told.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-        let made = (text("/data/username")?, text("/lease_id")?);
-        self.made.lock().ok()?.push(made);
-        Some(())
     }
 }

@@ -3,16 +3,19 @@
 
 use std::sync::atomic::Ordering;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Scene;
 use crate::chaos::chance::Chance;
 use crate::cluster::shim::Knob;
-use crate::shell::Done;
+use crate::shell::{Done, say};
 
 /// How far a clock goes ahead, in seconds, at least; at most it is three times as much. Why: more than the time
 /// after which what did not commit is undone, and less than users live.
 const AHEAD_SECS: usize = 300;
+
+/// How often it is told how far it has come.
+const TOLD_EACH: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
@@ -39,7 +42,7 @@ impl Scene {
     /// Lets things go wrong for as long as somebody asks.
     pub(super) fn inflict(&mut self, chance: &mut Chance) -> Done<Inflicted> {
         let mut inflicted = Inflicted::default();
-        let mut turn = chance.below(FAULTS.len());
+        let (mut turn, mut told_at) = (chance.below(FAULTS.len()), Instant::now());
         while self.asking.left.load(Ordering::SeqCst) > 0 {
             rest(chance, 200, 800);
             // Each comes in its turn, and by chance some others with it.
@@ -57,6 +60,10 @@ impl Scene {
                 self.end(holding.swap_remove(chance.below(holding.len())))?;
             }
             turn += 1;
+            if told_at.elapsed() > TOLD_EACH {
+                told_at = Instant::now();
+                say(self.asking.progress());
+            }
         }
         Ok(inflicted)
     }
