@@ -5,11 +5,10 @@ use bulkhead_sdk::net::{Pool, Tls, Verification};
 use bulkhead_sdk::template::Template;
 use bulkhead_sdk::{Cx, Error, Result, Secret};
 
+use crate::address::{Address, DEFAULT_ACCOUNT};
+
 /// How a name is made where the config does not say.
 const USERNAME_TEMPLATE: &str = r#"{{ printf "v_%s_%s_%s_%s" (.DisplayName | truncate 64) (.RoleName | truncate 64) (random 20) (unix_time) | replace "__" "_" | truncate 160 | uppercase }}"#;
-
-/// The account of whoever does not log in.
-const DEFAULT_ACCOUNT: &str = "default";
 
 /// A config that was understood.
 #[derive(Debug)]
@@ -32,25 +31,12 @@ impl Config {
     /// # Errors
     /// [`Error::InvalidRequest`]: what is wrong with it.
     pub(crate) fn read(cx: &Cx, settings: &Settings) -> Result<Self> {
-        let (host, port) = (settings.text("host")?, settings.number("port")?);
-        let (username, password) = (settings.text("username")?, settings.secret("password")?);
-        for (name, is_empty) in [
-            ("host", host.is_empty()),
-            ("port", port == 0),
-            ("username", username.is_empty()),
-            ("password", password.expose().is_empty()),
-        ] {
-            if is_empty {
-                return Err(Error::invalid(format!("{name} cannot be empty")));
-            }
-        }
-        let port = u16::try_from(port).map_err(|_| Error::invalid("port must be from 1 to 65535"))?;
-        let shown = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host };
+        let Address { place, username, password, has_tls } = Address::read(settings)?;
         let mut hush = Hush::default();
         hush.add(password.expose());
         Ok(Self {
-            place: format!("{shown}:{port}"),
-            tls: tls(settings)?,
+            place,
+            tls: if has_tls { Some(tls(settings)?) } else { None },
             template: template(&settings.text("username_template")?)?,
             username,
             password,
@@ -103,9 +89,8 @@ fn template(text: &str) -> Result<Template> {
     Template::parse(text).map_err(|error| error.within("unable to initialize username template"))
 }
 
-fn tls(settings: &Settings) -> Result<Option<Tls>> {
+fn tls(settings: &Settings) -> Result<Tls> {
     let verification = if settings.flag("insecure_tls")? { Verification::Insecure } else { Verification::Full };
     let roots_pem = Some(settings.text("ca_cert")?).filter(|pem| !pem.is_empty());
-    let tls = Tls { server_name: None, roots_pem, verification, client: None };
-    Ok(settings.flag("tls")?.then_some(tls))
+    Ok(Tls { server_name: None, roots_pem, verification, client: None })
 }

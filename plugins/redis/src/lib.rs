@@ -5,6 +5,7 @@
 use bulkhead_sdk::driver::{Driver, Settings, UserChange, UserRemoval, UserSpec, refusal, watched};
 use bulkhead_sdk::{Cx, Result};
 
+mod address;
 mod config;
 mod fence;
 mod resp;

@@ -101,6 +101,78 @@ fn tls_is_spoken_from_the_first_byte_if_the_config_says_so() {
     }
 }
 
+/// Where a config leads, whom it logs in, and whether over TLS.
+fn led_by(config: &Value) -> Result<(String, String, bool), Error> {
+    let (mut bench, sent) = server();
+    bench.verify(config, true)?;
+    let login = sent.borrow()[0].trim_end().to_owned();
+    Ok((bench.connected()[0].clone(), login, !bench.tls_asked().is_empty()))
+}
+
+#[test]
+fn a_url_says_where_the_server_is_and_who_logs_in() {
+    for (url, place, login, tls) in [
+        ("redis://u:p@h:7/0", "tcp://h:7", "AUTH u p", false),
+        ("valkey://u:p@h", "tcp://h:6379", "AUTH u p", false),
+        ("rediss://u:p@h:7", "tcp://h:7", "AUTH u p", true),
+        ("valkeys://:p@h/12", "tcp://h:6379", "AUTH default p", true),
+        ("redis://a%40b:%25%3a@x@[::1]:7/", "tcp://[::1]:7", "AUTH a@b %:@x", false),
+        ("redis://u:p@[::1]", "tcp://[::1]:6379", "AUTH u p", false),
+    ] {
+        assert_eq!(led_by(&json!({ "connection_url": url })).unwrap(), (place.into(), login.into(), tls), "{url}");
+    }
+    let url = "redis://{{username}}:{{password}}@h:7/0";
+    let placed = json!({ "connection_url": url, "username": "{{password}}", "password": "p@/%41" });
+    assert_eq!(led_by(&placed).unwrap().1, "AUTH {{password}} p@/%41", "what is put into a URL means nothing in it");
+    let placed = json!({ "connection_url": "redis://u:{{password}}@h:7/0", "password": "p" });
+    assert_eq!(led_by(&placed).unwrap().1, "AUTH u p");
+}
+
+#[test]
+fn a_wrong_url_is_refused_and_not_told() {
+    let both = "cannot specify both connection_url and individual connection parameters";
+    let url = "redis://u:s3cret@h:7/0";
+    for (name, value) in [
+        ("host", json!("h")),
+        ("port", json!(7)),
+        ("tls", json!(true)),
+        ("username", json!("u")),
+        ("password", json!("p")),
+    ] {
+        let mut config = json!({ "connection_url": url });
+        config[name] = value.clone();
+        assert_eq!(refusal(led_by(&config)), both, "{name}");
+        let mut placed =
+            json!({ "connection_url": "redis://{{username}}:{{password}}@h", "username": "u", "password": "p" });
+        placed[name] = value;
+        let is_place = ["host", "port", "tls"].contains(&name);
+        assert_eq!(led_by(&placed).err().map(|error| refusal::<()>(Err(error))), is_place.then(|| both.to_owned()));
+    }
+    let parts = "cannot parse connection_url: after the host there may be the number of a database, and nothing else";
+    for (url, told) in [
+        (
+            "http://u:s3cret@h",
+            "cannot parse connection_url: it begins with redis://, valkey://, rediss:// or valkeys://",
+        ),
+        ("u:s3cret@h", "cannot parse connection_url: it begins with redis://, valkey://, rediss:// or valkeys://"),
+        ("redis://u:s3cret@h/0?tls=true", parts),
+        ("redis://u:s3cret@h?tls=true", parts),
+        ("redis://u:s3cret@h/zero", parts),
+        ("redis://u:s3c/ret@h", parts),
+        ("redis://u:s3cret%zz@h", "cannot parse connection_url: a percent sign is not of an escape"),
+        ("redis://u:s3cret@h:x", "cannot parse connection_url: invalid host or port"),
+        ("redis://u:s3cret@h:0", "cannot parse connection_url: invalid host or port"),
+        ("redis://u:s3cret@[::1:7", "cannot parse connection_url: invalid host or port"),
+        ("redis://u:s3cret@", "host cannot be empty"),
+        ("redis://u@h", "password cannot be empty"),
+        ("redis://h", "password cannot be empty"),
+        ("redis://{{username}}:s3cret@h", "username cannot be empty"),
+        ("redis://u:{{password}}@h", "password cannot be empty"),
+    ] {
+        assert_eq!(refusal(led_by(&json!({ "connection_url": url }))), told, "{url}");
+    }
+}
+
 #[test]
 fn names_are_in_capitals_and_have_no_spaces() {
     let (mut bench, _) = server();
@@ -167,4 +239,7 @@ fn an_error_says_that_nothing_was_begun_until_the_account_is_set() {
     let mut bench = DriverBench::<Redis>::played(|_| Err(NetError::Refused("nobody listens".to_owned())));
     assert!(matches!(bench.create_user(&config(), &spec(&[])), Err(Error::Unavailable(_))));
     assert!(!bench.was_begun());
+    let verified = bench.verify(&config(), true);
+    let is_away = |text: &str| text.starts_with("error verifying connection: dial h:6379");
+    assert!(matches!(&verified, Err(Error::Unavailable(text)) if is_away(text)), "{verified:?}");
 }

@@ -57,6 +57,13 @@ fn a_user_lives_as_its_lease_does() {
     assert_eq!(bench.verify(&config, true).unwrap(), config);
     let _ = server.command(&["SET", "app:1", "one"]);
 
+    let url = format!("valkey://{{{{username}}}}:{{{{password}}}}@127.0.0.1:{}/0", server.port());
+    let by_url = json!({ "connection_url": url, "username": ADMIN, "password": ADMIN_PASSWORD });
+    assert_eq!(bench.verify(&by_url, true).unwrap(), by_url);
+    let name = bench.create_user(&by_url, &spec(None, "p0", &[])).unwrap();
+    assert!(server.can(&name, "p0", &["GET", "app:1"]));
+    bench.delete_user(&by_url, &removal(&name)).unwrap();
+
     let name = bench.create_user(&config, &spec(None, "p1 \"'\\\r\nü", &[])).unwrap();
     assert!(server.can(&name, "p1 \"'\\\r\nü", &["GET", "app:1"]));
     assert!(!server.can(&name, "p1 \"'\\\r\nü", &["SET", "app:1", "two"]));
