@@ -212,12 +212,12 @@ pub fn check_roots(member: &str, pem: Option<&str>) -> Result<()> {
     }
 }
 
-/// What is refused because a server cannot be reached, or does not let us in: whoever writes a
-/// config that leads nowhere has written a wrong one.
+/// What is refused because a server does not let us in: whoever writes a config that it does not take has written a
+/// wrong one. One that cannot be reached may be back later.
 #[must_use]
 pub fn refusal(error: Error) -> Error {
     match error {
-        Error::Unavailable(text) | Error::Upstream(text) => Error::InvalidRequest(text),
+        Error::Upstream(text) => Error::InvalidRequest(text),
         other => other,
     }
 }

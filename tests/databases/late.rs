@@ -88,5 +88,5 @@ fn a_reset_ends_the_sessions_from_before() {
     user(&node, "db");
     postgres.kill();
     let refused = node.call("POST", "database/reset/db", Some(&json!({})));
-    assert_eq!(refused.status, 502, "{}", refused.text());
+    assert_eq!(refused.status, 503, "{}", refused.text());
 }

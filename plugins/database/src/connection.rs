@@ -130,6 +130,8 @@ fn set<T>(place: &mut T, sent: Option<T>) {
 fn refused(error: Error) -> Error {
     let text = match error {
         Error::InvalidRequest(text) => text,
+        // Drivers of ours say what they were at.
+        Error::Upstream(text) | Error::Unavailable(text) if text.starts_with("error verifying") => text,
         Error::Upstream(text) | Error::Unavailable(text) => format!("error verifying connection: {text}"),
         other => return other,
     };

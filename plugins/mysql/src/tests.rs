@@ -84,7 +84,7 @@ fn server(greeting: Vec<u8>, answers: Vec<Vec<u8>>) -> (DriverBench<Mysql>, Sent
 
 fn refusal<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
     match result.unwrap_err() {
-        Error::InvalidRequest(text) => text,
+        Error::InvalidRequest(text) | Error::Unavailable(text) => text,
         other => panic!("{other:?}"),
     }
 }

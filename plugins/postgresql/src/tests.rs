@@ -62,7 +62,7 @@ fn server(answers: Vec<Vec<u8>>) -> (DriverBench<Postgresql>, Sent) {
 
 fn refusal<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
     match result.unwrap_err() {
-        Error::InvalidRequest(text) => text,
+        Error::InvalidRequest(text) | Error::Unavailable(text) => text,
         other => panic!("{other:?}"),
     }
 }
