@@ -1,5 +1,7 @@
 //! Reading the parameters of the host's own routes, as weakly typed as Vault reads them.
 
+use std::collections::BTreeMap;
+
 use bulkhead_model::duration;
 use bulkhead_model::framework::{convert, null_is_absent};
 use bulkhead_model::plugin::FieldKind;
@@ -132,7 +134,8 @@ impl Fields {
             Some(Value::String(text)) => return Ok(Some(vec![text.clone()])),
             Some(_) => {}
         }
-        let Some(Value::Array(items)) = self.converted(name, FieldKind::StringList)? else { return Ok(None) };
+        let kind = if split_commas { FieldKind::CommaStringList } else { FieldKind::StringList };
+        let Some(Value::Array(items)) = self.converted(name, kind)? else { return Ok(None) };
         let text = |item| if let Value::String(text) = item { Some(text) } else { None };
         Ok(Some(items.into_iter().filter_map(text).collect()))
     }
@@ -150,39 +153,50 @@ impl Fields {
         }
     }
 
-    /// An object whose values are texts; null has none.
+    /// Pairs of texts: a map, a list of maps, of which the later ones count, or `name=value`, once or as a list,
+    /// as the command line sends them. Null has none.
     pub(crate) fn texts(&self, name: &str) -> Result<Option<Vec<(String, String)>>, Fault> {
-        match self.values.get(name) {
-            Some(one @ Value::String(_)) => return pairs(name, std::slice::from_ref(one)).map(Some),
-            Some(Value::Array(many)) => return pairs(name, many).map(Some),
-            Some(Value::Null) => return Ok(Some(Vec::new())),
-            _ => {}
+        let Some(value) = self.values.get(name) else { return Ok(None) };
+        if let Some(pairs) = members(value) {
+            return Ok(Some(pairs));
         }
-        let Some(map) = self.object(name)? else { return Ok(None) };
-        let text = |value: &Value| match value {
-            Value::String(text) => Some(text.clone()),
-            Value::Number(n) => Some(n.to_string()),
-            Value::Bool(b) => Some(if *b { "1" } else { "0" }.to_owned()),
-            Value::Null => Some(String::new()),
-            Value::Array(_) | Value::Object(_) => None,
+        let items = if let Value::Array(items) = value { items.as_slice() } else { std::slice::from_ref(value) };
+        if items.iter().any(|item| plain(item).is_none()) {
+            let cause = convert(FieldKind::StringList, Value::Array(items.to_vec())).err().unwrap_or_default();
+            return Err(self.unfit(name, &cause));
+        }
+        let pair = |(at, item): (usize, &Value)| {
+            let text = plain(item).unwrap_or_default();
+            let pair = text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+            pair.ok_or_else(|| self.unfit(name, &format!("invalid key pair at index {at} in field {name:?}")))
         };
-        let pairs = map.iter().map(|(k, v)| text(v).map(|v| (k.clone(), v)));
-        pairs.collect::<Option<Vec<_>>>().map(Some).ok_or_else(|| self.unfit(name, "expected strings"))
+        items.iter().enumerate().map(pair).collect::<Result<_, _>>().map(Some)
     }
 }
 
-/// Pairs as the command line sends them: `name=value`, once or as a list.
-fn pairs(field: &str, items: &[Value]) -> Result<Vec<(String, String)>, Fault> {
-    let pair = |(at, item): (usize, &Value)| {
-        let (name, value) = item.as_str().and_then(|text| text.split_once('=')).ok_or_else(|| {
-            Fault::invalid(format!(
-                "Field validation failed: error converting input for field {field:?}: invalid key pair at index {at} \
-                 in field {field:?}"
-            ))
-        })?;
-        Ok((name.to_owned(), value.to_owned()))
-    };
-    items.iter().enumerate().map(pair).collect()
+/// The pairs of a map, or of a list of maps.
+fn members(value: &Value) -> Option<Vec<(String, String)>> {
+    match value {
+        Value::Null => Some(Vec::new()),
+        Value::Object(map) => map.iter().map(|(name, value)| Some((name.clone(), plain(value)?))).collect(),
+        Value::Array(maps) => {
+            let maps: Option<Vec<_>> = maps.iter().map(members).collect();
+            let union: BTreeMap<_, _> = maps?.into_iter().flatten().collect();
+            Some(union.into_iter().collect())
+        }
+        _ => None,
+    }
+}
+
+/// What is a text, or counts as one.
+fn plain(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(value) => Some(u8::from(*value).to_string()),
+        Value::Null => Some(String::new()),
+        Value::Array(_) | Value::Object(_) => None,
+    }
 }
 
 /// Seconds from Vault's notation, with the error texts of Go, which clients print.

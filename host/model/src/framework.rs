@@ -9,6 +9,7 @@ mod shape;
 mod table;
 
 pub use coerce::{convert, null_is_absent};
+pub use go::quoted;
 pub use shape::{Shaped, shape};
 pub use table::{Folded, Found, RouteTable};
 

@@ -103,13 +103,14 @@ pub fn lowered(text: &str) -> String {
 
 /// Whether a reader can see it, as Go's `unicode.IsPrint` has it: two names that look alike must
 /// not be two names because of something between their letters.
-fn is_printable(c: char) -> bool {
+#[must_use]
+pub fn is_printable(c: char) -> bool {
     // The standard library knows this, and shows it only in how it escapes a text. The letter in
     // front keeps a combining mark from being escaped for want of one.
     let mut buffer = [b'a'; 5];
     let end = 1 + c.encode_utf8(&mut buffer[1..]).len();
     let text = std::str::from_utf8(&buffer[..end]).unwrap_or_default();
-    c.is_ascii() || text.escape_debug().nth(1) == Some(c)
+    if c.is_ascii() { !c.is_ascii_control() } else { text.escape_debug().nth(1) == Some(c) }
 }
 
 fn percent_decode(raw: &[u8]) -> Result<Vec<u8>, PathError> {

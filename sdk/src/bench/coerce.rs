@@ -68,7 +68,7 @@ fn integer(value: &Value) -> Option<Value> {
     if text.is_empty() { Some(Value::from(0)) } else { go_integer(&text).map(Value::from) }
 }
 
-/// As Go reads one where the text may name its base.
+/// As Go reads one where the text may name its base, and digits may have an underscore between them.
 fn go_integer(text: &str) -> Option<i64> {
     let (sign, body) = match text.strip_prefix('-') {
         Some(body) => ("-", body),
@@ -79,6 +79,10 @@ fn go_integer(text: &str) -> Option<i64> {
     let named = bases.iter().find_map(|(prefix, base)| Some((body.strip_prefix(prefix)?, *base)));
     let octal = || body.strip_prefix('0').filter(|digits| !digits.is_empty()).map(|digits| (digits, 8));
     let (digits, base) = named.or_else(octal).unwrap_or((&body, 10));
+    if body.starts_with('_') || digits.ends_with('_') || digits.contains("__") {
+        return None;
+    }
+    let digits = digits.replace('_', "");
     if digits.starts_with(['-', '+']) {
         return None;
     }
@@ -151,11 +155,12 @@ fn text_map(value: Value) -> Option<Value> {
     Some(Value::Object(members))
 }
 
-/// A list; anything else is a list of one, empty text a list of none.
+/// A list; anything else is a list of one, empty text and a map without members a list of none.
 fn list(value: Value) -> Vec<Value> {
     match value {
         Value::Array(items) => items,
         Value::Null => Vec::new(),
+        Value::Object(members) if members.is_empty() => Vec::new(),
         Value::String(text) if text.is_empty() => Vec::new(),
         other => vec![other],
     }

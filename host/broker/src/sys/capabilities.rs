@@ -91,6 +91,9 @@ fn answer(visit: &Visit, acl: &Acl, ask: &Ask<'_>) -> Result<Reply, Fault> {
     if paths.is_empty() {
         return Err(Fault::invalid("paths must be supplied"));
     }
+    if paths.iter().any(String::is_empty) {
+        return Err(Fault::invalid(wrapped("missing path")));
+    }
     let mut told = Map::new();
     for path in &paths {
         let full = visit.namespace.full(path.trim_start_matches('/'));

@@ -60,8 +60,8 @@ pub fn convert(kind: FieldKind, value: Value) -> Result<Value, String> {
         FieldKind::AnyMap => map(value).map(Value::Object),
         FieldKind::StringMap => string_map(value),
         FieldKind::AnyList => Ok(Value::Array(list(value))),
-        FieldKind::StringList => strings(list(value)),
-        FieldKind::CommaStringList => strings(comma_list(value)),
+        FieldKind::StringList => strings(&list(value)),
+        FieldKind::CommaStringList => parts(&comma_list(value)),
         FieldKind::CommaIntegerList => integers(&comma_list(value)),
         FieldKind::HeaderMap => header_map(value),
     }
@@ -101,7 +101,8 @@ fn integer(place: &str, value: &Value) -> Result<i64, String> {
     }
 }
 
-/// Go's `ParseInt` with base 0: a prefix may name the base.
+/// Go's `ParseInt` with base 0: a prefix may name the base, and one underscore may stand between
+/// digits, or between the prefix and them.
 fn go_integer(text: &str) -> Option<i64> {
     let (sign, digits) = match text.as_bytes().first()? {
         b'-' => ("-", &text[1..]),
@@ -114,8 +115,13 @@ fn go_integer(text: &str) -> Option<i64> {
         [b'0', b'b', ..] => (2, &lower[2..]),
         [b'0', b'o', ..] => (8, &lower[2..]),
         [b'0', _, ..] => (8, &lower[1..]),
+        [b'_', ..] => return None,
         _ => (10, lower.as_str()),
     };
+    if digits.ends_with('_') || digits.contains("__") {
+        return None;
+    }
+    let digits = digits.replace('_', "");
     if digits.starts_with(['-', '+']) {
         return None;
     }
@@ -234,11 +240,12 @@ fn is_map(value: &Value) -> bool {
     }
 }
 
-/// A list; anything else is a list of one, empty text a list of none.
+/// A list; anything else is a list of one, empty text and a map without members a list of none.
 fn list(value: Value) -> Vec<Value> {
     match value {
         Value::Array(items) => items,
         Value::Null => Vec::new(),
+        Value::Object(members) if members.is_empty() => Vec::new(),
         Value::String(text) if text.is_empty() => Vec::new(),
         other => vec![other],
     }
@@ -252,16 +259,35 @@ fn comma_list(value: Value) -> Vec<Value> {
     }
 }
 
-fn strings(items: Vec<Value>) -> Result<Value, String> {
-    let unfit = |place: usize, item: &Value| {
-        let cause = unconvertible(&format!("[{place}]"), "string", item);
-        format!("1 error(s) decoding:\n\n* {cause}, value: '{}'", print(item))
-    };
-    let texts = items.iter().enumerate().map(|(place, item)| {
-        let text = text("", item).map_err(|_| unfit(place, item))?;
-        Ok(Value::from(text.trim()))
-    });
-    texts.collect::<Result<_, String>>().map(Value::Array)
+/// Texts, each without space around it; or the places and values of those that are none.
+fn each_text(items: &[Value]) -> Result<Value, Vec<(usize, &Value)>> {
+    let is_unfit = |(_, item): &(usize, &Value)| item.is_array() || item.is_object();
+    let unfit: Vec<_> = items.iter().enumerate().filter(is_unfit).collect();
+    if !unfit.is_empty() {
+        return Err(unfit);
+    }
+    Ok(items.iter().filter_map(|item| text("", item).ok()).map(|text| Value::from(text.trim())).collect())
+}
+
+/// A list of texts as the newer of two decoders tells what is wrong with it.
+fn strings(items: &[Value]) -> Result<Value, String> {
+    each_text(items).map_err(|unfit| {
+        let told: Vec<_> =
+            unfit.iter().map(|(place, item)| unconvertible(&format!("[{place}]"), "string", item)).collect();
+        format!("decoding failed due to the following error(s):\n\n{}", told.join("\n"))
+    })
+}
+
+/// The same by the older one, which reads all that may be one text with commas. It sorts its faults by their text.
+fn parts(items: &[Value]) -> Result<Value, String> {
+    each_text(items).map_err(|unfit| {
+        let tell = |(place, item): &(usize, &Value)| {
+            format!("* {}, value: '{}'", unconvertible(&format!("[{place}]"), "string", item), print(item))
+        };
+        let mut told: Vec<_> = unfit.iter().map(tell).collect();
+        told.sort_unstable();
+        format!("{} error(s) decoding:\n\n{}", told.len(), told.join("\n"))
+    })
 }
 
 fn integers(items: &[Value]) -> Result<Value, String> {
@@ -283,7 +309,7 @@ fn header_map(value: Value) -> Result<Value, String> {
     };
     let mut headers = Map::new();
     for (name, values) in map(parsed)? {
-        headers.insert(name, strings(list(values))?);
+        headers.insert(name, parts(&list(values))?);
     }
     Ok(Value::Object(headers))
 }

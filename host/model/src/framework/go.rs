@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::path::is_printable;
+
 /// A value's type, as Go calls it.
 pub(super) const fn type_name(value: &Value) -> &'static str {
     match value {
@@ -45,4 +47,28 @@ pub(super) fn not_an_integer(place: &str, text: &str) -> String {
         "invalid syntax"
     };
     format!("'{place}' cannot parse value as 'int': strconv.ParseInt: {cause}")
+}
+
+/// A text in quotes, as Go's `%q` prints it.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    let mut out = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{7}' => out.push_str("\\a"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{b}' => out.push_str("\\v"),
+            '\u{c}' => out.push_str("\\f"),
+            c if c.is_ascii_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c if is_printable(c) => out.push(c),
+            c if u32::from(c) <= 0xffff => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push_str(&format!("\\U{:08x}", u32::from(c))),
+        }
+    }
+    out.push('"');
+    out
 }

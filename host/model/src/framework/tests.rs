@@ -235,9 +235,13 @@ fn values_are_converted_as_vault_converts_them() {
         (StringMap, json!("a=b,c=d=e"), json!({ "a": "b", "c": "d=e" })),
         (AnyList, json!("x"), json!(["x"])),
         (StringList, json!("a,b"), json!(["a,b"])),
+        (StringList, json!({}), json!([])),
+        (AnyList, json!({}), json!([])),
+        (CommaIntegerList, json!({}), json!([])),
         (CommaStringList, json!("a, b ,c"), json!(["a", "b", "c"])),
         (CommaStringList, json!([1, true, null]), json!(["1", "1", ""])),
         (CommaStringList, json!(5), json!(["5"])),
+        (CommaStringList, json!({}), json!([])),
         (CommaStringList, json!(""), json!([])),
         (CommaIntegerList, json!("1,2"), json!([1, 2])),
         (CommaIntegerList, json!([1, "2"]), json!([1, 2])),
@@ -301,6 +305,12 @@ fn what_does_not_fit_is_refused_in_vaults_words() {
             json!({ "a": 1 }),
             "1 error(s) decoding:\n\n* '[0]' expected type 'string', got unconvertible type 'map[string]interface {}', \
              value: 'map[a:1]'",
+        ),
+        (
+            StringList,
+            json!([{}, "a", []]),
+            "decoding failed due to the following error(s):\n\n'[0]' expected type 'string', got unconvertible type \
+             'map[string]interface {}'\n'[2]' expected type 'string', got unconvertible type '[]interface {}'",
         ),
         (
             CommaIntegerList,
@@ -386,4 +396,29 @@ fn only_allowed_values_pass() {
     route.fields.push(kind);
     assert_eq!(shaped(&route, &json!({ "type": "a" })), Ok(json!({ "type": "a" })));
     assert!(shaped(&route, &json!({ "type": "c" })).unwrap_err().ends_with("must be one of [\"a\" \"b\"]"));
+}
+
+#[test]
+fn whole_numbers_in_text_may_have_single_underscores_between_digits() {
+    for (text, wanted) in
+        [("1_000", 1000), ("-1_0", -10), ("0x_1F", 31), ("0b1_0", 2), ("0o_7", 7), ("00_7", 7), ("0_1", 1)]
+    {
+        assert_eq!(coerced(FieldKind::Integer, json!(text)), Ok(json!(wanted)), "{text}");
+    }
+    for text in ["_1", "1_", "1__0", "0x", "0x_", "0_", "_", "-_1", "09_1", "1_000.0", "0_-1"] {
+        assert!(coerced(FieldKind::Integer, json!(text)).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn texts_are_quoted_as_go_quotes_them() {
+    let table = [
+        ("a b", r#""a b""#),
+        ("\"\\", r#""\"\\""#),
+        ("\n\t\u{7}\u{1}\u{7f}", r#""\n\t\a\x01\x7f""#),
+        ("\u{200b}\u{a0}\u{e0001}é", r#""\u200b\u00a0\U000e0001é""#),
+    ];
+    for (text, wanted) in table {
+        assert_eq!(super::quoted(text), wanted);
+    }
 }

@@ -140,7 +140,7 @@ fn alike(asked: &Asked) -> Result<(), TestCaseError> {
 
 /// Texts that some kind reads as something.
 fn text() -> impl Strategy<Value = String> {
-    const READ: [&str; 40] = [
+    const READ: [&str; 44] = [
         "",
         " ",
         "0",
@@ -152,6 +152,10 @@ fn text() -> impl Strategy<Value = String> {
         "0b11",
         "0o17",
         "08",
+        "1_000",
+        "0x_1F",
+        "0_7",
+        "1__0",
         "1.5",
         "1e3",
         "true",
@@ -182,12 +186,12 @@ fn text() -> impl Strategy<Value = String> {
         "NaN",
         "9223372036854775808",
     ];
-    prop_oneof![4 => proptest::sample::select(&READ[..]).prop_map(str::to_owned), 1 => "[a-z0-9.,= +-]{0,6}"]
+    prop_oneof![4 => proptest::sample::select(&READ[..]).prop_map(str::to_owned), 1 => "[a-z0-9.,= _+-]{0,6}"]
 }
 
 fn json() -> impl Strategy<Value = String> {
-    const OTHERS: [&str; 12] =
-        ["null", "true", "false", "0", "1", "2", "-0", "-7", "1.5", "1e3", "12345678901234567890", "[]"];
+    const OTHERS: [&str; 13] =
+        ["null", "true", "false", "0", "1", "2", "-0", "-7", "1.5", "1e3", "12345678901234567890", "[]", "{}"];
     let quoted = text().prop_map(|text| Value::from(text).to_string());
     let leaf = prop_oneof![3 => quoted, 2 => proptest::sample::select(&OTHERS[..]).prop_map(str::to_owned)];
     leaf.prop_recursive(2, 6, 3, |inner| {
