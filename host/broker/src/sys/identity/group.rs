@@ -65,7 +65,12 @@ fn read_named(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 }
 
 fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let (id, name) = (named(ask, "id")?, named(ask, "name")?);
+    let name = named(ask, "name")?;
+    // What the path names is meant, whatever id comes along.
+    let id = if ask.capture("name").is_empty() { named(ask, "id")? } else { String::new() };
+    if id.is_empty() && ask.capture("name").is_empty() && ask.fields.has("id") {
+        return Err(Fault::invalid("empty group ID"));
+    }
     if id.is_empty() && name.is_empty() && ask.fields.has("name") {
         return Err(Fault::invalid("empty group name"));
     }
@@ -84,25 +89,25 @@ fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     if !name.is_empty() {
         group.name = name;
     }
-    take_type(ask, before.as_ref(), &mut group)?;
     if let Some(policies) = taken::policies(&ask.fields)? {
         group.policies = policies;
     }
+    take_type(ask, before.as_ref(), &mut group)?;
     if ask.fields.has("metadata") {
         group.metadata = taken::metadata(&ask.fields, "group")?.unwrap_or_default();
     }
-    let members = ask.fields.strings("member_entity_ids", true)?;
-    if group.external && members.as_ref().is_some_and(|ids| !ids.is_empty()) {
+    let members = taken::members(&ask.fields, "member_entity_ids")?;
+    if group.external && members.is_some() {
         return Err(Fault::invalid("member entities can't be set manually for external groups"));
     }
-    if let Some(ids) = ask.fields.strings("member_group_ids", true)? {
-        if group.external && !ids.is_empty() {
+    if let Some(ids) = taken::members(&ask.fields, "member_group_ids")? {
+        if group.external {
             return Err(Fault::invalid("member groups can't be set for external groups"));
         }
         set_children(visit, &mut group, &ids)?;
     }
     save(visit, before.as_ref(), &mut group)?;
-    if let Some(ids) = members.filter(|_| !group.external) {
+    if let Some(ids) = members {
         set_members(visit, &group.id, &ids)?;
     }
     if before.is_some() {
@@ -112,16 +117,16 @@ fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 }
 
 fn take_type(ask: &Ask<'_>, before: Option<&GroupRecord>, group: &mut GroupRecord) -> Result<(), Fault> {
-    let external = match ask.fields.text_or_empty("type")?.as_str() {
-        "" => return Ok(()),
-        "internal" => false,
+    let Some(asked) = ask.fields.text("type")? else { return Ok(()) };
+    let kind = |external| if external { "external" } else { "internal" };
+    if before.is_some_and(|before| asked != kind(before.external)) {
+        return Err(Fault::invalid("group type cannot be changed"));
+    }
+    group.external = match asked.as_str() {
+        "" | "internal" => false,
         "external" => true,
         other => return Err(Fault::invalid(format!("invalid group type {other:?}"))),
     };
-    if before.is_some_and(|before| before.external != external) {
-        return Err(Fault::invalid("group type cannot be changed"));
-    }
-    group.external = external;
     Ok(())
 }
 

@@ -46,6 +46,9 @@ fn read(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
 
 fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let id = named(ask, "id")?;
+    if id.is_empty() && ask.fields.has("id") {
+        return Err(Fault::invalid("empty group alias ID"));
+    }
     let found = match id.as_str() {
         "" => None,
         id => Some(by_id(visit, id)?.ok_or_else(|| Fault::invalid("invalid group alias ID"))?),
@@ -65,6 +68,9 @@ fn write(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         return Ok(Reply::Empty);
     }
     taken::known_accessor(visit, &accessor)?;
+    if shown::is_local(visit, &accessor) {
+        return Err(Fault::invalid(format!("mount accessor {accessor:?} is a local mount")));
+    }
     let target = match owner.as_str() {
         "" => None,
         id => Some(external(visit, id)?),

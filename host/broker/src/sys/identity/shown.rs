@@ -26,6 +26,11 @@ fn pairs(pairs: &Pairs) -> Value {
     pairs.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect()
 }
 
+/// Whether the mount of this accessor is one that would not be replicated to other clusters.
+pub(super) fn is_local(visit: &Visit, accessor: &str) -> bool {
+    visit.mount_with(accessor).is_some_and(|mount| mount.entry.flags.local)
+}
+
 /// Where an alias's mount is, unless it is gone.
 fn add_mount(visit: &Visit, alias: &Alias, told: &mut Value) {
     told["mount_accessor"] = alias.mount_accessor.as_str().into();
@@ -53,7 +58,7 @@ fn of_group(visit: &Visit, alias: &Alias, owner: &Id) -> Value {
 fn of_entity(visit: &Visit, alias: &Alias, owner: &Id) -> Value {
     let mut told = of_group(visit, alias, owner);
     told["custom_metadata"] = pairs(&alias.custom_metadata);
-    told["local"] = false.into();
+    told["local"] = is_local(visit, &alias.mount_accessor).into();
     told
 }
 
@@ -69,7 +74,7 @@ pub(super) fn alias_in_list(visit: &Visit, alias: &Alias, owner: &Id) -> Value {
     let mut told = json!({
         "canonical_id": id_text(owner),
         "custom_metadata": pairs(&alias.custom_metadata),
-        "local": false,
+        "local": is_local(visit, &alias.mount_accessor),
         "metadata": pairs(&alias.metadata),
         "name": alias.name,
     });

@@ -1,6 +1,8 @@
 //! Taking what callers send about entities and groups: policies, metadata, accessors.
 
 use bulkhead_model::failure::{Failure, FailureKind};
+use bulkhead_model::framework::quoted;
+use bulkhead_model::path::is_printable;
 use bulkhead_model::template::Pairs;
 
 use crate::fault::{Fault, wrapped, wrapped_all};
@@ -65,19 +67,20 @@ pub(super) fn custom_metadata(fields: &Fields) -> Result<Option<Pairs>, Fault> {
         faults.push(format!("payload must contain at most {PAIRS_MAX} keys, provided {}", pairs.len()));
     }
     for (name, value) in pairs.iter().take(PAIRS_MAX) {
+        let quoted = quoted(name);
         if name.is_empty() || name.len() > KEY_BYTES_MAX {
             let len = name.len();
-            faults.push(format!("length of key {name:?} is {len} but must be 0 < len(key) <= {KEY_BYTES_MAX}"));
+            faults.push(format!("length of key {quoted} is {len} but must be 0 < len(key) <= {KEY_BYTES_MAX}"));
         }
         if value.is_empty() || value.len() > VALUE_BYTES_MAX {
             let (len, most) = (value.len(), VALUE_BYTES_MAX);
-            faults.push(format!("length of value for key {name:?} is {len} but must be 0 < len(value) <= {most}"));
+            faults.push(format!("length of value for key {quoted} is {len} but must be 0 < len(value) <= {most}"));
         }
-        if name.chars().any(char::is_control) {
-            faults.push(format!("key {name:?} contains unprintable characters"));
+        if !name.chars().all(is_printable) {
+            faults.push(format!("key {quoted} ({name}) contains unprintable characters"));
         }
-        if value.chars().any(char::is_control) {
-            faults.push(format!("value for key {name:?} contains unprintable characters"));
+        if !value.chars().all(is_printable) {
+            faults.push(format!("value for key {quoted} contains unprintable characters"));
         }
     }
     if faults.is_empty() {
@@ -85,6 +88,13 @@ pub(super) fn custom_metadata(fields: &Fields) -> Result<Option<Pairs>, Fault> {
     }
     let told: Vec<_> = faults.iter().map(|fault| format!("custom_metadata validation failed: {fault}")).collect();
     Err(Failure::new(FailureKind::Internal, wrapped_all(&told)).into())
+}
+
+/// Ids of members, of which the empty ones count as not named.
+pub(super) fn members(fields: &Fields, name: &str) -> Result<Option<Vec<String>>, Fault> {
+    let mut ids = fields.strings(name, true)?;
+    ids.iter_mut().for_each(|ids| ids.retain(|id| !id.is_empty()));
+    Ok(ids)
 }
 
 /// Checks that a mount has this accessor.
