@@ -60,6 +60,8 @@ pub(super) const ROUTES: &[HostRoute] = &[
     )
     .folded(form),
     HostRoute::new("policy", &[Verb::Read, Verb::List], Handler::Now(list_legacy), "List the policies."),
+    HostRoute::new("policy/{name...}", &[Verb::List], Handler::Now(list_legacy), "List the policies below a path.")
+        .folded(form),
     HostRoute::new("policy/{name...}", &[Verb::Read], Handler::Now(read_legacy), "Read a policy.").folded(form),
     HostRoute::new("policy/{name...}", &[Verb::Write], Handler::Now(write_legacy), "Write a policy.")
         .fields(LEGACY_FIELDS)
@@ -94,13 +96,20 @@ fn list(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     listed(asked(visit, ask)?)
 }
 
-fn list_legacy(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let names = all(visit)?;
+fn list_legacy(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let names = asked(visit, ask)?;
+    if names.is_empty() {
+        return Ok(flat(&json!({ "policies": null })));
+    }
     Ok(flat(&json!({ "keys": names, "policies": names })))
 }
 
 fn detailed(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let names = asked(visit, ask)?;
+    let mut names = asked(visit, ask)?;
+    // As in OpenBao, it is in every part of the list.
+    if visit.namespace.is_root() && !names.iter().any(|name| name == "root") {
+        names.push("root".into());
+    }
     if names.is_empty() {
         return Err(Failure::absent().into());
     }

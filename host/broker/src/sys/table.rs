@@ -122,6 +122,17 @@ const OF_THE_NODE: [&str; 12] = [
     "storage/",
 ];
 
+/// Patterns without a list that OpenBao knows with a slash behind them too, as a list's path has it: it says of them
+/// that they have no such operation, and not that there is no such path.
+const OPEN_ENDED: [&str; 6] = [
+    "entity/merge",
+    "host-info",
+    "oidc/.well-known/keys",
+    "oidc/.well-known/openid-configuration",
+    "oidc/config",
+    "plugins/catalog/{type}/{name}",
+];
+
 #[derive(PartialEq)]
 enum Part {
     Literal(&'static str),
@@ -148,7 +159,9 @@ impl HostTable {
     pub(crate) fn new(of_each: &[&[HostRoute]], of_root: &[&[HostRoute]]) -> Self {
         let of_each = of_each.iter().flat_map(|f| f.iter()).map(|route| HostRoute { each: true, ..*route });
         let all = of_each.chain(of_root.iter().flat_map(|f| f.iter()).copied());
-        let mut routes: Vec<_> = all.map(|route| (parts(route.pattern), route)).collect();
+        let all: Vec<HostRoute> = all.collect();
+        let known = |route: &HostRoute| HostRoute { fields: known_at(route, &all), ..*route };
+        let mut routes: Vec<_> = all.iter().map(|route| (parts(route.pattern), known(route))).collect();
         let literals = |parts: &[Part]| parts.iter().filter(|p| matches!(p, Part::Literal(_))).count();
         routes
             .sort_by_key(|(parts, _)| (parts.iter().any(|p| matches!(p, Part::Rest(_))), usize::MAX - literals(parts)));
@@ -159,9 +172,15 @@ impl HostTable {
     pub(crate) fn find(&'static self, rest: &str, verb: Verb) -> Result<(&'static HostRoute, Captures), bool> {
         let lists = matches!(verb, Verb::List | Verb::Scan);
         let trimmed = if lists { rest.strip_suffix('/').unwrap_or(rest) } else { rest };
+        // Where there is a list, its folder is there, whatever is done with it.
+        let folder = rest.strip_suffix('/').filter(|_| !lists);
         let (mut known, mut own) = (false, None);
         for (parts, route) in &self.routes {
-            let Some(captures) = matched(parts, trimmed) else { continue };
+            let Some(captures) = matched(parts, trimmed) else {
+                let is_list = || folder.is_some_and(|folder| matched(parts, folder).is_some());
+                known |= route.verbs.contains(&Verb::List) && is_list();
+                continue;
+            };
             // What ends behind an open part is a path of its own: its last word is never another's name.
             if own.is_some_and(|own| own != route.pattern) {
                 continue;
@@ -174,8 +193,8 @@ impl HostTable {
                 return Ok((route, captures));
             }
             // A list's path ends in a slash, which what lists and an open end match alone.
-            let folder = route.verbs.contains(&Verb::List) || parts.iter().any(|p| matches!(p, Part::Rest(_)));
-            known |= !lists || folder;
+            let open_end = parts.iter().any(|p| matches!(p, Part::Rest(_))) || OPEN_ENDED.contains(&route.pattern);
+            known |= !lists || route.verbs.contains(&Verb::List) || open_end;
         }
         Err(known)
     }
@@ -216,6 +235,21 @@ impl HostTable {
     pub(crate) fn all(&self) -> impl Iterator<Item = &HostRoute> {
         self.routes.iter().map(|(_, route)| route)
     }
+}
+
+/// The parameters that a route does not call unknown. As in Vault, where a path has the same ones whatever is done
+/// there, a read or a delete passes over what a write would take.
+fn known_at(route: &HostRoute, all: &[HostRoute]) -> Option<&'static [&'static str]> {
+    let own = route.fields?;
+    if route.verbs.iter().any(|verb| matches!(verb, Verb::Write | Verb::Patch)) {
+        return Some(own);
+    }
+    let of_writes = all.iter().filter(|other| other.pattern == route.pattern).filter_map(|other| other.fields);
+    let mut names: Vec<_> = own.iter().chain(of_writes.flatten()).copied().collect();
+    names.sort_unstable();
+    names.dedup();
+    // The tables are made once, and last as long as the program.
+    Some(Vec::leak(names))
 }
 
 fn parts(pattern: &'static str) -> Vec<Part> {
