@@ -163,9 +163,9 @@ fn decode(_visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     if encoded.is_empty() || otp.expose().is_empty() {
         return Err(Fault::invalid("provided 'encoded_token' or 'otp' is empty"));
     }
-    let covered = STANDARD_NO_PAD
-        .decode(&encoded)
-        .map_err(|e| Fault::invalid(format!("error decoding base64'd token: {}", super::tools::base64_error(&e))))?;
+    let covered = STANDARD_NO_PAD.decode(&encoded).map_err(|e| {
+        Fault::invalid(format!("error decoding base64'd token: {}", super::tools::base64_error(&e, &encoded)))
+    })?;
     let (left, right) = (covered.len(), otp.expose().len());
     if left != right {
         let text = format!("error xoring token: length of byte slices is not equivalent: {left} != {right}");

@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bulkhead_model::reply::Reply;
+use bulkhead_model::reply::{Envelope, Reply, hidden_json};
 use bulkhead_model::request::Verb;
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::table::{Handler, HostRoute};
 use crate::fault::Fault;
-use crate::visit::{Ask, Visit, data, enveloped};
+use crate::visit::{Ask, Visit, enveloped};
 
 const W: &[Verb] = &[Verb::Write];
-const RANDOM: &[&str] = &["bytes", "format", "source"];
-const HASH: &[&str] = &["input", "format", "algorithm"];
+const RANDOM: &[&str] = &["bytes", "format", "source", "urlbytes"];
+const HASH: &[&str] = &["input", "format", "algorithm", "urlalgorithm"];
 
 pub(super) const ROUTES: &[HostRoute] = &[
     HostRoute::new("tools/random", W, Handler::Now(random), "Draw random bytes.").fields(RANDOM),
@@ -37,28 +37,38 @@ fn encoded(bytes: &[u8], format: &str) -> Option<String> {
     }
 }
 
-fn random(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let first = ask.capture("first");
-    let is_source = matches!(first, "platform" | "seal" | "all");
-    let (mut source, mut count) = (ask.fields.text_or_empty("source")?, ask.fields.text_or_empty("bytes")?);
-    if is_source {
-        source = first.to_owned();
-    } else if !first.is_empty() {
-        count = first.to_owned();
-    }
-    if !ask.capture("source").is_empty() {
-        (source, count) = (ask.capture("source").to_owned(), ask.capture("urlbytes").to_owned());
-    }
-    if !matches!(source.as_str(), "" | "platform" | "seal" | "all") {
+/// The entropy source that the path names, if any, and how many bytes are to be drawn. In OpenBao the path alone
+/// names the source.
+fn asked<'a>(ask: &'a Ask<'_>) -> Result<(&'a str, i64), Fault> {
+    let sent = ask.fields.integer("bytes")?;
+    let (source, count) = match ask.capture("first") {
+        "" => (ask.capture("source"), ask.capture("urlbytes")),
+        source @ ("platform" | "seal" | "all") => (source, ""),
+        count => ("", count),
+    };
+    if !matches!(source, "" | "platform" | "seal" | "all") {
         let text = format!("unsupported entropy source {source:?}; must be \"platform\" or \"seal\", or \"all\"");
         return Err(Fault::invalid(text));
     }
-    let bytes: i64 = match count.as_str() {
-        "" => 32,
+    let bytes = match count {
+        "" => sent.unwrap_or(32),
         text => text.parse().map_err(|_| {
             Fault::invalid(format!("error parsing url-set byte count: strconv.Atoi: parsing {text:?}: invalid syntax"))
         })?,
     };
+    Ok((source, bytes))
+}
+
+/// What is told of parameters in a body that only a path gives, where this one's has no place for them.
+fn replaced(ask: &Ask<'_>, of_path: &[&str]) -> Option<String> {
+    let sent = |name: &&&str| ask.fields.has(name) && !ask.fields.is_null(name);
+    let names: Vec<&str> = of_path.iter().filter(sent).copied().filter(|name| ask.capture(name).is_empty()).collect();
+    let told = "Endpoint replaced the value of these parameters with the values captured from the endpoint's path";
+    (!names.is_empty()).then(|| format!("{told}: [{}]", names.join(" ")))
+}
+
+fn random(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let (source, bytes) = asked(ask)?;
     if bytes < 1 {
         return Err(Fault::invalid("'bytes' cannot be less than 1"));
     }
@@ -71,49 +81,63 @@ fn random(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let text = encoded(&drawn, &format).map(Zeroizing::new).ok_or_else(|| {
         Fault::invalid(format!("unsupported encoding format {format:?}; must be \"hex\" or \"base64\""))
     })?;
-    let mut envelope = bulkhead_model::reply::Envelope {
-        data: Some(bulkhead_model::reply::hidden_json(&BTreeMap::from([("random_bytes", &**text)]))),
-        ..Default::default()
-    };
+    let mut envelope =
+        Envelope { data: Some(hidden_json(&BTreeMap::from([("random_bytes", &**text)]))), ..Envelope::default() };
     if source == "seal" {
         envelope.warnings.push("no seal/entropy augmentation available, using platform entropy source".into());
     }
+    envelope.warnings.extend(replaced(ask, &["source", "urlbytes"]));
     Ok(enveloped(envelope))
 }
 
-/// What Go says of a text that is no base64.
-pub(super) fn base64_error(error: &base64::DecodeError) -> String {
-    match error {
-        base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _) => {
-            format!("illegal base64 data at input byte {at}")
-        }
-        _ => "illegal base64 data".into(),
-    }
+/// What Go says of this text, which is no base64.
+pub(super) fn base64_error(error: &base64::DecodeError, text: &str) -> String {
+    let at = match error {
+        base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _) => *at,
+        // It ends within its padding, or within four signs that have none.
+        _ if text.ends_with('=') => text.len(),
+        _ => text.len() - text.len() % 4,
+    };
+    format!("illegal base64 data at input byte {at}")
 }
 
-fn hash(_visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let input = ask.fields.text_or_empty("input")?;
-    let bytes = STANDARD
-        .decode(&input)
-        .map_err(|e| Fault::invalid(format!("unable to decode input as base64: {}", base64_error(&e))))?;
-    let named = ask.capture("urlalgorithm");
-    let algorithm = match named {
-        "" => ask.fields.text("algorithm")?.unwrap_or_else(|| "sha2-256".into()),
-        name => name.to_owned(),
-    };
-    let kind = match algorithm.as_str() {
+/// The digest that a name stands for, of some bytes.
+fn digested(algorithm: &str, bytes: &[u8]) -> Result<Vec<u8>, Fault> {
+    use sha3::Digest as _;
+    let kind = match algorithm {
         "sha2-224" => &digest::SHA224,
         "sha2-256" => &digest::SHA256,
         "sha2-384" => &digest::SHA384,
         "sha2-512" => &digest::SHA512,
+        "sha3-224" => return Ok(sha3::Sha3_224::digest(bytes).to_vec()),
         "sha3-256" => &digest::SHA3_256,
         "sha3-384" => &digest::SHA3_384,
         "sha3-512" => &digest::SHA3_512,
         other => return Err(Fault::invalid(format!("unsupported algorithm {other}"))),
     };
+    Ok(digest::digest(kind, bytes).as_ref().to_vec())
+}
+
+fn hash(_visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    let sent = ask.fields.text("algorithm")?;
+    // Go takes base64 with line breaks in it.
+    let input = ask.fields.text_or_empty("input")?.replace(['\r', '\n'], "");
+    let bytes = STANDARD
+        .decode(&input)
+        .map_err(|e| Fault::invalid(format!("unable to decode input as base64: {}", base64_error(&e, &input))))?;
     let format = ask.fields.text("format")?.unwrap_or_else(|| "hex".into());
-    let sum = encoded(digest::digest(kind, &bytes).as_ref(), &format).ok_or_else(|| {
-        Fault::invalid(format!("unsupported encoding format {format}; must be \"hex\" or \"base64\""))
-    })?;
-    Ok(data(&json!({ "sum": sum })))
+    if encoded(&[], &format).is_none() {
+        let text = format!("unsupported encoding format {format}; must be \"hex\" or \"base64\"");
+        return Err(Fault::invalid(text));
+    }
+    let algorithm = match ask.capture("urlalgorithm") {
+        "" => sent.unwrap_or_else(|| "sha2-256".into()),
+        name => name.to_owned(),
+    };
+    let sum = encoded(&digested(&algorithm, &bytes)?, &format);
+    Ok(enveloped(Envelope {
+        data: Some(hidden_json(&json!({ "sum": sum }))),
+        warnings: replaced(ask, &["urlalgorithm"]).into_iter().collect(),
+        ..Envelope::default()
+    }))
 }
