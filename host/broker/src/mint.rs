@@ -6,6 +6,7 @@ use bulkhead_barrier::Transaction;
 use bulkhead_model::cidr;
 use bulkhead_model::duration::format_go;
 use bulkhead_model::failure::Failure;
+use bulkhead_model::framework::quoted;
 use bulkhead_model::hidden::Hidden;
 use bulkhead_model::limits::TOKEN_BYTES_MAX;
 use bulkhead_model::path::lowered;
@@ -57,9 +58,15 @@ pub(crate) fn sanitised(names: &[String], with_default: bool) -> Vec<String> {
 pub(crate) fn missing_policies(visit: &mut Visit, names: &[String]) -> Result<Vec<String>, Fault> {
     let mut warnings = Vec::new();
     for name in names {
-        let Ok(policy) = PolicyName::parse(name) else { continue };
-        if policies::read(&mut visit.tx, &policy, visit.now_ms)?.is_none() {
-            warnings.push(format!("Policy {name:?} does not exist"));
+        let is_there = match PolicyName::parse(name) {
+            Ok(policy) => policies::read(&mut visit.tx, &policy, visit.now_ms)?.is_some(),
+            Err(_) if name.split('/').any(|part| part == "..") => {
+                return Err(Fault::invalid(format!("could not look up policy {name}")));
+            }
+            Err(_) => false,
+        };
+        if !is_there {
+            warnings.push(format!("Policy {} does not exist", quoted(name)));
         }
     }
     Ok(warnings)
@@ -151,9 +158,7 @@ pub(crate) fn auth_info(
     let persona = visit.persona_of(record)?;
     let mut identity_policies = persona.map(|persona| persona.policies.clone()).unwrap_or_default();
     identity_policies.sort();
-    let mut policies = [&record.policies[..], &identity_policies[..]].concat();
-    policies.sort();
-    policies.dedup();
+    let policies = sanitised(&[&record.policies[..], &identity_policies[..]].concat(), false);
     Ok(AuthInfo {
         client_token,
         accessor: record.accessor.clone(),

@@ -63,6 +63,7 @@ fn make(visit: &mut Visit, ask: &Ask<'_>, orphan_path: bool, role: Option<RoleRe
         return Err(Fault::invalid("root or sudo privileges required to create orphan token"));
     }
     let id = custom_id(visit, ask, privileged)?;
+    let id = if batch { None } else { id.map(|id| unused(visit, id)).transpose()? };
     let policies = policies(visit, ask, &parent, privileged, role.as_ref())?;
     let own = own_lifetime(visit, ask, privileged)?;
     let (asked, narrowed) = narrowed(own, role.as_ref());
@@ -126,6 +127,10 @@ fn parent(visit: &mut Visit) -> Result<TokenRecord, Fault> {
     if parent.is_batch() {
         return Err(Fault::invalid("batch tokens cannot create more tokens"));
     }
+    if parent.num_uses == 1 {
+        // It ends with this request, and so does what it would make.
+        return Err(Fault::invalid("parent token lookup failed: no parent found"));
+    }
     if parent.num_uses > 0 {
         return Err(Fault::invalid("restricted use token cannot generate child tokens"));
     }
@@ -164,9 +169,6 @@ fn is_batch(ask: &Ask<'_>, role: Option<&RoleRecord>) -> Result<bool, Fault> {
 /// The lifetime of a batch token, which cannot have what would have to be kept somewhere.
 fn held_to_batch(ask: &Ask<'_>, asked: Lifetime, is_root: bool, uses: u64) -> Result<Lifetime, Fault> {
     let set = |name: &str| Fault::invalid(format!("batch tokens cannot have {name:?} set"));
-    if is_root {
-        return Err(Fault::invalid("batch tokens cannot be root tokens"));
-    }
     if ask.fields.seconds("explicit_max_ttl")?.unwrap_or(0) > 0 {
         return Err(set("explicit_max_ttl"));
     }
@@ -175,6 +177,9 @@ fn held_to_batch(ask: &Ask<'_>, asked: Lifetime, is_root: bool, uses: u64) -> Re
     }
     if ask.fields.seconds("period")?.unwrap_or(0) > 0 {
         return Err(set("period"));
+    }
+    if is_root {
+        return Err(Fault::invalid("batch tokens cannot be root tokens"));
     }
     Ok(Lifetime { period_secs: 0, ..asked })
 }
@@ -202,7 +207,7 @@ fn entity_id(visit: &mut Visit, ask: &Ask<'_>, role: Option<&RoleRecord>) -> Res
 }
 
 /// A token id the caller chose: a privilege, since it may be weak.
-fn custom_id(visit: &mut Visit, ask: &Ask<'_>, privileged: bool) -> Result<Option<Hidden<String>>, Fault> {
+fn custom_id(visit: &Visit, ask: &Ask<'_>, privileged: bool) -> Result<Option<Hidden<String>>, Fault> {
     let Some(id) = ask.fields.text("id")?.filter(|id| !id.is_empty()).map(Hidden::new) else { return Ok(None) };
     if !privileged {
         return Err(Fault::invalid("root or sudo privileges required to specify token id"));
@@ -210,8 +215,14 @@ fn custom_id(visit: &mut Visit, ask: &Ask<'_>, privileged: bool) -> Result<Optio
     if !visit.namespace.is_root() {
         return Err(Fault::invalid("token IDs can only be manually specified in the root namespace"));
     }
-    if id.expose().starts_with("s.") {
-        return Err(Fault::invalid("custom token ID cannot have the 's.' prefix"));
+    Ok(Some(id))
+}
+
+/// The id of a token that is kept: none that looks like one of ours, and no other's. A batch token's id is what
+/// the token holds, whatever was asked for.
+fn unused(visit: &mut Visit, id: Hidden<String>) -> Result<Hidden<String>, Fault> {
+    if let Some(front) = ["hvs.", "s."].into_iter().find(|front| id.expose().starts_with(front)) {
+        return Err(Fault::invalid(format!("custom token ID cannot have the '{front}' prefix")));
     }
     if id.expose().contains('.') {
         return Err(Fault::invalid("custom token ID cannot have a '.' in the value"));
@@ -220,7 +231,7 @@ fn custom_id(visit: &mut Visit, ask: &Ask<'_>, privileged: bool) -> Result<Optio
     if tree::is_taken(&mut visit.tx, &hash)? {
         return Err(Fault::invalid("cannot create a token with a duplicate ID"));
     }
-    Ok(Some(id))
+    Ok(id)
 }
 
 fn policies(

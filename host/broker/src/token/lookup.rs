@@ -46,27 +46,29 @@ fn lookup(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
         return lookup_self(visit, ask);
     }
     let found = identify::live((&visit.open, &visit.config), &mut visit.tx, token.expose(), visit.now_ms)?;
-    let (_, record) = found.ok_or_else(|| Fault::from(Failure::new(FailureKind::Denied, "bad token")))?;
-    told(visit, &record, token.expose())
+    let found = found.ok_or_else(|| Fault::from(Failure::new(FailureKind::Denied, "bad token")))?;
+    told(visit, &found, token.expose())
 }
 
 fn lookup_self(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let mut record = visit.who()?.record.clone();
-    // This very look is a use.
-    let left = record.num_uses.saturating_sub(1);
-    record.num_uses = left;
+    let who = visit.who()?;
+    let found = (who.hash, who.record.clone());
     let token = ask.request.token.as_ref().map_or("", |t| t.expose().as_str());
-    told(visit, &record, token)
+    told(visit, &found, token)
 }
 
 fn lookup_accessor(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
-    let (_, record) = by_accessor(visit, ask)?.ok_or_else(|| Fault::invalid_wrapped("invalid accessor"))?;
-    told(visit, &record, "")
+    let found = by_accessor(visit, ask)?.ok_or_else(|| Fault::invalid_wrapped("invalid accessor"))?;
+    told(visit, &found, "")
 }
 
 /// What is told of a token, with the policies it has through its entity.
-fn told(visit: &mut Visit, record: &TokenRecord, id: &str) -> Result<Reply, Fault> {
+fn told(visit: &mut Visit, (hash, record): &(TokenHash, TokenRecord), id: &str) -> Result<Reply, Fault> {
     let mut told = shown(record, id, visit.now_ms);
+    if record.num_uses > 0 && visit.who()?.hash == *hash {
+        // This very look is a use. As no uses are no limit, Vault tells the last one as less than that.
+        told.0["num_uses"] = if record.num_uses == 1 { json!(-1) } else { json!(record.num_uses - 1) };
+    }
     if let Some(home) = visit.config.namespaces.with_id(&record.namespace).filter(|home| !home.is_root()) {
         told.0["namespace_path"] = home.path().into();
     }

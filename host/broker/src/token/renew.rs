@@ -36,6 +36,9 @@ fn renew<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
         }
         let found = identify::live((&visit.open, &visit.config), &mut visit.tx, token.expose(), visit.now_ms)?;
         let found = found.ok_or_else(|| Fault::invalid("token not found"))?;
+        if is_ending(visit, &found)? {
+            return Err(Fault::invalid("token not found"));
+        }
         extend(visit, ask, found, token).await
     })
 }
@@ -44,6 +47,9 @@ fn renew_self<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
     Box::pin(async move {
         let who = visit.who()?;
         let found = (who.hash, who.record.clone());
+        if is_ending(visit, &found)? {
+            return Err(Fault::invalid("token not found"));
+        }
         let token = ask.request.token.as_ref().map_or_else(|| Hidden::new(String::new()), Hidden::duplicate);
         extend(visit, ask, found, token).await
     })
@@ -53,8 +59,16 @@ fn renew_accessor<'a>(visit: &'a mut Visit, ask: &'a Ask<'a>) -> Answer<'a> {
     Box::pin(async move {
         let found = super::lookup::by_accessor(visit, ask)?;
         let found = found.ok_or_else(|| Fault::invalid_wrapped("invalid accessor"))?;
+        if is_ending(visit, &found)? {
+            return Err(Fault::invalid_wrapped("invalid request"));
+        }
         extend(visit, ask, found, Hidden::new(String::new())).await
     })
+}
+
+/// Whether this request is the token's own, and the last that it may make: it ends with it.
+fn is_ending(visit: &Visit, (hash, record): &(TokenHash, TokenRecord)) -> Result<bool, Fault> {
+    Ok(record.num_uses == 1 && visit.who()?.hash == *hash)
 }
 
 async fn extend(
