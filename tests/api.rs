@@ -39,11 +39,11 @@ macro_rules! files {
 }
 
 files! {
-    approle auth_mounts batch_tokens capabilities cubbyhole_and_wrapping database identity_entities identity_groups
+    approle auth_mounts batch_tokens capabilities cubbyhole_and_wrapping database forms identity_entities identity_groups
     identity_tokens init_unseal inline_auth key_ceremonies kv_v1 kv_v2_metadata kv_v2_versions lease_quotas login_mfa metrics mounts namespaces
     namespaces_ends namespaces_identity namespaces_r09 namespaces_r10 namespaces_r11 namespaces_r13 namespaces_sys
     namespaces_tokens nulls password_policies policies quotas request_shapes settings snapshots spellings status
-    token_children token_ends token_lives token_prefixes tokens tools_and_leases user_lockout userpass
+    token_children token_ends token_forms token_lives token_prefixes tokens tools_and_leases user_lockout userpass
 }
 
 #[test]

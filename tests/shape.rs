@@ -86,7 +86,7 @@ fn header_faults(expect: &Expect, reply: &Reply, variables: &Variables, found: &
 }
 
 /// Fields that Vault has and OpenBao has dropped: an answer may have them.
-pub const VAULTS: [&str; 1] = ["build_date"];
+pub const VAULTS: [&str; 2] = ["build_date", "performance_standby"];
 
 /// A comparison under way.
 struct Comparison<'a> {

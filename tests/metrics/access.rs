@@ -92,7 +92,7 @@ fn the_json_form_tells_of_the_last_interval() {
         let gauges = told.at("Gauges");
         let found = gauges.as_array().unwrap().iter().find(|gauge| gauge["Name"] == name);
         let found = found.unwrap_or_else(|| panic!("no {name}: {gauges}"));
-        assert_eq!(found["Value"], json!(1.0));
+        assert_eq!(found["Value"], json!(1));
         assert!(found["Labels"][label].is_string(), "{found}");
     }
     node.until("an interval with requests is over", |node| {

@@ -146,12 +146,13 @@ fn token(headers: &HeaderMap) -> Result<Option<Hidden<String>>, Failure> {
 
 fn namespace(headers: &HeaderMap) -> Result<String, Failure> {
     let Some(sent) = text(headers, "x-vault-namespace")? else { return Ok(String::new()) };
-    let trimmed = sent.trim_matches('/');
+    // Slashes too many separate nothing.
+    let named: Vec<&str> = sent.split('/').filter(|part| !part.is_empty()).collect();
     // `root` is how Vault's tools spell the root namespace.
-    if trimmed.is_empty() || trimmed == "root" {
+    if matches!(named[..], [] | ["root"]) {
         return Ok(String::new());
     }
-    let path = ApiPath::checked(trimmed.to_owned()).map_err(|e| Failure::invalid(format!("namespace: {e}")))?;
+    let path = ApiPath::checked(named.join("/")).map_err(|e| Failure::invalid(format!("namespace: {e}")))?;
     Ok(path.as_str().to_owned())
 }
 

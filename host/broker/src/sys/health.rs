@@ -49,6 +49,8 @@ pub(crate) fn read(node: &Node, request: &Request) -> Result<Reply, Fault> {
         "initialized": initialised,
         "sealed": open.is_none(),
         "standby": open.is_none() || !standing.leader,
+        // Vault's clients in typed languages want it. A node that reads by itself is not told from others here.
+        "performance_standby": false,
         "replication_performance_mode": replication,
         "replication_dr_mode": if replication == "unknown" { "unknown" } else { "disabled" },
         "server_time_utc": node.parts.clock.now_secs(),

@@ -48,7 +48,9 @@ fn mounts(visit: &mut Visit, _ask: &Ask<'_>) -> Result<Reply, Fault> {
                 shown.insert(mount.entry.path.clone(), mount_json(visit, mount));
             } else if listed {
                 let entry = &mount.entry;
-                let brief = json!({ "description": entry.description, "options": entry.options, "type": entry.kind });
+                // Of the mounts that every namespace has, this one alone can be shown to all. It has none.
+                let options = if entry.kind == "token" { Value::Null } else { json!(entry.options) };
+                let brief = json!({ "description": entry.description, "options": options, "type": entry.kind });
                 shown.insert(entry.path.clone(), brief);
             }
         }

@@ -51,6 +51,21 @@ fn is_elsewhere(visit: &Visit, full: &str) -> bool {
     at.path() != visit.namespace.path() && !rest.is_empty()
 }
 
+/// Checks that a mount of one table may come to a path of another, with OpenBao's text for each.
+fn destined((from_table, from): (Table, &str), (to_table, to): (Table, &str)) -> Result<(), Fault> {
+    let of_auth = from.starts_with("auth/");
+    if of_auth && !to.starts_with("auth/") {
+        return Err(Fault::invalid(format!("cannot remount auth mount to non-auth mount {to:?}")));
+    }
+    let first = to.split('/').next().unwrap_or_default();
+    let reserved = matches!(first, "sys" | "cubbyhole" | "identity" | "audit") || to == "auth/token/";
+    if !reserved && from_table == to_table && to != "auth/" {
+        return Ok(());
+    }
+    let told = if of_auth { format!("{to:?}") } else { to.to_owned() };
+    Err(Fault::invalid(format!("cannot remount to destination {told}")))
+}
+
 fn remount(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     let (from, to) = (ask.fields.text_or_empty("from")?, ask.fields.text_or_empty("to")?);
     if from.trim_matches('/').is_empty() || to.trim_matches('/').is_empty() {
@@ -64,11 +79,7 @@ fn remount(visit: &mut Visit, ask: &Ask<'_>) -> Result<Reply, Fault> {
     if matches!(from_full.as_str(), "sys/" | "cubbyhole/" | "identity/" | "auth/token/") {
         return Err(Fault::invalid(format!("cannot remount {from_full:?}")));
     }
-    let first = to_full.split('/').next().unwrap_or_default();
-    let reserved = matches!(first, "sys" | "cubbyhole" | "identity" | "audit") || to_full == "auth/token/";
-    if reserved || from_table != to_table {
-        return Err(Fault::invalid(format!("cannot remount to destination {to_full}")));
-    }
+    destined((from_table, &from_full), (to_table, &to_full))?;
     bulkhead_model::path::ApiPath::checked(to_full.clone()).map_err(|e| Fault::invalid(e.to_string()))?;
     if [&from_full, &to_full].into_iter().any(|full| is_elsewhere(visit, full)) {
         return Err(Fault::invalid("a mount cannot be moved between namespaces yet"));

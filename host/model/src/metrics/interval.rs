@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
@@ -12,6 +12,8 @@ use super::{Kind, Sheet, Times, Value};
 
 /// Milliseconds in a second.
 const MS: f64 = 1000.0;
+/// Up to here a whole number is exact, 2⁵³.
+const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// The time between two sheets.
 #[derive(Clone)]
@@ -107,6 +109,15 @@ fn timestamp(secs: u64) -> String {
     time.and_then(|time| time.format(form).ok()).unwrap_or_default()
 }
 
+/// A number as Go writes it into JSON: one that is whole has no point.
+fn number<S: Serializer>(number: &f64, to: S) -> Result<S::Ok, S::Error> {
+    if number.fract() == 0.0 && number.abs() < WHOLE_MAX {
+        to.serialize_i64(*number as i64)
+    } else {
+        to.serialize_f64(*number)
+    }
+}
+
 #[derive(Default, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Told<'a> {
@@ -121,6 +132,7 @@ struct Told<'a> {
 #[serde(rename_all = "PascalCase")]
 struct Level<'a> {
     name: &'a str,
+    #[serde(serialize_with = "number")]
     value: f64,
     labels: BTreeMap<&'a str, &'a str>,
 }
@@ -129,12 +141,19 @@ struct Level<'a> {
 #[serde(rename_all = "PascalCase")]
 struct Sampled<'a> {
     name: &'a str,
+    #[serde(serialize_with = "number")]
     count: f64,
+    #[serde(serialize_with = "number")]
     rate: f64,
+    #[serde(serialize_with = "number")]
     sum: f64,
+    #[serde(serialize_with = "number")]
     min: f64,
+    #[serde(serialize_with = "number")]
     max: f64,
+    #[serde(serialize_with = "number")]
     mean: f64,
+    #[serde(serialize_with = "number")]
     stddev: f64,
     labels: BTreeMap<&'a str, &'a str>,
 }

@@ -131,7 +131,10 @@ async fn change(visit: &mut Visit, ask: &Ask<'_>, full: String) -> Result<Reply,
         }
         lockout(entry.tuning.lockout.get_or_insert_default(), config)?;
     }
-    let version = ask.fields.text("plugin_version")?.filter(|version| !version.is_empty());
+    let version = ask.fields.text("plugin_version")?;
+    if version.as_ref().is_some_and(String::is_empty) {
+        return Err(Fault::invalid("version \"\" is not a valid semantic version: malformed version: "));
+    }
     if let Some(version) = version {
         entry.plugin_version = super::version::chosen(visit, entry.brought(), entry.table, &version)?.plugin_version;
     }
