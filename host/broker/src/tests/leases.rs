@@ -252,3 +252,19 @@ async fn who_waits_for_the_end_of_leases_hears_that_it_goes_on_when_the_time_is_
     kit.settle().await;
     kit.is_clean();
 }
+
+// Else a client that renews at once is told of a second that it did not use.
+#[tokio::test]
+async fn what_is_left_of_a_lease_is_counted_by_the_seconds_of_the_clock() {
+    let bench = Bench::new().await;
+    assert_eq!(bench.write("sys/mounts/fake/tune", ROOT, json!({ "max_lease_ttl": "100s" })).await.status, 204);
+    bench.clock.advance_ms(400);
+    let lease = bench.read("fake/lease", ROOT).await.lease;
+    for (later_ms, renewed_secs, left_secs) in [(0, 100, 100), (500, 100, 99), (200, 99, 99), (900, 98, 98)] {
+        bench.clock.advance_ms(later_ms);
+        let renewed = bench.write("sys/leases/renew", ROOT, json!({ "lease_id": lease, "increment": "1h" })).await;
+        assert_eq!(renewed.lease_secs, renewed_secs, "{later_ms}");
+        let told = bench.write("sys/leases/lookup", ROOT, json!({ "lease_id": lease })).await;
+        assert_eq!(told.data["ttl"], left_secs, "{later_ms}: {}", told.data);
+    }
+}
