@@ -124,12 +124,13 @@ const OF_THE_NODE: [&str; 12] = [
 
 /// Patterns without a list that OpenBao knows with a slash behind them too, as a list's path has it: it says of them
 /// that they have no such operation, and not that there is no such path.
-const OPEN_ENDED: [&str; 6] = [
+const OPEN_ENDED: [&str; 7] = [
     "entity/merge",
     "host-info",
     "oidc/.well-known/keys",
     "oidc/.well-known/openid-configuration",
     "oidc/config",
+    "plugins/catalog",
     "plugins/catalog/{type}/{name}",
 ];
 

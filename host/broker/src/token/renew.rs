@@ -106,7 +106,11 @@ async fn extend(
         tokens::update(&mut visit.tx, &hash, &record)?;
         refresh_groups(visit, &record, granted)?;
     }
-    let auth = mint::auth_info(visit, &record, shown)?;
+    let mut auth = mint::auth_info(visit, &record, shown)?;
+    if visit.who()?.hash == hash {
+        // This very renewal is a use.
+        auth.num_uses = auth.num_uses.saturating_sub(1);
+    }
     Ok(enveloped(Envelope { auth: Some(auth), warnings, ..Envelope::default() }))
 }
 
