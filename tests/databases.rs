@@ -296,17 +296,17 @@ fn intents(node: &Node) -> Vec<(String, String)> {
 
 #[test]
 fn what_did_not_commit_is_told_until_it_is_undone() {
-    let (node, postgres) = (with_engine(), Postgres::start());
+    let (node, mut postgres) = (with_engine(), Postgres::start());
     node.put("database/config/db", &connection(&postgres));
-    // Made for good, and then asked for what cannot be: there is a user that nobody was told of.
-    let create = "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}'; COMMIT; GRANT nothing_there TO \"{{name}}\"";
+    // Made for good before the database is killed: there is a user that nobody was told of.
+    let create = "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}'; COMMIT; SELECT pg_sleep(20)";
     // The role's statements do not remove it: the driver's own way has to.
     let role = json!({ "db_name": "db", "creation_statements": create, "revocation_statements": "DROP ROLE nobody" });
     node.put("database/roles/app", &role);
-    let left = || postgres.sql("postgres", "select count(*) from pg_roles where rolname like 'v-%'");
     let begun = Instant::now();
-    let refused = node.get("database/creds/app");
-    assert_eq!(refused.status, 502, "{}", refused.text());
+    cut_off(&node, &mut postgres, "app");
+    postgres.restart();
+    let left = || postgres.sql("postgres", "select count(*) from pg_roles where rolname like 'v-%'");
     assert_eq!((left().as_str(), intents(&node)), ("1", vec![("database/".to_owned(), "user".to_owned())]));
     let told = node.get("sys/plugins/intents").at("data.intents")[0].clone();
     let about = told["about"].as_str().unwrap_or_default();
@@ -324,6 +324,18 @@ fn what_did_not_commit_is_told_until_it_is_undone() {
     let (_, name, password) = user(&node, "app");
     assert_eq!(intents(&node), []);
     assert!(postgres.can("postgres", &name, &password, "select 1"));
+}
+
+/// Asks for a user of a role whose statements end in a sleep of 20 seconds, and kills the database meanwhile.
+fn cut_off(node: &Node, postgres: &mut Postgres, role: &str) {
+    let asleep = "select count(*) from pg_stat_activity where query like '%pg_sleep(20)%' and pid <> pg_backend_pid()";
+    let refused = thread::scope(|scope| {
+        let asking = scope.spawn(|| node.get(&format!("database/creds/{role}")));
+        node.until("the statements are at work", |_| postgres.sql("postgres", asleep) == "1");
+        postgres.kill();
+        asking.join().expect("it is answered")
+    });
+    assert_eq!(refused.status, 503, "{}", refused.text());
 }
 
 /// A connection to a server without TLS, for all roles.

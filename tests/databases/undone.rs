@@ -7,7 +7,7 @@ use bulkhead_test_servers::Postgres;
 use bulkhead_tests::node::{Node, free_port};
 use serde_json::{Value, json};
 
-use super::{connection, intents, text, user, with_engine};
+use super::{connection, cut_off, intents, text, user, with_engine};
 
 const CREATE: &str = "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}'";
 
@@ -49,8 +49,26 @@ fn where_nothing_was_begun_there_is_nothing_to_undo() {
 #[test]
 fn one_connection_whose_calls_are_to_be_undone_keeps_no_other_from_making_users() {
     let (node, postgres) = (with_engine(), Postgres::start());
-    // Refused after the driver has begun: for all that anybody knows there may be a user.
-    role(&node, "bad", &connection(&postgres), "GRANT nothing_there TO \"{{name}}\"");
+    // What fails is undone at once, however often.
+    role(
+        &node,
+        "failing",
+        &connection(&postgres),
+        &format!("{CREATE}; COMMIT; GRANT nothing_there TO \"{{{{name}}}}\""),
+    );
+    refused(&node, "failing", 5, 502);
+    let left = postgres.sql("postgres", "select count(*) from pg_roles where rolname like 'v-%'");
+    assert_eq!((left.as_str(), intents(&node).len()), ("0", 0));
+    // Not so whom the connection's own account cannot remove any more.
+    let _ = postgres.sql(
+        "postgres",
+        "CREATE ROLE lesser LOGIN CREATEROLE PASSWORD 'lesser'; CREATE FUNCTION elevate(name text) RETURNS void \
+         LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN EXECUTE format('ALTER ROLE %I SUPERUSER', name); END $$",
+    );
+    let mut lesser = connection(&postgres);
+    (lesser["username"], lesser["password"]) = (json!("lesser"), json!("lesser"));
+    let elevated = "SELECT elevate('{{name}}'); COMMIT; GRANT nothing_there TO \"{{name}}\"";
+    role(&node, "bad", &lesser, &format!("{CREATE}; {elevated}"));
     role(&node, "good", &connection(&postgres), CREATE);
     refused(&node, "bad", 500, 502);
     let full = node.get("database/creds/bad");
@@ -62,10 +80,9 @@ fn one_connection_whose_calls_are_to_be_undone_keeps_no_other_from_making_users(
 #[test]
 fn a_mount_gives_its_path_back_while_it_has_something_to_undo_and_that_can_be_given_up() {
     let (node, mut postgres) = (with_engine(), Postgres::start());
-    role(&node, "db", &connection(&postgres), "GRANT nothing_there TO \"{{name}}\"");
+    role(&node, "db", &connection(&postgres), &format!("{CREATE}; SELECT pg_sleep(20)"));
     let begun = Instant::now();
-    refused(&node, "db", 1, 502);
-    postgres.kill();
+    cut_off(&node, &mut postgres, "db");
     assert_eq!(node.call("DELETE", "sys/mounts/database", None).status, 204);
     assert_eq!(intents(&node).len(), 1);
     node.put("sys/mounts/database", &json!({ "type": "kv" }));

@@ -153,7 +153,9 @@ fn rhythm(known: Option<Rhythm>, sent: SetAutomation) -> Result<Option<Rhythm>> 
         }
         (Some(period), None) => Some(Rhythm::after_each(period)?),
         (None, Some(cron)) if !Rhythm::is_cron(cron) => {
-            return Err(Error::invalid("failed to parse provided rotation_schedule: five fields of cron are expected"));
+            return Err(Error::invalid(
+                "failed to parse provided rotation_schedule: five fields of cron are expected, each within its bounds, in UTC",
+            ));
         }
         (None, Some(cron)) => Some(Rhythm::Schedule { cron: cron.to_owned(), window_secs: 0 }),
         (None, None) => known.clone().filter(|known| match known {

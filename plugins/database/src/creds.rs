@@ -120,7 +120,7 @@ pub(crate) fn generate(cx: &Cx, name: &Name, caller: &Caller) -> Result<Reply> {
     match driver.create_user(&spec) {
         Ok(made) if made == user.username => {}
         Ok(made) => return Err(strayed(driver, made)),
-        Err(failed) => return not_made(cx, &user, failed),
+        Err(failed) => return not_made(cx, driver, &user, failed),
     }
     user.rollback_statements.clear();
     user.about.clear();
@@ -132,12 +132,17 @@ pub(crate) fn generate(cx: &Cx, name: &Name, caller: &Caller) -> Result<Reply> {
 
 /// What is told where no user was made. Unless something may have been begun, the intent goes, because a reply, unlike
 /// an error, commits.
-fn not_made(cx: &Cx, user: &User, failed: Failed) -> Result<Reply> {
+fn not_made(cx: &Cx, driver: Driver<'_>, user: &User, failed: Failed) -> Result<Reply> {
     let reply = match failed {
         // Somebody else's user: to undo the intent would remove that.
         Failed { error: Error::PreconditionFailed(text), .. } => Reply::failed(400, text),
         Failed { error, is_begun: false } => Reply::refused(error)?,
-        Failed { error, is_begun: true } => return Err(error),
+        // The database has answered, so nothing of the call is at work any more: it is undone here and now, or a role that
+        // always fails would leave so many intents that they shut out the others. The name is this call's alone.
+        Failed { error: error @ Error::Upstream(_), .. } if remove_wholly(cx, driver, user).is_ok() => {
+            Reply::refused(error)?
+        }
+        Failed { error, .. } => return Err(error),
     };
     if user.reserved {
         reserved::free(cx, &user.db_name, &user.username, None)?;
@@ -197,7 +202,11 @@ fn undo_user(cx: &Cx, user: &User) -> Result<()> {
     let connection = Connection::required(cx, &user.db_name)?;
     let _seat = seat::take(cx, &user.db_name, &connection)?;
     let driver_name = connection.driver();
-    let driver = Driver::new(&driver_name, connection.details.expose());
+    remove_wholly(cx, Driver::new(&driver_name, connection.details.expose()), user)
+}
+
+/// Removes a user that no lease is about, by the role's statements if these do, else in the driver's own way.
+fn remove_wholly(cx: &Cx, driver: Driver<'_>, user: &User) -> Result<()> {
     let role = present_role(cx, user)?;
     let statements = role.as_ref().map_or(&user.rollback_statements, |role| &role.rollback_statements);
     if !statements.is_empty() && user.remove(driver, statements).is_err() {

@@ -125,17 +125,70 @@ impl Details {
 /// A URL, or a DSN of another form, without the password in it: that before the last `@` of the part
 /// with the host, and that of a parameter `password`.
 fn masked(url: &str) -> String {
-    let mut out = masked_before_host(url);
-    let mut from = 0;
-    while let Some(at) = out[from..].to_ascii_lowercase().find("password=").map(|at| from + at + "password=".len()) {
-        let length = out[at..].find(['&', ' ', ';']).unwrap_or(out.len() - at);
-        from = at;
-        if length > 0 && &out[at..at + length] != PLACEHOLDER {
-            out.replace_range(at..at + length, MASK);
-            from = at + MASK.len();
+    let text = masked_before_host(url);
+    let is_url = text.contains("://");
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while !rest.is_empty() {
+        let is_between = |sign: char| sign.is_whitespace() || "?&;".contains(sign);
+        let name = rest.find(|sign| sign == '=' || is_between(sign)).unwrap_or(rest.len());
+        let begin = name + assignment(&rest[name..]);
+        if begin == name || !is_password(&rest[..name]) {
+            // On to the next name.
+            let next = rest[name..].chars().next().map_or(name, |sign| name + sign.len_utf8());
+            out.push_str(&rest[..next]);
+            rest = &rest[next..];
+            continue;
         }
+        let end = begin + value_length(&rest[begin..], is_url);
+        let value = &rest[begin..end];
+        let inner = value.strip_prefix('\'').and_then(|value| value.strip_suffix('\'')).unwrap_or(value);
+        out.push_str(&rest[..begin]);
+        out.push_str(if inner.is_empty() || inner == PLACEHOLDER { value } else { MASK });
+        rest = &rest[end..];
     }
     out
+}
+
+/// The length of what is between a name and its value, which may have spaces on either side; 0 if there is none.
+fn assignment(text: &str) -> usize {
+    let after = text.trim_start().strip_prefix('=').map(str::trim_start);
+    after.map_or(0, |after| text.len() - after.len())
+}
+
+/// Whether a parameter of this name is a password, however it is written.
+fn is_password(name: &str) -> bool {
+    let mut bytes = Vec::with_capacity(name.len());
+    let mut rest = name.as_bytes();
+    while let [byte, after @ ..] = rest {
+        let digit = |at: usize| char::from(*after.get(at)?).to_digit(16);
+        let escaped = (*byte == b'%').then(|| Some(digit(0)? * 16 + digit(1)?)).flatten();
+        bytes.push(escaped.and_then(|byte| u8::try_from(byte).ok()).unwrap_or(*byte));
+        rest = if escaped.is_some() { &after[2..] } else { after };
+    }
+    bytes.to_ascii_lowercase().ends_with(b"password")
+}
+
+/// How long the value is that a text begins with. Rather too much of a text is masked than too little.
+fn value_length(text: &str, is_url: bool) -> usize {
+    let after = text.strip_prefix(PLACEHOLDER);
+    if after.is_some_and(|after| after.is_empty() || after.starts_with(|sign: char| " \t\r\n&;#".contains(sign))) {
+        return PLACEHOLDER.len();
+    }
+    if is_url {
+        return text.find(['&', '#']).unwrap_or(text.len());
+    }
+    let is_quoted = text.starts_with('\'');
+    let mut signs = text.char_indices().skip(usize::from(is_quoted));
+    while let Some((at, sign)) = signs.next() {
+        match sign {
+            '\\' => drop(signs.next()),
+            '\'' if is_quoted => return at + 1,
+            sign if !is_quoted && sign.is_whitespace() => return at,
+            _ => {}
+        }
+    }
+    text.len()
 }
 
 fn masked_before_host(url: &str) -> String {
@@ -167,6 +220,13 @@ mod tests {
             ("host=h password=p user=u", "host=h password=xxxxx user=u"),
             ("postgresql://h/db?password=p&user=u", "postgresql://h/db?password=xxxxx&user=u"),
             ("postgresql://h/db?PASSWORD=p", "postgresql://h/db?PASSWORD=xxxxx"),
+            ("postgresql://h/db?a=b&pass%77ord=p;q r#f", "postgresql://h/db?a=b&pass%77ord=xxxxx#f"),
+            ("host=h password = p user=u", "host=h password = xxxxx user=u"),
+            ("host=h password= p&q user=u", "host=h password= xxxxx user=u"),
+            (r"host=h password='p \' q' user=u", "host=h password=xxxxx user=u"),
+            (r"host=h password=p\ q user=u", "host=h password=xxxxx user=u"),
+            ("host=h password='p q", "host=h password=xxxxx"),
+            ("password\n=\np", "password\n=\nxxxxx"),
         ] {
             assert_eq!(masked(url), shown);
         }
@@ -182,6 +242,11 @@ mod tests {
             "postgresql://h:5432/db?user=a@b",
             "h:6379",
             "host=h password={{password}}",
+            "host=h user='{{username}}' password='{{password}}' dbname=d",
+            "server=h;password={{password}};database=d",
+            "postgresql://h/db?password={{password}}&user={{username}}",
+            "password_encryption=md5",
+            "host=h password=''",
             "",
         ] {
             assert_eq!(masked(url), url);

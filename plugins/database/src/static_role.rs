@@ -116,9 +116,9 @@ fn rhythm(
         )),
         (Some(_), None) if window.is_some() => Err(no_window()),
         (Some(period), None) => Rhythm::after_each(period),
-        (None, Some(cron)) if !Rhythm::is_cron(&cron) => {
-            Err(Error::invalid("could not parse rotation_schedule: five fields of cron are expected"))
-        }
+        (None, Some(cron)) if !Rhythm::is_cron(&cron) => Err(Error::invalid(
+            "could not parse rotation_schedule: five fields of cron are expected, each within its bounds, in UTC",
+        )),
         (None, Some(cron)) => Ok(Rhythm::Schedule { cron, window_secs: checked(window)?.unwrap_or(0) }),
         (None, None) => match (known, window) {
             (_, None) => Ok(known.clone()),

@@ -233,7 +233,7 @@ fn what_cannot_be_is_refused_and_changes_nothing() {
         (json!({ "rotation_period": 4 }), "rotation_period must be 5 seconds or more"),
         (
             json!({ "rotation_schedule": "sometimes" }),
-            "failed to parse provided rotation_schedule: five fields of cron are expected",
+            "failed to parse provided rotation_schedule: five fields of cron are expected, each within its bounds, in UTC",
         ),
         (json!({ "rotation_schedule": "0 0 30 2 *" }), "rotation_schedule has no time that will ever come"),
         (json!({ "rotation_window": 600 }), "rotation_window does not apply to period"),

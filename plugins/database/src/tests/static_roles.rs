@@ -55,8 +55,14 @@ fn a_new_static_role_says_what_it_lacks() {
                 can be provided";
     refused(json!({ "rotation_schedule": "0 0 * * *" }), text);
     let schedule = |cron: &str| json!({ "rotation_period": null, "rotation_schedule": cron });
-    refused(schedule("nonsense"), "could not parse rotation_schedule: five fields of cron are expected");
-    refused(schedule(&"*/1,".repeat(100)), "could not parse rotation_schedule: five fields of cron are expected");
+    refused(
+        schedule("nonsense"),
+        "could not parse rotation_schedule: five fields of cron are expected, each within its bounds, in UTC",
+    );
+    refused(
+        schedule(&"*/1,".repeat(100)),
+        "could not parse rotation_schedule: five fields of cron are expected, each within its bounds, in UTC",
+    );
     let text = "rotation_window must be 3600 seconds or more";
     refused(json!({ "rotation_period": null, "rotation_schedule": "0 0 * * *", "rotation_window": 60 }), text);
 }
