@@ -21,7 +21,8 @@ const OF_THE_CALLERS_TOKEN: [&str; 3] = ["auth/token/lookup-self", "auth/token/r
 const OF_A_TOKEN: [&str; 4] =
     ["auth/token/lookup", "auth/token/renew", "auth/token/revoke", "auth/token/revoke-orphan"];
 
-/// Where a locked namespace can be unlocked, by the key if nothing else.
+/// Where a locked namespace can be unlocked, by the key if nothing else. With one above it locked too it cannot, which
+/// is told there.
 const UNLOCK: &str = "sys/namespaces/api-lock/unlock";
 
 /// Why a request is in no namespace that it can be served in, and in which it would be.
@@ -54,7 +55,7 @@ pub(crate) fn find(config: &Config, request: &mut Request) -> Result<Arc<Namespa
     // A lock closes the namespace that is asked; from above its tokens can be ended, by their
     // holders too.
     match &asked.locked_by {
-        Some(by) if by != asked.path() || request.path.as_str() != UNLOCK => Err((locked(by), Some(found))),
+        Some(by) if request.path.as_str() != UNLOCK => Err((locked(by), Some(found))),
         _ => Ok(found),
     }
 }
