@@ -60,6 +60,42 @@ fn lists(node: &Node, method: &str, path: &str) -> bool {
     !(reply.status == 405 || errors.contains("unsupported") || errors.contains("no handler"))
 }
 
+#[test]
+fn the_document_names_each_operation_and_each_of_its_parameters_once() {
+    let node = Node::dev(Program::Bulkhead);
+    for (path, kind) in MOUNTED {
+        assert_eq!(node.put(path, &json!({"type": kind})).status, 204, "{path}");
+    }
+    let Value::Object(paths) = node.get("sys/internal/specs/openapi").at("paths") else { panic!("no paths") };
+    let (mut ids, mut faults) = (BTreeSet::new(), Vec::new());
+    for (path, item) in &paths {
+        let of_path = parameters(item);
+        let named: BTreeSet<String> = of_path.iter().map(|(name, _)| format!("{{{name}}}")).collect();
+        let wanted = path.split('/').filter(|segment| segment.starts_with('{')).map(str::to_owned).collect();
+        if named != wanted {
+            faults.push(format!("{path}: {named:?} are declared"));
+        }
+        for (method, operation) in item.as_object().unwrap().iter().filter(|(_, it)| it.get("operationId").is_some()) {
+            let all = parameters(operation);
+            if all.iter().chain(&of_path).collect::<BTreeSet<_>>().len() < all.len() + of_path.len() {
+                faults.push(format!("{method} {path}: a parameter twice in {all:?}"));
+            }
+            if !ids.insert(operation["operationId"].clone().to_string()) {
+                faults.push(format!("{method} {path}: {} is another's", operation["operationId"]));
+            }
+        }
+    }
+    assert!(ids.len() > 300, "{} operations", ids.len());
+    assert!(faults.is_empty(), "{} faults:\n  {}", faults.len(), faults.join("\n  "));
+}
+
+/// Names and places of parameters.
+fn parameters(of: &Value) -> Vec<(String, String)> {
+    let text = |parameter: &Value, name: &str| parameter[name].as_str().unwrap().to_owned();
+    let all = of.get("parameters").and_then(Value::as_array).into_iter().flatten();
+    all.map(|parameter| (text(parameter, "name"), text(parameter, "in"))).collect()
+}
+
 /// Entries of `absent.txt`, with their reasons.
 fn reasons() -> Vec<(String, String)> {
     let parted = |line: String| {

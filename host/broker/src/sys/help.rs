@@ -134,13 +134,16 @@ fn host_routes(engine: &Engine) -> Option<&'static HostTable> {
     }
 }
 
-/// The routes of a guest that its mount's options leave it.
+/// The routes of a guest that its mount's options leave it. One for these options alone comes before one for any.
 fn guest_routes<'d>(descriptor: &'d Descriptor, mount: &Mount) -> impl Iterator<Item = &'d Route> {
-    let holds = |route: &&Route| match &route.when_option {
-        Some((name, value)) => mount.entry.options.get(name).map_or("1", String::as_str) == value,
-        None => true,
+    let is_of = |route: &Route| {
+        let wanted = route.when_option.as_ref();
+        wanted.map(|(name, value)| mount.entry.options.get(name).map_or("1", String::as_str) == value)
     };
-    descriptor.routes.iter().filter(holds)
+    let is_own = |route: &&Route| is_of(route) == Some(true);
+    let own: Vec<&str> = descriptor.routes.iter().filter(is_own).map(|route| route.pattern.as_str()).collect();
+    let leads = move |route: &&Route| is_of(route).unwrap_or_else(|| !own.contains(&route.pattern.as_str()));
+    descriptor.routes.iter().filter(leads)
 }
 
 /// A field's kind, as Vault's help names it.
