@@ -7,8 +7,9 @@ use std::net::TcpListener;
 use std::thread;
 
 use bulkhead_tests::http::Reply;
-use bulkhead_tests::node::Node;
+use bulkhead_tests::node::{Node, Start};
 use bulkhead_tests::programs::Program;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 fn enable(node: &Node, name: &str, kind: &str, options: &Value) -> Reply {
@@ -103,4 +104,47 @@ fn one_device_that_takes_lines_is_enough() {
     fs::remove_file(node.path("audit.log")).unwrap();
     assert_eq!(node.get("sys/mounts").status, 200, "the file is made anew");
     assert!(fs::read_to_string(node.path("audit.log")).unwrap().contains("\"path\":\"sys/mounts\""));
+}
+
+// and a node whose other device cannot be opened is no sealed one.
+#[test]
+fn a_device_that_cannot_be_opened_is_left_to_the_others_until_it_can() {
+    let mut node = Node::prepare(Start::config(Program::Bulkhead));
+    let folder = node.path("deep/down");
+    let second =
+        format!("audit \"file\" \"second\" {{ options = {{ file_path = \"{}/b.log\" }} }}\n", folder.display());
+    node.write_config(&(node.raft_config() + &second));
+    node.spawn();
+    node.until_up();
+    node.initialise(1, 1);
+    node.unseal();
+    let lines = |node: &Node, path: &str| {
+        let path = node.path(path);
+        fs::read_to_string(path).unwrap_or_default().matches("\"path\":\"sys/mounts\"").count()
+    };
+    node.get("sys/mounts");
+    assert_eq!((lines(&node, "audit.log"), lines(&node, "deep/down/b.log")), (2, 2), "its folder is made");
+    fs::remove_dir_all(&folder).unwrap();
+    fs::write(&folder, "in the way").unwrap();
+    node.restart();
+    node.unseal();
+    assert_eq!(node.get("sys/mounts").status, 200);
+    assert_eq!(lines(&node, "audit.log"), 4);
+    assert!(node.output().contains("audit device cannot be used: device=second/"), "{}", node.output());
+    fs::remove_file(&folder).unwrap();
+    node.signal(Signal::HUP);
+    node.until("the other takes lines again", |node| {
+        node.get("sys/mounts");
+        lines(node, "deep/down/b.log") > 0
+    });
+    // Where none can be opened, what is asked would be recorded nowhere.
+    fs::remove_dir_all(&folder).unwrap();
+    fs::write(&folder, "in the way").unwrap();
+    fs::remove_file(node.path("audit.log")).unwrap();
+    fs::create_dir(node.path("audit.log")).unwrap();
+    node.restart();
+    let refused = node.call("PUT", "sys/unseal", Some(&json!({"key": node.shares[0]})));
+    let text = refused.text();
+    assert!(refused.status >= 400 && text.contains("to-file/") && text.contains("second/"), "{text}");
+    assert_eq!(node.get("sys/seal-status").at("sealed"), json!(true));
 }

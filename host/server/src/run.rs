@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::banner;
 use crate::config::error::ConfigError;
-use crate::config::{Config, Environment, ListenerConfig, ListenerKind};
+use crate::config::{AuditConfig, Config, Environment, ListenerConfig, ListenerKind};
 use crate::dev;
 use crate::entropy::SystemEntropy;
 use crate::error::{ServerError, chain};
@@ -167,7 +167,7 @@ async fn serve(
     }
     let mut reopening = JoinSet::new();
     while signals.next().await == Asked::Reload {
-        reload(options, &certificates, level);
+        reload(options, &certificates, level, &config.audits);
         // A device that hangs does not hold up the next signal.
         let node = Arc::clone(&assembled.node);
         reopening.spawn(async move { node.reopen_audit().await });
@@ -227,8 +227,9 @@ fn announce_dev(dev: &DevOptions, address: &str, furnished: &dev::Furnished) -> 
     }
 }
 
-/// SIGHUP: certificates and log level. What is wrong is logged, and stays as it was.
-fn reload(options: &ServerOptions, certificates: &[Arc<Tls>], level: &LogLevel) {
+/// SIGHUP: certificates and log level. What is wrong is logged, and stays as it was, as do audit devices that the config
+/// had otherwise when the server started.
+fn reload(options: &ServerOptions, certificates: &[Arc<Tls>], level: &LogLevel, audits: &[AuditConfig]) {
     tracing::info!("reloading certificates, log level and audit files");
     for tls in certificates {
         if let Err(error) = tls.reload() {
@@ -236,7 +237,14 @@ fn reload(options: &ServerOptions, certificates: &[Arc<Tls>], level: &LogLevel) 
         }
     }
     match configured(options) {
-        Ok(config) => level.set(config.log.level),
+        Ok(config) => {
+            level.set(config.log.level);
+            if config.audits != audits {
+                tracing::warn!(
+                    "audit devices of the config have changed: they are taken over when the server starts next"
+                );
+            }
+        }
         Err(error) => tracing::error!(error = %chain(&error), "the config was not read again; the log level stays"),
     }
 }

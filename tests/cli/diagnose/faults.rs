@@ -244,8 +244,8 @@ pub(super) const SEALS: &[Fault] = &[
 /// Audit devices, other files, peers, addresses.
 pub(super) const BESIDE: &[Fault] = &[
     (
-        "no folder",
-        |node| rewrite(node, "/audit.log", "/none/audit.log"),
+        "no folder, and none can be made",
+        |node| rewrite(node, "/audit.log", "/config.hcl/none/audit.log"),
         ("audit", "file"),
         "fail",
         &["cannot be made"],

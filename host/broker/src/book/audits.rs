@@ -197,6 +197,11 @@ impl Device {
         }
     }
 
+    /// Whether it could not be opened, and only stands for the device.
+    pub(crate) fn is_absent(&self) -> bool {
+        self.absent
+    }
+
     /// Vault's form of a hashed text: `hmac-sha256:` and hexadecimal digits.
     pub(crate) fn hash(&self, text: &str) -> String {
         format!("hmac-sha256:{}", hex::encode(self.hasher.sign(text.as_bytes())))

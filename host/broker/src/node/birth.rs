@@ -320,22 +320,36 @@ pub(crate) fn adopt_configured(tx: &mut Transaction, parts: &Parts) -> Result<Ve
     Ok(new)
 }
 
-/// Brings the book in line with the config file, and opens every device. A device that
-/// does not open, or does not take the first line of its life, keeps the node sealed: it
-/// would have to refuse every request.
+/// Brings the book in line with the config file, and opens every device. One that does not open,
+/// or does not take the first line of its life, is left to the others. Where no device opens the
+/// node stays sealed: it would have to refuse every request.
 async fn audit_devices(tx: &mut Transaction, parts: &Parts, barrier: &Barrier) -> Result<Vec<Arc<Device>>, Fault> {
     let new = adopt_configured(tx, parts)?;
-    let mut devices = Vec::new();
+    let (mut devices, mut faults) = (Vec::new(), Vec::new());
     for entry in audits::all(tx)? {
         let path = entry.path.clone();
-        let unusable = |what: &str, text: String| Failure::invalid(format!("audit device {path:?} {what}: {text}"));
-        let device = parts.audit_device(entry, barrier).await.map_err(|text| unusable("could not be opened", text))?;
-        if new.contains(&path) && !device.style.skips_test {
-            let tested = record::test_line(&device, parts).await;
-            tested.map_err(|text| unusable("did not take a test line", text))?;
+        match working(entry.clone(), new.contains(&path), parts, barrier).await {
+            Ok(device) => devices.push(device),
+            Err(text) => {
+                tracing::error!(device = %path, error = %text, "audit device cannot be used");
+                devices.push(Device::absent(entry, barrier, text.clone()));
+                faults.push(format!("audit device {path:?} {text}"));
+            }
         }
-        devices.push(device);
+    }
+    if !faults.is_empty() && faults.len() == devices.len() {
+        return Err(Failure::invalid(faults.join("; ")).into());
     }
     audits::note_gaps(&devices);
     Ok(devices)
+}
+
+/// A device, opened; one that is new has taken a line.
+async fn working(entry: AuditEntry, is_new: bool, parts: &Parts, barrier: &Barrier) -> Result<Arc<Device>, String> {
+    let opened = parts.audit_device(entry, barrier).await;
+    let device = opened.map_err(|text| format!("could not be opened: {text}"))?;
+    if is_new && !device.style.skips_test {
+        record::test_line(&device, parts).await.map_err(|text| format!("did not take a test line: {text}"))?;
+    }
+    Ok(device)
 }

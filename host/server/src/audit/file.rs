@@ -2,10 +2,10 @@
 //! that lines of different servers never mix. A pipe or a character device is as good.
 
 use std::collections::BTreeMap;
-use std::fs::{File, Metadata, Permissions};
+use std::fs::{DirBuilder, File, Metadata, Permissions};
 use std::io::{self, ErrorKind, IoSlice, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,7 +41,8 @@ fn make_within(
         Place::Stdout => ("standard output".to_owned(), "stdout".to_owned()),
         Place::Path(path, _) => (format!("file {}", path.display()), path.display().to_string()),
     };
-    let open = place.open(None).map_err(|error| format!("opening {path}: {error}"))?;
+    let open = place.make_folder().and_then(|()| place.open(None));
+    let open = open.map_err(|error| format!("opening {path}: {error}"))?;
     let on = match &place {
         Place::Path(path, _) if open.is_file => Some(room.watch("audit", path)),
         Place::Path(..) | Place::Stdout => None,
@@ -94,6 +95,18 @@ struct Opened {
 }
 
 impl Place {
+    /// Makes the folder of a file where there is none. Not so when the file is opened anew: then it went
+    /// with the file, and whoever took it away knows why.
+    fn make_folder(&self) -> io::Result<()> {
+        let Self::Path(path, _) = self else { return Ok(()) };
+        match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() && !folder.exists() => {
+                DirBuilder::new().recursive(true).mode(0o700).create(folder)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Opens it, perhaps anew: then `was` is what it was until now.
     fn open(&self, was: Option<&Opened>) -> io::Result<Opened> {
         let Self::Path(path, mode) = self else {

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use rustix::process::geteuid;
 
-use super::access::{can_write, mode};
+use super::access::{can_fill, can_write, mode, nearest};
 use super::address::reach;
 use super::report::Check;
 use crate::audit::{Outlet, outlet};
@@ -42,6 +42,11 @@ fn one(audit: &AuditConfig) -> Check {
 }
 
 fn file(path: &Path, given: Option<u32>) -> Result<String, String> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
+        let above = nearest(folder);
+        let made = can_fill(&above).map(|()| format!("{} can be made, and its folder", path.display()));
+        return made.map_err(|error| format!("{} cannot be made in {}: {error}", folder.display(), above.display()));
+    }
     can_write(path)?;
     let Ok(about) = fs::metadata(path) else { return Ok(format!("{} can be made", path.display())) };
     if about.file_type().is_fifo() {

@@ -49,7 +49,7 @@ fn unusable_options_are_refused_with_a_reason() {
         (&[("file_path", "/x"), ("mode", "0755")], "mode \"0755\" makes the audit file executable"),
         (&[("file_path", "/x"), ("mode", "rw")], "mode \"rw\" is not an octal number"),
         (&[("file_path", "/x"), ("mode", "4600")], "mode \"4600\" holds more than permissions"),
-        (&[("file_path", "/nonexistent/x")], "opening /nonexistent/x: No such file or directory (os error 2)"),
+        (&[("file_path", "/dev/null/x")], "opening /dev/null/x: Not a directory (os error 20)"),
     ] {
         assert_eq!(make(pairs).err().as_deref(), Some(message));
     }

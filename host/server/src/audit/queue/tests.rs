@@ -94,7 +94,10 @@ async fn one_that_hangs_is_waited_for_once_and_takes_lines_again_as_soon_as_it_g
     while queue.write(b"two").await.is_err() {
         tokio::task::yield_now().await;
     }
-    assert_eq!(*got.lock().expect("not poisoned"), ["one", "two"]);
+    let got = got.lock().expect("not poisoned");
+    let carried = got.iter().filter(|line| *line == "x").count();
+    assert!(carried <= waited, "{carried} of {waited} that were waited for");
+    assert_eq!(got.iter().filter(|line| *line != "x").collect::<Vec<_>>(), ["one", "two"]);
 }
 
 #[tokio::test]
