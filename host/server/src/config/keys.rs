@@ -103,6 +103,7 @@ pub(super) const TOP: &[Key] = &[
     ignored("reporting", "nothing is reported to anyone"),
     ignored("request_limiter", "limits are always on"),
     ignored("service_registration", "register the node with the service manager's own means"),
+    ignored("token_helper", "it is the command line's: no token of a person is kept by a server"),
     ignored("ui", "there is no web interface"),
     ignored("unsafe_cross_namespace_identity", "there is no such exception"),
     refused("administrative_namespace_path", ENTERPRISE),
@@ -360,6 +361,27 @@ pub(super) const AUDIT_TYPES: &[(&str, &[Key])] = &[
 pub(super) fn audit_options(kind: &str) -> Option<Vec<Key>> {
     let (_, own) = AUDIT_TYPES.iter().find(|(name, _)| *name == kind)?;
     Some(AUDIT_OPTIONS.iter().chain(*own).copied().collect())
+}
+
+/// The tables, and where the keys of each stand.
+const PLACES: &[(&str, &[Key])] = &[
+    ("outside of any block", TOP),
+    ("in listener", LISTENER),
+    ("in listener \"unix\"", UNIX),
+    ("in telemetry in listener", LISTENER_TELEMETRY),
+    ("in telemetry", TELEMETRY),
+    ("in user_lockout", USER_LOCKOUT),
+    ("in storage \"raft\"", RAFT),
+    ("in retry_join in storage \"raft\"", RETRY_JOIN),
+    ("in seal \"static\"", SEAL_STATIC),
+    ("in seal \"transit\"", SEAL_TRANSIT),
+    ("in audit", AUDIT),
+];
+
+/// Where a key is read.
+pub(super) fn places(key: &str) -> Vec<&'static str> {
+    let is_read = |table: &[Key]| table.iter().any(|known| known.name == key && known.fate == Fate::Read);
+    PLACES.iter().filter(|(_, table)| is_read(table)).map(|(place, _)| *place).collect()
 }
 
 /// The known key that a mistyped one was most likely meant to be.

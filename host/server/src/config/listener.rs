@@ -104,9 +104,19 @@ const ADDRESS: &str = "127.0.0.1:8200";
 
 /// Adds Vault's port to an address without one.
 fn with_port(address: &str) -> String {
+    if address.parse::<Ipv6Addr>().is_ok() {
+        return format!("[{address}]:8200");
+    }
     let bracketed = address.ends_with(']');
     let bare = !address.contains(':') || bracketed;
     if bare { format!("{address}:8200") } else { address.to_owned() }
+}
+
+/// Whether it ends in a port that there can be. The colons of a host before it stand in brackets.
+fn has_port(address: &str) -> bool {
+    let Some((host, port)) = address.rsplit_once(':') else { return false };
+    let is_closed = !host.contains(':') || (host.starts_with('[') && host.ends_with(']'));
+    is_closed && port.parse::<u16>().is_ok()
 }
 
 /// Every listener of the config; perhaps none.
@@ -172,10 +182,20 @@ fn tcp(stanza: &Stanza<'_>, limits: ListenerLimits, notes: &mut Vec<Note>) -> Re
     if with_port(&address) != address {
         return Err(stanza.wrong("address", &format!("needs a port, as in {:?}", with_port(&address))));
     }
+    if !has_port(&address) {
+        return Err(stanza.wrong("address", &no_port(&address)));
+    }
     let tls = if stanza.flag("tls_disable")? { None } else { Some(tls(stanza, notes)?) };
     let cluster_address = stanza.string("cluster_address")?.filter(|a| !a.is_empty());
+    if let Some(wrong) = cluster_address.as_deref().filter(|address| !has_port(address)) {
+        return Err(stanza.wrong("cluster_address", &no_port(wrong)));
+    }
     let behind = Behind { proxies: proxies::headers(stanza, notes)?, forwarded: proxies::forwarded(stanza, notes)? };
     Ok(ListenerConfig { address, cluster_address, kind: ListenerKind::Tcp { tls, behind }, limits })
+}
+
+fn no_port(address: &str) -> String {
+    format!("{address:?} is not a host with a port from 0 to 65535, as in {ADDRESS:?} or \"[::1]:8200\"")
 }
 
 fn tls(stanza: &Stanza<'_>, notes: &mut Vec<Note>) -> Result<TlsFiles, ConfigError> {

@@ -10,7 +10,7 @@ use bulkhead_model::hcl::{Item, Value};
 
 use super::error::ConfigError;
 use super::files::Placed;
-use super::keys::{Fate, Key, nearest};
+use super::keys::{Fate, Key, nearest, places};
 
 /// A key that was given and does nothing here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,7 +108,12 @@ impl<'a> Stanza<'a> {
                     return Err(at(placed.path, placed.item, format!("{key}{within} is not offered: {reason}")));
                 }
                 None => {
-                    let hint = nearest(key, table).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+                    let places = places(key);
+                    let hint = match (places.is_empty(), nearest(key, table)) {
+                        (false, _) => format!("; it belongs {}", places.join(" or ")),
+                        (true, Some(near)) => format!("; did you mean {near}?"),
+                        (true, None) => String::new(),
+                    };
                     return Err(at(placed.path, placed.item, format!("unknown key {key}{within}{hint}")));
                 }
             }

@@ -38,6 +38,22 @@ fn a_bad_listener_is_refused_with_its_place_and_what_to_do() {
             "main.hcl:3: address needs a port, as in \"127.0.0.1:8200\"",
         ),
         (
+            "listener \"tcp\" { tls_disable = 1\n address = \"::1\" }",
+            "main.hcl:3: address needs a port, as in \"[::1]:8200\"",
+        ),
+        (
+            "listener \"tcp\" { tls_disable = 1\n address = \"127.0.0.1:99999\" }",
+            "main.hcl:3: address \"127.0.0.1:99999\" is not a host with a port from 0 to 65535, as in \"127.0.0.1:8200\" or \"[::1]:8200\"",
+        ),
+        (
+            "listener \"tcp\" { tls_disable = 1\n address = \"fe80::x:80\" }",
+            "main.hcl:3: address \"fe80::x:80\" is not a host with a port from 0 to 65535, as in \"127.0.0.1:8200\" or \"[::1]:8200\"",
+        ),
+        (
+            "listener \"tcp\" { tls_disable = 1\n cluster_address = \"10.0.0.1:http\" }",
+            "main.hcl:3: cluster_address \"10.0.0.1:http\" is not a host with a port from 0 to 65535, as in \"127.0.0.1:8200\" or \"[::1]:8200\"",
+        ),
+        (
             "listener \"tcp\" { tls_disable = 1\n type = \"unix\" }",
             "main.hcl:3: type contradicts listener \"tcp\": leave it out",
         ),
@@ -63,6 +79,24 @@ fn a_bad_listener_is_refused_with_its_place_and_what_to_do() {
         ),
     ] {
         assert_eq!(refused(&format!("{IN_MEMORY}{listener}")), message, "for {listener:?}");
+    }
+}
+
+#[test]
+fn a_key_at_the_wrong_place_is_told_where_it_belongs() {
+    for (text, message) in [
+        (
+            "disable_unauthed_rekey_endpoints = true",
+            "main.hcl:1: unknown key disable_unauthed_rekey_endpoints; it belongs in listener",
+        ),
+        (
+            "storage \"raft\" {\n cluster_addr = \"https://a:1\"\n}",
+            "main.hcl:2: unknown key cluster_addr in storage \"raft\"; it belongs outside of any block",
+        ),
+        ("path = \"/var/lib\"", "main.hcl:1: unknown key path; it belongs in storage \"raft\" or in audit"),
+        ("entropy_mode = 1", "main.hcl:1: unknown key entropy_mode"),
+    ] {
+        assert_eq!(refused(text), message, "for {text:?}");
     }
 }
 
