@@ -33,6 +33,9 @@ impl Surface {
         if wasm.len() > limits.wasm_bytes {
             return Err(SandboxError::TooLarge { bytes: wasm.len(), limit: limits.wasm_bytes });
         }
+        if !wasm.starts_with(b"\0asm") {
+            return Err(not_a_plugin(r"it is not WebAssembly, which begins with \0asm".to_owned()));
+        }
         let mut surface = Self::default();
         let mut counts = Counts::default();
         for payload in Parser::new(0).parse_all(wasm) {
