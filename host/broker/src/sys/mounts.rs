@@ -176,7 +176,7 @@ fn new_entry(visit: &Visit, ask: &Ask<'_>, table: Table) -> Result<MountEntry, F
     }
     let config = ask.fields.object("config")?;
     let version = config.and_then(|c| c.get("plugin_version")).and_then(Value::as_str).unwrap_or_default();
-    let version::Chosen { plugin_version, data_version } = version::chosen(visit, plugin, table, version)?;
+    let version::Chosen { plugin_version, data_version } = version::of_new(visit, plugin, table, version)?;
     // One that was registered under the name of kv is no `generic`.
     let kind = if asked == "generic" && plugin_version.is_empty() { "generic" } else { plugin };
     let max_secs = visit.open.catalog.ttls.max_secs();

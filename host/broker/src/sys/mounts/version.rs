@@ -44,18 +44,45 @@ pub(super) fn chosen(visit: &Visit, name: &str, table: Table, asked: &str) -> Re
     }
 }
 
+/// As [`chosen`], of a mount that is made.
+///
+/// # Errors
+/// [`Fault`]: there is none such.
+pub(super) fn of_new(visit: &Visit, name: &str, table: Table, asked: &str) -> Result<Chosen, Fault> {
+    let is_brought = visit.open.catalog.plugins.contains_key(&(table.kind(), name.to_owned()));
+    let has_others = !visit.config.registry.of(table, name).is_empty();
+    chosen(visit, name, table, asked).map_err(|fault| {
+        if table == Table::Secret && is_brought && !has_others && parse_version(&in_full(asked)).is_some() {
+            // OpenBao has a text of its own for this alone.
+            return Fault::invalid(format!("cannot select non-builtin version of secrets plugin {name}"));
+        }
+        fault
+    })
+}
+
 fn absent(visit: &Visit, name: &str, table: Table, asked: &str) -> String {
     if asked.is_empty() {
         return format!("plugin not found in the catalog: {name}");
     }
+    let version = in_full(asked);
+    if parse_version(&version).is_none() {
+        return format!("version {asked:?} is not a valid semantic version: malformed version: {asked}");
+    }
     let known: Vec<String> = visit.config.registry.of(table, name).iter().map(Registered::shown_version).collect();
     match known.as_slice() {
-        // Vault's text where it knows no other version.
-        [] => format!("cannot select non-builtin version of secrets plugin {name}"),
+        [] => format!("plugin not found in the catalog: {name}, version={version}"),
         known => {
             format!("version {asked} of the plugin {name:?} is not in the catalog, which has {}", known.join(", "))
         }
     }
+}
+
+/// A version as the peers name it: with its `v`, and all three numbers.
+fn in_full(asked: &str) -> String {
+    let bare = asked.strip_prefix('v').unwrap_or(asked);
+    let (numbers, rest) = bare.find(['-', '+']).map_or((bare, ""), |at| bare.split_at(at));
+    let missing = 2usize.saturating_sub(numbers.matches('.').count());
+    format!("v{numbers}{}{rest}", ".0".repeat(missing))
 }
 
 /// Lets another version serve a mount, within this change: it must be able to read the mount's
@@ -87,5 +114,16 @@ pub(super) async fn begin(visit: &mut Visit, mount: &Arc<Mount>, reason: Reason)
         (Some(plugin), _) => duties::take_up(visit, mount, &plugin, reason).await,
         (None, Engine::Missing(why)) => Err(Fault::invalid(why.clone())),
         (None, _) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_full;
+
+    #[test]
+    fn a_version_is_named_with_all_of_its_numbers() {
+        let full = ["v9", "9", "1.2", "v1.2.3", "1-rc.1", "v1.0+built"].map(in_full);
+        assert_eq!(full, ["v9.0.0", "v9.0.0", "v1.2.0", "v1.2.3", "v1.0.0-rc.1", "v1.0.0+built"]);
     }
 }
