@@ -77,17 +77,24 @@ fn is_served(node: &Node, name: &str) -> bool {
 
 /// A server with the certificate `first`, its files named relative to the working folder.
 fn serving_tls() -> Node {
+    let mut node = starting_tls("");
+    until_served(&mut node, "first");
+    node
+}
+
+/// The same, perhaps not there yet, with more in its listener; the certificate `client` is there as well.
+fn starting_tls(listener: &str) -> Node {
     let mut node = Node::prepare(Start::config(Program::Bulkhead));
     certify(node.dir(), "first");
+    certify(node.dir(), "client");
     install(&node, "first");
     let (port, dir, cluster) = (node.port, node.dir().display(), free_port());
     node.write_config(&format!(
         "storage \"raft\" {{\n  path = \"{dir}/data\"\n  node_id = \"n1\"\n}}\n\
-         listener \"tcp\" {{\n  address = \"127.0.0.1:{port}\"\n  tls_cert_file = \"live.pem\"\n  tls_key_file = \"live.key\"\n}}\n\
+         listener \"tcp\" {{\n  address = \"127.0.0.1:{port}\"\n  tls_cert_file = \"live.pem\"\n  tls_key_file = \"live.key\"\n{listener}}}\n\
          api_addr = \"https://127.0.0.1:{port}\"\ncluster_addr = \"https://127.0.0.1:{cluster}\"\n"
     ));
     node.spawn();
-    until_served(&mut node, "first");
     node
 }
 
@@ -175,7 +182,6 @@ impl ResolvesClientCert for Asked {
 #[test]
 fn a_client_certificate_is_asked_for_but_not_required() {
     let node = serving_tls();
-    certify(node.dir(), "client");
     for version in [&TLS12, &TLS13] {
         let certificate = CertificateDer::from_pem_file(node.path("client.pem")).unwrap();
         let key = PrivateKeyDer::from_pem_file(node.path("client.key")).unwrap();
@@ -187,6 +193,37 @@ fn a_client_certificate_is_asked_for_but_not_required() {
         let said = answer(node.port, config).unwrap();
         assert!(said.contains(UNINITIALISED), "{version:?}, without: {said}");
         assert!(asked.0.load(Ordering::SeqCst), "{version:?}: nobody asked for one");
+    }
+}
+
+#[test]
+fn whoever_shows_no_certificate_that_is_trusted_is_told_what_to_give() {
+    let node = starting_tls("tls_require_and_verify_client_cert = true\ntls_client_ca_file = \"client.pem\"\n");
+    certify(node.dir(), "stranger");
+    let ask = |client: &Path, shown: Option<&str>| {
+        let mut command = Command::new(client);
+        command.args(["operator", "init", "-status", "-address", &format!("https://127.0.0.1:{}", node.port)]);
+        command.arg("-ca-cert").arg(node.path("first.pem")).env("HOME", node.dir());
+        for (flag, end) in [("-client-cert", "pem"), ("-client-key", "key")] {
+            command.args(shown.map(|name| format!("{flag}={}", node.path(&format!("{name}.{end}")).display())));
+        }
+        let output = command.output().unwrap();
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    let own = programs::bulkhead();
+    let deadline = Instant::now() + Duration::from_secs(READY_SECS_MAX);
+    while !ask(&own, Some("client")).contains("is not initialized") {
+        assert!(Instant::now() < deadline, "{}", ask(&own, Some("client")));
+        thread::sleep(Duration::from_millis(100));
+    }
+    let told = ask(&own, None);
+    assert!(told.contains("remote error: tls: certificate required"), "{told}");
+    assert!(told.contains("give -client-cert and -client-key\n(BULKHEAD_CLIENT_CERT, BULKHEAD_CLIENT_KEY)"), "{told}");
+    let told = ask(&own, Some("stranger"));
+    assert!(told.contains("remote error: tls: unknown certificate authority"), "{told}");
+    assert!(told.contains("give -client-cert"), "{told}");
+    if let Some(bao) = programs::bao() {
+        assert!(ask(&bao, None).contains("remote error: tls: certificate required"), "{}", ask(&bao, None));
     }
 }
 

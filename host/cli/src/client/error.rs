@@ -32,6 +32,16 @@ pub(crate) enum ClientError {
         /// What the TLS library says.
         source: std::io::Error,
     },
+    /// The server does not take the client's certificate, or wants one.
+    #[error("{method} {url:?}: remote error: tls: {alert}")]
+    Certificate {
+        /// HTTP method, in Go's spelling.
+        method: String,
+        /// The whole URL.
+        url: String,
+        /// What it says, in Go's words.
+        alert: &'static str,
+    },
     /// The connection broke, or what came is not HTTP.
     #[error("{method} {url:?}: {what}")]
     Http {
@@ -132,6 +142,11 @@ impl ClientError {
                  export BULKHEAD_ADDR={}",
                 origin(url).replacen("https", "http", 1)
             )),
+            Self::Certificate { .. } => Some(
+                "The server wants to know its clients by their certificates: give -client-cert and -client-key\n\
+                 (BULKHEAD_CLIENT_CERT, BULKHEAD_CLIENT_KEY), with a certificate of an authority that it trusts."
+                    .to_owned(),
+            ),
             Self::Tls { .. } => {
                 Some("Name the CA that vouches for the server with -ca-cert or in BULKHEAD_CACERT; if its certificate is for another\n\
                  name than the address has, give that name with -tls-server-name.".to_owned())

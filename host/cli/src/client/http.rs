@@ -23,7 +23,7 @@ use super::error::{ClientError, origin};
 use super::pace::{FileBody, Overdue, Pace};
 use super::proxy::{Proxies, Proxy};
 use super::settings::Settings;
-use super::tls::Tls;
+use super::tls::{Tls, refused_certificate};
 use crate::fault::plain_io;
 
 /// Largest answer that is read, in bytes. Source: none, a constant. Why: it is held
@@ -245,6 +245,9 @@ impl Trace {
     }
 
     fn handshake(&self, error: &Error) -> ClientError {
+        if let Some(alert) = refused_certificate(error) {
+            return ClientError::Certificate { method: self.method.clone(), url: self.url.clone(), alert };
+        }
         let text = error.to_string();
         let text = if text.contains("InvalidContentType") {
             "http: server gave HTTP response to HTTPS client".to_owned()
@@ -263,7 +266,11 @@ impl Trace {
     }
 
     fn broken(&self, error: &hyper::Error) -> ClientError {
-        ClientError::Http { method: self.method.clone(), url: self.url.clone(), what: error.to_string() }
+        let (method, url) = (self.method.clone(), self.url.clone());
+        match refused_certificate(error) {
+            Some(alert) => ClientError::Certificate { method, url, alert },
+            None => ClientError::Http { method, url, what: error.to_string() },
+        }
     }
 }
 

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bulkhead_server::{Roots, TrustsAnyone};
-use rustls::ClientConfig;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{AlertDescription, ClientConfig};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -54,6 +54,37 @@ impl Tls {
         let name = self.server_name.as_deref().unwrap_or(host).to_owned();
         let name = ServerName::try_from(name).map_err(|error| Error::new(ErrorKind::InvalidInput, error))?;
         connector.connect(name, stream).await
+    }
+}
+
+/// What a server says that does not take the client's certificate, in Go's words; none of any other
+/// fault. With TLS 1.3 it comes when an answer is read, so that it stands deep in the error.
+pub(super) fn refused_certificate(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    let mut next = Some(error);
+    while let Some(fault) = next {
+        // An io::Error hides what it was made of: its source is that one's source.
+        let inner = fault.downcast_ref::<Error>().and_then(Error::get_ref);
+        let inner = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        if let Some(rustls::Error::AlertReceived(alert)) = inner.or_else(|| fault.downcast_ref::<rustls::Error>()) {
+            return of_certificates(*alert);
+        }
+        next = fault.source();
+    }
+    None
+}
+
+fn of_certificates(alert: AlertDescription) -> Option<&'static str> {
+    match alert {
+        AlertDescription::CertificateRequired => Some("certificate required"),
+        AlertDescription::NoCertificate => Some("no certificate"),
+        AlertDescription::BadCertificate => Some("bad certificate"),
+        AlertDescription::UnsupportedCertificate => Some("unsupported certificate"),
+        AlertDescription::CertificateRevoked => Some("revoked certificate"),
+        AlertDescription::CertificateExpired => Some("expired certificate"),
+        AlertDescription::CertificateUnknown => Some("unknown certificate"),
+        AlertDescription::UnknownCA => Some("unknown certificate authority"),
+        AlertDescription::AccessDenied => Some("access denied"),
+        _ => None,
     }
 }
 
@@ -147,3 +178,6 @@ fn certificates_in(setting: &'static str, text: &str) -> Result<Vec<CertificateD
 fn unusable(path: &Path, why: &dyn std::fmt::Display) -> ClientError {
     ClientError::Settings(format!("failed to setup TLS config: {}: {why}", path.display()))
 }
+
+#[cfg(test)]
+mod tests;
