@@ -34,26 +34,6 @@ fn a_bad_listener_is_refused_with_its_place_and_what_to_do() {
             "main.hcl:3: max_request_size cannot be without a bound here: give one, of 33554432 at most",
         ),
         (
-            "listener \"tcp\" { tls_disable = 1\n address = \"127.0.0.1\" }",
-            "main.hcl:3: address needs a port, as in \"127.0.0.1:8200\"",
-        ),
-        (
-            "listener \"tcp\" { tls_disable = 1\n address = \"::1\" }",
-            "main.hcl:3: address needs a port, as in \"[::1]:8200\"",
-        ),
-        (
-            "listener \"tcp\" { tls_disable = 1\n address = \"127.0.0.1:99999\" }",
-            "main.hcl:3: address \"127.0.0.1:99999\" is not a host with a port from 0 to 65535, as in \"127.0.0.1:8200\" or \"[::1]:8200\"",
-        ),
-        (
-            "listener \"tcp\" { tls_disable = 1\n address = \"fe80::x:80\" }",
-            "main.hcl:3: address \"fe80::x:80\" is not a host with a port from 0 to 65535, as in \"127.0.0.1:8200\" or \"[::1]:8200\"",
-        ),
-        (
-            "listener \"tcp\" { tls_disable = 1\n cluster_address = \"10.0.0.1:http\" }",
-            "main.hcl:3: cluster_address \"10.0.0.1:http\" is not a host with a port from 0 to 65535, as in \"127.0.0.1:8200\" or \"[::1]:8200\"",
-        ),
-        (
             "listener \"tcp\" { tls_disable = 1\n type = \"unix\" }",
             "main.hcl:3: type contradicts listener \"tcp\": leave it out",
         ),
@@ -76,6 +56,34 @@ fn a_bad_listener_is_refused_with_its_place_and_what_to_do() {
         (
             "listener \"tcp\" { tls_cert_file = \"a\" tls_key_file = \"b\"\n tls_require_and_verify_client_cert = true }",
             "main.hcl:3: tls_require_and_verify_client_cert needs tls_client_ca_file",
+        ),
+    ] {
+        assert_eq!(refused(&format!("{IN_MEMORY}{listener}")), message, "for {listener:?}");
+    }
+}
+
+#[test]
+fn an_address_without_a_port_that_there_can_be_is_refused() {
+    for (listener, message) in [
+        (
+            "listener \"tcp\" { tls_disable = 1\n address = \"127.0.0.1\" }",
+            "main.hcl:3: address needs a port, as in \"127.0.0.1:8200\"",
+        ),
+        (
+            "listener \"tcp\" { tls_disable = 1\n address = \"::1\" }",
+            "main.hcl:3: address needs a port, as in \"[::1]:8200\"",
+        ),
+        (
+            "listener \"tcp\" { tls_disable = 1\n address = \"127.0.0.1:99999\" }",
+            "main.hcl:3: address \"127.0.0.1:99999\" is not a host with a port from 0 to 65535, as in \"127.0.0.1:8200\" or \"[::1]:8200\"",
+        ),
+        (
+            "listener \"tcp\" { tls_disable = 1\n address = \"fe80::x:80\" }",
+            "main.hcl:3: address \"fe80::x:80\" is not a host with a port from 0 to 65535, as in \"127.0.0.1:8200\" or \"[::1]:8200\"",
+        ),
+        (
+            "listener \"tcp\" { tls_disable = 1\n cluster_address = \"10.0.0.1:http\" }",
+            "main.hcl:3: cluster_address \"10.0.0.1:http\" is not a host with a port from 0 to 65535, as in \"127.0.0.1:8200\" or \"[::1]:8200\"",
         ),
     ] {
         assert_eq!(refused(&format!("{IN_MEMORY}{listener}")), message, "for {listener:?}");
