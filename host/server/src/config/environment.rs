@@ -39,9 +39,9 @@ impl Environment {
     pub(super) fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, ConfigError> {
         let setting = |name: &str| -> Result<Option<String>, ConfigError> {
             let names = PREFIXES.iter().map(|prefix| format!("{prefix}{name}"));
-            // An empty one counts as not set, as with OpenBao.
-            let found = names.filter_map(|name| Some((variable(&name).filter(|v| !v.is_empty())?, name))).next();
-            let Some((value, name)) = found else { return Ok(None) };
+            // The first that is there decides, as with OpenBao; an empty one says that it is not set.
+            let found = names.filter_map(|name| Some((variable(&name)?, name))).next();
+            let Some((value, name)) = found.filter(|(value, _)| !value.is_empty()) else { return Ok(None) };
             let text = value.into_string();
             text.map(Some).map_err(|_| ConfigError::Missing(format!("{name} in the environment is not UTF-8")))
         };

@@ -357,8 +357,9 @@ fn the_environment_goes_over_the_files_and_openbaos_names_over_vaults() {
         ("VAULT_API_ADDR", "http://vault"),
         ("BAO_API_ADDR", "http://bao"),
         ("VAULT_CLUSTER_ADDR", "https://vault"),
-        ("BAO_CLUSTER_ADDR", ""),
         ("BAO_RAFT_PATH", "/bao"),
+        ("VAULT_RAFT_NODE_ID", "vault"),
+        ("BAO_RAFT_NODE_ID", ""),
     ];
     let value =
         |name: &str| set.iter().find(|(known, _)| *known == name).map(|(_, value)| std::ffi::OsString::from(value));
