@@ -81,7 +81,8 @@ async fn mount_kv(
 
 /// Where the command line looks for the token of a person who logged in.
 pub(crate) fn default_token_file() -> Option<PathBuf> {
-    std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".vault-token"))
+    let home = std::env::home_dir().filter(|home| !home.as_os_str().is_empty())?;
+    Some(home.join(".vault-token"))
 }
 
 /// Puts the root token there, so that the next command is logged in. Only the owner may
