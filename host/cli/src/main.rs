@@ -16,6 +16,7 @@ mod session;
 mod span;
 mod terminal;
 mod token_file;
+mod token_helper;
 mod version;
 mod wrap;
 

@@ -4,7 +4,7 @@
 use bulkhead_model::hidden::Hidden;
 use serde_json::{Map, Value};
 
-use crate::client::{Client, Secret, Settings};
+use crate::client::{Client, ClientError, Secret, Settings};
 use crate::env::Environment;
 use crate::fault::Fault;
 use crate::flags::Parsed;
@@ -13,6 +13,7 @@ use crate::pairs::PairError;
 use crate::span::Span;
 use crate::terminal::Terminal;
 use crate::token_file::TokenFile;
+use crate::token_helper::Helper;
 use crate::wrap::wrap_padded;
 
 mod columns;
@@ -83,10 +84,10 @@ impl Session {
         parse(words, &mut stdin).map_err(|error| Fault::Local(format!("{what}: {error}")))
     }
 
-    /// A client with the token of the environment, else of the token file.
+    /// A client with the token of the environment, else of the token helper or file.
     ///
     /// # Errors
-    /// Settings that cannot be used, or a token file that cannot be read.
+    /// Settings that cannot be used, or a token helper or file that cannot be asked.
     pub(crate) fn client(&self) -> Result<Client, Fault> {
         let token = self.token()?.unwrap_or_else(|| Hidden::new(String::new()));
         Ok(Client::new(self.settings()?, token)?)
@@ -107,14 +108,20 @@ impl Session {
     /// The token that commands use.
     ///
     /// # Errors
-    /// A token file that cannot be read.
+    /// A token helper or file that cannot be asked.
     pub(crate) fn token(&self) -> Result<Option<Hidden<String>>, Fault> {
         if let Some(token) = self.env.setting("TOKEN") {
             return Ok(Some(Hidden::new(token.to_owned())));
         }
-        // Without a home there is no file, and many commands do without a token.
-        let Ok(file) = TokenFile::of(&self.env) else { return Ok(None) };
-        file.load().map_err(|error| Fault::Local(format!("failed to get token from token helper: {error}")))
+        let failed = |what: &str, error: std::io::Error| Fault::from(ClientError::Settings(format!("{what}: {error}")));
+        let helper = Helper::of(&self.env).map_err(|error| failed("failed to get token helper", error))?;
+        let kept = match (helper, TokenFile::of(&self.env)) {
+            (Some(helper), _) => helper.load(),
+            (None, Ok(file)) => file.load(),
+            // Without a home there is no file, and many commands do without a token.
+            (None, Err(_)) => return Ok(None),
+        };
+        kept.map_err(|error| failed("failed to get token from token helper", error))
     }
 
     /// Whether people read the result.

@@ -4,7 +4,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bulkhead_model::hidden::Hidden;
 
@@ -19,12 +19,12 @@ impl TokenFile {
     /// The file that the setting `TOKEN_PATH` names, else the one in the home directory.
     ///
     /// # Errors
-    /// Neither is set.
+    /// There is neither.
     pub(crate) fn of(env: &Environment) -> io::Result<Self> {
         let named = env.setting("TOKEN_PATH").map(PathBuf::from);
-        let at_home = || env.raw("HOME").map(|home| Path::new(home).join(".vault-token"));
+        let at_home = || env.home().map(|home| home.join(".vault-token"));
         let path = named.or_else(at_home).ok_or_else(|| {
-            io::Error::new(io::ErrorKind::NotFound, "HOME is not set, so there is no place for the token")
+            io::Error::new(io::ErrorKind::NotFound, "there is no home directory, so there is no place for the token")
         })?;
         Ok(Self { path })
     }

@@ -12,6 +12,7 @@ use crate::fault::{EXIT_REMOTE, Fault};
 use crate::flags::Flag;
 use crate::session::Session;
 use crate::token_file::TokenFile;
+use crate::token_helper::Helper;
 use crate::wrap::wrap_padded;
 use crate::{pairs, paths};
 
@@ -19,7 +20,7 @@ pub(super) const COMMAND: Command = Command {
     words: "login",
     about: "Authenticate locally",
     usage: "[options] [TOKEN | K=V...]",
-    help: "Gets a token and keeps it for later commands in ~/.vault-token. Without arguments it\nasks for a token; \"-\" reads the data from stdin as JSON.\n\nWith -method, the K=V pairs go to that auth method's login path: username=NAME becomes\npart of the path, and a password that is not given is asked for.\n\nTake a token:\n\n    $ bulkhead login\n\nLog in by user name and password:\n\n    $ bulkhead login -method=userpass username=alice",
+    help: "Gets a token and keeps it for later commands in ~/.vault-token. Without arguments it\nasks for a token; \"-\" reads the data from stdin as JSON.\n\nIf ~/.bao, or else ~/.vault, says token_helper = \"/path/of/a/program\", that keeps it instead: it\nis run with \"store\" and the token on stdin, later with \"get\". BAO_CONFIG_PATH and\nVAULT_CONFIG_PATH name another file than these two.\n\nWith -method, the K=V pairs go to that auth method's login path: username=NAME becomes\npart of the path, and a password that is not given is asked for.\n\nTake a token:\n\n    $ bulkhead login\n\nLog in by user name and password:\n\n    $ bulkhead login -method=userpass username=alice",
     prints: Prints::Fields,
     is_client: true,
     flags: &[
@@ -39,6 +40,10 @@ fn run(session: &Session) -> Result<u8, Fault> {
     let no_store = session.flags.switch("no-store") || token_only;
     if no_store && session.flags.switch("no-print") {
         return Err(Fault::Usage("-no-store and -no-print cannot be used together".to_owned()));
+    }
+    if !no_store {
+        // Before there is a token that nobody would keep.
+        helper(session)?;
     }
     let method = session.flags.text("method").map_or_else(|| "token".to_owned(), paths::sanitized);
     let config = config(session, &method)?;
@@ -226,9 +231,19 @@ fn finish(session: &Session, secret: &Secret, kept: Kept) -> Result<u8, Fault> {
     session.show(secret)
 }
 
+fn helper(session: &Session) -> Result<Option<Helper>, Fault> {
+    Helper::of(&session.env).map_err(|error| {
+        let text = "Error initializing token helper. Please verify that the token helper is available and properly configured for your system. The error was:";
+        Fault::Local(format!("{}\n{error}", wrap_padded(text, 0)))
+    })
+}
+
 /// Keeps the token; the exit code if that failed after a successful login.
 fn store(session: &Session, secret: &Secret, token: &str) -> Result<Option<u8>, Fault> {
-    let stored = TokenFile::of(&session.env).and_then(|file| file.store(token));
+    let stored = match helper(session)? {
+        Some(helper) => helper.store(token),
+        None => TokenFile::of(&session.env).and_then(|file| file.store(token)),
+    };
     if let Err(error) = stored {
         session.terminal.error(&format!("Error storing token: {error}"));
         let text = "Authentication was successful, but the token was not persisted. The resulting token is shown below for your records.";

@@ -10,6 +10,7 @@ use crate::env::Environment;
 use crate::fault::Fault;
 use crate::flags::{Flag, Parsed};
 use crate::session::Session;
+use crate::token_helper::Helper;
 
 pub(super) const COMMAND: Command = Command {
     words: "server",
@@ -53,6 +54,9 @@ fn run(session: &Session) -> Result<u8, Fault> {
     for flag in WITHOUT_EFFECT.into_iter().filter(|flag| session.flags.given(flag)) {
         session.terminal.warn(&format!("-{flag} does nothing here: the log goes to standard error"));
     }
+    if session.flags.switch("dev") && is_kept_by_helper(&session.env) {
+        session.terminal.warn("The root token is not stored: a token helper keeps tokens here. Log in with it.");
+    }
     let options = options(&session.flags, &session.env)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -76,12 +80,17 @@ fn options(flags: &Parsed, env: &Environment) -> Result<ServerOptions, Fault> {
     let dev = flags.switch("dev").then(|| DevOptions {
         root_token_id: text("dev-root-token-id"),
         listen_address: text("dev-listen-address"),
-        no_store_token: flags.switch("dev-no-store-token"),
+        no_store_token: flags.switch("dev-no-store-token") || is_kept_by_helper(env),
         token_file,
         plugin_dir: text("dev-plugin-dir").map(PathBuf::from),
         kv_v1: flags.switch("dev-kv-v1"),
     });
     Ok(ServerOptions { configs, dev, log_level: text("log-level"), log_format: text("log-format") })
+}
+
+/// Whether commands ask a program for the token, and would not find it in a file.
+fn is_kept_by_helper(env: &Environment) -> bool {
+    Helper::of(env).is_ok_and(|helper| helper.is_some())
 }
 
 /// An error and everything that caused it, on one line.

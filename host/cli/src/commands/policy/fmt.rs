@@ -21,11 +21,9 @@ pub(in crate::commands) const COMMAND: Command = Command {
 
 fn run(session: &Session) -> Result<u8, Fault> {
     let given = session.one()?.trim();
-    let path = match (given.strip_prefix("~/"), session.env.raw("HOME")) {
-        (Some(rest), Some(home)) => format!("{home}/{rest}"),
-        _ => given.to_owned(),
-    };
-    let text = std::fs::read_to_string(&path)
+    let file = session.env.expanded(given);
+    let path = file.display();
+    let text = std::fs::read_to_string(&file)
         .map_err(|error| Fault::Local(format!("Error reading source file: open {path}: {}", plain_io(&error))))?;
     Policy::parse(&text).map_err(|error| Fault::Local(error.to_string()))?;
     let formatted = layout::format(&text).map_err(Fault::Local)?;
@@ -36,7 +34,7 @@ fn run(session: &Session) -> Result<u8, Fault> {
             "Error printing result: {path} is left alone, because its layout could not be changed without its meaning"
         )));
     }
-    std::fs::write(&path, formatted).map_err(|error| Fault::Local(format!("Error writing result: {path}: {error}")))?;
+    std::fs::write(&file, formatted).map_err(|error| Fault::Local(format!("Error writing result: {path}: {error}")))?;
     session.terminal.out(&format!("Success! Formatted policy: {path}"));
     Ok(0)
 }

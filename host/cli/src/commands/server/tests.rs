@@ -28,6 +28,16 @@ fn dev_options_come_from_flags_and_environment() {
 }
 
 #[test]
+fn where_a_helper_keeps_tokens_the_root_token_is_put_into_no_file() {
+    let home = tempfile::tempdir().expect("the test may write files");
+    let env = [("HOME", home.path().to_str().expect("temporary paths are UTF-8"))];
+    let is_stored = || !read("-dev", &env).expect("options").dev.expect("dev").no_store_token;
+    assert!(is_stored());
+    std::fs::write(home.path().join(".vault"), "token_helper = \"/bin/sh\"").expect("the test may write files");
+    assert!(!is_stored());
+}
+
+#[test]
 fn without_a_config_only_a_dev_server_starts() {
     assert!(read("", &[]).is_err());
     assert!(read("-dev", &[]).is_ok());
