@@ -313,12 +313,8 @@ impl Node {
     /// Opens the audit devices' files anew, after an operator moved them away.
     pub async fn reopen_audit(&self) {
         let Some(open) = self.open() else { return };
-        let mut devices = open.devices.read().clone();
-        if devices.iter().any(|device| device.is_absent()) {
-            // What could not be opened so far.
-            crate::sys::audit::follow_book(&open, None).await;
-            devices = open.devices.read().clone();
-        }
+        crate::sys::audit::open_absent(&open).await;
+        let devices = open.devices.read().clone();
         // All at once: one that hangs keeps no other from it.
         join_all(devices.iter().map(|device| device.reopen())).await;
     }

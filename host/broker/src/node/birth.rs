@@ -330,9 +330,9 @@ async fn audit_devices(tx: &mut Transaction, parts: &Parts, barrier: &Barrier) -
         let path = entry.path.clone();
         match working(entry.clone(), new.contains(&path), parts, barrier).await {
             Ok(device) => devices.push(device),
-            Err(text) => {
+            Err((device, text)) => {
                 tracing::error!(device = %path, error = %text, "audit device cannot be used");
-                devices.push(Device::absent(entry, barrier, text.clone()));
+                devices.push(device.unwrap_or_else(|| Device::absent(entry, barrier, text.clone())));
                 faults.push(format!("audit device {path:?} {text}"));
             }
         }
@@ -344,12 +344,18 @@ async fn audit_devices(tx: &mut Transaction, parts: &Parts, barrier: &Barrier) -
     Ok(devices)
 }
 
-/// A device, opened; one that is new has taken a line.
-async fn working(entry: AuditEntry, is_new: bool, parts: &Parts, barrier: &Barrier) -> Result<Arc<Device>, String> {
+/// A device, opened; one that is new has taken a line. One that did not take it may take others later.
+async fn working(
+    entry: AuditEntry,
+    is_new: bool,
+    parts: &Parts,
+    barrier: &Barrier,
+) -> Result<Arc<Device>, (Option<Arc<Device>>, String)> {
     let opened = parts.audit_device(entry, barrier).await;
-    let device = opened.map_err(|text| format!("could not be opened: {text}"))?;
+    let device = opened.map_err(|text| (None, format!("could not be opened: {text}")))?;
     if is_new && !device.style.skips_test {
-        record::test_line(&device, parts).await.map_err(|text| format!("did not take a test line: {text}"))?;
+        let tested = record::test_line(&device, parts).await;
+        tested.map_err(|text| (Some(device.clone()), format!("did not take a test line: {text}")))?;
     }
     Ok(device)
 }

@@ -128,6 +128,22 @@ pub(crate) async fn follow_book(open: &Open, opened: Option<Arc<Device>>) {
     }
 }
 
+/// Opens the devices that could not be opened so far, of the book and of this node's own config.
+pub(crate) async fn open_absent(open: &Open) {
+    let turn = open.lock(space::AUDITS, "devices");
+    let _turn = turn.lock().await;
+    let mut devices = open.devices.read().to_vec();
+    for device in devices.iter_mut().filter(|device| device.is_absent()) {
+        match open.parts.audit_device(device.entry.clone(), &open.barrier).await {
+            Ok(opened) => *device = opened,
+            Err(text) => {
+                tracing::error!(device = %device.entry.path, error = %text, "audit device could not be opened")
+            }
+        }
+    }
+    *open.devices.write() = Arc::new(devices);
+}
+
 /// The devices of the book: those in use, the one just opened, and any others. A standby's
 /// own config goes before what the leader's has put into the book.
 async fn in_book(open: &Open, used: &[Arc<Device>], opened: Option<Arc<Device>>) -> Result<Vec<Arc<Device>>, Fault> {
