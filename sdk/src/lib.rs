@@ -43,6 +43,7 @@ pub mod template;
 pub mod time;
 pub mod token_fields;
 mod unbegun;
+pub mod url;
 pub mod wire;
 
 pub use auth::{Auth, Verdict};

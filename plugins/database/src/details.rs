@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bulkhead_sdk::json::{self, Object};
 use bulkhead_sdk::prelude::*;
+use bulkhead_sdk::url::percent_decoded;
 
 /// Members that are secret whatever the driver, and never shown. Beyond the two that Vault hides:
 /// each of the others is, or contains, a private key in one of its drivers.
@@ -158,15 +159,8 @@ fn assignment(text: &str) -> usize {
 
 /// Whether a parameter of this name is a password, however it is written.
 fn is_password(name: &str) -> bool {
-    let mut bytes = Vec::with_capacity(name.len());
-    let mut rest = name.as_bytes();
-    while let [byte, after @ ..] = rest {
-        let digit = |at: usize| char::from(*after.get(at)?).to_digit(16);
-        let escaped = (*byte == b'%').then(|| Some(digit(0)? * 16 + digit(1)?)).flatten();
-        bytes.push(escaped.and_then(|byte| u8::try_from(byte).ok()).unwrap_or(*byte));
-        rest = if escaped.is_some() { &after[2..] } else { after };
-    }
-    bytes.to_ascii_lowercase().ends_with(b"password")
+    let name = percent_decoded(name, true).unwrap_or_else(|| name.to_owned());
+    name.to_ascii_lowercase().ends_with("password")
 }
 
 /// How long the value is that a text begins with. Rather too much of a text is masked than too little.

@@ -1,5 +1,6 @@
 //! `connection_url`, as a URL or as words with values, read into settings by name.
 
+use bulkhead_sdk::url::percent_decoded;
 use bulkhead_sdk::{Error, Result};
 
 /// Names and values, later ones above earlier ones.
@@ -89,23 +90,6 @@ fn push_hosts(words: &mut Words, hosts: &str) -> Option<()> {
         words.set("port", ports.join(","));
     }
     Some(())
-}
-
-fn percent_decoded(text: &str, plus_is_space: bool) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => {
-                let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
-                let (high, low) = (digit(rest.next())?, digit(rest.next())?);
-                u8::try_from(high * 16 + low).ok()?
-            }
-            b'+' if plus_is_space => b' ',
-            byte => byte,
-        });
-    }
-    String::from_utf8(bytes).ok()
 }
 
 /// `host=a user='it\'s me'`

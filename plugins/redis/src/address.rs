@@ -1,6 +1,7 @@
 //! Where the server is, and who logs in there: in fields of their own, or in a URL.
 
 use bulkhead_sdk::driver::Settings;
+use bulkhead_sdk::url::percent_decoded;
 use bulkhead_sdk::{Error, Result, Secret};
 
 /// The port of a URL that names none.
@@ -63,7 +64,8 @@ impl Address {
         }
         let (login, host) = authority.rsplit_once('@').unwrap_or(("", authority));
         let (user, secret) = login.split_once(':').unwrap_or((login, ""));
-        let decoded = |text: &str| percent_decoded(text).ok_or_else(|| wrong("a percent sign is not of an escape"));
+        let decoded =
+            |text: &str| percent_decoded(text, false).ok_or_else(|| wrong("a percent sign is not of an escape"));
         // They are put there after it was read, so that no sign in them can mean anything in it.
         let user = decoded(user)?.replace(USERNAME_PLACE, &username);
         let secret = Secret::new(decoded(secret)?.replace(PASSWORD_PLACE, password.expose()));
@@ -112,20 +114,4 @@ fn place(text: &str) -> Result<String> {
         return Err(wrong("invalid host or port"));
     }
     Ok(format!("{host}:{port}"))
-}
-
-fn percent_decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => {
-                let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
-                let (high, low) = (digit(rest.next())?, digit(rest.next())?);
-                u8::try_from(high * 16 + low).ok()?
-            }
-            byte => byte,
-        });
-    }
-    String::from_utf8(bytes).ok()
 }
